@@ -1,0 +1,66 @@
+//! The envelope: everything about an event but its content.
+
+use std::collections::BTreeMap;
+
+use ::cid::Cid;
+use ipld_core::ipld::Ipld;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::message::{Cause, Timestamp};
+
+/// The envelope of an event, a block of its own whose CID is the event CID.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Envelope {
+    /// The format of the envelope: 1.
+    #[serde(rename = "v")]
+    pub format: u32,
+    /// The event's id, a UUID v7.
+    pub id: Uuid,
+    /// `<domain>.<name>` of the aggregate's kind, whatever its events' subjects.
+    pub aggregate: String,
+    /// `<domain>.<aggregate>.<operation>`, the public subject.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// The version of the payload's schema.
+    pub schema: u32,
+    /// The aggregate's id, one token.
+    pub aggregate_id: String,
+    /// The version of the aggregate after this event, from 1.
+    pub sequence: u64,
+    /// The place (from 1) and the count of this event among the aggregate's events of one commit.
+    pub commit: (u32, u32),
+    /// The event CID of the predecessor; none exactly for the first event.
+    pub previous: Option<Cid>,
+    /// Other causal parents, sorted, without duplicates.
+    pub parents: Vec<Cid>,
+    /// The CID of the payload.
+    pub payload: Cid,
+    /// The id of the root message of the conversation.
+    pub correlation_id: Uuid,
+    /// The id of the command that emitted the event.
+    pub causation_id: Uuid,
+    /// When it happened; never before the predecessor.
+    pub timestamp: Timestamp,
+    /// Who or what issued the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// How an encrypted payload is keyed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<BTreeMap<String, Ipld>>,
+}
+
+impl Cause for Envelope {
+    fn cause_id(&self) -> Uuid {
+        self.id
+    }
+
+    fn correlation_id(&self) -> Uuid {
+        self.correlation_id
+    }
+
+    fn actor(&self) -> Option<&str> {
+        self.source.as_deref()
+    }
+}

@@ -1,0 +1,21 @@
+//! Event sourcing where you write only the domain.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+// The derives name this crate by its absolute path, also inside it.
+extern crate self as cim_es;
+
+pub mod aggregate;
+pub mod block;
+pub mod event;
+pub mod machine;
+pub mod message;
+pub mod store;
+pub mod subject;
+
+mod memory;
+
+pub use memory::MemoryEventStore;
+
+#[doc(hidden)]
+pub mod __private;

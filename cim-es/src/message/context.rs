@@ -1,0 +1,69 @@
+//! What a decision may know beside the aggregate and the command.
+
+use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid};
+
+use super::{MessageIdentity, Timestamp};
+
+/// Everything from outside that a decision may use: who, when, and a source of ids.
+///
+/// One context serves one `execute`, also when it decides again after a conflict, so that the same command gives the
+/// same events.
+///
+/// ```
+/// use cim_es::message::{Context, MessageIdentity, Timestamp};
+///
+/// let context = Context::new(MessageIdentity::new_from_user("me"), Timestamp::from_micros(0));
+/// assert_eq!(context.id(1), context.id(1));
+/// assert_ne!(context.id(1), context.id(2));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Context {
+    identity: MessageIdentity,
+    now: Timestamp,
+}
+
+impl Context {
+    /// A context for one command.
+    pub fn new(identity: MessageIdentity, now: Timestamp) -> Self {
+        Self { identity, now }
+    }
+
+    /// The reading of the clock when the command came in.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Who or what issued the command.
+    pub fn actor(&self) -> Option<&str> {
+        self.identity.actor()
+    }
+
+    /// The identity of the command.
+    pub fn identity(&self) -> &MessageIdentity {
+        &self.identity
+    }
+
+    /// The `n`-th id of this command: a UUID v7 that depends on the message id, the clock reading and `n` alone.
+    pub fn id(&self, n: u32) -> Uuid {
+        derived_id(&self.identity, self.now, b"decision", n)
+    }
+}
+
+/// A UUID v7 with the time of the command and, for its random part, a digest of the message id, a purpose and `n`.
+pub(crate) fn derived_id(
+    identity: &MessageIdentity,
+    now: Timestamp,
+    purpose: &[u8],
+    n: u32,
+) -> Uuid {
+    let digest = Sha256::new()
+        .chain_update(identity.message_id().as_bytes())
+        .chain_update(purpose)
+        .chain_update(n.to_be_bytes())
+        .finalize();
+    let mut random = [0; 10];
+    random.copy_from_slice(&digest[..10]);
+    let millis = u64::try_from(now.as_micros() / 1_000).unwrap_or(0);
+    Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+}

@@ -1,0 +1,127 @@
+//! The identity of a message: its own id, and the ids that it inherits.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+/// Identifies a command and ties it to what caused it.
+///
+/// A root message is its own correlation and its own cause; a child inherits the correlation of its cause. A command
+/// is idempotent by its [message id](Self::message_id): keep the identity when you send a command again, and it takes
+/// effect once.
+///
+/// ```
+/// use cim_es::message::MessageIdentity;
+///
+/// let root = MessageIdentity::new_from_user("my-service");
+/// let child = MessageIdentity::caused_by(&root);
+/// assert!(root.is_root());
+/// assert_eq!(root.causation_id(), None);
+/// assert_eq!(child.correlation_id(), root.message_id());
+/// assert_eq!(child.causation_id(), Some(root.message_id()));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MessageIdentity {
+    message_id: Uuid,
+    correlation_id: Uuid,
+    causation_id: Uuid,
+    actor: Option<Arc<str>>,
+}
+
+/// What can cause a further message: a message, or an event that is stored.
+pub trait Cause {
+    /// The id by which the cause is known.
+    fn cause_id(&self) -> Uuid;
+    /// The correlation that the further message inherits.
+    fn correlation_id(&self) -> Uuid;
+    /// Who or what stood behind the cause, if known.
+    fn actor(&self) -> Option<&str>;
+}
+
+impl MessageIdentity {
+    /// A root message from a user or a service, with a new UUID v7.
+    pub fn new_from_user(actor: impl AsRef<str>) -> Self {
+        Self::root(Uuid::now_v7(), Some(actor.as_ref()))
+    }
+
+    /// A root message with an id that the caller gives, such as the id of an HTTP request that may be repeated.
+    pub fn root(message_id: Uuid, actor: Option<&str>) -> Self {
+        Self {
+            message_id,
+            correlation_id: message_id,
+            causation_id: message_id,
+            actor: actor.map(Arc::from),
+        }
+    }
+
+    /// A message caused by another message or by a stored event: a new UUID v7, the correlation and the actor of the
+    /// cause.
+    pub fn caused_by(cause: &impl Cause) -> Self {
+        Self {
+            message_id: Uuid::now_v7(),
+            correlation_id: cause.correlation_id(),
+            causation_id: cause.cause_id(),
+            actor: cause.actor().map(Arc::from),
+        }
+    }
+
+    /// The same identity under another id: what a source of ids of one's own, or a test, needs.
+    pub fn with_message_id(self, message_id: Uuid) -> Self {
+        if self.is_root() {
+            return Self {
+                message_id,
+                correlation_id: message_id,
+                causation_id: message_id,
+                ..self
+            };
+        }
+        Self { message_id, ..self }
+    }
+
+    /// The same identity with another actor: who or what issues the message.
+    pub fn with_actor(self, actor: impl AsRef<str>) -> Self {
+        Self {
+            actor: Some(Arc::from(actor.as_ref())),
+            ..self
+        }
+    }
+
+    /// The id of this message.
+    pub fn message_id(&self) -> Uuid {
+        self.message_id
+    }
+
+    /// The id of the root message of the conversation.
+    pub fn correlation_id(&self) -> Uuid {
+        self.correlation_id
+    }
+
+    /// The id of what caused this message; none for a root message.
+    pub fn causation_id(&self) -> Option<Uuid> {
+        (!self.is_root()).then_some(self.causation_id)
+    }
+
+    /// Whether nothing caused this message.
+    pub fn is_root(&self) -> bool {
+        self.causation_id == self.message_id
+    }
+
+    /// Who or what issued this message.
+    pub fn actor(&self) -> Option<&str> {
+        self.actor.as_deref()
+    }
+}
+
+impl Cause for MessageIdentity {
+    fn cause_id(&self) -> Uuid {
+        self.message_id
+    }
+
+    fn correlation_id(&self) -> Uuid {
+        self.correlation_id
+    }
+
+    fn actor(&self) -> Option<&str> {
+        self.actor.as_deref()
+    }
+}

@@ -1,0 +1,169 @@
+//! What a caller asks a store to append.
+
+use cid::Cid;
+use uuid::Uuid;
+
+use super::{AggregateKey, Position};
+use crate::event::{DomainEvent, PayloadError, encode_payload};
+use crate::message::{Context, MessageIdentity, Timestamp};
+
+/// The version that an aggregate must have for an append to take effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpectedVersion {
+    /// Whatever it is when the store looks.
+    Any,
+    /// The aggregate has no event yet.
+    NoStream,
+    /// The aggregate has exactly this many events.
+    Exactly(u64),
+}
+
+impl ExpectedVersion {
+    /// Whether a version fits.
+    pub fn accepts(self, version: u64) -> bool {
+        match self {
+            Self::Any => true,
+            Self::NoStream => version == 0,
+            Self::Exactly(expected) => version == expected,
+        }
+    }
+}
+
+/// The last event of an aggregate, as far as an append needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The number of events of the aggregate.
+    pub version: u64,
+    /// The CID of the last event.
+    pub cid: Cid,
+    /// The place of the last event in the store.
+    pub position: Position,
+    /// When the last event happened; no later event may be earlier.
+    pub timestamp: Timestamp,
+}
+
+/// An event that is not sealed yet: the store gives it its sequence, its predecessor and its CID.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    pub(crate) event_type: String,
+    pub(crate) schema: u32,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) parents: Vec<Cid>,
+}
+
+impl NewEvent {
+    /// From a typed event.
+    ///
+    /// # Errors
+    /// [`PayloadError::NotStorable`] with the path of the field that cannot stand in a block.
+    pub fn of<E: DomainEvent>(event: &E) -> Result<Self, PayloadError> {
+        let info = event.info();
+        Ok(Self::from_payload(
+            info.event_type,
+            info.schema,
+            encode_payload(event)?,
+        ))
+    }
+
+    /// From the bytes of a payload, which the store checks when it seals.
+    pub fn from_payload(event_type: impl Into<String>, schema: u32, payload: Vec<u8>) -> Self {
+        Self {
+            event_type: event_type.into(),
+            schema,
+            payload,
+            parents: Vec::new(),
+        }
+    }
+
+    /// Names further causal parents by their event CIDs; order and repetition do not matter.
+    pub fn with_parents(mut self, parents: impl IntoIterator<Item = Cid>) -> Self {
+        self.parents.extend(parents);
+        self.parents.sort_by_cached_key(Cid::to_bytes);
+        self.parents.dedup();
+        self
+    }
+}
+
+/// The events that one aggregate gets in a commit.
+#[derive(Clone, Debug)]
+pub struct AggregateCommit {
+    /// The aggregate.
+    pub aggregate: AggregateKey,
+    /// The version that it must have.
+    pub expected: ExpectedVersion,
+    /// Its last event, when the caller knows it; without one the store reads it.
+    pub head: Option<Head>,
+    /// Its new events in order.
+    pub events: Vec<NewEvent>,
+}
+
+/// One commit: all of it is stored, or nothing.
+///
+/// ```
+/// # use cim_es::{store::*, subject::Token, message::*};
+/// # fn request(key: AggregateKey, event: NewEvent) -> CommitRequest {
+/// let identity = MessageIdentity::new_from_user("me");
+/// CommitRequest::new(identity, SystemClock.now()).aggregate(key, ExpectedVersion::NoStream, vec![event])
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct CommitRequest {
+    /// The command behind the commit.
+    pub identity: MessageIdentity,
+    /// The reading of the runtime's clock.
+    pub now: Timestamp,
+    /// The aggregates, each once.
+    pub aggregates: Vec<AggregateCommit>,
+}
+
+impl CommitRequest {
+    /// An empty commit for a command.
+    pub fn new(identity: MessageIdentity, now: Timestamp) -> Self {
+        Self {
+            identity,
+            now,
+            aggregates: Vec::new(),
+        }
+    }
+
+    /// An empty commit for the command of a context.
+    pub fn of(context: &Context) -> Self {
+        Self::new(context.identity().clone(), context.now())
+    }
+
+    /// Adds the events of one aggregate; the store reads its head.
+    pub fn aggregate(
+        self,
+        aggregate: AggregateKey,
+        expected: ExpectedVersion,
+        events: Vec<NewEvent>,
+    ) -> Self {
+        self.push(AggregateCommit {
+            aggregate,
+            expected,
+            head: None,
+            events,
+        })
+    }
+
+    /// Adds the events of one aggregate whose head the caller knows; the version must be that of the head.
+    pub fn aggregate_at(self, aggregate: AggregateKey, head: Head, events: Vec<NewEvent>) -> Self {
+        let expected = ExpectedVersion::Exactly(head.version);
+        self.push(AggregateCommit {
+            aggregate,
+            expected,
+            head: Some(head),
+            events,
+        })
+    }
+
+    /// The id of the `n`-th event of the commit, from 0: the same command gives the same ids.
+    pub fn event_id(&self, n: u32) -> Uuid {
+        crate::message::derived_id(&self.identity, self.now, b"event", n)
+    }
+
+    fn push(mut self, commit: AggregateCommit) -> Self {
+        self.aggregates.push(commit);
+        self
+    }
+}

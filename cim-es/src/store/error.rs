@@ -1,0 +1,131 @@
+//! What can go wrong in a store.
+
+use std::sync::Arc;
+
+use cid::Cid;
+
+use super::{AggregateKey, Position};
+use crate::event::PayloadError;
+use crate::subject::TokenError;
+
+/// What can go wrong in a store; each says what was wrong, where, and what to do.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another writer was first, or the expectation was wrong.
+    #[error(
+        "{aggregate} has version {actual}, the commit expected {expected}: load it again and decide again"
+    )]
+    Conflict {
+        /// The aggregate.
+        aggregate: AggregateKey,
+        /// What the commit expected, in words.
+        expected: String,
+        /// The version that the store has.
+        actual: u64,
+    },
+    /// The commit itself is not well formed.
+    #[error("the commit is refused: {reason}")]
+    InvalidCommit {
+        /// What is wrong with it and what to do.
+        reason: String,
+    },
+    /// A payload cannot be stored or read.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// An id cannot stand in a subject.
+    #[error(transparent)]
+    Id(#[from] TokenError),
+    /// What is stored is not what was written.
+    #[error("the store is damaged: {0}")]
+    Damaged(Damage),
+    /// The medium is full; nothing of the commit was stored.
+    #[error("no room left in {place}: {reason}; nothing of the commit was stored")]
+    Full {
+        /// The file or stream.
+        place: String,
+        /// What the engine said.
+        reason: String,
+    },
+    /// The store can be read but not written.
+    #[error(
+        "{place} is read-only: {reason}; give the program the right to write, or open it for reading only"
+    )]
+    ReadOnly {
+        /// The file or stream.
+        place: String,
+        /// What the engine said.
+        reason: String,
+    },
+    /// Another process holds the store too long.
+    #[error(
+        "{place} is held by another process: {reason}; nothing of the commit was stored, try again"
+    )]
+    Busy {
+        /// The file or stream.
+        place: String,
+        /// What the engine said.
+        reason: String,
+    },
+    /// The store was made by another program or another version of this one.
+    #[error("{place} cannot be used: {reason}")]
+    Incompatible {
+        /// The file or stream.
+        place: String,
+        /// What was found, what was expected, and what to do.
+        reason: String,
+    },
+    /// It is not known whether the commit was stored.
+    #[error(
+        "it is not known whether the commit was stored: {reason}; send the same command with the same message id again, it takes effect once"
+    )]
+    OutcomeUnknown {
+        /// What happened.
+        reason: String,
+    },
+    /// The store was closed.
+    #[error("the store is closed: {reason}")]
+    Closed {
+        /// What closed it.
+        reason: String,
+    },
+    /// The engine under the store failed in another way.
+    #[error("{place}: {operation} failed: {source}")]
+    Engine {
+        /// The file or stream.
+        place: String,
+        /// What was being done.
+        operation: &'static str,
+        /// What the engine said.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// What was found damaged, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}{}: {reason}", at(.position, .cid))]
+pub struct Damage {
+    /// The file or stream, or the aggregate in it.
+    pub place: String,
+    /// The position, when known.
+    pub position: Option<Position>,
+    /// The CID that stands beside the block, when known.
+    pub cid: Option<Cid>,
+    /// The verdict in words.
+    pub reason: String,
+}
+
+fn at(position: &Option<Position>, cid: &Option<Cid>) -> String {
+    let position = position
+        .map(|position| format!(", position {position}"))
+        .unwrap_or_default();
+    let cid = cid.map(|cid| format!(", event {cid}")).unwrap_or_default();
+    position + &cid
+}
+
+impl StoreError {
+    /// Whether another writer was first.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict { .. })
+    }
+}

@@ -1,0 +1,120 @@
+//! The port for events.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cid::Cid;
+use futures_core::Stream;
+
+use super::{AggregateKey, CommitRequest, Position, SnapshotStore, StoreError};
+use crate::block::StoredEvent;
+
+/// Events as they are read, each verified; the first error ends the stream.
+pub type EventStream = Pin<Box<dyn Stream<Item = Result<StoredEvent, StoreError>> + Send>>;
+
+/// Where events are kept: append-only, guarded by the expected version, verified on every read.
+///
+/// Every method that gives events gives them as they were written: a block that does not hash to the CID beside it, a
+/// gap in a history or a broken link is [`StoreError::Damaged`], never a shorter answer.
+#[async_trait]
+pub trait EventStore: Send + Sync + 'static {
+    /// Stores a commit over one or several aggregates: all of it or nothing. Gives the sealed events in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when an aggregate does not have the expected version; [`StoreError::Payload`] and
+    /// [`StoreError::InvalidCommit`] when the commit is refused; what else keeps the engine from storing it. Only
+    /// [`StoreError::OutcomeUnknown`] leaves open whether it was stored.
+    async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// The events of an aggregate from a version (1 and 0: from the first) to its last, in order; empty when the
+    /// aggregate has no such version.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] and the engine's failures.
+    async fn get_events(
+        &self,
+        aggregate: &AggregateKey,
+        from_version: u64,
+    ) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// At most `limit` events of a type after a position, in the store's order.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] and the engine's failures.
+    async fn get_events_by_type(
+        &self,
+        event_type: &str,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// The last event of an aggregate; none when it has no event.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] and the engine's failures.
+    async fn last(&self, aggregate: &AggregateKey) -> Result<Option<StoredEvent>, StoreError>;
+
+    /// The event with a CID; none when the store does not have it.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] and the engine's failures.
+    async fn get_by_cid(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError>;
+
+    /// All events after a position in the store's order, up to the last one that the store had when the stream
+    /// reached it; the stream then ends. It holds a bounded number of events in memory.
+    fn read_all(&self, after: Position) -> EventStream;
+
+    /// All events after a position, then those that are yet to come; the stream does not end by itself.
+    fn subscribe(&self, after: Position) -> EventStream;
+
+    /// The snapshots that are kept beside these events, if the engine has room for them; a repository uses them
+    /// unless it is given others.
+    fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
+        None
+    }
+}
+
+#[async_trait]
+impl<S: EventStore + ?Sized> EventStore for Arc<S> {
+    async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
+        (**self).append(commit).await
+    }
+
+    async fn get_events(
+        &self,
+        aggregate: &AggregateKey,
+        from_version: u64,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        (**self).get_events(aggregate, from_version).await
+    }
+
+    async fn get_events_by_type(
+        &self,
+        event_type: &str,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        (**self).get_events_by_type(event_type, after, limit).await
+    }
+
+    async fn last(&self, aggregate: &AggregateKey) -> Result<Option<StoredEvent>, StoreError> {
+        (**self).last(aggregate).await
+    }
+
+    async fn get_by_cid(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
+        (**self).get_by_cid(cid).await
+    }
+
+    fn read_all(&self, after: Position) -> EventStream {
+        (**self).read_all(after)
+    }
+
+    fn subscribe(&self, after: Position) -> EventStream {
+        (**self).subscribe(after)
+    }
+
+    fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
+        (**self).snapshots()
+    }
+}

@@ -1,0 +1,22 @@
+//! The ports: what every engine offers, and what every engine shares.
+//!
+//! A port is a small object-safe trait. One contract suite (`cim_es::testing`) runs against every engine; a store of
+//! your own proves itself by running it.
+
+mod checkpoint;
+mod commit;
+mod error;
+mod event_store;
+mod key;
+mod object;
+mod seal;
+mod snapshot;
+
+pub use checkpoint::CheckpointStore;
+pub use commit::{AggregateCommit, CommitRequest, ExpectedVersion, Head, NewEvent};
+pub use error::{Damage, StoreError};
+pub use event_store::{EventStore, EventStream};
+pub use key::{AggregateKey, Position};
+pub use object::ObjectStore;
+pub use seal::{SealOptions, SealedEvent, seal};
+pub use snapshot::{Snapshot, SnapshotStore};

@@ -1,0 +1,13 @@
+//! Subjects: the names under which events are published, stored, read and guarded.
+//!
+//! ```text
+//! public, committed events only     <domain>.<aggregate>.<operation>
+//! stored                            es.<p>.<id>.<domain>.<aggregate>.<operation>
+//! the guard of one aggregate        es.<p>.<id>.>
+//! ```
+
+mod token;
+mod typed;
+
+pub use token::{Token, TokenError};
+pub use typed::{Filter, Subject};
