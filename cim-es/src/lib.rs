@@ -10,11 +10,13 @@ pub mod block;
 pub mod event;
 pub mod machine;
 pub mod message;
+pub mod prelude;
 pub mod store;
 pub mod subject;
 
 mod memory;
 
+pub use cim_es_derive::{domain, filter, subject};
 pub use memory::MemoryEventStore;
 
 #[doc(hidden)]
