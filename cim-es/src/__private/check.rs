@@ -17,17 +17,19 @@ const fn report(message: &Message) -> ! {
 
 /// An edge's event is one of the machine's events.
 #[track_caller]
-pub const fn check_edge_event<E: DomainEvent>(name: &str, label: &str) {
-    if position(E::VARIANTS, name).is_none() {
-        report(&unknown("event", name, label, E::VARIANTS));
+pub const fn check_edge_event<M: StateMachine>(name: &str, label: &str) {
+    let known = <M::Event as DomainEvent>::VARIANTS;
+    if position(known, name).is_none() {
+        report(&unknown("event", name, label, known));
     }
 }
 
 /// An edge's command is one of the machine's commands.
 #[track_caller]
-pub const fn check_edge_command<C: Command>(name: &str, label: &str) {
-    if position(C::VARIANTS, name).is_none() {
-        report(&unknown("command", name, label, C::VARIANTS));
+pub const fn check_edge_command<M: StateMachine>(name: &str, label: &str) {
+    let known = <M::Command as Command>::VARIANTS;
+    if position(known, name).is_none() {
+        report(&unknown("command", name, label, known));
     }
 }
 
@@ -41,10 +43,77 @@ const fn unknown(what: &str, name: &str, label: &str, known: &[&str]) -> Message
         .suggestion(name, known, "there are")
 }
 
+/// An aggregate applies these events: its machine takes them.
+#[track_caller]
+pub const fn check_events_are_applied<E: DomainEvent>(label: &str, aggregate: &str) {
+    if <MachineOf<E::Aggregate> as StateMachine>::BROKEN || takes_events::<E>() {
+        return;
+    }
+    report(&foreign(label, aggregate, "event"));
+}
+
+/// An aggregate decides these commands: its machine takes them.
+#[track_caller]
+pub const fn check_commands_are_decided<C: Command>(label: &str, aggregate: &str) {
+    if <MachineOf<C::Aggregate> as StateMachine>::BROKEN || takes_commands::<C>() {
+        return;
+    }
+    report(&foreign(label, aggregate, "command"));
+}
+
+const fn foreign(label: &str, aggregate: &str, key: &str) -> Message {
+    Message::new("the machine of `")
+        .text(aggregate)
+        .text("` does not take `")
+        .text(label)
+        .text("`: name it there with `#[machine(")
+        .text(key)
+        .text(" = ")
+        .text(label)
+        .text(")]`, or name another aggregate here")
+}
+
+const fn takes_events<E: DomainEvent>() -> bool {
+    type Taken<A> = <MachineOf<A> as StateMachine>::Event;
+    <Taken<E::Aggregate> as DomainEvent>::BROKEN
+        || is_of_another_kind::<E::Aggregate, <Taken<E::Aggregate> as DomainEvent>::Aggregate>()
+        || E::FINGERPRINT == <Taken<E::Aggregate> as DomainEvent>::FINGERPRINT
+            && same_names(E::VARIANTS, <Taken<E::Aggregate> as DomainEvent>::VARIANTS)
+}
+
+const fn takes_commands<C: Command>() -> bool {
+    type Taken<A> = <MachineOf<A> as StateMachine>::Command;
+    <Taken<C::Aggregate> as Command>::BROKEN
+        || is_of_another_kind::<C::Aggregate, <Taken<C::Aggregate> as Command>::Aggregate>()
+        || same_names(C::VARIANTS, <Taken<C::Aggregate> as Command>::VARIANTS)
+}
+
+/// What a machine takes from another aggregate is an error of the aggregate itself.
+const fn is_of_another_kind<A: Aggregate, B: Aggregate>() -> bool {
+    !equal(A::KIND, B::KIND)
+}
+
+const fn same_names(a: &[&str], b: &[&str]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < a.len() {
+        if !equal(a[at], b[at]) {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
 /// An event is on at least one edge.
 #[track_caller]
 pub const fn check_event_is_used<E: DomainEvent>(index: usize) {
-    if <MachineOf<E::Aggregate> as StateMachine>::BROKEN || has_unknown_event::<E>() {
+    if <MachineOf<E::Aggregate> as StateMachine>::BROKEN
+        || !takes_events::<E>()
+        || has_unknown_event::<E>()
+    {
         return;
     }
     let transitions = <MachineOf<E::Aggregate> as StateMachine>::TRANSITIONS;
@@ -68,7 +137,10 @@ pub const fn check_event_is_used<E: DomainEvent>(index: usize) {
 /// A command is accepted in at least one state.
 #[track_caller]
 pub const fn check_command_is_accepted<C: Command>(index: usize) {
-    if <MachineOf<C::Aggregate> as StateMachine>::BROKEN || has_unknown_command::<C>() {
+    if <MachineOf<C::Aggregate> as StateMachine>::BROKEN
+        || !takes_commands::<C>()
+        || has_unknown_command::<C>()
+    {
         return;
     }
     let transitions = <MachineOf<C::Aggregate> as StateMachine>::TRANSITIONS;
