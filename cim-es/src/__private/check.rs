@@ -46,7 +46,10 @@ const fn unknown(what: &str, name: &str, label: &str, known: &[&str]) -> Message
 /// An aggregate applies these events: its machine takes them.
 #[track_caller]
 pub const fn check_events_are_applied<E: DomainEvent>(label: &str, aggregate: &str) {
-    if <MachineOf<E::Aggregate> as StateMachine>::BROKEN || takes_events::<E>() {
+    let taken = kind_of_events::<TakenEvent<E::Aggregate>>();
+    // A machine that takes the events of another aggregate is reported where the aggregate is declared.
+    let is_reported = !equal(taken, <E::Aggregate as Aggregate>::KIND);
+    if <MachineOf<E::Aggregate> as StateMachine>::BROKEN || takes_events::<E>() || is_reported {
         return;
     }
     report(&foreign(label, aggregate, "event"));
@@ -55,7 +58,9 @@ pub const fn check_events_are_applied<E: DomainEvent>(label: &str, aggregate: &s
 /// An aggregate decides these commands: its machine takes them.
 #[track_caller]
 pub const fn check_commands_are_decided<C: Command>(label: &str, aggregate: &str) {
-    if <MachineOf<C::Aggregate> as StateMachine>::BROKEN || takes_commands::<C>() {
+    let taken = kind_of_commands::<TakenCommand<C::Aggregate>>();
+    let is_reported = !equal(taken, <C::Aggregate as Aggregate>::KIND);
+    if <MachineOf<C::Aggregate> as StateMachine>::BROKEN || takes_commands::<C>() || is_reported {
         return;
     }
     report(&foreign(label, aggregate, "command"));
@@ -73,24 +78,34 @@ const fn foreign(label: &str, aggregate: &str, key: &str) -> Message {
         .text(")]`, or name another aggregate here")
 }
 
+type TakenEvent<A> = <MachineOf<A> as StateMachine>::Event;
+type TakenCommand<A> = <MachineOf<A> as StateMachine>::Command;
+
 const fn takes_events<E: DomainEvent>() -> bool {
-    type Taken<A> = <MachineOf<A> as StateMachine>::Event;
-    <Taken<E::Aggregate> as DomainEvent>::BROKEN
-        || is_of_another_kind::<E::Aggregate, <Taken<E::Aggregate> as DomainEvent>::Aggregate>()
-        || E::FINGERPRINT == <Taken<E::Aggregate> as DomainEvent>::FINGERPRINT
-            && same_names(E::VARIANTS, <Taken<E::Aggregate> as DomainEvent>::VARIANTS)
+    <TakenEvent<E::Aggregate> as DomainEvent>::BROKEN
+        || E::FINGERPRINT == <TakenEvent<E::Aggregate> as DomainEvent>::FINGERPRINT
+            && same_names(
+                E::VARIANTS,
+                <TakenEvent<E::Aggregate> as DomainEvent>::VARIANTS,
+            )
 }
 
 const fn takes_commands<C: Command>() -> bool {
-    type Taken<A> = <MachineOf<A> as StateMachine>::Command;
-    <Taken<C::Aggregate> as Command>::BROKEN
-        || is_of_another_kind::<C::Aggregate, <Taken<C::Aggregate> as Command>::Aggregate>()
-        || same_names(C::VARIANTS, <Taken<C::Aggregate> as Command>::VARIANTS)
+    <TakenCommand<C::Aggregate> as Command>::BROKEN
+        || same_names(
+            C::VARIANTS,
+            <TakenCommand<C::Aggregate> as Command>::VARIANTS,
+        )
 }
 
-/// What a machine takes from another aggregate is an error of the aggregate itself.
-const fn is_of_another_kind<A: Aggregate, B: Aggregate>() -> bool {
-    !equal(A::KIND, B::KIND)
+// The kinds are read where nothing but `DomainEvent` or `Command` is known of the type: where the aggregate is known,
+// the compiler takes for granted what these checks have to find out.
+const fn kind_of_events<E: DomainEvent>() -> &'static str {
+    <E::Aggregate as Aggregate>::KIND
+}
+
+const fn kind_of_commands<C: Command>() -> &'static str {
+    <C::Aggregate as Aggregate>::KIND
 }
 
 const fn same_names(a: &[&str], b: &[&str]) -> bool {
