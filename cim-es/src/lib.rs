@@ -10,12 +10,14 @@ pub mod block;
 pub mod event;
 pub mod machine;
 pub mod message;
+pub mod repository;
 pub mod store;
 pub mod subject;
 
 mod memory;
 
 pub use memory::MemoryEventStore;
+pub use repository::Repository;
 
 #[doc(hidden)]
 pub mod __private;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::Envelope;
 use crate::event::{DomainEvent, PayloadError, decode_payload};
 use crate::message::Timestamp;
-use crate::store::Position;
+use crate::store::{Head, Position};
 
 /// An event as a store keeps it: the original bytes, the CID they hash to, and where they stand.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +30,16 @@ impl StoredEvent {
     /// When it happened.
     pub fn timestamp(&self) -> Timestamp {
         self.envelope.timestamp
+    }
+
+    /// What an append that follows this event has to know of it.
+    pub fn head(&self) -> Head {
+        Head {
+            version: self.envelope.sequence,
+            cid: self.cid,
+            position: self.position,
+            timestamp: self.envelope.timestamp,
+        }
     }
 
     /// The body as stored: the dag-cbor array `[envelope, payload]`.

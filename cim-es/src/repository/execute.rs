@@ -1,0 +1,211 @@
+//! Executing a command: decide, check, append, fold.
+
+use super::recent::RecentCommit;
+use super::{Commit, ExecuteError, LoadError, Repository, Root};
+use crate::aggregate::{Command, Decide};
+use crate::machine::StateMachine;
+use crate::message::{Context, MessageIdentity};
+use crate::store::{AggregateKey, CommitRequest, ExpectedVersion, NewEvent, StoreError};
+
+/// What deciding gave, before anything is stored.
+enum Decided<A: Decide> {
+    Events(Vec<A::Event>),
+    Nothing,
+    Refused(ExecuteError<A::Error>),
+}
+
+impl<A: Decide> Repository<A>
+where
+    A::Command: Clone,
+{
+    /// Executes a command: decides it on the present aggregate, checks the events against the machine, and stores
+    /// them as one commit.
+    ///
+    /// A command takes effect once: one with the same message id gives the earlier commit again. After a conflict it
+    /// is decided again on the newer history, with the same [`Context`], up to the set number of times.
+    ///
+    /// # Errors
+    /// [`ExecuteError`] says why nothing was stored; only [`StoreError::OutcomeUnknown`] leaves that open.
+    pub async fn execute(
+        &self,
+        id: &A::Id,
+        command: A::Command,
+        identity: &MessageIdentity,
+    ) -> Result<Commit, ExecuteError<A::Error>> {
+        let key = AggregateKey::of::<A>(id).map_err(LoadError::from)?;
+        let context = Context::new(identity.clone(), self.inner.clock.now());
+        let warm = self.warm(id);
+        let mut slot = warm.lock().await;
+        let (mut root, mut is_confirmed) = match slot.take() {
+            Some(root) => (root, false),
+            None => (self.read(&key).await?, true),
+        };
+        let mut conflicts = 0;
+        loop {
+            if let Some(earlier) = root.recent.find(identity.message_id()) {
+                let commit = self.earlier_commit(&key, earlier).await?;
+                *slot = Some(root);
+                return Ok(commit);
+            }
+            match decide::<A>(&root, command.clone(), &context) {
+                Decided::Events(events) => {
+                    match self.append(&key, &root, &events, &context).await {
+                        Ok(stored) => {
+                            let before = root.version();
+                            for (event, stored) in events.into_iter().zip(&stored) {
+                                root.take(event, stored)?;
+                            }
+                            self.keep_snapshot(&key, &root, before).await;
+                            let version = root.version();
+                            *slot = Some(root);
+                            return Ok(Commit {
+                                events: stored,
+                                version,
+                                is_repeated: false,
+                            });
+                        }
+                        Err(ExecuteError::Store(StoreError::Conflict { .. }))
+                            if conflicts < self.inner.options.conflict_retries =>
+                        {
+                            conflicts += 1;
+                            root = self.catch_up(&key, root).await?;
+                            is_confirmed = true;
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                // What does not publish is not guarded: an answer from memory counts once the store agrees.
+                answer if !is_confirmed => {
+                    let version = root.version();
+                    root = self.catch_up(&key, root).await?;
+                    is_confirmed = true;
+                    if root.version() == version {
+                        *slot = Some(root);
+                        return answer.without_events(version);
+                    }
+                }
+                answer => {
+                    let version = root.version();
+                    *slot = Some(root);
+                    return answer.without_events(version);
+                }
+            }
+        }
+    }
+
+    async fn append(
+        &self,
+        key: &AggregateKey,
+        root: &Root<A>,
+        events: &[A::Event],
+        context: &Context,
+    ) -> Result<Vec<crate::block::StoredEvent>, ExecuteError<A::Error>> {
+        let events: Result<Vec<_>, _> = events.iter().map(NewEvent::of).collect();
+        let events = events.map_err(ExecuteError::Payload)?;
+        let request = CommitRequest::of(context);
+        let request = match root.head {
+            Some(head) => request.aggregate_at(key.clone(), head, events),
+            None => request.aggregate(key.clone(), ExpectedVersion::NoStream, events),
+        };
+        self.inner
+            .store
+            .append(request)
+            .await
+            .map_err(|error| match error {
+                StoreError::Payload(error) => ExecuteError::Payload(error),
+                error => ExecuteError::Store(error),
+            })
+    }
+
+    async fn earlier_commit(
+        &self,
+        key: &AggregateKey,
+        earlier: RecentCommit,
+    ) -> Result<Commit, LoadError> {
+        let mut events = self
+            .inner
+            .store
+            .get_events(key, earlier.first_version)
+            .await?;
+        events.truncate(usize::try_from(earlier.events).unwrap_or(usize::MAX));
+        let version = earlier.first_version + earlier.events - 1;
+        Ok(Commit {
+            events,
+            version,
+            is_repeated: true,
+        })
+    }
+}
+
+impl<A: Decide> Decided<A> {
+    fn without_events(self, version: u64) -> Result<Commit, ExecuteError<A::Error>> {
+        match self {
+            Self::Refused(error) => Err(error),
+            Self::Nothing | Self::Events(_) => Ok(Commit {
+                events: Vec::new(),
+                version,
+                is_repeated: false,
+            }),
+        }
+    }
+}
+
+/// Decides a command and checks what it emitted against the machine.
+fn decide<A: Decide>(aggregate: &A, command: A::Command, context: &Context) -> Decided<A>
+where
+    A::Command: Clone,
+{
+    let state = aggregate.state();
+    let name = command.name();
+    if !state.can_accept(&command) {
+        let accepted = state.accepted_commands();
+        let state = state.name();
+        return Decided::Refused(ExecuteError::NotAccepted {
+            state,
+            command: name,
+            accepted,
+        });
+    }
+    let events = match aggregate.decide(command.clone(), context) {
+        Err(error) => return Decided::Refused(ExecuteError::Refused(error)),
+        Ok(events) if events.is_nothing() => return Decided::Nothing,
+        Ok(events) if events.is_empty_by_accident() => {
+            let state = state.name();
+            return Decided::Refused(ExecuteError::NoEvents {
+                state,
+                command: name,
+            });
+        }
+        Ok(events) => events.into_vec(),
+    };
+    match undeclared::<A>(state, &command, &events) {
+        Some(error) => Decided::Refused(error),
+        None => Decided::Events(events),
+    }
+}
+
+/// The first event for which the state reached so far has no edge under the command, or for a further event under
+/// none.
+fn undeclared<A: Decide>(
+    mut state: A::State,
+    command: &A::Command,
+    events: &[A::Event],
+) -> Option<ExecuteError<A::Error>> {
+    use crate::event::DomainEvent as _;
+
+    for (place, event) in events.iter().enumerate() {
+        let next = state
+            .next(event)
+            .ok()
+            .filter(|_| state.allows(command, event, place > 0));
+        let Some(next) = next else {
+            return Some(ExecuteError::UndeclaredEvent {
+                state: state.name(),
+                command: command.name(),
+                event: A::Event::VARIANTS[event.index()],
+            });
+        };
+        state = next;
+    }
+    None
+}
