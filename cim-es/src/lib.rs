@@ -14,8 +14,12 @@ pub mod store;
 pub mod subject;
 
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 pub use memory::MemoryEventStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{CheckReport, SqliteEventStore, SqliteOptions};
 
 #[doc(hidden)]
 pub mod __private;
