@@ -10,14 +10,18 @@ pub mod block;
 pub mod event;
 pub mod machine;
 pub mod message;
+pub mod repository;
 pub mod store;
 pub mod subject;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
 pub use memory::MemoryEventStore;
+pub use repository::Repository;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{CheckReport, SqliteEventStore, SqliteOptions};
 
