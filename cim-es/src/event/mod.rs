@@ -7,6 +7,7 @@ pub use cim_es_derive::DomainEvent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(crate) use payload::check_block;
 pub use payload::{PayloadError, decode_payload, encode_payload};
 pub use upcast::{UpcastError, Upcaster};
 
