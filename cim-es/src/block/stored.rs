@@ -7,7 +7,7 @@ use super::reader::{NULL, NotCanonical, Reader};
 use super::{Envelope, Place, Verdict, accept_cid, canonical, envelope_block, verify_cid};
 use crate::event::{DomainEvent, PayloadError, decode_payload};
 use crate::message::Timestamp;
-use crate::store::Position;
+use crate::store::{Head, Position};
 
 /// The head of the body: an array of two.
 pub(crate) const BODY_HEAD: u8 = 0x82;
@@ -71,6 +71,16 @@ impl StoredEvent {
     /// When it happened.
     pub fn timestamp(&self) -> Timestamp {
         self.envelope.timestamp
+    }
+
+    /// What an append that follows this event has to know of it.
+    pub fn head(&self) -> Head {
+        Head {
+            version: self.envelope.sequence,
+            cid: self.cid,
+            position: self.position,
+            timestamp: self.envelope.timestamp,
+        }
     }
 
     /// The body as stored: the dag-cbor array `[envelope, payload]`.

@@ -1,9 +1,11 @@
 //! What a caller asks a store to append.
 
+use std::fmt;
+
 use cid::Cid;
 use uuid::Uuid;
 
-use super::{AggregateKey, Position};
+use super::{AggregateKey, Position, StoreError};
 use crate::event::{DomainEvent, PayloadError, encode_readable};
 use crate::message::{Context, MessageIdentity, Timestamp};
 
@@ -25,6 +27,16 @@ impl ExpectedVersion {
             Self::Any => true,
             Self::NoStream => version == 0,
             Self::Exactly(expected) => version == expected,
+        }
+    }
+}
+
+impl fmt::Display for ExpectedVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any version"),
+            Self::NoStream => f.write_str("no event yet"),
+            Self::Exactly(version) => write!(f, "version {version}"),
         }
     }
 }
@@ -95,6 +107,30 @@ pub struct AggregateCommit {
     pub head: Option<Head>,
     /// Its new events in order.
     pub events: Vec<NewEvent>,
+}
+
+impl AggregateCommit {
+    /// Compares what the commit expects with what the store has.
+    ///
+    /// A head that the caller gave must be the store's head also by its CID, unless any version will do.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`].
+    pub fn check(&self, actual: Option<&Head>) -> Result<(), StoreError> {
+        let version = actual.map_or(0, |head| head.version);
+        let is_other_history = match (self.expected, &self.head, actual) {
+            (ExpectedVersion::Exactly(_), Some(known), Some(actual)) => known.cid != actual.cid,
+            _ => false,
+        };
+        if self.expected.accepts(version) && !is_other_history {
+            return Ok(());
+        }
+        Err(StoreError::Conflict {
+            aggregate: self.aggregate.clone(),
+            expected: self.expected,
+            actual: version,
+        })
+    }
 }
 
 /// One commit: all of it is stored, or nothing.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cid::Cid;
 
-use super::{AggregateKey, Position};
+use super::{AggregateKey, ExpectedVersion, Position};
 use crate::event::PayloadError;
 use crate::subject::TokenError;
 
@@ -19,8 +19,8 @@ pub enum StoreError {
     Conflict {
         /// The aggregate.
         aggregate: AggregateKey,
-        /// What the commit expected, in words.
-        expected: String,
+        /// What the commit expected.
+        expected: ExpectedVersion,
         /// The version that the store has.
         actual: u64,
     },

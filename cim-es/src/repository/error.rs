@@ -1,0 +1,116 @@
+//! What can go wrong between a command and its commit.
+
+use cid::Cid;
+
+use crate::event::PayloadError;
+use crate::machine::UnexpectedEvent;
+use crate::store::StoreError;
+use crate::subject::TokenError;
+
+/// Why a command did not lead to a commit; `E` is the aggregate's own error.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExecuteError<E: std::error::Error + 'static> {
+    /// A rule of the domain refuses the command.
+    #[error(transparent)]
+    Refused(E),
+    /// The present state has no edge for the command.
+    #[error(
+        "`{command}` is not accepted in state `{state}`, which accepts {}",
+        list(accepted)
+    )]
+    NotAccepted {
+        /// The present state.
+        state: &'static str,
+        /// The command.
+        command: &'static str,
+        /// What the present state accepts.
+        accepted: Vec<&'static str>,
+    },
+    /// The decision emitted an event that the machine does not declare there; nothing was stored.
+    #[error(
+        "`{command}` emitted `{event}` in state `{state}`, for which no edge is declared: add `#[on({command} / {event} => …)]` to `{state}`, or correct `decide`"
+    )]
+    UndeclaredEvent {
+        /// The state that was reached when the event came.
+        state: &'static str,
+        /// The command.
+        command: &'static str,
+        /// The event.
+        event: &'static str,
+    },
+    /// The decision gave an empty list of events; nothing was stored.
+    #[error(
+        "`{command}` gave an empty list of events in state `{state}`: say `nothing()` when it changes nothing"
+    )]
+    NoEvents {
+        /// The present state.
+        state: &'static str,
+        /// The command.
+        command: &'static str,
+    },
+    /// An event cannot be stored; nothing was stored.
+    #[error(transparent)]
+    Payload(PayloadError),
+    /// The aggregate could not be loaded.
+    #[error(transparent)]
+    Load(LoadError),
+    /// The store did not take the commit; [`StoreError::Conflict`] when others were first each time.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+/// Why an aggregate could not be loaded.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The store could not be read, or is damaged.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An event cannot be read by this program.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// An event met a state that has no edge for it.
+    #[error("version {version} (event {cid}) cannot be replayed: {source}")]
+    UnexpectedEvent {
+        /// The event's CID.
+        cid: Cid,
+        /// The version of the aggregate that the event gives.
+        version: u64,
+        /// The state and the event.
+        source: UnexpectedEvent,
+    },
+    /// The id cannot stand in a subject.
+    #[error(transparent)]
+    Id(#[from] TokenError),
+    /// The aggregate has no such version.
+    #[error("the aggregate has {found} events, version {asked} was asked for")]
+    NoSuchVersion {
+        /// The version that was asked for.
+        asked: u64,
+        /// The versions that there are.
+        found: u64,
+    },
+    /// The event is not one of this aggregate's.
+    #[error("event {cid} is not in the history of {aggregate}")]
+    NoSuchEvent {
+        /// The CID that was asked for.
+        cid: Cid,
+        /// The aggregate.
+        aggregate: String,
+    },
+}
+
+impl<E: std::error::Error + 'static> From<LoadError> for ExecuteError<E> {
+    fn from(error: LoadError) -> Self {
+        Self::Load(error)
+    }
+}
+
+fn list(names: &[&'static str]) -> String {
+    if names.is_empty() {
+        return "no command".to_owned();
+    }
+    let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}

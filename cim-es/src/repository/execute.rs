@@ -1,0 +1,146 @@
+//! Executing a command: decide, check, append, fold.
+
+use super::decide::{Decided, decide};
+use super::recent::RecentCommit;
+use super::{Commit, ExecuteError, LoadError, Repository, Root};
+use crate::aggregate::Decide;
+use crate::block::StoredEvent;
+use crate::message::{Context, MessageIdentity};
+use crate::store::{AggregateKey, CommitRequest, ExpectedVersion, NewEvent, StoreError};
+
+impl<A: Decide> Repository<A>
+where
+    A::Command: Clone,
+{
+    /// Executes a command: decides it on the present aggregate, checks the events against the machine, and stores
+    /// them as one commit.
+    ///
+    /// A command takes effect once: one with the same message id gives the earlier commit again. After a conflict it
+    /// is decided again on the newer history, with the same [`Context`], up to the set number of times.
+    ///
+    /// # Errors
+    /// [`ExecuteError`] says why nothing was stored; only [`StoreError::OutcomeUnknown`] leaves that open.
+    pub async fn execute(
+        &self,
+        id: &A::Id,
+        command: A::Command,
+        identity: &MessageIdentity,
+    ) -> Result<Commit, ExecuteError<A::Error>> {
+        let key = AggregateKey::of::<A>(id).map_err(LoadError::from)?;
+        let context = Context::new(identity.clone(), self.inner.clock.now());
+        let warm = self.warm(id);
+        let mut slot = warm.lock().await;
+        let (mut root, mut is_confirmed) = match slot.take() {
+            Some(root) => (root, false),
+            None => (self.read(&key).await?, true),
+        };
+        let mut conflicts = 0;
+        loop {
+            if let Some(earlier) = root.recent.find(identity.message_id()) {
+                let commit = self.earlier_commit(&key, earlier).await?;
+                *slot = Some(root);
+                return Ok(commit);
+            }
+            match decide::<A>(&root, command.clone(), &context) {
+                Decided::Events(events) => {
+                    match self.append(&key, &root, &events, &context).await {
+                        Ok(stored) => {
+                            let before = root.version();
+                            for (event, stored) in events.into_iter().zip(&stored) {
+                                root.take(event, stored)?;
+                            }
+                            self.keep_snapshot(&key, &root, before).await;
+                            let version = root.version();
+                            *slot = Some(root);
+                            return Ok(Commit {
+                                events: stored,
+                                version,
+                                is_repeated: false,
+                            });
+                        }
+                        Err(ExecuteError::Store(StoreError::Conflict { .. }))
+                            if conflicts < self.inner.options.conflict_retries =>
+                        {
+                            conflicts += 1;
+                            root = self.catch_up(&key, root).await?;
+                            is_confirmed = true;
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                // What does not publish is not guarded: an answer from memory counts once the store agrees.
+                answer if !is_confirmed => {
+                    let version = root.version();
+                    root = self.catch_up(&key, root).await?;
+                    is_confirmed = true;
+                    if root.version() == version {
+                        *slot = Some(root);
+                        return without_events(answer, version);
+                    }
+                }
+                answer => {
+                    let version = root.version();
+                    *slot = Some(root);
+                    return without_events(answer, version);
+                }
+            }
+        }
+    }
+
+    async fn append(
+        &self,
+        key: &AggregateKey,
+        root: &Root<A>,
+        events: &[A::Event],
+        context: &Context,
+    ) -> Result<Vec<StoredEvent>, ExecuteError<A::Error>> {
+        let events: Result<Vec<_>, _> = events.iter().map(NewEvent::of).collect();
+        let events = events.map_err(ExecuteError::Payload)?;
+        let request = CommitRequest::of(context);
+        let request = match root.head {
+            Some(head) => request.aggregate_at(key.clone(), head, events),
+            None => request.aggregate(key.clone(), ExpectedVersion::NoStream, events),
+        };
+        self.inner
+            .store
+            .append(request)
+            .await
+            .map_err(|error| match error {
+                StoreError::Payload(error) => ExecuteError::Payload(error),
+                error => ExecuteError::Store(error),
+            })
+    }
+
+    async fn earlier_commit(
+        &self,
+        key: &AggregateKey,
+        earlier: RecentCommit,
+    ) -> Result<Commit, LoadError> {
+        let mut events = self
+            .inner
+            .store
+            .get_events(key, earlier.first_version)
+            .await?;
+        events.truncate(usize::try_from(earlier.events).unwrap_or(usize::MAX));
+        let version = earlier.first_version + earlier.events - 1;
+        Ok(Commit {
+            events,
+            version,
+            is_repeated: true,
+        })
+    }
+}
+
+fn without_events<A: Decide>(
+    answer: Decided<A>,
+    version: u64,
+) -> Result<Commit, ExecuteError<A::Error>> {
+    match answer {
+        Decided::Refused(error) => Err(error),
+        Decided::Nothing | Decided::Events(_) => Ok(Commit {
+            events: Vec::new(),
+            version,
+            is_repeated: false,
+        }),
+    }
+}

@@ -1,0 +1,105 @@
+//! Snapshots: what stands in one, and when one is written.
+
+use serde::{Deserialize, Serialize};
+
+use super::recent::RecentCommits;
+use super::{Repository, Root};
+use crate::aggregate::Aggregate;
+use crate::event::DomainEvent;
+use crate::machine::StateMachine;
+use crate::message::Timestamp;
+use crate::store::{AggregateKey, Head, Snapshot, StoreError};
+
+/// What a snapshot holds beside its place in the history.
+#[derive(Serialize)]
+struct Kept<'a, A> {
+    aggregate: &'a A,
+    recent: &'a RecentCommits,
+    timestamp: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Opened<A> {
+    aggregate: A,
+    recent: RecentCommits,
+    timestamp: Timestamp,
+}
+
+/// Which declarations made a snapshot: of the aggregate (with its `fold`), its events and its machine.
+pub(crate) fn tag<A: Aggregate>() -> u64 {
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let parts = [
+        A::FINGERPRINT,
+        <A::Event as DomainEvent>::FINGERPRINT,
+        <A::State as StateMachine>::FINGERPRINT,
+    ];
+    parts.iter().fold(0xcbf2_9ce4_8422_2325, |tag: u64, part| {
+        (tag.rotate_left(5) ^ part).wrapping_mul(PRIME)
+    })
+}
+
+/// The aggregate that a snapshot holds.
+pub(super) fn open<A: Aggregate>(snapshot: Snapshot) -> Result<Root<A>, StoreError> {
+    let opened: Opened<A> = serde_ipld_dagcbor::from_slice(&snapshot.state)
+        .map_err(|error| engine("decoding it", error))?;
+    let head = Head {
+        version: snapshot.version,
+        cid: snapshot.last_cid,
+        position: snapshot.position,
+        timestamp: opened.timestamp,
+    };
+    Ok(Root {
+        aggregate: opened.aggregate,
+        head: Some(head),
+        recent: opened.recent,
+    })
+}
+
+fn close<A: Aggregate>(root: &Root<A>, head: Head) -> Result<Snapshot, StoreError> {
+    let kept = Kept {
+        aggregate: &root.aggregate,
+        recent: &root.recent,
+        timestamp: head.timestamp,
+    };
+    let state = serde_ipld_dagcbor::to_vec(&kept).map_err(|error| engine("encoding it", error))?;
+    Ok(Snapshot {
+        tag: tag::<A>(),
+        version: head.version,
+        last_cid: head.cid,
+        position: head.position,
+        state: state.into(),
+    })
+}
+
+fn engine(
+    operation: &'static str,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> StoreError {
+    StoreError::Engine {
+        place: "the snapshot".to_owned(),
+        operation,
+        source: std::sync::Arc::new(source),
+    }
+}
+
+impl<A: Aggregate> Repository<A> {
+    /// Writes a snapshot when a commit passed the threshold; a failure is told and changes nothing.
+    pub(super) async fn keep_snapshot(&self, key: &AggregateKey, root: &Root<A>, before: u64) {
+        let Some(threshold) = self.inner.options.snapshot_threshold else {
+            return;
+        };
+        let (Some(snapshots), Some(head)) = (&self.inner.snapshots, root.head) else {
+            return;
+        };
+        if before / threshold == head.version / threshold {
+            return;
+        }
+        let kept = match close(root, head) {
+            Ok(snapshot) => snapshots.save_snapshot(key, snapshot).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = kept {
+            tracing::warn!(aggregate = %key, version = head.version, %error, "no snapshot was written");
+        }
+    }
+}
