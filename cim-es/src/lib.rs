@@ -10,6 +10,7 @@ pub mod block;
 pub mod event;
 pub mod machine;
 pub mod message;
+pub mod prelude;
 pub mod repository;
 pub mod store;
 pub mod subject;
@@ -20,6 +21,7 @@ mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+pub use cim_es_derive::{domain, filter, subject};
 pub use memory::MemoryEventStore;
 pub use repository::Repository;
 #[cfg(feature = "sqlite")]
