@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 /// The multicodec of dag-cbor.
 pub(crate) const DAG_CBOR: u64 = 0x71;
 /// Version, codec, hash code and hash length of one byte each, then a digest of 32 bytes.
-const CID_BYTES: usize = 36;
+pub(crate) const CID_BYTES: usize = 36;
 
 /// The hash of a CID.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -116,7 +116,8 @@ pub fn verify_cid(cid: &Cid, bytes: &[u8]) -> bool {
         .is_some_and(|code| code.digest(bytes) == cid.hash().digest())
 }
 
-fn accept_cid(cid: Cid) -> Result<Cid, CidError> {
+/// The CID itself when it is of the kind that this library makes.
+pub(crate) fn accept_cid(cid: Cid) -> Result<Cid, CidError> {
     if cid.version() != ::cid::Version::V1 || cid.codec() != DAG_CBOR {
         return Err(CidError::Kind {
             cid: cid.to_string(),

@@ -9,6 +9,9 @@ use uuid::Uuid;
 
 use crate::message::{Cause, Timestamp};
 
+/// The format of envelope that this program writes and reads.
+pub(crate) const FORMAT: u32 = 1;
+
 /// The envelope of an event, a block of its own whose CID is the event CID.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -3,11 +3,19 @@
 //! The body of an event is one dag-cbor array `[envelope, payload]`. The two elements are blocks of their own: the
 //! payload hashes to the payload CID; the envelope holds that CID as a link and hashes to the event CID.
 
+pub(crate) mod canonical;
 mod cid;
 mod envelope;
+pub(crate) mod envelope_block;
+pub(crate) mod reader;
 mod stored;
+mod verdict;
 
+pub(crate) use self::cid::accept_cid;
 pub use self::cid::{CidError, HashCode, parse_cid, parse_cid_text, verify_cid};
 pub use ::cid::Cid;
 pub use envelope::Envelope;
+pub(crate) use envelope::FORMAT;
+pub(crate) use stored::BODY_HEAD;
 pub use stored::StoredEvent;
+pub use verdict::{Place, Truncation, Verdict};

@@ -3,10 +3,14 @@
 use ::cid::Cid;
 use bytes::Bytes;
 
-use super::Envelope;
+use super::reader::{NULL, NotCanonical, Reader};
+use super::{Envelope, Place, Verdict, canonical, envelope_block, verify_cid};
 use crate::event::{DomainEvent, PayloadError, decode_payload};
 use crate::message::Timestamp;
 use crate::store::{Head, Position};
+
+/// The head of the body: an array of two.
+pub(crate) const BODY_HEAD: u8 = 0x82;
 
 /// An event as a store keeps it: the original bytes, the CID they hash to, and where they stand.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +26,41 @@ pub struct StoredEvent {
 }
 
 impl StoredEvent {
+    /// The event that stored bytes hold, proved: the envelope hashes to the CID beside it, the payload to the link in
+    /// the envelope, and both are canonical. Whether the event fits its history is for
+    /// [`ChainVerifier`](super::ChainVerifier) to say.
+    ///
+    /// # Errors
+    /// [`Verdict::Tampered`], [`Verdict::NotCanonical`] or [`Verdict::PayloadMissing`].
+    pub fn verify(position: Position, cid: Cid, body: Bytes) -> Result<Self, Verdict> {
+        match Self::read(position, cid, &body) {
+            Some(event) => Ok(event),
+            None => Err(judge(position, cid, &body)),
+        }
+    }
+
+    /// The quick way for what is in order, which is nearly everything.
+    fn read(position: Position, cid: Cid, body: &Bytes) -> Option<Self> {
+        let (&BODY_HEAD, blocks) = body.split_first()? else {
+            return None;
+        };
+        let mut reader = Reader::new(blocks);
+        let envelope = envelope_block::read(&mut reader).ok()?;
+        let (envelope_bytes, payload) = blocks.split_at(reader.at());
+        let is_proved = verify_cid(&cid, envelope_bytes) && verify_cid(&envelope.payload, payload);
+        if !is_proved || check_payload(&envelope, payload).is_err() {
+            return None;
+        }
+        let payload_at = 1 + envelope_bytes.len();
+        Some(Self {
+            position,
+            cid,
+            envelope,
+            body: body.clone(),
+            payload_at,
+        })
+    }
+
     /// The event's type, its public subject.
     pub fn event_type(&self) -> &str {
         &self.envelope.event_type
@@ -63,5 +102,100 @@ impl StoredEvent {
     /// [`PayloadError`] when this program does not know the event, or its payload does not decode.
     pub fn decode<E: DomainEvent>(&self) -> Result<E, PayloadError> {
         decode_payload(self.event_type(), self.envelope.schema, self.payload())
+    }
+}
+
+/// A payload is one canonical value; a map, unless it is encrypted.
+fn check_payload(envelope: &Envelope, payload: &[u8]) -> Result<(), Box<NotCanonical>> {
+    canonical::check(payload)?;
+    if envelope.encryption.is_none() {
+        Reader::new(payload).expect(super::reader::major::MAP, "the payload is no map")?;
+    }
+    Ok(())
+}
+
+/// What is wrong with a body that the quick way refused.
+///
+/// The envelope is delimited leniently first, so that bytes which hash to their CIDs are never called tampered.
+#[cold]
+fn judge(position: Position, cid: Cid, body: &[u8]) -> Verdict {
+    let place = Place {
+        cid,
+        position,
+        sequence: None,
+    };
+    let tampered = |reason: &str| Verdict::Tampered {
+        place,
+        reason: reason.to_owned(),
+    };
+    if verify_cid(&cid, body) {
+        return judge_lone_envelope(place, body);
+    }
+    let (head, elements) = match body {
+        [0x81, ..] => (1, 1),
+        [BODY_HEAD, ..] => (1, 2),
+        [0x98, 1, ..] => (2, 1),
+        [0x98, 2, ..] => (2, 2),
+        _ => return tampered("the body is no array of envelope and payload"),
+    };
+    let Some(end) = canonical::delimit(&body[head..]) else {
+        return tampered("the envelope cannot be told from what follows it");
+    };
+    let (envelope_bytes, payload) = body[head..].split_at(end);
+    if !verify_cid(&cid, envelope_bytes) {
+        return tampered("the envelope does not hash to the CID beside it");
+    }
+    let envelope = match read_envelope(envelope_bytes) {
+        Ok(envelope) => envelope,
+        Err(refusal) => {
+            let reason = format!("the envelope: {refusal}");
+            return Verdict::NotCanonical { place, reason };
+        }
+    };
+    let place = Place {
+        sequence: Some(envelope.sequence),
+        ..place
+    };
+    if payload.is_empty() || (elements == 2 && payload == [NULL]) {
+        return Verdict::PayloadMissing {
+            place,
+            payload: envelope.payload,
+        };
+    }
+    if !verify_cid(&envelope.payload, payload) {
+        let reason = "the payload does not hash to the link in the envelope".to_owned();
+        return Verdict::Tampered { place, reason };
+    }
+    let reason = match check_payload(&envelope, payload) {
+        Err(refusal) => format!("the payload: {refusal}"),
+        Ok(()) => "the body is not an array of two in its shortest form".to_owned(),
+    };
+    Verdict::NotCanonical { place, reason }
+}
+
+/// The whole body is the envelope block.
+fn judge_lone_envelope(place: Place, body: &[u8]) -> Verdict {
+    match read_envelope(body) {
+        Ok(envelope) => Verdict::PayloadMissing {
+            place: Place {
+                sequence: Some(envelope.sequence),
+                ..place
+            },
+            payload: envelope.payload,
+        },
+        Err(refusal) => {
+            let reason = format!("the envelope: {refusal}");
+            Verdict::NotCanonical { place, reason }
+        }
+    }
+}
+
+/// The envelope that a block of its own holds.
+pub(crate) fn read_envelope(block: &[u8]) -> Result<Envelope, Box<NotCanonical>> {
+    let mut reader = Reader::new(block);
+    let envelope = envelope_block::read(&mut reader)?;
+    match reader.rest() {
+        [] => Ok(envelope),
+        _ => Err(reader.refuse("bytes behind the envelope")),
     }
 }

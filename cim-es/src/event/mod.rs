@@ -6,6 +6,7 @@ mod upcast;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(crate) use payload::check_block;
 pub use payload::{PayloadError, decode_payload, encode_payload};
 pub use upcast::{UpcastError, Upcaster};
 

@@ -1,10 +1,22 @@
 //! Sealing: an event gets its sequence, its predecessor and its CID.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use cid::Cid;
 
-use super::{CommitRequest, Head, Position, StoreError};
-use crate::block::{Envelope, HashCode, StoredEvent};
+use super::{AggregateCommit, CommitRequest, Head, NewEvent, Position, StoreError};
+use crate::block::{
+    BODY_HEAD, Envelope, FORMAT, HashCode, StoredEvent, accept_cid, envelope_block,
+};
+use crate::event::{PayloadError, check_block};
+use crate::message::Timestamp;
+
+/// The most events that one commit may have: what an atomic batch of a JetStream server takes.
+const MAX_EVENTS: usize = 1_000;
+/// The largest envelope in bytes. With the largest payload and the headers that repeat its links in text, a message stays
+/// below the 1 MiB that a NATS server accepts by default.
+const MAX_ENVELOPE: usize = 16_384;
 
 /// What a store is configured to make and to accept.
 #[derive(Clone, Copy, Debug)]
@@ -53,16 +65,221 @@ impl SealedEvent {
 
 /// Seals the events of a commit on the heads of its aggregates, given in the order of the commit.
 ///
-/// The timestamp is the later of the commit's clock reading and the latest head's; one value for the commit.
+/// The timestamp is the later of the commit's clock reading and the latest head's; one value for the commit. Whether the
+/// heads have the expected versions is for the engine to check, under the lock that makes the append atomic.
 ///
 /// # Errors
-/// [`StoreError::InvalidCommit`] for an empty commit or an aggregate that stands in it twice;
-/// [`StoreError::Payload`] for a payload that is not canonical, not readable or too large.
+/// [`StoreError::InvalidCommit`] for an empty commit, an aggregate without events or one that stands in it twice, more
+/// than 1,000 events, an event type or a parent that cannot stand in an envelope; [`StoreError::Payload`] for a payload
+/// that is not canonical or too large.
 pub fn seal(
     commit: CommitRequest,
     heads: &[Option<Head>],
     options: &SealOptions,
 ) -> Result<Vec<SealedEvent>, StoreError> {
-    let _ = (commit, heads, options);
-    todo!()
+    check(&commit, heads)?;
+    let latest = heads.iter().flatten().map(|head| head.timestamp).max();
+    let timestamp = latest.map_or(commit.now, |latest| latest.max(commit.now));
+    let count = commit
+        .aggregates
+        .iter()
+        .map(|aggregate| aggregate.events.len())
+        .sum();
+    let mut sealed = Vec::with_capacity(count);
+    for (aggregate, head) in commit.aggregates.iter().zip(heads) {
+        let mut chain = Chain::after(*head);
+        for (index, event) in aggregate.events.iter().enumerate() {
+            let place = chain.next(aggregate, index)?;
+            let event = seal_event(
+                &commit,
+                sealed.len(),
+                aggregate,
+                event,
+                place,
+                timestamp,
+                options,
+            )?;
+            chain.previous = Some(event.cid);
+            sealed.push(event);
+        }
+    }
+    Ok(sealed)
+}
+
+/// Where a history stands while events are added to it.
+struct Chain {
+    version: u64,
+    previous: Option<Cid>,
+}
+
+/// The place of a new event in its history and in its commit.
+struct Place {
+    sequence: u64,
+    previous: Option<Cid>,
+    commit: (u32, u32),
+}
+
+impl Chain {
+    fn after(head: Option<Head>) -> Self {
+        Self {
+            version: head.map_or(0, |head| head.version),
+            previous: head.map(|head| head.cid),
+        }
+    }
+
+    fn next(&mut self, aggregate: &AggregateCommit, index: usize) -> Result<Place, StoreError> {
+        let Some(sequence) = self.version.checked_add(1) else {
+            return Err(invalid(format!(
+                "{} can have no further event",
+                aggregate.aggregate
+            )));
+        };
+        self.version = sequence;
+        // At most 1,000 events were let in.
+        let commit = (index as u32 + 1, aggregate.events.len() as u32);
+        Ok(Place {
+            sequence,
+            previous: self.previous,
+            commit,
+        })
+    }
+}
+
+fn seal_event(
+    commit: &CommitRequest,
+    number: usize,
+    aggregate: &AggregateCommit,
+    event: &NewEvent,
+    place: Place,
+    timestamp: Timestamp,
+    options: &SealOptions,
+) -> Result<SealedEvent, StoreError> {
+    check_event(event, options)?;
+    let envelope = Envelope {
+        format: FORMAT,
+        id: commit.event_id(number as u32),
+        aggregate: aggregate.aggregate.kind().to_owned(),
+        event_type: event.event_type.clone(),
+        schema: event.schema,
+        aggregate_id: aggregate.aggregate.id().as_str().to_owned(),
+        sequence: place.sequence,
+        commit: place.commit,
+        previous: place.previous,
+        parents: event.parents.clone(),
+        payload: options.hash.cid(&event.payload),
+        correlation_id: commit.identity.correlation_id(),
+        causation_id: commit.identity.message_id(),
+        timestamp,
+        source: commit.identity.actor().map(str::to_owned),
+        encryption: None,
+    };
+    let mut body = Vec::with_capacity(ENVELOPE_ROOM + event.payload.len());
+    body.push(BODY_HEAD);
+    envelope_block::write(&envelope, &mut body).map_err(invalid)?;
+    let payload_at = body.len();
+    if payload_at > MAX_ENVELOPE {
+        return Err(invalid(format!(
+            "the envelope of event `{}` has {payload_at} bytes, the limit is {MAX_ENVELOPE}: name fewer parents, or shorten the actor or the aggregate's id",
+            event.event_type
+        )));
+    }
+    let cid = options.hash.cid(&body[1..]);
+    body.extend_from_slice(&event.payload);
+    Ok(SealedEvent {
+        cid,
+        envelope,
+        body: Bytes::from(body),
+        payload_at,
+    })
+}
+
+/// Room for a usual envelope, so that the body grows once.
+const ENVELOPE_ROOM: usize = 640;
+
+fn check(commit: &CommitRequest, heads: &[Option<Head>]) -> Result<(), StoreError> {
+    if commit.aggregates.is_empty() {
+        return Err(invalid(
+            "it names no aggregate: add events, or do not append",
+        ));
+    }
+    if heads.len() != commit.aggregates.len() {
+        let (heads, aggregates) = (heads.len(), commit.aggregates.len());
+        return Err(invalid(format!(
+            "{heads} heads were read for {aggregates} aggregates: give one for each, in the order of the commit"
+        )));
+    }
+    let mut seen = HashSet::new();
+    let mut count = 0;
+    for AggregateCommit {
+        aggregate, events, ..
+    } in &commit.aggregates
+    {
+        if events.is_empty() {
+            return Err(invalid(format!(
+                "it has no event for {aggregate}: leave the aggregate out"
+            )));
+        }
+        if commit.aggregates.len() > 1 && !seen.insert(aggregate) {
+            return Err(invalid(format!(
+                "{aggregate} stands in it twice: put its events together"
+            )));
+        }
+        if !is_subject(aggregate.kind()) {
+            let kind = aggregate.kind();
+            return Err(invalid(format!(
+                "`{kind}` is no kind of aggregate: it must be tokens with dots between"
+            )));
+        }
+        count += events.len();
+    }
+    if count > MAX_EVENTS {
+        return Err(invalid(format!(
+            "it has {count} events, at most {MAX_EVENTS} can be stored at once: make several commits"
+        )));
+    }
+    Ok(())
+}
+
+fn check_event(event: &NewEvent, options: &SealOptions) -> Result<(), StoreError> {
+    let event_type = &event.event_type;
+    if !is_subject(event_type) {
+        return Err(invalid(format!(
+            "`{event_type}` is no type of event: it must be tokens with dots between"
+        )));
+    }
+    if event.schema == 0 {
+        return Err(invalid(format!(
+            "event `{event_type}` has schema version 0: versions start at 1"
+        )));
+    }
+    for parent in &event.parents {
+        accept_cid(*parent)
+            .map_err(|error| invalid(format!("a parent of event `{event_type}`: {error}")))?;
+    }
+    let bytes = event.payload.len();
+    if bytes > options.max_payload {
+        let (event_type, limit) = (event_type.clone(), options.max_payload);
+        return Err(PayloadError::TooLarge {
+            event_type,
+            bytes,
+            limit,
+        }
+        .into());
+    }
+    Ok(check_block(event_type, &event.payload)?)
+}
+
+/// Whether a text is tokens with dots between, under the rules of [`Token`](crate::subject::Token).
+fn is_subject(text: &str) -> bool {
+    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'.' | b'*' | b'>');
+    text.split('.').all(|token| {
+        !token.is_empty()
+            && (token.as_bytes().iter().all(is_plain) || crate::subject::Token::new(token).is_ok())
+    })
+}
+
+fn invalid(reason: impl Into<String>) -> StoreError {
+    StoreError::InvalidCommit {
+        reason: reason.into(),
+    }
 }

@@ -1,16 +1,23 @@
 //! The payload of an event as a block: a plain map of the variant's fields.
 
-use super::DomainEvent;
+mod decode;
+mod encode;
+mod inspect;
+mod keys;
+
+pub use decode::decode_payload;
+pub(crate) use encode::check_block;
+pub use encode::encode_payload;
 
 /// A payload that cannot be stored, or one that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PayloadError {
     /// The value cannot stand in a dag-cbor block.
-    #[error("event `{event_type}`, field `{path}`: {reason}")]
+    #[error("event `{event_type}`{}: {reason}", field(path))]
     NotStorable {
         /// The event's type.
         event_type: String,
-        /// The path of the field, such as `interfaces[2].speed`.
+        /// The path of the field, such as `interfaces[2].speed`; empty when the event as a whole is meant.
         path: String,
         /// What is wrong with the value and what to do.
         reason: String,
@@ -65,24 +72,9 @@ pub enum PayloadError {
     },
 }
 
-/// The payload block of an event: canonical dag-cbor, readable again.
-///
-/// # Errors
-/// [`PayloadError::NotStorable`] with the field's path.
-pub fn encode_payload<E: DomainEvent>(event: &E) -> Result<Vec<u8>, PayloadError> {
-    let _ = event;
-    todo!()
-}
-
-/// The event that a stored payload holds, brought up to the present schema.
-///
-/// # Errors
-/// [`PayloadError`]: an unknown or newer type, a payload that does not decode, an upcaster that refuses it.
-pub fn decode_payload<E: DomainEvent>(
-    event_type: &str,
-    schema: u32,
-    payload: &[u8],
-) -> Result<E, PayloadError> {
-    let _ = (event_type, schema, payload);
-    todo!()
+fn field(path: &str) -> String {
+    match path {
+        "" => String::new(),
+        path => format!(", field `{path}`"),
+    }
 }

@@ -1,0 +1,318 @@
+//! The envelope as a block: its one canonical form, written and read without a detour.
+//!
+//! The keys stand in the order of dag-cbor: by length, then by bytes. The bytes are those that `serde_ipld_dagcbor` makes
+//! of the same [`Envelope`]; a test holds the two together.
+
+use ::cid::Cid;
+use uuid::Uuid;
+
+use super::canonical;
+use super::cid::{CID_BYTES, parse_cid};
+use super::reader::{NULL, Reader, Refusal, major, refuse};
+use super::{Envelope, FORMAT};
+use crate::message::Timestamp;
+
+/// The fields that every envelope has.
+const REQUIRED: u64 = 14;
+/// How deep the value under `encryption` may nest: it stands in the envelope, which stands in the body.
+const ENCRYPTION_DEPTH: u32 = canonical::MAX_DEPTH - 2;
+
+/// Writes an envelope behind what stands in `out`.
+///
+/// # Errors
+/// What the encoder says of `encryption`, the one field that can hold any value.
+pub(crate) fn write(envelope: &Envelope, out: &mut Vec<u8>) -> Result<(), String> {
+    let optional = u64::from(envelope.source.is_some()) + u64::from(envelope.encryption.is_some());
+    head(out, major::MAP, REQUIRED + optional);
+    key(out, "v");
+    head(out, major::UNSIGNED, u64::from(envelope.format));
+    key(out, "id");
+    bytes(out, envelope.id.as_bytes());
+    key(out, "type");
+    text(out, &envelope.event_type);
+    key(out, "commit");
+    head(out, major::ARRAY, 2);
+    head(out, major::UNSIGNED, u64::from(envelope.commit.0));
+    head(out, major::UNSIGNED, u64::from(envelope.commit.1));
+    key(out, "schema");
+    head(out, major::UNSIGNED, u64::from(envelope.schema));
+    if let Some(source) = &envelope.source {
+        key(out, "source");
+        text(out, source);
+    }
+    key(out, "parents");
+    head(out, major::ARRAY, envelope.parents.len() as u64);
+    for parent in &envelope.parents {
+        link(out, parent);
+    }
+    key(out, "payload");
+    link(out, &envelope.payload);
+    key(out, "previous");
+    match &envelope.previous {
+        Some(previous) => link(out, previous),
+        None => out.push(NULL),
+    }
+    key(out, "sequence");
+    head(out, major::UNSIGNED, envelope.sequence);
+    key(out, "aggregate");
+    text(out, &envelope.aggregate);
+    key(out, "timestamp");
+    integer(out, envelope.timestamp.as_micros());
+    if let Some(encryption) = &envelope.encryption {
+        key(out, "encryption");
+        let encoded = serde_ipld_dagcbor::to_vec(encryption).map_err(|error| error.to_string())?;
+        let mut reader = Reader::new(&encoded);
+        canonical::value(&mut reader, ENCRYPTION_DEPTH).map_err(|error| error.to_string())?;
+        out.extend_from_slice(&encoded);
+    }
+    key(out, "aggregate_id");
+    text(out, &envelope.aggregate_id);
+    key(out, "causation_id");
+    bytes(out, envelope.causation_id.as_bytes());
+    key(out, "correlation_id");
+    bytes(out, envelope.correlation_id.as_bytes());
+    Ok(())
+}
+
+fn head(out: &mut Vec<u8>, major: u8, argument: u64) {
+    let major = major << 5;
+    match argument {
+        0..24 => out.push(major | argument as u8),
+        24..=0xff => out.extend_from_slice(&[major | 24, argument as u8]),
+        0x100..=0xffff => {
+            out.push(major | 25);
+            out.extend_from_slice(&(argument as u16).to_be_bytes());
+        }
+        0x1_0000..=0xffff_ffff => {
+            out.push(major | 26);
+            out.extend_from_slice(&(argument as u32).to_be_bytes());
+        }
+        _ => {
+            out.push(major | 27);
+            out.extend_from_slice(&argument.to_be_bytes());
+        }
+    }
+}
+
+fn key(out: &mut Vec<u8>, key: &'static str) {
+    text(out, key);
+}
+
+fn text(out: &mut Vec<u8>, text: &str) {
+    head(out, major::TEXT, text.len() as u64);
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    head(out, major::BYTES, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+fn integer(out: &mut Vec<u8>, integer: i64) {
+    match u64::try_from(integer) {
+        Ok(positive) => head(out, major::UNSIGNED, positive),
+        // The argument of a negative integer is -1 - n, which is its complement.
+        Err(_) => head(out, major::NEGATIVE, !integer as u64),
+    }
+}
+
+fn link(out: &mut Vec<u8>, cid: &Cid) {
+    // Tag 42, a byte string, and the zero byte that stands before a CID in binary form.
+    out.extend_from_slice(&[0xd8, 42]);
+    let mut binary = [0; 1 + CID_BYTES];
+    match cid.write_bytes(&mut binary[1..]) {
+        Ok(CID_BYTES) => bytes(out, &binary),
+        _ => {
+            let mut binary = vec![0];
+            binary.extend_from_slice(&cid.to_bytes());
+            bytes(out, &binary);
+        }
+    }
+}
+
+/// Reads an envelope in its canonical form.
+pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Envelope, Refusal> {
+    let start = reader.at();
+    let count = reader.expect(major::MAP, "the envelope is no map")?;
+    let format = small(reader, "v")?;
+    if format != FORMAT {
+        return Err(refuse(
+            start,
+            format!(
+                "the envelope has format {format}, this program knows {FORMAT}: read it with a newer program"
+            ),
+        )
+        .under("v"));
+    }
+    let id = uuid(reader, "id")?;
+    let event_type = string(reader, "type")?;
+    let commit = field(reader, "commit", commit)?;
+    let schema = small(reader, "schema")?;
+    let mut fields = REQUIRED;
+    let source = match next_is(reader, "source") {
+        true => {
+            fields += 1;
+            Some(string(reader, "source")?)
+        }
+        false => None,
+    };
+    let parents = field(reader, "parents", parents)?;
+    let payload = field(reader, "payload", strict_link)?;
+    let previous = field(reader, "previous", |reader| match reader.peek()? {
+        NULL => {
+            reader.skip();
+            Ok(None)
+        }
+        _ => strict_link(reader).map(Some),
+    })?;
+    let sequence = field(reader, "sequence", |reader| match unsigned(reader)? {
+        0 => Err(reader.refuse("a sequence counts from 1")),
+        sequence => Ok(sequence),
+    })?;
+    let aggregate = string(reader, "aggregate")?;
+    let timestamp = field(reader, "timestamp", timestamp)?;
+    let encryption = match next_is(reader, "encryption") {
+        true => {
+            fields += 1;
+            Some(field(reader, "encryption", encryption)?)
+        }
+        false => None,
+    };
+    let aggregate_id = string(reader, "aggregate_id")?;
+    let causation_id = uuid(reader, "causation_id")?;
+    let correlation_id = uuid(reader, "correlation_id")?;
+    if count != fields {
+        return Err(refuse(
+            start,
+            "the envelope does not have exactly the fields of its format",
+        ));
+    }
+    Ok(Envelope {
+        format,
+        id,
+        aggregate,
+        event_type,
+        schema,
+        aggregate_id,
+        sequence,
+        commit,
+        previous,
+        parents,
+        payload,
+        correlation_id,
+        causation_id,
+        timestamp,
+        source,
+        encryption,
+    })
+}
+
+#[inline]
+fn field<'a, T>(
+    reader: &mut Reader<'a>,
+    name: &'static str,
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    if !next_is(reader, name) {
+        return Err(reader
+            .refuse("the envelope's next field must be this one")
+            .under(name));
+    }
+    // Names have at most 23 bytes, so their heads have one.
+    reader.take(1 + name.len() as u64)?;
+    read(reader).map_err(|refusal| refusal.under(name))
+}
+
+#[inline]
+fn next_is(reader: &Reader<'_>, name: &'static str) -> bool {
+    match reader.rest() {
+        [head, rest @ ..] => {
+            *head == major::TEXT << 5 | name.len() as u8 && rest.starts_with(name.as_bytes())
+        }
+        [] => false,
+    }
+}
+
+fn unsigned(reader: &mut Reader<'_>) -> Result<u64, Refusal> {
+    reader.expect(major::UNSIGNED, "not a natural number where one is needed")
+}
+
+fn natural(reader: &mut Reader<'_>) -> Result<u32, Refusal> {
+    let number = unsigned(reader)?;
+    u32::try_from(number).map_err(|_| reader.refuse("a number of more than 32 bits"))
+}
+
+fn small(reader: &mut Reader<'_>, name: &'static str) -> Result<u32, Refusal> {
+    field(reader, name, natural)
+}
+
+fn string(reader: &mut Reader<'_>, name: &'static str) -> Result<String, Refusal> {
+    field(reader, name, |reader| reader.text().map(str::to_owned))
+}
+
+fn uuid(reader: &mut Reader<'_>, name: &'static str) -> Result<Uuid, Refusal> {
+    field(reader, name, |reader| {
+        let length = reader.expect(major::BYTES, "not a byte string where an id is needed")?;
+        let bytes = reader.take(length)?;
+        Uuid::from_slice(bytes).map_err(|_| reader.refuse("an id does not have 16 bytes"))
+    })
+}
+
+fn commit(reader: &mut Reader<'_>) -> Result<(u32, u32), Refusal> {
+    let start = reader.at();
+    let length = reader.expect(major::ARRAY, "not a list where one is needed")?;
+    if length != 2 {
+        return Err(refuse(start, "not a pair of index and count"));
+    }
+    let (index, count) = (natural(reader)?, natural(reader)?);
+    if index == 0 || index > count {
+        return Err(refuse(start, "the index is not between 1 and the count"));
+    }
+    Ok((index, count))
+}
+
+fn timestamp(reader: &mut Reader<'_>) -> Result<Timestamp, Refusal> {
+    let start = reader.at();
+    let micros = match reader.head()? {
+        (major::UNSIGNED, micros) => i64::try_from(micros).ok(),
+        (major::NEGATIVE, complement) => i64::try_from(complement).ok().map(|micros| !micros),
+        _ => None,
+    };
+    match micros {
+        Some(micros) => Ok(Timestamp::from_micros(micros)),
+        None => Err(refuse(start, "not a count of microseconds in 64 bits")),
+    }
+}
+
+fn strict_link(reader: &mut Reader<'_>) -> Result<Cid, Refusal> {
+    let start = reader.at();
+    let bytes = reader.link()?;
+    parse_cid(bytes).map_err(|error| refuse(start, error.to_string()))
+}
+
+fn parents(reader: &mut Reader<'_>) -> Result<Vec<Cid>, Refusal> {
+    let count = reader.expect(major::ARRAY, "not a list where one is needed")?;
+    let mut parents = Vec::new();
+    let mut last: Option<&[u8]> = None;
+    for index in 0..count {
+        let start = reader.at();
+        let parent = strict_link(reader).map_err(|refusal| refusal.at_index(index))?;
+        let encoded = reader.since(start);
+        if last.is_some_and(|last| last >= encoded) {
+            let reason = "parents that are not sorted, or stand twice";
+            return Err(refuse(start, reason).at_index(index));
+        }
+        last = Some(encoded);
+        parents.push(parent);
+    }
+    Ok(parents)
+}
+
+fn encryption(
+    reader: &mut Reader<'_>,
+) -> Result<std::collections::BTreeMap<String, ipld_core::ipld::Ipld>, Refusal> {
+    let start = reader.at();
+    canonical::value(reader, ENCRYPTION_DEPTH)?;
+    serde_ipld_dagcbor::from_slice(reader.since(start))
+        .map_err(|error| refuse(start, error.to_string()))
+}

@@ -1,0 +1,195 @@
+//! What is wrong with a block or a chain of blocks, and where.
+
+use std::fmt;
+
+use ::cid::Cid;
+
+use crate::store::{Damage, Position, StoreError};
+
+/// Where a verdict applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The CID that stands beside the block.
+    pub cid: Cid,
+    /// The place in the store, or in the list of blocks that was given, from 1.
+    pub position: Position,
+    /// The version of the aggregate that the envelope names; none when the envelope cannot be trusted.
+    pub sequence: Option<u64>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "event {} at position {}", self.cid, self.position)?;
+        match self.sequence {
+            Some(sequence) => write!(f, " (sequence {sequence})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Which part of a history is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truncation {
+    /// The history does not start at 1.
+    Start {
+        /// The first sequence that is there.
+        first: u64,
+    },
+    /// The history ends before the head that it must reach.
+    End {
+        /// The last sequence that is there; 0 when nothing is.
+        last: u64,
+        /// The sequence of the head.
+        expected: u64,
+    },
+    /// The history ends inside a commit.
+    Commit {
+        /// The place of the last event in its commit, from 1.
+        index: u32,
+        /// The number of events of the commit.
+        count: u32,
+    },
+}
+
+impl fmt::Display for Truncation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start { first } => {
+                write!(f, "the history starts at sequence {first} instead of 1")
+            }
+            Self::End { last, expected } => {
+                write!(
+                    f,
+                    "the history ends at sequence {last}, its head is at {expected}"
+                )
+            }
+            Self::Commit { index, count } => write!(
+                f,
+                "the history ends with event {index} of a commit of {count}, which is stored whole or not at all"
+            ),
+        }
+    }
+}
+
+/// What is wrong with a block or a chain of blocks.
+///
+/// The first fault that is met is the verdict; what comes after it was not looked at.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The bytes do not hash to the CID beside them, or are no block at all.
+    #[error("{place} is tampered with: {reason}")]
+    Tampered {
+        /// Where.
+        place: Place,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The bytes hash to their CIDs but are not what this library seals: not canonical dag-cbor, or not the envelope of
+    /// a known format.
+    #[error("{place} is not canonical: {reason}")]
+    NotCanonical {
+        /// Where.
+        place: Place,
+        /// What is not canonical, with byte and path.
+        reason: String,
+    },
+    /// The sequence is not the next: events are missing, repeated or out of order.
+    #[error("{place} leaves a gap: sequence {expected} was to follow, found {found}")]
+    Gap {
+        /// Where.
+        place: Place,
+        /// The sequence that was to follow.
+        expected: u64,
+        /// The sequence that was found.
+        found: u64,
+    },
+    /// Two different events claim the same sequence.
+    #[error("{place} forks the history: {other} has the same sequence")]
+    Fork {
+        /// Where.
+        place: Place,
+        /// The other event with the sequence.
+        other: Cid,
+    },
+    /// The event belongs to another aggregate.
+    #[error("{place} belongs to another aggregate: expected {expected}, found {found}")]
+    WrongAggregate {
+        /// Where.
+        place: Place,
+        /// Kind and id of the aggregate whose history this is.
+        expected: String,
+        /// Kind and id in the envelope.
+        found: String,
+    },
+    /// The link to the predecessor does not lead to the predecessor.
+    #[error(
+        "{place} does not follow from its predecessor: expected link {}, found {}",
+        shown(expected),
+        shown(found)
+    )]
+    PreviousMismatch {
+        /// Where.
+        place: Place,
+        /// The CID of the predecessor; none before the first event.
+        expected: Option<Cid>,
+        /// The link in the envelope.
+        found: Option<Cid>,
+    },
+    /// A causal parent is not known.
+    #[error("{place} names a parent that is not known: {parent}")]
+    MissingParent {
+        /// Where.
+        place: Place,
+        /// The parent.
+        parent: Cid,
+    },
+    /// The envelope is whole, its payload is not there.
+    #[error("{place} has no payload: {payload} is not there")]
+    PayloadMissing {
+        /// Where.
+        place: Place,
+        /// The CID of the payload.
+        payload: Cid,
+    },
+    /// A part of the history is not there.
+    #[error("{place} is an end of a truncated history: {missing}")]
+    Truncated {
+        /// The event at the end where something is missing; the expected head when there is no event.
+        place: Place,
+        /// What is missing.
+        missing: Truncation,
+    },
+}
+
+fn shown(link: &Option<Cid>) -> String {
+    link.map_or_else(|| "none".to_owned(), |cid| cid.to_string())
+}
+
+impl Verdict {
+    /// Where the verdict applies.
+    pub fn place(&self) -> &Place {
+        match self {
+            Self::Tampered { place, .. }
+            | Self::NotCanonical { place, .. }
+            | Self::Gap { place, .. }
+            | Self::Fork { place, .. }
+            | Self::WrongAggregate { place, .. }
+            | Self::PreviousMismatch { place, .. }
+            | Self::MissingParent { place, .. }
+            | Self::PayloadMissing { place, .. }
+            | Self::Truncated { place, .. } => place,
+        }
+    }
+
+    /// The error of a store that found this; `store` names the file or stream.
+    pub fn into_damage(self, store: impl Into<String>) -> StoreError {
+        let place = *self.place();
+        StoreError::Damaged(Damage {
+            place: store.into(),
+            position: Some(place.position),
+            cid: Some(place.cid),
+            reason: self.to_string(),
+        })
+    }
+}

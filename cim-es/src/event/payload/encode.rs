@@ -1,0 +1,198 @@
+//! From a typed event to the bytes of its payload.
+
+use std::collections::TryReserveError;
+
+use serde::ser::{Error as _, Impossible, Serialize, Serializer};
+use serde_ipld_dagcbor::EncodeError;
+use serde_ipld_dagcbor::ser::{BufWriter, CollectMap, Serializer as BlockSerializer};
+
+use super::inspect::{Inspection, Refused, inspect};
+use super::{PayloadError, decode_payload};
+use crate::block::canonical;
+use crate::block::reader::{Reader, major};
+use crate::event::DomainEvent;
+
+/// The payload block of an event: canonical dag-cbor, readable again.
+///
+/// # Errors
+/// [`PayloadError::NotStorable`] with the field's path.
+pub fn encode_payload<E: DomainEvent>(event: &E) -> Result<Vec<u8>, PayloadError> {
+    let info = event.info();
+    let payload = encode(event)?;
+    check_block(info.event_type, &payload)?;
+    match decode_payload::<E>(info.event_type, info.schema, &payload) {
+        Ok(read) if read.index() == event.index() => Ok(payload),
+        Ok(_) => Err(unreadable(
+            event,
+            "it reads back as another event".to_owned(),
+        )),
+        Err(PayloadError::NotReadable { reason, .. }) => Err(unreadable(event, reason)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Encodes only; what needs no proof that it reads back.
+pub(crate) fn encode<E: DomainEvent>(event: &E) -> Result<Vec<u8>, PayloadError> {
+    // First, because it bounds how deep the encoder recurses.
+    if let Err(refused) = inspect(event, Inspection::Values) {
+        return Err(not_storable(event.event_type(), refused));
+    }
+    let mut serializer = BlockSerializer::new(BufWriter::new(Vec::with_capacity(256)));
+    if let Err(error) = event.serialize(Variant(&mut serializer)) {
+        let refused = inspect(event, Inspection::Keys)
+            .err()
+            .unwrap_or_else(|| Refused::new(reason_of(error)));
+        return Err(not_storable(event.event_type(), refused));
+    }
+    Ok(serializer.into_inner().into_inner())
+}
+
+/// Checks the bytes of a payload: one canonical map.
+pub(crate) fn check_block(event_type: &str, payload: &[u8]) -> Result<(), PayloadError> {
+    let checked = canonical::check(payload)
+        .and_then(|()| Reader::new(payload).expect(major::MAP, "the payload is not a map"));
+    match checked {
+        Ok(_) => Ok(()),
+        Err(refusal) => Err(PayloadError::NotStorable {
+            event_type: event_type.to_owned(),
+            reason: format!("{} (byte {} of the payload)", refusal.reason, refusal.at),
+            path: refusal.path,
+        }),
+    }
+}
+
+fn unreadable<E: DomainEvent>(event: &E, reason: String) -> PayloadError {
+    let refused = inspect(event, Inspection::Keys).err().unwrap_or_else(|| {
+        Refused::new(format!(
+            "it encodes but does not read back: {reason}; make its Serialize and Deserialize fit each other"
+        ))
+    });
+    not_storable(event.event_type(), refused)
+}
+
+fn not_storable(event_type: &str, refused: Refused) -> PayloadError {
+    PayloadError::NotStorable {
+        event_type: event_type.to_owned(),
+        path: refused.path,
+        reason: refused.reason,
+    }
+}
+
+fn reason_of(error: EncodeError<TryReserveError>) -> String {
+    match error {
+        EncodeError::Msg(reason) => reason,
+        error => format!("{error:?}"),
+    }
+}
+
+const SHAPE: &str = "an event must be an enum in serde's default form (externally tagged), each variant a unit, \
+    with named fields, or one struct: remove `#[serde(tag)]`, `#[serde(untagged)]` and tuples";
+
+type Error = EncodeError<TryReserveError>;
+
+/// Takes the variant of an enum and writes its content as a plain map, without the variant's name.
+struct Variant<'a>(&'a mut BlockSerializer<BufWriter>);
+
+macro_rules! refuse {
+    ($($method:ident($($argument:ty),*);)*) => {
+        $(fn $method(self, $(_: $argument),*) -> Result<(), Error> {
+            Err(Error::custom(SHAPE))
+        })*
+    };
+}
+
+macro_rules! refuse_compound {
+    ($($method:ident($($argument:ty),*) -> $compound:ident;)*) => {
+        $(fn $method(self, $(_: $argument),*) -> Result<Self::$compound, Error> {
+            Err(Error::custom(SHAPE))
+        })*
+    };
+}
+
+impl<'a> Serializer for Variant<'a> {
+    type Ok = ();
+    type Error = Error;
+    type SerializeSeq = Impossible<(), Error>;
+    type SerializeTuple = Impossible<(), Error>;
+    type SerializeTupleStruct = Impossible<(), Error>;
+    type SerializeTupleVariant = Impossible<(), Error>;
+    type SerializeMap = Impossible<(), Error>;
+    type SerializeStruct = Impossible<(), Error>;
+    type SerializeStructVariant = CollectMap<'a, BufWriter>;
+
+    fn serialize_struct_variant(
+        self,
+        name: &'static str,
+        _: u32,
+        _: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeStructVariant, Error> {
+        self.0.serialize_struct(name, len)
+    }
+
+    fn serialize_unit_variant(
+        self,
+        name: &'static str,
+        _: u32,
+        _: &'static str,
+    ) -> Result<(), Error> {
+        serde::ser::SerializeStruct::end(self.0.serialize_struct(name, 0)?)
+    }
+
+    fn serialize_newtype_variant<T: ?Sized + Serialize>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        value.serialize(self.0)
+    }
+
+    refuse! {
+        serialize_bool(bool);
+        serialize_i8(i8);
+        serialize_i16(i16);
+        serialize_i32(i32);
+        serialize_i64(i64);
+        serialize_i128(i128);
+        serialize_u8(u8);
+        serialize_u16(u16);
+        serialize_u32(u32);
+        serialize_u64(u64);
+        serialize_u128(u128);
+        serialize_f32(f32);
+        serialize_f64(f64);
+        serialize_char(char);
+        serialize_str(&str);
+        serialize_bytes(&[u8]);
+        serialize_none();
+        serialize_unit();
+        serialize_unit_struct(&'static str);
+    }
+
+    refuse_compound! {
+        serialize_seq(Option<usize>) -> SerializeSeq;
+        serialize_tuple(usize) -> SerializeTuple;
+        serialize_tuple_struct(&'static str, usize) -> SerializeTupleStruct;
+        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> SerializeTupleVariant;
+        serialize_map(Option<usize>) -> SerializeMap;
+        serialize_struct(&'static str, usize) -> SerializeStruct;
+    }
+
+    fn serialize_some<T: ?Sized + Serialize>(self, _: &T) -> Result<(), Error> {
+        Err(Error::custom(SHAPE))
+    }
+
+    fn serialize_newtype_struct<T: ?Sized + Serialize>(
+        self,
+        _: &'static str,
+        _: &T,
+    ) -> Result<(), Error> {
+        Err(Error::custom(SHAPE))
+    }
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+}
