@@ -13,6 +13,8 @@ pub mod message;
 pub mod repository;
 pub mod store;
 pub mod subject;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 mod memory;
 

@@ -1,18 +1,12 @@
 //! Executing a command: decide, check, append, fold.
 
+use super::decide::{Decided, decide};
 use super::recent::RecentCommit;
 use super::{Commit, ExecuteError, LoadError, Repository, Root};
-use crate::aggregate::{Command, Decide};
-use crate::machine::StateMachine;
+use crate::aggregate::Decide;
+use crate::block::StoredEvent;
 use crate::message::{Context, MessageIdentity};
 use crate::store::{AggregateKey, CommitRequest, ExpectedVersion, NewEvent, StoreError};
-
-/// What deciding gave, before anything is stored.
-enum Decided<A: Decide> {
-    Events(Vec<A::Event>),
-    Nothing,
-    Refused(ExecuteError<A::Error>),
-}
 
 impl<A: Decide> Repository<A>
 where
@@ -81,13 +75,13 @@ where
                     is_confirmed = true;
                     if root.version() == version {
                         *slot = Some(root);
-                        return answer.without_events(version);
+                        return without_events(answer, version);
                     }
                 }
                 answer => {
                     let version = root.version();
                     *slot = Some(root);
-                    return answer.without_events(version);
+                    return without_events(answer, version);
                 }
             }
         }
@@ -99,7 +93,7 @@ where
         root: &Root<A>,
         events: &[A::Event],
         context: &Context,
-    ) -> Result<Vec<crate::block::StoredEvent>, ExecuteError<A::Error>> {
+    ) -> Result<Vec<StoredEvent>, ExecuteError<A::Error>> {
         let events: Result<Vec<_>, _> = events.iter().map(NewEvent::of).collect();
         let events = events.map_err(ExecuteError::Payload)?;
         let request = CommitRequest::of(context);
@@ -137,75 +131,16 @@ where
     }
 }
 
-impl<A: Decide> Decided<A> {
-    fn without_events(self, version: u64) -> Result<Commit, ExecuteError<A::Error>> {
-        match self {
-            Self::Refused(error) => Err(error),
-            Self::Nothing | Self::Events(_) => Ok(Commit {
-                events: Vec::new(),
-                version,
-                is_repeated: false,
-            }),
-        }
+fn without_events<A: Decide>(
+    answer: Decided<A>,
+    version: u64,
+) -> Result<Commit, ExecuteError<A::Error>> {
+    match answer {
+        Decided::Refused(error) => Err(error),
+        Decided::Nothing | Decided::Events(_) => Ok(Commit {
+            events: Vec::new(),
+            version,
+            is_repeated: false,
+        }),
     }
-}
-
-/// Decides a command and checks what it emitted against the machine.
-fn decide<A: Decide>(aggregate: &A, command: A::Command, context: &Context) -> Decided<A>
-where
-    A::Command: Clone,
-{
-    let state = aggregate.state();
-    let name = command.name();
-    if !state.can_accept(&command) {
-        let accepted = state.accepted_commands();
-        let state = state.name();
-        return Decided::Refused(ExecuteError::NotAccepted {
-            state,
-            command: name,
-            accepted,
-        });
-    }
-    let events = match aggregate.decide(command.clone(), context) {
-        Err(error) => return Decided::Refused(ExecuteError::Refused(error)),
-        Ok(events) if events.is_nothing() => return Decided::Nothing,
-        Ok(events) if events.is_empty_by_accident() => {
-            let state = state.name();
-            return Decided::Refused(ExecuteError::NoEvents {
-                state,
-                command: name,
-            });
-        }
-        Ok(events) => events.into_vec(),
-    };
-    match undeclared::<A>(state, &command, &events) {
-        Some(error) => Decided::Refused(error),
-        None => Decided::Events(events),
-    }
-}
-
-/// The first event for which the state reached so far has no edge under the command, or for a further event under
-/// none.
-fn undeclared<A: Decide>(
-    mut state: A::State,
-    command: &A::Command,
-    events: &[A::Event],
-) -> Option<ExecuteError<A::Error>> {
-    use crate::event::DomainEvent as _;
-
-    for (place, event) in events.iter().enumerate() {
-        let next = state
-            .next(event)
-            .ok()
-            .filter(|_| state.allows(command, event, place > 0));
-        let Some(next) = next else {
-            return Some(ExecuteError::UndeclaredEvent {
-                state: state.name(),
-                command: command.name(),
-                event: A::Event::VARIANTS[event.index()],
-            });
-        };
-        state = next;
-    }
-    None
 }

@@ -1,6 +1,7 @@
 //! The repository: executes commands on aggregates and loads them, on any store.
 
 mod commit;
+mod decide;
 mod error;
 mod execute;
 mod load;
@@ -19,9 +20,13 @@ use crate::message::{Clock, SystemClock};
 use crate::store::{EventStore, SnapshotStore};
 
 pub use commit::Commit;
+#[cfg(feature = "testing")]
+pub(crate) use decide::{Decided, decide};
 pub use error::{ExecuteError, LoadError};
 pub use load::{At, Recorded};
 pub use root::Root;
+#[cfg(feature = "testing")]
+pub(crate) use snapshot::tag as snapshot_tag;
 
 /// One aggregate that is kept warm; empty while a command works on it, so that a command whose caller gave up leaves
 /// nothing behind that the store may contradict.

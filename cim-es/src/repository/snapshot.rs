@@ -26,7 +26,7 @@ struct Opened<A> {
 }
 
 /// Which declarations made a snapshot: of the aggregate (with its `fold`), its events and its machine.
-pub(super) fn tag<A: Aggregate>() -> u64 {
+pub(crate) fn tag<A: Aggregate>() -> u64 {
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     let parts = [
         A::FINGERPRINT,

@@ -1,0 +1,72 @@
+//! Deciding a command, without storing anything: the machine, the author's `decide`, and the check of what it emitted.
+
+use super::ExecuteError;
+use crate::aggregate::{Command, Decide};
+use crate::event::DomainEvent;
+use crate::machine::StateMachine;
+use crate::message::Context;
+
+/// What deciding gave, before anything is stored.
+pub(crate) enum Decided<A: Decide> {
+    Events(Vec<A::Event>),
+    Nothing,
+    Refused(ExecuteError<A::Error>),
+}
+
+/// Decides a command and checks what it emitted against the machine.
+pub(crate) fn decide<A: Decide>(aggregate: &A, command: A::Command, context: &Context) -> Decided<A>
+where
+    A::Command: Clone,
+{
+    let state = aggregate.state();
+    let name = command.name();
+    if !state.can_accept(&command) {
+        let accepted = state.accepted_commands();
+        let state = state.name();
+        return Decided::Refused(ExecuteError::NotAccepted {
+            state,
+            command: name,
+            accepted,
+        });
+    }
+    let events = match aggregate.decide(command.clone(), context) {
+        Err(error) => return Decided::Refused(ExecuteError::Refused(error)),
+        Ok(events) if events.is_nothing() => return Decided::Nothing,
+        Ok(events) if events.is_empty_by_accident() => {
+            let state = state.name();
+            return Decided::Refused(ExecuteError::NoEvents {
+                state,
+                command: name,
+            });
+        }
+        Ok(events) => events.into_vec(),
+    };
+    match undeclared::<A>(state, &command, &events) {
+        Some(error) => Decided::Refused(error),
+        None => Decided::Events(events),
+    }
+}
+
+/// The first event for which the state reached so far has no edge under the command, or for a further event under
+/// none.
+fn undeclared<A: Decide>(
+    mut state: A::State,
+    command: &A::Command,
+    events: &[A::Event],
+) -> Option<ExecuteError<A::Error>> {
+    for (place, event) in events.iter().enumerate() {
+        let next = state
+            .next(event)
+            .ok()
+            .filter(|_| state.allows(command, event, place > 0));
+        let Some(next) = next else {
+            return Some(ExecuteError::UndeclaredEvent {
+                state: state.name(),
+                command: command.name(),
+                event: A::Event::VARIANTS[event.index()],
+            });
+        };
+        state = next;
+    }
+    None
+}

@@ -1,0 +1,202 @@
+//! What an append stores.
+
+use uuid::Uuid;
+
+use super::Provider;
+use super::sample::*;
+use crate::message::{MessageIdentity, Timestamp};
+use crate::store::{CommitRequest, EventStore, ExpectedVersion, StoreError};
+
+/// What was appended comes back in order, byte by byte, with its positions rising.
+pub async fn appended_events_come_back_as_they_were_written(provider: impl Provider) {
+    let store = provider.open().await;
+    let key = key();
+    let mut stored = append(&store, &key, ExpectedVersion::NoStream, [1, 2, 3])
+        .await
+        .unwrap();
+    stored.extend(
+        append(&store, &key, ExpectedVersion::Exactly(3), [4])
+            .await
+            .unwrap(),
+    );
+    let read = history(&store, &key).await;
+    assert_eq!(read, stored);
+    assert_eq!(numbers(&read), [1, 2, 3, 4]);
+    assert!(read.is_sorted_by(|one, next| one.position < next.position));
+    assert!(read[0].position.0 > 0);
+}
+
+/// The envelope says which aggregate, which version, what came before and which command was behind it.
+pub async fn an_event_carries_its_place_its_predecessor_and_its_cause(provider: impl Provider) {
+    let store = provider.open().await;
+    let key = key();
+    let root = MessageIdentity::new_from_user("alice");
+    let child = MessageIdentity::caused_by(&root);
+    let first = CommitRequest::new(root.clone(), NOW).aggregate(
+        key.clone(),
+        ExpectedVersion::NoStream,
+        vec![note(1)],
+    );
+    let second = CommitRequest::new(child.clone(), NOW).aggregate(
+        key.clone(),
+        ExpectedVersion::Exactly(1),
+        vec![note(2)],
+    );
+    store.append(first).await.unwrap();
+    store.append(second).await.unwrap();
+    let events = history(&store, &key).await;
+    assert_chained(&events);
+    for (event, identity) in events.iter().zip([&root, &child]) {
+        let envelope = &event.envelope;
+        assert_eq!(envelope.format, 1);
+        assert_eq!(envelope.aggregate, "contract.sample");
+        assert_eq!(envelope.aggregate_id, key.id().as_str());
+        assert_eq!(envelope.event_type, TYPE);
+        assert_eq!(envelope.schema, 1);
+        assert_eq!(envelope.causation_id, identity.message_id());
+        assert_eq!(envelope.correlation_id, root.message_id());
+        assert_eq!(envelope.source.as_deref(), Some("alice"));
+        assert_eq!(envelope.id.get_version_num(), 7);
+    }
+    assert_ne!(events[0].envelope.id, events[1].envelope.id);
+}
+
+/// All events of a commit have one timestamp, and each says its place among those of its aggregate.
+pub async fn a_commit_has_one_time_and_counts_its_events(provider: impl Provider) {
+    let store = provider.open().await;
+    let (one, other) = (key(), key());
+    let later = Timestamp::from_micros(NOW.as_micros() + 5_000_000);
+    append(&store, &one, ExpectedVersion::NoStream, [1])
+        .await
+        .unwrap();
+    let request = CommitRequest::new(MessageIdentity::new_from_user("contract"), later)
+        .aggregate(one, ExpectedVersion::Exactly(1), vec![note(2), note(3)])
+        .aggregate(
+            other,
+            ExpectedVersion::NoStream,
+            vec![note(4), note(5), note(6)],
+        );
+    let stored = store.append(request).await.unwrap();
+    let commits: Vec<_> = stored.iter().map(|event| event.envelope.commit).collect();
+    assert_eq!(commits, [(1, 2), (2, 2), (1, 3), (2, 3), (3, 3)]);
+    assert!(stored.iter().all(|event| event.timestamp() == later));
+}
+
+/// A clock that is behind the predecessor does not make a later event earlier.
+pub async fn time_never_goes_back_within_an_aggregate(provider: impl Provider) {
+    let store = provider.open().await;
+    let key = key();
+    append(&store, &key, ExpectedVersion::NoStream, [1])
+        .await
+        .unwrap();
+    let earlier = Timestamp::from_micros(NOW.as_micros() - 60_000_000);
+    let request = CommitRequest::new(MessageIdentity::new_from_user("contract"), earlier);
+    let request = request.aggregate(key.clone(), ExpectedVersion::Any, vec![note(2)]);
+    let stored = store.append(request).await.unwrap();
+    assert_eq!(stored[0].timestamp(), NOW);
+    assert_eq!(history(&store, &key).await[1].timestamp(), NOW);
+}
+
+/// Further causal parents stand in the envelope sorted by their bytes, each once.
+pub async fn causal_parents_are_kept_sorted_and_once(provider: impl Provider) {
+    let store = provider.open().await;
+    let causes = append_each(&store, &key(), 1..=3).await;
+    let mut cids: Vec<_> = causes.iter().map(|event| event.cid).collect();
+    let key = key();
+    let given = [cids[2], cids[0], cids[1], cids[0]];
+    let event = note(4).with_parents(given);
+    let request = commit().aggregate(key.clone(), ExpectedVersion::NoStream, vec![event]);
+    store.append(request).await.unwrap();
+    cids.sort_by_key(|cid| cid.to_bytes());
+    assert_eq!(history(&store, &key).await[0].envelope.parents, cids);
+}
+
+/// Two kinds of aggregate may have the same id: each has its own history.
+pub async fn two_kinds_with_one_id_do_not_mix(provider: impl Provider) {
+    let store = provider.open().await;
+    let id = Uuid::now_v7().to_string();
+    let one = key_of_kind("contract.sample", &id);
+    let other = key_of_kind("contract.example", &id);
+    append(&store, &one, ExpectedVersion::NoStream, [1, 2])
+        .await
+        .unwrap();
+    append(&store, &other, ExpectedVersion::NoStream, [3])
+        .await
+        .unwrap();
+    append(&store, &one, ExpectedVersion::Exactly(2), [4])
+        .await
+        .unwrap();
+    let (one, other) = (history(&store, &one).await, history(&store, &other).await);
+    assert_eq!((numbers(&one), numbers(&other)), (vec![1, 2, 4], vec![3]));
+    assert_chained(&one);
+    assert_chained(&other);
+}
+
+/// A commit without aggregates, with one twice, or without events for one is refused with the reason.
+pub async fn a_commit_that_is_not_well_formed_is_refused(provider: impl Provider) {
+    let store = provider.open().await;
+    let key = key();
+    let empty = commit();
+    let without_events = commit().aggregate(key.clone(), ExpectedVersion::Any, vec![]);
+    let twice = commit()
+        .aggregate(key.clone(), ExpectedVersion::Any, vec![note(1)])
+        .aggregate(key.clone(), ExpectedVersion::Any, vec![note(2)]);
+    for request in [empty, without_events, twice] {
+        let outcome = store.append(request).await;
+        assert!(
+            matches!(outcome, Err(StoreError::InvalidCommit { .. })),
+            "{outcome:?}"
+        );
+    }
+    assert_eq!(everything(&store).await, []);
+}
+
+/// A payload that is not canonical dag-cbor is refused, and with it the whole commit.
+pub async fn a_payload_that_is_not_canonical_stores_nothing(provider: impl Provider) {
+    let store = provider.open().await;
+    let key = key();
+    let payloads: [&[u8]; 5] = [
+        // A map whose value is the integer 1 in two bytes instead of one.
+        &[0xa1, 0x61, b'a', 0x18, 0x01],
+        // A map of indefinite length.
+        &[0xbf, 0x61, b'a', 0x01, 0xff],
+        // A float that is not a number.
+        &[0xa1, 0x61, b'a', 0xfb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0],
+        // A byte after the end.
+        &[0xa0, 0x00],
+        // Nothing at all.
+        &[],
+    ];
+    for payload in payloads {
+        let event = crate::store::NewEvent::from_payload(TYPE, 1, payload.to_vec());
+        let events = vec![note(1), event];
+        let outcome = store
+            .append(commit().aggregate(key.clone(), ExpectedVersion::Any, events))
+            .await;
+        assert!(
+            matches!(outcome, Err(StoreError::Payload(_))),
+            "{payload:x?}: {outcome:?}"
+        );
+    }
+    assert_eq!(everything(&store).await, []);
+}
+
+/// A payload past the configured limit is refused with its size and the limit.
+pub async fn a_payload_past_the_limit_stores_nothing(provider: impl Provider) {
+    let store = provider.open().await;
+    let key = key();
+    let text = "x".repeat(64 * 1024 * 1024);
+    let payload = serde_ipld_dagcbor::to_vec(&std::collections::BTreeMap::from([("text", text)]));
+    let event = crate::store::NewEvent::from_payload(TYPE, 1, payload.unwrap());
+    let outcome = store
+        .append(commit().aggregate(key, ExpectedVersion::Any, vec![event]))
+        .await;
+    let is_refused = matches!(
+        &outcome,
+        Err(StoreError::Payload(
+            crate::event::PayloadError::TooLarge { .. }
+        ))
+    );
+    assert!(is_refused, "{:?}", outcome.map(|_| ()));
+    assert_eq!(everything(&store).await, []);
+}

@@ -1,0 +1,360 @@
+//! What commands promise on a store: through the repository, several of them, and after a restart.
+
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::Provider;
+use super::counter::{Counter, CounterCommand, CounterError, CounterEvent, TWICE, UNDECLARED};
+use super::sample::everything;
+use crate::aggregate::Id;
+use crate::message::{FixedClock, MessageIdentity, Timestamp};
+use crate::repository::{At, Commit, ExecuteError, LoadError, Repository, RepositoryBuilder};
+use crate::store::{AggregateKey, EventStore, Snapshot, SnapshotStore, StoreError};
+
+use CounterCommand::{Add, Close, SetLimit};
+
+type Outcome = Result<Commit, ExecuteError<CounterError>>;
+
+fn builder(store: &(impl EventStore + Clone)) -> RepositoryBuilder<Counter> {
+    Repository::builder(store.clone())
+}
+
+fn repository(store: &(impl EventStore + Clone)) -> Repository<Counter> {
+    builder(store).build()
+}
+
+async fn execute(
+    counters: &Repository<Counter>,
+    id: &Id<Counter>,
+    command: CounterCommand,
+) -> Outcome {
+    counters
+        .execute(id, command, &MessageIdentity::new_from_user("contract"))
+        .await
+}
+
+async fn add(counters: &Repository<Counter>, id: &Id<Counter>, amount: u64) -> Outcome {
+    execute(counters, id, Add { amount }).await
+}
+
+/// A command that comes again with the same message id gives the earlier commit, and stores nothing.
+pub async fn a_command_takes_effect_once(provider: impl Provider) {
+    let store = provider.open().await;
+    let counters = repository(&store);
+    let id = Id::new();
+    let identity = MessageIdentity::new_from_user("contract");
+    let first = counters
+        .execute(&id, Add { amount: 5 }, &identity)
+        .await
+        .unwrap();
+    add(&counters, &id, 1).await.unwrap();
+    let again = counters
+        .execute(&id, Add { amount: 5 }, &identity)
+        .await
+        .unwrap();
+    assert!(!first.is_repeated() && again.is_repeated());
+    assert_eq!(again.events(), first.events());
+    assert_eq!(
+        (again.version(), counters.load(&id).await.unwrap().total),
+        (1, 6)
+    );
+    let cold = repository(&store)
+        .execute(&id, Add { amount: 5 }, &identity)
+        .await
+        .unwrap();
+    assert!(cold.is_repeated());
+    assert_eq!(everything(&store).await.len(), 2);
+}
+
+/// The message ids of the last commits are kept in the snapshot too.
+pub async fn a_command_takes_effect_once_past_a_snapshot_and_a_restart(provider: impl Provider) {
+    let id = Id::new();
+    let identity = MessageIdentity::new_from_user("contract");
+    {
+        let store = provider.open().await;
+        let counters = builder(&store).snapshot_threshold(3).build();
+        counters
+            .execute(&id, Add { amount: TWICE }, &identity)
+            .await
+            .unwrap();
+        for _ in 0..10 {
+            add(&counters, &id, 1).await.unwrap();
+        }
+    }
+    let store = provider.open().await;
+    let counters = builder(&store).snapshot_threshold(3).build();
+    let again = counters
+        .execute(&id, Add { amount: TWICE }, &identity)
+        .await
+        .unwrap();
+    assert!(again.is_repeated());
+    assert_eq!((again.version(), again.events().len()), (2, 2));
+    assert_eq!(everything(&store).await.len(), 12);
+}
+
+/// A repository whose aggregate is stale meets the conflict, catches up, and decides again on the newer history.
+pub async fn a_conflict_decides_again_on_the_newer_history(provider: impl Provider) {
+    let store = provider.open().await;
+    let (one, other) = (repository(&store), repository(&store));
+    let id = Id::new();
+    add(&one, &id, 1).await.unwrap();
+    add(&other, &id, 2).await.unwrap();
+    add(&other, &id, 3).await.unwrap();
+    let commit = add(&one, &id, 4).await.unwrap();
+    assert_eq!(commit.version(), 4);
+    execute(&other, &id, SetLimit { limit: 11 }).await.unwrap();
+    let refused = add(&one, &id, 2).await;
+    assert!(
+        matches!(refused, Err(ExecuteError::Refused(CounterError { .. }))),
+        "{refused:?}"
+    );
+    assert_eq!(one.load(&id).await.unwrap().total, 10);
+}
+
+/// A repository that is set to decide once gives the conflict to its caller.
+pub async fn without_retries_the_conflict_is_the_answer(provider: impl Provider) {
+    let store = provider.open().await;
+    let one = builder(&store).conflict_retries(0).build();
+    let id = Id::new();
+    add(&one, &id, 1).await.unwrap();
+    add(&repository(&store), &id, 2).await.unwrap();
+    let outcome = add(&one, &id, 3).await;
+    let is_conflict = matches!(
+        outcome,
+        Err(ExecuteError::Store(StoreError::Conflict { .. }))
+    );
+    assert!(is_conflict, "{outcome:?}");
+    add(&one, &id, 4).await.unwrap();
+    assert_eq!(one.load(&id).await.unwrap().total, 7);
+}
+
+/// A refusal from memory is confirmed against the store: what another process allowed meanwhile is allowed.
+pub async fn a_refusal_on_a_stale_aggregate_is_confirmed_first(provider: impl Provider) {
+    let (store, elsewhere) = (provider.open().await, provider.open().await);
+    let (one, other) = (repository(&store), repository(&elsewhere));
+    let id = Id::new();
+    execute(&one, &id, SetLimit { limit: 10 }).await.unwrap();
+    assert!(matches!(
+        add(&one, &id, 50).await,
+        Err(ExecuteError::Refused(_))
+    ));
+    execute(&other, &id, SetLimit { limit: 100 }).await.unwrap();
+    add(&one, &id, 50).await.unwrap();
+}
+
+/// So is an acceptance that changes nothing.
+pub async fn an_acceptance_without_change_is_confirmed_first(provider: impl Provider) {
+    let (store, elsewhere) = (provider.open().await, provider.open().await);
+    let (one, other) = (repository(&store), repository(&elsewhere));
+    let id = Id::new();
+    execute(&one, &id, SetLimit { limit: 10 }).await.unwrap();
+    let unchanged = execute(&one, &id, SetLimit { limit: 10 }).await.unwrap();
+    assert_eq!((unchanged.events().len(), unchanged.version()), (0, 1));
+    execute(&other, &id, SetLimit { limit: 20 }).await.unwrap();
+    let changed = execute(&one, &id, SetLimit { limit: 10 }).await.unwrap();
+    assert_eq!((changed.events().len(), changed.version()), (1, 3));
+}
+
+/// An event that the machine does not declare for the command is refused before anything is stored.
+pub async fn an_undeclared_event_stores_nothing(provider: impl Provider) {
+    let store = provider.open().await;
+    let counters = repository(&store);
+    let id = Id::new();
+    let outcome = add(&counters, &id, UNDECLARED).await;
+    let is_undeclared = matches!(
+        outcome,
+        Err(ExecuteError::UndeclaredEvent {
+            state: "Counting",
+            command: "Add",
+            event: "Closed"
+        })
+    );
+    assert!(is_undeclared, "{outcome:?}");
+    assert_eq!(everything(&store).await, []);
+}
+
+/// A command for which the present state has no edge is refused by the machine.
+pub async fn a_command_without_an_edge_is_refused(provider: impl Provider) {
+    let store = provider.open().await;
+    let counters = repository(&store);
+    let id = Id::new();
+    execute(&counters, &id, Close).await.unwrap();
+    let outcome = add(&counters, &id, 1).await;
+    let is_refused = matches!(
+        outcome,
+        Err(ExecuteError::NotAccepted {
+            state: "Closed",
+            command: "Add",
+            ..
+        })
+    );
+    assert!(is_refused, "{outcome:?}");
+}
+
+/// A load from a snapshot gives what a load of the whole history gives.
+pub async fn a_snapshot_plus_the_rest_is_the_whole(provider: impl Provider) {
+    let store = provider.open().await;
+    let counters = builder(&store).snapshot_threshold(4).build();
+    let id = Id::new();
+    let key = AggregateKey::of::<Counter>(&id).unwrap();
+    for amount in 1..=10 {
+        add(&counters, &id, amount).await.unwrap();
+        let from_snapshot = repository(&store).load(&id).await.unwrap();
+        let whole = builder(&store)
+            .without_snapshots()
+            .build()
+            .load(&id)
+            .await
+            .unwrap();
+        assert_eq!(*from_snapshot, *whole);
+        assert_eq!((whole.version(), whole.total), (amount, (1..=amount).sum()));
+        assert_eq!(from_snapshot.head(), whole.head());
+    }
+    let tag = tag_of(&store, &key).await;
+    assert_eq!(
+        store
+            .get_latest_snapshot(&key, tag)
+            .await
+            .unwrap()
+            .unwrap()
+            .version,
+        8
+    );
+}
+
+/// A snapshot whose event is not in the history, or whose bytes do not decode, changes no answer.
+pub async fn a_snapshot_that_does_not_fit_is_ignored(provider: impl Provider) {
+    let store = provider.open().await;
+    let counters = builder(&store).snapshot_threshold(2).build();
+    let (id, other) = (Id::new(), Id::new());
+    for amount in [1, 2, 3] {
+        add(&counters, &id, amount).await.unwrap();
+        add(&counters, &other, amount * 100).await.unwrap();
+    }
+    let key = AggregateKey::of::<Counter>(&id).unwrap();
+    let tag = tag_of(&store, &key).await;
+    let foreign = AggregateKey::of::<Counter>(&other).unwrap();
+    let foreign = store
+        .get_latest_snapshot(&foreign, tag)
+        .await
+        .unwrap()
+        .unwrap();
+    let fitting = store.get_latest_snapshot(&key, tag).await.unwrap().unwrap();
+    let unreadable = Snapshot {
+        state: vec![0xff; 9].into(),
+        version: 3,
+        ..fitting.clone()
+    };
+    let too_new = Snapshot {
+        version: 77,
+        ..fitting
+    };
+    for snapshot in [foreign, unreadable, too_new] {
+        store.save_snapshot(&key, snapshot).await.unwrap();
+        let loaded = repository(&store).load(&id).await.unwrap();
+        assert_eq!((loaded.version(), loaded.total), (3, 6));
+    }
+}
+
+/// The tag under which the repository keeps snapshots of counters.
+async fn tag_of(store: &impl SnapshotStore, key: &AggregateKey) -> u64 {
+    let tag = crate::repository::snapshot_tag::<Counter>();
+    assert!(
+        store.get_latest_snapshot(key, tag).await.unwrap().is_some(),
+        "no snapshot was written"
+    );
+    tag
+}
+
+/// An aggregate loads as it was after a version, at a time, and after an event.
+pub async fn an_aggregate_loads_as_it_was(provider: impl Provider) {
+    let store = provider.open().await;
+    let id = Id::new();
+    let second = |n: i64| Timestamp::from_micros(1_767_225_600_000_000 + n * 1_000_000);
+    let mut cids = Vec::new();
+    for number in 1..=6_i64 {
+        let clock = FixedClock(second(number * 10));
+        let counters = builder(&store).clock(clock).snapshot_threshold(4).build();
+        let commit = add(&counters, &id, number as u64).await.unwrap();
+        cids.push(commit.events()[0].cid);
+    }
+    let counters = repository(&store);
+    let total = async |at: At| counters.load_at(&id, at).await.map(|root| root.total);
+    for version in 0..=6_u64 {
+        let expected = (1..=version).sum::<u64>();
+        assert_eq!(total(At::Version(version)).await.unwrap(), expected);
+        assert_eq!(
+            total(At::Time(second(version as i64 * 10))).await.unwrap(),
+            expected
+        );
+        assert_eq!(
+            total(At::Time(second(version as i64 * 10 + 9)))
+                .await
+                .unwrap(),
+            expected
+        );
+        if version > 0 {
+            assert_eq!(
+                total(At::Cid(cids[version as usize - 1])).await.unwrap(),
+                expected
+            );
+        }
+    }
+    let past = total(At::Version(7)).await;
+    assert!(
+        matches!(past, Err(LoadError::NoSuchVersion { asked: 7, found: 6 })),
+        "{past:?}"
+    );
+    let elsewhere = add(&counters, &Id::new(), 1).await.unwrap().events()[0].cid;
+    let foreign = total(At::Cid(elsewhere)).await;
+    assert!(
+        matches!(foreign, Err(LoadError::NoSuchEvent { .. })),
+        "{foreign:?}"
+    );
+    let history = counters.history(&id).await.unwrap();
+    let expected: Vec<_> = (1..=6)
+        .map(|amount| CounterEvent::Added { amount })
+        .collect();
+    assert_eq!(
+        history
+            .iter()
+            .map(|recorded| recorded.event.clone())
+            .collect::<Vec<_>>(),
+        expected
+    );
+}
+
+/// Repositories on handles that were opened apart, each with its own memory, count together without a loss.
+pub async fn repositories_on_two_handles_share_an_aggregate(provider: impl Provider) {
+    const TASKS: u64 = 4;
+    const EACH: u64 = 10;
+    let handles = [provider.open().await, provider.open().await];
+    let id = Id::new();
+    let mut tasks = JoinSet::new();
+    for task in 0..TASKS {
+        let counters = builder(&handles[task as usize % 2])
+            .conflict_retries(1_000)
+            .build();
+        tasks.spawn(async move {
+            for _ in 0..EACH {
+                let identity = MessageIdentity::root(Uuid::now_v7(), None);
+                for _ in 0..2 {
+                    counters
+                        .execute(&id, Add { amount: 1 }, &identity)
+                        .await
+                        .unwrap();
+                }
+            }
+        });
+    }
+    while let Some(task) = tasks.join_next().await {
+        task.expect("a task ends without a panic");
+    }
+    for store in &handles {
+        let counter = repository(store).load(&id).await.unwrap();
+        assert_eq!(
+            (counter.version(), counter.total),
+            (TASKS * EACH, TASKS * EACH)
+        );
+    }
+}

@@ -1,0 +1,139 @@
+//! The contract that every store keeps, as tests that any store can run.
+//!
+//! A store proves itself with one line in its test crate, for a type that opens it:
+//!
+//! ```
+//! use cim_es::MemoryEventStore;
+//! use cim_es::testing::contract::Provider;
+//!
+//! /// A place for one test's data.
+//! #[derive(Default)]
+//! struct InMemory(MemoryEventStore);
+//!
+//! #[async_trait::async_trait]
+//! impl Provider for InMemory {
+//!     type Store = MemoryEventStore;
+//!
+//!     async fn open(&self) -> MemoryEventStore {
+//!         self.0.clone()
+//!     }
+//! }
+//!
+//! cim_es::contract_tests!(InMemory::default());
+//! ```
+
+mod append;
+mod commands;
+mod counter;
+mod follow;
+mod guard;
+mod kept;
+mod read;
+mod sample;
+
+use async_trait::async_trait;
+
+pub use append::*;
+pub use commands::*;
+pub use follow::*;
+pub use guard::*;
+pub use kept::*;
+pub use read::*;
+
+use crate::store::{CheckpointStore, EventStore, ObjectStore, SnapshotStore};
+
+/// Opens the store under test. Each test makes a provider of its own, whose data is empty and is gone with it.
+#[async_trait]
+pub trait Provider: Send + Sync + 'static {
+    /// The store.
+    type Store: EventStore + SnapshotStore + ObjectStore + CheckpointStore + Clone;
+
+    /// Opens the provider's data; each call opens them anew, as another process would.
+    async fn open(&self) -> Self::Store;
+}
+
+/// Runs one test of the contract to its end, on a runtime with several threads and within a minute.
+///
+/// # Panics
+/// When the test fails, takes more than a minute, or no runtime can be had.
+pub fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .enable_all()
+        .build();
+    let runtime = runtime.unwrap_or_else(|error| panic!("no runtime for the test: {error}"));
+    let limit = std::time::Duration::from_secs(60);
+    let outcome = runtime.block_on(async { tokio::time::timeout(limit, test).await });
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    assert!(
+        outcome.is_ok(),
+        "the test did not end within {} s",
+        limit.as_secs()
+    );
+}
+
+/// Writes one `#[test]` for each promise of the contract; the expression makes a new [`Provider`](contract::Provider).
+///
+/// [`contract::Provider`]: crate::testing::contract::Provider
+#[macro_export]
+macro_rules! contract_tests {
+    ($provider:expr) => {
+        $crate::contract_tests! { @tests $provider;
+            appended_events_come_back_as_they_were_written,
+            an_event_carries_its_place_its_predecessor_and_its_cause,
+            a_commit_has_one_time_and_counts_its_events,
+            time_never_goes_back_within_an_aggregate,
+            causal_parents_are_kept_sorted_and_once,
+            two_kinds_with_one_id_do_not_mix,
+            any_appends_to_whatever_is_there,
+            no_stream_refuses_an_aggregate_that_has_events,
+            exactly_refuses_every_other_version,
+            a_head_of_another_history_is_a_conflict,
+            a_commit_over_several_aggregates_is_all_or_nothing,
+            a_commit_that_is_not_well_formed_is_refused,
+            a_payload_that_is_not_canonical_stores_nothing,
+            a_payload_past_the_limit_stores_nothing,
+            concurrent_writers_with_an_expected_version_lose_nothing,
+            concurrent_writers_with_any_version_lose_nothing,
+            concurrent_commits_over_two_aggregates_stay_whole,
+            two_handles_on_the_same_data_lose_nothing,
+            a_history_reads_from_any_version,
+            the_last_event_is_the_last,
+            an_event_is_found_by_its_cid,
+            events_of_a_type_come_in_order_after_a_position_up_to_a_limit,
+            reading_all_gives_every_event_once_and_ends,
+            reading_all_starts_after_any_position,
+            reading_all_ends_while_others_write,
+            another_handle_sees_what_was_written,
+            a_subscription_gives_what_was_and_what_comes,
+            a_subscription_starts_after_a_position,
+            a_subscription_misses_nothing_under_concurrent_writers,
+            a_subscription_follows_another_handle,
+            the_newest_snapshot_of_a_tag_is_kept,
+            an_object_is_kept_under_its_cid,
+            a_checkpoint_is_kept_by_name,
+            a_command_takes_effect_once,
+            a_command_takes_effect_once_past_a_snapshot_and_a_restart,
+            a_conflict_decides_again_on_the_newer_history,
+            without_retries_the_conflict_is_the_answer,
+            a_refusal_on_a_stale_aggregate_is_confirmed_first,
+            an_acceptance_without_change_is_confirmed_first,
+            an_undeclared_event_stores_nothing,
+            a_command_without_an_edge_is_refused,
+            a_snapshot_plus_the_rest_is_the_whole,
+            a_snapshot_that_does_not_fit_is_ignored,
+            an_aggregate_loads_as_it_was,
+            repositories_on_two_handles_share_an_aggregate,
+        }
+    };
+    (@tests $provider:expr; $($name:ident),* $(,)?) => {
+        $(
+            #[test]
+            fn $name() {
+                $crate::testing::contract::run(async {
+                    $crate::testing::contract::$name($provider).await;
+                });
+            }
+        )*
+    };
+}

@@ -1,0 +1,148 @@
+//! What reading gives.
+
+use futures_util::StreamExt;
+
+use super::Provider;
+use super::sample::*;
+use crate::store::{EventStore, ExpectedVersion, Position};
+
+/// A history reads from any version to its end, and is empty past it.
+pub async fn a_history_reads_from_any_version(provider: impl Provider) {
+    let store = provider.open().await;
+    let (key, unknown) = (key(), key());
+    append(&store, &key, ExpectedVersion::NoStream, 1..=5)
+        .await
+        .unwrap();
+    for from in 0..=7_u64 {
+        let events = store.get_events(&key, from).await.unwrap();
+        assert_eq!(
+            numbers(&events),
+            (from.max(1)..=5).collect::<Vec<_>>(),
+            "from {from}"
+        );
+    }
+    assert_eq!(store.get_events(&key, u64::MAX).await.unwrap(), []);
+    assert_eq!(store.get_events(&unknown, 1).await.unwrap(), []);
+}
+
+/// The last event of an aggregate is the one with its version; an unknown aggregate has none.
+pub async fn the_last_event_is_the_last(provider: impl Provider) {
+    let store = provider.open().await;
+    let key = key();
+    assert_eq!(store.last(&key).await.unwrap(), None);
+    let stored = append(&store, &key, ExpectedVersion::NoStream, [1, 2])
+        .await
+        .unwrap();
+    assert_eq!(store.last(&key).await.unwrap().as_ref(), stored.last());
+}
+
+/// Every event is found by its CID, and no other CID finds one.
+pub async fn an_event_is_found_by_its_cid(provider: impl Provider) {
+    let store = provider.open().await;
+    let stored = append_each(&store, &key(), 1..=3).await;
+    for event in &stored {
+        assert_eq!(
+            store.get_by_cid(&event.cid).await.unwrap().as_ref(),
+            Some(event)
+        );
+    }
+    let payload = stored[0].envelope.payload;
+    assert_eq!(store.get_by_cid(&payload).await.unwrap(), None);
+}
+
+/// Events of one type come in the store's order, after a position, and no more than the limit.
+pub async fn events_of_a_type_come_in_order_after_a_position_up_to_a_limit(
+    provider: impl Provider,
+) {
+    let store = provider.open().await;
+    let keys = [key(), key()];
+    let mut wanted = Vec::new();
+    for number in 0..20 {
+        let event_type = if number % 3 == 0 { OTHER_TYPE } else { TYPE };
+        let event = event_of_type(event_type, number);
+        let key = keys[number as usize % 2].clone();
+        let stored = store
+            .append(commit().aggregate(key, ExpectedVersion::Any, vec![event]))
+            .await;
+        if event_type == OTHER_TYPE {
+            wanted.extend(stored.unwrap());
+        }
+    }
+    let of_type = |after, limit| store.get_events_by_type(OTHER_TYPE, after, limit);
+    assert_eq!(of_type(Position::START, 100).await.unwrap(), wanted);
+    assert_eq!(of_type(Position::START, 3).await.unwrap(), wanted[..3]);
+    assert_eq!(of_type(wanted[2].position, 2).await.unwrap(), wanted[3..5]);
+    assert_eq!(of_type(wanted[6].position, 2).await.unwrap(), []);
+    assert_eq!(of_type(Position::START, 0).await.unwrap(), []);
+    assert_eq!(
+        store
+            .get_events_by_type("contract.sample.never", Position::START, 9)
+            .await
+            .unwrap(),
+        []
+    );
+}
+
+/// Reading all gives every event of every aggregate once, in the store's order, and ends.
+pub async fn reading_all_gives_every_event_once_and_ends(provider: impl Provider) {
+    let store = provider.open().await;
+    assert_eq!(everything(&store).await, []);
+    let mut stored = Vec::new();
+    for start in (0..1_500).step_by(100) {
+        let commit = append(
+            &store,
+            &key(),
+            ExpectedVersion::NoStream,
+            start..start + 100,
+        )
+        .await;
+        stored.extend(commit.unwrap());
+    }
+    assert_eq!(everything(&store).await, stored);
+}
+
+/// Reading all starts after any position, also after the last and past it.
+pub async fn reading_all_starts_after_any_position(provider: impl Provider) {
+    let store = provider.open().await;
+    let stored = append(&store, &key(), ExpectedVersion::NoStream, 1..=9)
+        .await
+        .unwrap();
+    for (place, event) in stored.iter().enumerate() {
+        assert_eq!(
+            collect(store.read_all(event.position)).await,
+            stored[place + 1..]
+        );
+    }
+    assert_eq!(collect(store.read_all(Position(u64::MAX / 4))).await, []);
+}
+
+/// Reading all ends also when others keep writing, and has everything that was there before.
+pub async fn reading_all_ends_while_others_write(provider: impl Provider) {
+    let store = provider.open().await;
+    let before = append(&store, &key(), ExpectedVersion::NoStream, 0..300)
+        .await
+        .unwrap();
+    let key = key();
+    let mut read = Vec::new();
+    let mut stream = store.read_all(Position::START);
+    while let Some(event) = stream.next().await {
+        read.push(event.unwrap());
+        append_each(&store, &key, [read.len() as u64]).await;
+        assert!(
+            read.len() < 10_000,
+            "the stream follows its own writer without end"
+        );
+    }
+    assert_eq!(read[..300], before);
+}
+
+/// What one handle wrote, a handle that was opened apart reads at once.
+pub async fn another_handle_sees_what_was_written(provider: impl Provider) {
+    let (one, other) = (provider.open().await, provider.open().await);
+    let key = key();
+    for number in 1..=5 {
+        let stored = append_each(&one, &key, [number]).await;
+        assert_eq!(other.last(&key).await.unwrap().as_ref(), stored.last());
+        assert_eq!(history(&other, &key).await.len() as u64, number);
+    }
+}

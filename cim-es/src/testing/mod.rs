@@ -1,0 +1,17 @@
+//! Tests for what is built with cim-es: given/when/then for an aggregate, a walk through its declared machine, and the
+//! contract that every store keeps.
+//!
+//! - [`given`] states a rule of a domain as a sentence, on the pure aggregate and unchanged on any store.
+//! - [`check_machine`] walks the declared machine with generated commands.
+//! - [`contract`] holds every promise of the ports as a test; [`contract_tests!`](crate::contract_tests) runs all of
+//!   them on a store.
+
+pub mod contract;
+mod model;
+mod scenario;
+
+pub use model::{MachineReport, check_machine};
+pub use scenario::{Given, Scenario, When, given};
+
+/// Generators for [`check_machine`], of the version that this crate uses.
+pub use proptest;

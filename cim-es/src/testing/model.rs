@@ -1,0 +1,324 @@
+//! A walk through the declared machine with generated commands.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, TestRunner};
+use uuid::Uuid;
+
+use super::scenario::{read_back, stored_form};
+use crate::aggregate::{Aggregate, Command, Decide};
+use crate::event::DomainEvent;
+use crate::machine::{Edge, StateMachine};
+use crate::message::{Context, MessageIdentity, Timestamp};
+use crate::repository::{Decided, ExecuteError, decide};
+use crate::store::NewEvent;
+
+const WALKS: usize = 256;
+const STEPS: usize = 64;
+const COMMANDS_A_STEP: usize = 24;
+
+/// What a walk through a machine has seen.
+#[derive(Clone, Debug)]
+pub struct MachineReport {
+    /// The edges that were taken, each as `state: command / event`.
+    pub taken: Vec<String>,
+    /// The edges without a command that no decision took: only a history from before can.
+    pub only_in_history: Vec<String>,
+    /// The number of commands that were decided.
+    pub commands: usize,
+}
+
+/// Walks the declared machine of an aggregate with generated commands, and panics where it does not hold:
+///
+/// - every edge that names a command can be taken by a sequence of commands;
+/// - a command without an edge in the present state is refused, and an event without one is never emitted;
+/// - deciding twice gives the same bytes;
+/// - at every point, what a snapshot keeps plus the events since equals the fold of all events.
+///
+/// `commands` gives the generator of commands for an aggregate as it is, so that a command may name what is there:
+/// `|account| (1..=account.balance).prop_map(|amount| Withdraw { amount })`. The walk is deterministic.
+///
+/// ```text
+/// check_machine::<Account, _>(|account| account_commands(account.balance));
+/// ```
+#[track_caller]
+pub fn check_machine<A, S>(commands: impl Fn(&A) -> S) -> MachineReport
+where
+    A: Decide,
+    A::Command: Clone,
+    S: Strategy<Value = A::Command>,
+{
+    let mut walk = Walk::<A>::new();
+    for number in 0..WALKS {
+        walk.start();
+        while walk.step(&commands) {}
+        walk.check_snapshots();
+        if number >= 16 && walk.missing().is_empty() {
+            break;
+        }
+    }
+    let missing = walk.missing();
+    assert!(
+        missing.is_empty(),
+        "no generated sequence of commands takes {}: declare no edge that `decide` never takes, or generate the \
+         commands that take it",
+        missing.join(", "),
+    );
+    walk.report()
+}
+
+struct Walk<A: Aggregate> {
+    runner: TestRunner,
+    aggregate: A,
+    events: Vec<NewEvent>,
+    steps: usize,
+    taken: BTreeSet<usize>,
+    commands: usize,
+}
+
+impl<A: Decide> Walk<A>
+where
+    A::Command: Clone,
+{
+    fn new() -> Self {
+        let runner = TestRunner::new_with_rng(
+            Config::default(),
+            proptest::test_runner::TestRng::deterministic_rng(
+                proptest::test_runner::RngAlgorithm::ChaCha,
+            ),
+        );
+        Self {
+            runner,
+            aggregate: A::default(),
+            events: Vec::new(),
+            steps: 0,
+            taken: BTreeSet::new(),
+            commands: 0,
+        }
+    }
+
+    fn start(&mut self) {
+        self.aggregate = A::default();
+        self.events.clear();
+        self.steps = 0;
+    }
+
+    /// One step: of some generated commands, the one that takes an edge not taken yet, else any that changes
+    /// something.
+    #[track_caller]
+    fn step<S>(&mut self, commands: &impl Fn(&A) -> S) -> bool
+    where
+        S: Strategy<Value = A::Command>,
+    {
+        self.steps += 1;
+        if self.steps > STEPS || self.aggregate.state().is_terminal() {
+            self.check_terminal(commands);
+            return false;
+        }
+        let mut chosen: Option<(Vec<usize>, Vec<NewEvent>)> = None;
+        for _ in 0..COMMANDS_A_STEP {
+            let command = self.generate(commands);
+            let Some(events) = self.decide(&command) else {
+                continue;
+            };
+            let edges = self.edges_of(&command, &events);
+            let is_news = edges.iter().any(|edge| !self.taken.contains(edge));
+            if chosen.is_none() || is_news {
+                chosen = Some((edges, events));
+            }
+            if is_news {
+                break;
+            }
+        }
+        let Some((edges, events)) = chosen else {
+            return false;
+        };
+        self.taken.extend(edges);
+        for event in events {
+            let typed: A::Event = read_back(&event);
+            let applied = self.aggregate.apply(typed);
+            assert!(applied.is_ok(), "{applied:?}");
+            self.events.push(event);
+        }
+        true
+    }
+
+    #[track_caller]
+    fn check_terminal<S>(&mut self, commands: &impl Fn(&A) -> S)
+    where
+        S: Strategy<Value = A::Command>,
+    {
+        for _ in 0..COMMANDS_A_STEP {
+            let command = self.generate(commands);
+            self.decide(&command);
+        }
+    }
+
+    #[track_caller]
+    fn generate<S>(&mut self, commands: &impl Fn(&A) -> S) -> A::Command
+    where
+        S: Strategy<Value = A::Command>,
+    {
+        match commands(&self.aggregate).new_tree(&mut self.runner) {
+            Ok(tree) => tree.current(),
+            Err(reason) => panic!("no command could be generated: {reason}"),
+        }
+    }
+
+    /// The events that a command gives, as they would be stored; none when it is refused or changes nothing.
+    #[track_caller]
+    fn decide(&mut self, command: &A::Command) -> Option<Vec<NewEvent>> {
+        self.commands += 1;
+        let message_id = Uuid::from_u128(self.commands as u128);
+        let identity = MessageIdentity::root(message_id, Some("model"));
+        let now = Timestamp::from_micros(1_767_225_600_000_000 + self.commands as i64 * 1_000_000);
+        let context = Context::new(identity, now);
+        let state = self.aggregate.state();
+        let is_declared = state.can_accept(command);
+        let stored = |decided: Decided<A>| match decided {
+            Decided::Events(events) => Ok(Some(events.iter().map(stored_form).collect::<Vec<_>>())),
+            Decided::Nothing => Ok(None),
+            Decided::Refused(error) => Err(error),
+        };
+        let first = stored(decide(&self.aggregate, command.clone(), &context));
+        let again = stored(decide(&self.aggregate, command.clone(), &context));
+        assert!(
+            is_same(&first, &again),
+            "{command:?} in state `{}` gave two different answers to the same question: decide from the context, \
+             not from a clock or a random number",
+            state.name(),
+        );
+        match first {
+            Ok(events) => {
+                assert!(
+                    is_declared,
+                    "{command:?} was decided in state `{}`",
+                    state.name()
+                );
+                events
+            }
+            Err(ExecuteError::NotAccepted { .. }) => {
+                assert!(
+                    !is_declared,
+                    "{command:?} was refused in state `{}`",
+                    state.name()
+                );
+                None
+            }
+            Err(ExecuteError::Refused(_)) => None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// The places in the machine's table of the edges that the events take.
+    fn edges_of(&self, command: &A::Command, events: &[NewEvent]) -> Vec<usize> {
+        let mut state = self.aggregate.state();
+        let mut taken = Vec::new();
+        for (place, event) in events.iter().enumerate() {
+            let event: A::Event = read_back(event);
+            let name = A::Event::VARIANTS[event.index()];
+            let fits = |edge: &Edge, under: Option<&str>| {
+                edge.from == state.name() && edge.event == name && edge.command == under
+            };
+            let edges = A::State::EDGES;
+            let edge = edges
+                .iter()
+                .position(|edge| fits(edge, Some(command.name())));
+            let free = edges.iter().position(|edge| place > 0 && fits(edge, None));
+            taken.extend(edge.or(free));
+            match state.next(&event) {
+                Ok(next) => state = next,
+                Err(_) => break,
+            }
+        }
+        taken
+    }
+
+    /// At every point of the walk's history: what a snapshot keeps, read again, plus the rest gives what the whole
+    /// gives.
+    #[track_caller]
+    fn check_snapshots(&self) {
+        let whole = bytes(&self.aggregate);
+        let mut prefix = A::default();
+        for cut in 0..=self.events.len() {
+            let kept = bytes(&prefix);
+            let mut aggregate: A = match serde_ipld_dagcbor::from_slice(&kept) {
+                Ok(aggregate) => aggregate,
+                Err(error) => panic!("a snapshot after {cut} events cannot be read again: {error}"),
+            };
+            for event in &self.events[cut..] {
+                let _ = aggregate.apply(read_back(event));
+            }
+            assert_eq!(
+                bytes(&aggregate),
+                whole,
+                "a snapshot after {cut} events plus the rest is not what all events give: a field is skipped or \
+                 changed when the aggregate is stored",
+            );
+            if let Some(event) = self.events.get(cut) {
+                let _ = prefix.apply(read_back(event));
+            }
+        }
+    }
+
+    fn missing(&self) -> Vec<String> {
+        self.edges(|place, edge| edge.command.is_some() && !self.taken.contains(&place))
+    }
+
+    fn report(&self) -> MachineReport {
+        MachineReport {
+            taken: self.edges(|place, _| self.taken.contains(&place)),
+            only_in_history: self
+                .edges(|place, edge| edge.command.is_none() && !self.taken.contains(&place)),
+            commands: self.commands,
+        }
+    }
+
+    fn edges(&self, is_wanted: impl Fn(usize, &Edge) -> bool) -> Vec<String> {
+        let edges = A::State::EDGES.iter().enumerate();
+        let wanted = edges.filter(|(place, edge)| is_wanted(*place, edge));
+        wanted.map(|(_, edge)| Shown(edge).to_string()).collect()
+    }
+}
+
+struct Shown<'a>(&'a Edge);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Edge {
+            from,
+            command,
+            event,
+            ..
+        } = self.0;
+        match command {
+            Some(command) => write!(f, "`{from}: {command} / {event}`"),
+            None => write!(f, "`{from}: / {event}`"),
+        }
+    }
+}
+
+#[track_caller]
+fn bytes<A: Aggregate>(aggregate: &A) -> Vec<u8> {
+    serde_ipld_dagcbor::to_vec(aggregate)
+        .unwrap_or_else(|error| panic!("the aggregate cannot be kept in a snapshot: {error}"))
+}
+
+fn is_same<E: std::error::Error>(
+    first: &Result<Option<Vec<NewEvent>>, ExecuteError<E>>,
+    again: &Result<Option<Vec<NewEvent>>, ExecuteError<E>>,
+) -> bool {
+    match (first, again) {
+        (Ok(None), Ok(None)) => true,
+        (Ok(Some(first)), Ok(Some(again))) => {
+            first.len() == again.len()
+                && first.iter().zip(again).all(|(one, other)| {
+                    one.event_type == other.event_type && one.payload == other.payload
+                })
+        }
+        (Err(first), Err(again)) => first.to_string() == again.to_string(),
+        _ => false,
+    }
+}

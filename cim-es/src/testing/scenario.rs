@@ -1,0 +1,241 @@
+//! Given these events, when this command comes, then these events follow, or this error.
+
+use std::fmt::Debug;
+
+use uuid::Uuid;
+
+use crate::aggregate::{Aggregate, Decide};
+use crate::block::StoredEvent;
+use crate::event::{DomainEvent, decode_payload};
+use crate::message::{Context, FixedClock, MessageIdentity, Timestamp};
+use crate::repository::{Decided, ExecuteError, Repository, decide};
+use crate::store::{AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent};
+
+/// 2026-01-01T00:00:00Z: the clock of a scenario that sets no other.
+const DEFAULT_NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
+
+/// Starts a scenario: the events that happened before.
+///
+/// Each event is stored and read again on the way, so a scenario also shows that its events survive that. The
+/// assertions panic with what was expected and what came, as assertions in tests do.
+///
+/// ```text
+/// given::<Account>([Opened {}, Deposited { amount: 10 }])
+///     .when(Withdraw { amount: 11 })
+///     .then_error(AccountError::Insufficient);
+/// ```
+#[track_caller]
+pub fn given<A: Decide>(events: impl IntoIterator<Item = A::Event>) -> Given<A> {
+    let history: Vec<NewEvent> = events
+        .into_iter()
+        .map(|event| stored_form(&event))
+        .collect();
+    let mut aggregate = A::default();
+    for (place, event) in history.iter().enumerate() {
+        let event: A::Event = read_back(event);
+        if let Err(error) = aggregate.apply(event) {
+            panic!(
+                "given event {} is not a possible history: {error}",
+                place + 1
+            );
+        }
+    }
+    Given {
+        history,
+        aggregate,
+        now: DEFAULT_NOW,
+        identity: default_identity(),
+    }
+}
+
+/// What happened before.
+#[must_use = "a scenario says nothing before `then`"]
+pub struct Given<A: Aggregate> {
+    history: Vec<NewEvent>,
+    aggregate: A,
+    now: Timestamp,
+    identity: MessageIdentity,
+}
+
+/// What happened before, and the command that came then.
+#[must_use = "a scenario says nothing before `then`"]
+pub struct When<A: Aggregate> {
+    given: Given<A>,
+    command: A::Command,
+}
+
+/// A scenario that held on the pure aggregate; [`on`](Self::on) runs it on a store.
+pub struct Scenario<A: Aggregate> {
+    when: When<A>,
+    expected: Answer,
+}
+
+/// What a command led to, in a form that compares and prints.
+#[derive(Clone, Debug, PartialEq)]
+enum Answer {
+    Events(Vec<String>),
+    Refused(String),
+    NotAccepted,
+    Failed(String),
+}
+
+impl<A: Decide> Given<A>
+where
+    A::Command: Clone,
+    A::Event: Debug,
+{
+    /// Sets the reading of the clock for the command.
+    pub fn at(self, now: Timestamp) -> Self {
+        Self { now, ..self }
+    }
+
+    /// Sets who issues the command.
+    pub fn by(self, identity: MessageIdentity) -> Self {
+        Self { identity, ..self }
+    }
+
+    /// The command that comes now.
+    pub fn when(self, command: A::Command) -> When<A> {
+        When {
+            given: self,
+            command,
+        }
+    }
+
+    /// The aggregate after the events, to look at.
+    pub fn aggregate(&self) -> &A {
+        &self.aggregate
+    }
+}
+
+impl<A: Decide> When<A>
+where
+    A::Command: Clone,
+    A::Event: Debug,
+{
+    /// The command leads to these events, and nothing else.
+    #[track_caller]
+    pub fn then(self, events: impl IntoIterator<Item = A::Event>) -> Scenario<A> {
+        let expected = events
+            .into_iter()
+            .map(|event| format!("{event:?}"))
+            .collect();
+        self.expect(Answer::Events(expected))
+    }
+
+    /// The command is accepted and changes nothing.
+    #[track_caller]
+    pub fn then_nothing(self) -> Scenario<A> {
+        self.expect(Answer::Events(Vec::new()))
+    }
+
+    /// A rule of the domain refuses the command with this error.
+    #[track_caller]
+    pub fn then_error(self, error: A::Error) -> Scenario<A> {
+        self.expect(Answer::Refused(format!("{error:?}")))
+    }
+
+    /// The machine refuses the command: the present state has no edge for it.
+    #[track_caller]
+    pub fn then_not_accepted(self) -> Scenario<A> {
+        self.expect(Answer::NotAccepted)
+    }
+
+    #[track_caller]
+    fn expect(self, expected: Answer) -> Scenario<A> {
+        let found = self.decide();
+        assert_eq!(
+            found, expected,
+            "on the pure aggregate, after {:?}",
+            self.command
+        );
+        Scenario {
+            when: self,
+            expected,
+        }
+    }
+
+    fn decide(&self) -> Answer {
+        let context = Context::new(self.given.identity.clone(), self.given.now);
+        match decide(&self.given.aggregate, self.command.clone(), &context) {
+            Decided::Events(events) => Answer::Events(
+                events
+                    .iter()
+                    .map(|event| format!("{:?}", read_back::<A::Event>(&stored_form(event))))
+                    .collect(),
+            ),
+            Decided::Nothing => Answer::Events(Vec::new()),
+            Decided::Refused(error) => refusal(&error),
+        }
+    }
+}
+
+impl<A: Decide> Scenario<A>
+where
+    A::Command: Clone,
+    A::Event: Debug,
+{
+    /// Runs the same scenario on a store, under an id that must have no events yet: the history is appended, the
+    /// command executed through a repository, and its answer compared with the expected one.
+    pub async fn on(self, store: impl EventStore + Clone, id: &A::Id) -> Self {
+        let key = AggregateKey::of::<A>(id).unwrap_or_else(|error| panic!("the id: {error}"));
+        let given = &self.when.given;
+        for (place, event) in given.history.iter().enumerate() {
+            let identity = MessageIdentity::root(Uuid::now_v7(), Some("given"));
+            let commit = CommitRequest::new(identity, given.now).aggregate(
+                key.clone(),
+                ExpectedVersion::Exactly(place as u64),
+                vec![event.clone()],
+            );
+            if let Err(error) = store.append(commit).await {
+                panic!("given event {} could not be stored: {error}", place + 1);
+            }
+        }
+        let repository = Repository::<A>::builder(store)
+            .clock(FixedClock(given.now))
+            .build();
+        let command = self.when.command.clone();
+        let found = match repository.execute(id, command, &given.identity).await {
+            Ok(commit) => {
+                let event = |stored: &StoredEvent| match stored.decode::<A::Event>() {
+                    Ok(event) => format!("{event:?}"),
+                    Err(error) => format!("{error}"),
+                };
+                Answer::Events(commit.events().iter().map(event).collect())
+            }
+            Err(error) => refusal(&error),
+        };
+        assert_eq!(
+            found, self.expected,
+            "on the store, after {:?}",
+            self.when.command
+        );
+        self
+    }
+}
+
+fn refusal<E: std::error::Error>(error: &ExecuteError<E>) -> Answer {
+    match error {
+        ExecuteError::Refused(error) => Answer::Refused(format!("{error:?}")),
+        ExecuteError::NotAccepted { .. } => Answer::NotAccepted,
+        error => Answer::Failed(error.to_string()),
+    }
+}
+
+fn default_identity() -> MessageIdentity {
+    MessageIdentity::root(
+        Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001),
+        Some("test"),
+    )
+}
+
+#[track_caller]
+pub(super) fn stored_form<E: DomainEvent>(event: &E) -> NewEvent {
+    NewEvent::of(event).unwrap_or_else(|error| panic!("the event cannot be stored: {error}"))
+}
+
+#[track_caller]
+pub(super) fn read_back<E: DomainEvent>(event: &NewEvent) -> E {
+    decode_payload(&event.event_type, event.schema, &event.payload)
+        .unwrap_or_else(|error| panic!("the event cannot be read again: {error}"))
+}

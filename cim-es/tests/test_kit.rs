@@ -1,0 +1,204 @@
+//! The kit for testing a domain: it accepts what holds, and says what does not.
+#![cfg(feature = "testing")]
+
+mod account;
+
+use account::{Account, AccountCommand, AccountError, AccountEvent};
+use cim_es::MemoryEventStore;
+use cim_es::prelude::*;
+use cim_es::testing::proptest::prelude::*;
+use cim_es::testing::{check_machine, given};
+
+use AccountCommand::{Close, Deposit, Open, Withdraw};
+use AccountEvent::{Closed, Deposited, Imported, Opened, Withdrawn};
+
+#[tokio::test]
+async fn a_scenario_holds_on_the_pure_aggregate_and_unchanged_on_a_store() {
+    let store = MemoryEventStore::new();
+    let given = given::<Account>;
+    let insufficient = AccountError::Insufficient { asked: 11, balance: 10 };
+    given([]).when(Open).then([Opened]).on(store.clone(), &Id::new()).await;
+    given([Opened, Deposited { amount: 10 }])
+        .when(Withdraw { amount: 11 })
+        .then_error(insufficient)
+        .on(store.clone(), &Id::new())
+        .await;
+    given([Imported { opening_balance: 5 }])
+        .when(Close)
+        .then([Withdrawn { amount: 5 }, Closed])
+        .on(store.clone(), &Id::new())
+        .await;
+    given([Opened])
+        .when(Deposit { amount: 0 })
+        .then_nothing()
+        .on(store.clone(), &Id::new())
+        .await;
+    given([Opened, Closed]).when(Open).then_not_accepted().on(store, &Id::new()).await;
+}
+
+#[test]
+#[should_panic = "on the pure aggregate"]
+fn a_scenario_with_other_events_fails() {
+    given::<Account>([Opened]).when(Deposit { amount: 1 }).then([Deposited { amount: 2 }]);
+}
+
+#[test]
+#[should_panic = "on the pure aggregate"]
+fn a_scenario_with_another_error_fails() {
+    given::<Account>([Opened]).when(Withdraw { amount: 1 }).then_error(AccountError::Amount);
+}
+
+#[test]
+#[should_panic = "given event 2 is not a possible history"]
+fn a_history_that_the_machine_does_not_know_fails() {
+    given::<Account>([Opened, Opened]).when(Close).then_nothing();
+}
+
+#[tokio::test]
+#[should_panic = "given event 1 could not be stored"]
+async fn a_scenario_needs_an_id_without_events() {
+    let store = MemoryEventStore::new();
+    let id = Id::new();
+    let scenario = || given::<Account>([Opened]).when(Close).then([Closed]);
+    scenario().on(store.clone(), &id).await;
+    scenario().on(store, &id).await;
+}
+
+fn commands(account: &Account) -> impl Strategy<Value = AccountCommand> + use<> {
+    prop_oneof![
+        Just(Open),
+        Just(Close),
+        (0..1_000_u64).prop_map(|amount| Deposit { amount }),
+        (0..=account.balance.saturating_add(1)).prop_map(|amount| Withdraw { amount }),
+    ]
+}
+
+#[test]
+fn every_edge_of_the_declared_machine_is_taken() {
+    let report = check_machine::<Account, _>(commands);
+    assert_eq!(report.taken.len(), 5, "{:?}", report.taken);
+    assert_eq!(report.only_in_history, ["`Unopened: / Imported`", "`Active: / Closed`"]);
+}
+
+#[test]
+#[should_panic = "no generated sequence of commands takes `Active: Withdraw / Withdrawn`"]
+fn an_edge_that_no_command_takes_is_named() {
+    check_machine::<Account, _>(|_| {
+        prop_oneof![Just(Open), Just(Close), Just(Deposit { amount: 4 })]
+    });
+}
+
+/// A door whose decision looks at the world.
+mod door {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub enum DoorState {
+        #[state(initial)]
+        #[on(Push / Pushed => _)]
+        #[on(Lock / Locked => Shut)]
+        Open,
+        #[state(terminal)]
+        Shut,
+    }
+
+    #[derive(DomainEvent, Debug, PartialEq, Serialize, Deserialize)]
+    pub enum DoorEvent {
+        #[apply(pushes += by)]
+        Pushed { by: u64 },
+        Locked,
+    }
+
+    #[derive(Command, Clone, Debug)]
+    pub enum DoorCommand {
+        Push,
+        Lock,
+    }
+
+    #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+    #[aggregate(domain = "house", name = "door")]
+    pub struct Door {
+        state: DoorState,
+        pushes: u64,
+    }
+
+    static PUSHES: AtomicU64 = AtomicU64::new(0);
+
+    impl Decide for Door {
+        fn decide(&self, command: DoorCommand, _: &Context) -> Decision<Self> {
+            match command {
+                DoorCommand::Push => {
+                    emit(DoorEvent::Pushed { by: PUSHES.fetch_add(1, Ordering::Relaxed) })
+                }
+                DoorCommand::Lock => emit(DoorEvent::Locked),
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic = "gave two different answers to the same question"]
+fn a_decision_that_is_not_deterministic_is_found() {
+    check_machine::<door::Door, _>(|_| {
+        prop_oneof![Just(door::DoorCommand::Push), Just(door::DoorCommand::Lock)]
+    });
+}
+
+/// A gate whose snapshot forgets how often it was pushed.
+mod gate {
+    use super::*;
+
+    #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub enum GateState {
+        #[state(initial)]
+        #[on(Push / Pushed => _)]
+        #[on(Lock / Locked => Shut)]
+        Open,
+        #[state(terminal)]
+        Shut,
+    }
+
+    #[derive(DomainEvent, Debug, PartialEq, Serialize, Deserialize)]
+    pub enum GateEvent {
+        #[apply(pushes += 1)]
+        Pushed,
+        Locked,
+    }
+
+    #[derive(Command, Clone, Debug)]
+    pub enum GateCommand {
+        Push,
+        Lock,
+    }
+
+    #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+    #[aggregate(domain = "house", name = "gate")]
+    pub struct Gate {
+        state: GateState,
+        #[serde(skip_serializing_if = "is_two", default)]
+        pushes: u64,
+    }
+
+    fn is_two(pushes: &u64) -> bool {
+        *pushes == 2
+    }
+
+    impl Decide for Gate {
+        fn decide(&self, command: GateCommand, _: &Context) -> Decision<Self> {
+            match command {
+                GateCommand::Push => emit(GateEvent::Pushed),
+                GateCommand::Lock => emit(GateEvent::Locked),
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic = "a field is skipped or changed when the aggregate is stored"]
+fn an_aggregate_that_a_snapshot_does_not_keep_whole_is_found() {
+    check_machine::<gate::Gate, _>(|_| {
+        prop_oneof![9 => Just(gate::GateCommand::Push), 1 => Just(gate::GateCommand::Lock)]
+    });
+}
