@@ -18,10 +18,14 @@ pub mod subject;
 pub mod testing;
 
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 pub use cim_es_derive::{domain, filter, subject};
 pub use memory::MemoryEventStore;
 pub use repository::Repository;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{CheckReport, SqliteEventStore, SqliteOptions};
 
 #[doc(hidden)]
 pub mod __private;
