@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::heads::{Heads, Known};
-use super::prepare::{Base, Guard, Prepared, words};
+use super::prepare::{Base, Guard, Prepared};
 use crate::block::StoredEvent;
 use crate::sqlite::aggregates::{self, NameDigest, Slot};
 use crate::sqlite::database::{Database, stored};
@@ -274,15 +274,9 @@ fn read_types(database: &Database) -> Result<Types, StoreError> {
 }
 
 fn conflict(guard: &Guard, actual: u64) -> StoreError {
-    let expected = match guard.base {
-        Some(base) if base.version == actual => {
-            format!("version {} with CID {}", base.version, base.cid)
-        }
-        _ => words(guard.expected),
-    };
     StoreError::Conflict {
         aggregate: guard.aggregate.clone(),
-        expected,
+        expected: guard.expected,
         actual,
     }
 }

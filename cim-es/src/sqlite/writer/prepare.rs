@@ -2,6 +2,7 @@
 
 use super::heads::Heads;
 use crate::block::Cid;
+use crate::message::Timestamp;
 use crate::store::{
     AggregateKey, CommitRequest, ExpectedVersion, Head, SealOptions, SealedEvent, StoreError, seal,
 };
@@ -20,6 +21,8 @@ pub(super) struct Guard {
 pub(super) struct Base {
     pub(super) version: u64,
     pub(super) cid: Cid,
+    /// A new event is never earlier, so it is part of what the seal covers.
+    pub(super) timestamp: Timestamp,
 }
 
 /// A commit on its way to the writer.
@@ -53,7 +56,7 @@ pub(super) fn prepare(
                     "{} comes with a head of version {} and expects {}; name one version",
                     part.aggregate,
                     head.version,
-                    words(part.expected)
+                    part.expected
                 ),
             });
         }
@@ -106,15 +109,7 @@ impl Base {
         Self {
             version: head.version,
             cid: head.cid,
+            timestamp: head.timestamp,
         }
-    }
-}
-
-/// An expectation in words.
-pub(super) fn words(expected: ExpectedVersion) -> String {
-    match expected {
-        ExpectedVersion::Any => "any version".into(),
-        ExpectedVersion::NoStream => "no event".into(),
-        ExpectedVersion::Exactly(version) => format!("version {version}"),
     }
 }
