@@ -19,15 +19,14 @@ pub enum AccountState {
 
 #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum AccountEvent {
+    /// The account can be used from now on.
     Opened,
+    /// Money came in.
     #[apply(balance += i64::from(amount.get()))]
-    Deposited {
-        amount: NonZeroU32,
-    },
+    Deposited { amount: NonZeroU32 },
+    /// Money went out.
     #[apply(balance -= i64::from(amount.get()))]
-    Withdrawn {
-        amount: NonZeroU32,
-    },
+    Withdrawn { amount: NonZeroU32 },
 }
 
 #[derive(Command, Clone, Debug)]

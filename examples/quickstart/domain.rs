@@ -2,10 +2,8 @@
 
 use cim_es::prelude::*;
 
-use self::{ComputeCommand::*, ComputeEvent::*};
-use super::values::{
-    DeviceName, Disk, Hostname, Interface, Reason, ResourceCapabilities, SystemArchitecture,
-};
+use self::{ComputeCommand::*, ComputeError::*, ComputeEvent::*};
+use super::values::{DeviceName, Disk, Hostname, Interface, Reason, ResourceCapabilities, System};
 
 /// What a scheduler may do with a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -22,6 +20,7 @@ pub enum ComputeState {
     #[on(Register / Registered => Active)]
     Unregistered,
     #[state(output = Availability::Schedulable)]
+    #[on(Rename / Renamed => _)]
     #[on(Update / Updated => _)]
     #[on(AddDisk / DiskAdded => _)]
     #[on(RemoveDisk / DiskRemoved => _)]
@@ -36,61 +35,39 @@ pub enum ComputeState {
 /// What happened, published as `infrastructure.compute.registered` and so on.
 #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ComputeEvent {
-    Registered {
-        hostname: Hostname,
-        system: SystemArchitecture,
-    },
-    Updated {
-        hostname: Hostname,
-        capabilities: ResourceCapabilities,
-    },
+    /// The machine is known from now on.
+    Registered { hostname: Hostname, system: System },
+    /// It has another name.
+    Renamed { hostname: Hostname },
+    /// It can give more, less or something else.
+    Updated { capabilities: ResourceCapabilities },
+    /// A disk is new, or new in its size or its file system.
     #[apply(disks.push(disk))]
-    DiskAdded {
-        disk: Disk,
-    },
+    DiskAdded { disk: Disk },
+    /// A disk is gone.
     #[apply(disks.retain(|known| known.device != device))]
-    DiskRemoved {
-        device: DeviceName,
-    },
+    DiskRemoved { device: DeviceName },
+    /// A network interface is new, or has a new address.
     #[apply(interfaces.push(interface))]
-    InterfaceAdded {
-        interface: Interface,
-    },
+    InterfaceAdded { interface: Interface },
+    /// A network interface is gone.
     #[apply(interfaces.retain(|known| known.name != name))]
-    InterfaceRemoved {
-        name: DeviceName,
-    },
-    Decommissioned {
-        reason: Reason,
-    },
+    InterfaceRemoved { name: DeviceName },
+    /// The machine is not used any more.
+    Decommissioned { reason: Reason },
 }
 
 /// What can be asked of a machine.
 #[derive(Command, Clone, Debug)]
 pub enum ComputeCommand {
-    Register {
-        hostname: Hostname,
-        system: SystemArchitecture,
-    },
-    Update {
-        hostname: Hostname,
-        capabilities: ResourceCapabilities,
-    },
-    AddDisk {
-        disk: Disk,
-    },
-    RemoveDisk {
-        device: DeviceName,
-    },
-    AddInterface {
-        interface: Interface,
-    },
-    RemoveInterface {
-        name: DeviceName,
-    },
-    Decommission {
-        reason: Reason,
-    },
+    Register { hostname: Hostname, system: System },
+    Rename { hostname: Hostname },
+    Update { capabilities: ResourceCapabilities },
+    AddDisk { disk: Disk },
+    RemoveDisk { device: DeviceName },
+    AddInterface { interface: Interface },
+    RemoveInterface { name: DeviceName },
+    Decommission { reason: Reason },
 }
 
 /// What the events fold into.
@@ -99,7 +76,7 @@ pub enum ComputeCommand {
 pub struct Compute {
     state: ComputeState,
     pub hostname: Option<Hostname>,
-    pub system: Option<SystemArchitecture>,
+    pub system: Option<System>,
     pub capabilities: Option<ResourceCapabilities>,
     pub disks: Vec<Disk>,
     pub interfaces: Vec<Interface>,
@@ -116,10 +93,6 @@ pub enum ComputeError {
 }
 
 impl Compute {
-    fn is(&self, hostname: &Hostname, capabilities: &ResourceCapabilities) -> bool {
-        (self.hostname.as_ref(), self.capabilities.as_ref()) == (Some(hostname), Some(capabilities))
-    }
-
     fn has_disk(&self, device: &DeviceName) -> bool {
         self.disks.iter().any(|disk| disk.device == *device)
     }
@@ -134,20 +107,14 @@ impl Compute {
 /// The rules; the lifecycle has already refused what the present state does not accept.
 impl Decide for Compute {
     fn decide(&self, command: ComputeCommand, _: &Context) -> Decision<Self> {
-        use ComputeError::{Duplicate, Unknown};
         match command {
             Register { hostname, system } => emit(Registered { hostname, system }),
-            Update {
-                hostname,
-                capabilities,
-            } if self.is(&hostname, &capabilities) => nothing(),
-            Update {
-                hostname,
-                capabilities,
-            } => emit(Updated {
-                hostname,
-                capabilities,
-            }),
+            Rename { hostname } if self.hostname.as_ref() == Some(&hostname) => nothing(),
+            Rename { hostname } => emit(Renamed { hostname }),
+            Update { capabilities } if self.capabilities.as_ref() == Some(&capabilities) => {
+                nothing()
+            }
+            Update { capabilities } => emit(Updated { capabilities }),
             AddDisk { disk } if self.has_disk(&disk.device) => Err(Duplicate(disk.device)),
             AddDisk { disk } => emit(DiskAdded { disk }),
             RemoveDisk { device } if !self.has_disk(&device) => Err(Unknown(device)),

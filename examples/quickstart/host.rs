@@ -7,12 +7,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use sysinfo::{Disks, MemoryRefreshKind, Networks, System};
+use sysinfo::{Disks, MemoryRefreshKind, Networks, System as OperatingSystem};
 use uuid::Uuid;
 
 use super::values::{
-    Disk, Hostname, Interface, Label, MacAddress, ResourceCapabilities, SystemArchitecture,
-    ValueError,
+    Disk, Hostname, Interface, Label, MacAddress, ResourceCapabilities, System, ValueError,
 };
 
 /// The namespace of the ids of machines, so that the id in a store does not tell the machine's own secret id.
@@ -29,8 +28,8 @@ pub struct Host {
     pub machine: Uuid,
     /// Its name.
     pub hostname: Hostname,
-    /// Its architecture.
-    pub system: SystemArchitecture,
+    /// What programs for it are built for.
+    pub system: System,
     /// Its operating system, processor and memory.
     pub capabilities: ResourceCapabilities,
     /// Its disks, by device.
@@ -64,7 +63,7 @@ impl Host {
         let hostname = hostname()?;
         Ok(Self {
             machine: machine(&hostname),
-            system: System::cpu_arch().to_ascii_lowercase().parse()?,
+            system: system()?,
             capabilities: capabilities()?,
             disks: disks()?,
             interfaces: interfaces()?,
@@ -106,7 +105,7 @@ fn firmware_id() -> Option<String> {
 
 /// The name of the host; a character that RFC 1123 does not know, which systems do let pass, becomes a hyphen.
 fn hostname() -> Result<Hostname, HostError> {
-    let name = System::host_name().map_err(unreadable("name"))?;
+    let name = OperatingSystem::host_name().map_err(unreadable("name"))?;
     let name: String = name
         .chars()
         .map(|c| match c {
@@ -117,12 +116,23 @@ fn hostname() -> Result<Hostname, HostError> {
     Ok(name.trim_matches(['-', '.']).parse()?)
 }
 
+/// The architecture by its usual name, which systems spell in different ways.
+fn system() -> Result<System, ValueError> {
+    let architecture = OperatingSystem::cpu_arch().to_ascii_lowercase();
+    let architecture = match architecture.as_str() {
+        "amd64" | "x64" => "x86_64",
+        "arm64" => "aarch64",
+        other => other,
+    };
+    format!("{architecture}-{}", std::env::consts::OS).parse()
+}
+
 fn capabilities() -> Result<ResourceCapabilities, HostError> {
-    let mut system = System::new().map_err(unreadable("processor"))?;
+    let mut system = OperatingSystem::new().map_err(unreadable("processor"))?;
     system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
     system.refresh_cpu_list(sysinfo::CpuRefreshKind::nothing());
-    let name = System::name().unwrap_or_else(|_| std::env::consts::OS.to_owned());
-    let version = System::os_version().unwrap_or_default();
+    let name = OperatingSystem::name().unwrap_or_else(|_| std::env::consts::OS.to_owned());
+    let version = OperatingSystem::os_version().unwrap_or_default();
     let processor = system.cpus().first().map_or("", |cpu| cpu.brand());
     Ok(ResourceCapabilities {
         operating_system: label(&format!("{name} {version}"))?,

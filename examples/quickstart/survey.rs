@@ -18,9 +18,11 @@ pub fn changes(known: &Compute, host: &Host) -> Vec<ComputeCommand> {
         }),
         ComputeState::Active => {}
     }
-    // The domain itself knows when there is nothing new in this.
-    commands.push(ComputeCommand::Update {
+    // The domain itself knows when there is nothing new in these two.
+    commands.push(ComputeCommand::Rename {
         hostname: host.hostname.clone(),
+    });
+    commands.push(ComputeCommand::Update {
         capabilities: host.capabilities.clone(),
     });
     let (gone, new) = differences(&known.disks, &host.disks);

@@ -133,7 +133,7 @@ fn facts(compute: &Compute) -> Vec<(&'static str, String)> {
         facts.push(("host name", hostname.to_string()));
     }
     if let Some(system) = &compute.system {
-        facts.push(("architecture", system.to_string()));
+        facts.push(("system", system.to_string()));
     }
     if let Some(known) = &compute.capabilities {
         facts.push(("operating system", known.operating_system.to_string()));

@@ -64,11 +64,12 @@ text_value!(
 );
 
 text_value!(
-    /// The architecture of the processor, such as `x86_64` or `aarch64`.
-    SystemArchitecture: "architecture",
-    "1 to 32 small letters, digits and underscores",
-    |text| (1..=32).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    /// What programs for the machine are built for: architecture and operating system, such as `x86_64-linux`.
+    System: "system",
+    "architecture and operating system, each 1 to 32 small letters, digits and underscores, joined by a hyphen",
+    |text| text.split_once('-').is_some_and(|(architecture, system)| {
+        is_plain_word(architecture) && is_plain_word(system)
+    })
 );
 
 text_value!(
@@ -153,6 +154,11 @@ fn is_host_label(label: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b == b'-')
         && !label.starts_with('-')
         && !label.ends_with('-')
+}
+
+fn is_plain_word(text: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    (1..=32).contains(&text.len()) && text.bytes().all(is_plain)
 }
 
 fn is_line(text: &str, max_bytes: usize) -> bool {

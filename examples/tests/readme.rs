@@ -103,9 +103,3 @@ struct After;
         Some(2)
     );
 }
-
-#[test]
-fn the_readme_stays_short() {
-    let lines = read("../README.md").lines().count();
-    assert!(lines <= 320, "{lines} lines");
-}

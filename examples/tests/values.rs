@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::str::FromStr;
 
 use cim_es_examples::quickstart::values::{
-    DeviceName, Hostname, Label, MacAddress, Reason, SystemArchitecture,
+    DeviceName, Hostname, Label, MacAddress, Reason, System,
 };
 use serde::de::DeserializeOwned;
 
@@ -83,9 +83,17 @@ fn the_second_bit_tells_an_address_that_software_chose() {
 
 #[test]
 fn the_other_texts_are_short_and_on_one_line() {
-    assert!(is_accepted::<SystemArchitecture>("x86_64"));
-    assert!(!is_accepted::<SystemArchitecture>("X86"));
-    assert!(!is_accepted::<SystemArchitecture>(""));
+    assert!(is_accepted::<System>("x86_64-linux"));
+    for system in [
+        "",
+        "-",
+        "x86_64",
+        "X86-linux",
+        "x86_64-",
+        "x86_64-linux-gnu",
+    ] {
+        assert!(!is_accepted::<System>(system), "{system}");
+    }
     assert!(is_accepted::<DeviceName>("/dev/sda1"));
     assert!(!is_accepted::<DeviceName>("/dev/\nsda1"));
     assert!(is_accepted::<Label>("Ubuntu 24.04"));

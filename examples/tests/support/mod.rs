@@ -91,7 +91,7 @@ pub fn host() -> Host {
     Host {
         machine: Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0001),
         hostname: "node-1.example.org".parse().expect(valid),
-        system: "x86_64".parse().expect(valid),
+        system: "x86_64-linux".parse().expect(valid),
         capabilities: ResourceCapabilities {
             operating_system: "Debian 13".parse().expect(valid),
             processor: "A processor".parse().expect(valid),
