@@ -54,9 +54,7 @@ pub(super) fn prepare(
             return Err(StoreError::InvalidCommit {
                 reason: format!(
                     "{} comes with a head of version {} and expects {}; name one version",
-                    part.aggregate,
-                    head.version,
-                    part.expected
+                    part.aggregate, head.version, part.expected
                 ),
             });
         }
