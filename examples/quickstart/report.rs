@@ -114,16 +114,16 @@ impl EventRow {
 }
 
 impl Outcome {
-    /// What the rows of a run that ended in `state` come to.
+    /// What a run came to whose history has these rows and ends in `state`.
     pub fn of(rows: &[EventRow], state: ComputeState) -> Self {
-        let is_new = rows.last().is_some_and(|row| row.is_new);
         let is_first_new = rows.first().is_some_and(|row| row.is_new);
-        match (state, is_new) {
-            (ComputeState::Decommissioned, true) => Self::Decommissioned,
-            (ComputeState::Decommissioned, false) => Self::AlreadyDecommissioned,
-            (_, true) if is_first_new => Self::Registered,
-            (_, true) => Self::Updated,
-            (_, false) => Self::Unchanged,
+        let is_last_new = rows.last().is_some_and(|row| row.is_new);
+        match state {
+            ComputeState::Decommissioned if is_last_new => Self::Decommissioned,
+            ComputeState::Decommissioned => Self::AlreadyDecommissioned,
+            _ if is_first_new => Self::Registered,
+            _ if rows.iter().any(|row| row.is_new) => Self::Updated,
+            _ => Self::Unchanged,
         }
     }
 }

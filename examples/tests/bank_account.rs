@@ -4,6 +4,8 @@ use std::num::NonZeroU32;
 
 use cim_es::prelude::*;
 use cim_es::repository::ExecuteError;
+use cim_es::testing::check_machine;
+use cim_es::testing::proptest::prelude::*;
 use cim_es::{MemoryEventStore, Repository};
 use cim_es_examples::bank_account::{Account, AccountCommand, AccountCommand::*, AccountError};
 
@@ -106,4 +108,21 @@ async fn more_than_the_balance_is_not_withdrawn() {
         "{refusal:?}"
     );
     assert_eq!(balance, 100);
+}
+
+#[test]
+fn every_edge_of_the_lifecycle_can_be_taken() {
+    let report = check_machine::<Account, _>(|account| {
+        let present = u32::try_from(account.balance).unwrap_or(u32::MAX);
+        prop_oneof![
+            Just(Open),
+            (1..1_000_000_u32).prop_map(|coins| Deposit {
+                amount: amount(coins)
+            }),
+            (1..=present.saturating_add(1)).prop_map(|coins| Withdraw {
+                amount: amount(coins)
+            }),
+        ]
+    });
+    assert_eq!(report.taken.len(), 3, "{report:?}");
 }

@@ -134,6 +134,26 @@ fn two_machines_share_a_store_and_each_sees_its_own_history() {
 }
 
 #[test]
+fn runs_at_the_same_time_record_each_fact_once() {
+    let machine = Machine::new();
+    let reports: Vec<Value> = std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| machine.run(&["--json"]).json()))
+            .collect();
+        runs.into_iter()
+            .map(|run| run.join().expect("a run"))
+            .collect()
+    });
+    let recorded_by_all: u64 = reports
+        .iter()
+        .filter_map(|report| report["recorded"].as_u64())
+        .sum();
+    let history = machine.run(&["--json"]).json();
+    assert_eq!(recorded_by_all, 4, "{reports:?}");
+    assert_eq!(recorded_ever(&history).len(), 4);
+}
+
+#[test]
 fn decommissioning_ends_the_history_and_later_runs_say_so() {
     let mut machine = Machine::new();
     machine.run(&[]);
