@@ -1,5 +1,7 @@
-//! What the benches measure with: one aggregate whose only event has about 300 bytes.
+//! What the benches measure with: an aggregate whose only event has about 300 bytes, and one with commands.
 #![allow(missing_docs, reason = "only the benches beside it use this")]
+
+pub mod account;
 
 use cim_es::aggregate::{Aggregate, Command, Id};
 use cim_es::event::{DomainEvent, EventInfo};
