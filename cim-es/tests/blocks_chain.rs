@@ -477,7 +477,7 @@ fn a_parent_is_known_from_the_chain_or_from_the_caller() {
     let commit = request(77, 1).aggregate(key("node-1"), ExpectedVersion::Exactly(5), vec![event]);
     let sealed = seal(
         commit,
-        &[events.last().map(head_of)],
+        &[events.last().map(StoredEvent::head)],
         &SealOptions::default(),
     )
     .unwrap();
