@@ -623,3 +623,42 @@ fn an_encrypted_payload_may_be_bytes_and_is_covered_by_its_link() {
         );
     }
 }
+
+#[test]
+fn an_envelope_that_breaks_its_own_rules_is_not_canonical() {
+    let events = five();
+    let (mut first, mut second) = (events[1].cid, events[2].cid);
+    if first.to_bytes() > second.to_bytes() {
+        (first, second) = (second, first);
+    }
+    let foreign = Cid::new_v1(0x55, *events[0].envelope.payload.hash());
+    type Change = Box<dyn FnOnce(&mut Envelope)>;
+    let cases: [(&str, Change); 7] = [
+        (
+            "parents",
+            Box::new(move |envelope| envelope.parents = vec![first, first]),
+        ),
+        (
+            "parents",
+            Box::new(move |envelope| envelope.parents = vec![second, first]),
+        ),
+        ("commit", Box::new(|envelope| envelope.commit = (0, 1))),
+        ("commit", Box::new(|envelope| envelope.commit = (2, 1))),
+        ("sequence", Box::new(|envelope| envelope.sequence = 0)),
+        (
+            "payload",
+            Box::new(move |envelope| envelope.payload = foreign),
+        ),
+        (
+            "previous",
+            Box::new(move |envelope| envelope.previous = Some(foreign)),
+        ),
+    ];
+    for (field, change) in cases {
+        let found = verdict(&[forged(&events[0], change)], None);
+        let Verdict::NotCanonical { reason, .. } = &found else {
+            panic!("{field}: {found:?}")
+        };
+        assert!(reason.contains(field), "{field}: {reason}");
+    }
+}
