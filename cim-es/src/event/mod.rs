@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use assign::Assign;
-pub(crate) use payload::check_block;
 pub use payload::{PayloadError, decode_payload, encode_payload};
+pub(crate) use payload::{check_block, encode_readable};
 pub use upcast::{UpcastError, Upcaster};
 
 use crate::aggregate::Aggregate;
