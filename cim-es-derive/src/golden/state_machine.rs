@@ -44,9 +44,12 @@ impl ::cim_es::machine::StateMachine for ComputeState {
         }
     }
     fn from_index(index: usize) -> ::core::option::Option<Self> {
-        [ComputeState::Unregistered, ComputeState::Active, ComputeState::Decommissioned]
-            .get(index)
-            .copied()
+        match index {
+            0usize => ::core::option::Option::Some(ComputeState::Unregistered),
+            1usize => ::core::option::Option::Some(ComputeState::Active),
+            2usize => ::core::option::Option::Some(ComputeState::Decommissioned),
+            _ => ::core::option::Option::None,
+        }
     }
     fn output(self) -> Availability {
         match self {
@@ -56,9 +59,11 @@ impl ::cim_es::machine::StateMachine for ComputeState {
         }
     }
     fn is_terminal(self) -> bool {
-        [
-            false, false, true,
-        ][<ComputeState as ::cim_es::machine::StateMachine>::index(self)]
+        match self {
+            ComputeState::Unregistered => false,
+            ComputeState::Active => false,
+            ComputeState::Decommissioned => true,
+        }
     }
 }
 const _: () = ::cim_es::__private::check_edge_event::<

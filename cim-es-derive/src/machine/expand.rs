@@ -38,7 +38,7 @@ pub(crate) fn whole(machine: &Machine, fingerprint: u64) -> TokenStream {
         .iter()
         .map(|state| names::generated(&state.ident))
         .collect();
-    let places = 0..state_count;
+    let places: Vec<usize> = (0..state_count).collect();
     let terminal = states.iter().map(|state| state.terminal.is_some());
     let implementation = implementation(
         machine,
@@ -60,11 +60,16 @@ pub(crate) fn whole(machine: &Machine, fingerprint: u64) -> TokenStream {
                 }
             }
             fn from_index(index: usize) -> ::core::option::Option<Self> {
-                [#(#named::#variants),*].get(index).copied()
+                match index {
+                    #(#places => ::core::option::Option::Some(#named::#variants),)*
+                    _ => ::core::option::Option::None,
+                }
             }
             #output
             fn is_terminal(self) -> bool {
-                [#(#terminal),*][<#ident as ::cim_es::machine::StateMachine>::index(self)]
+                match self {
+                    #(#named::#variants => #terminal,)*
+                }
             }
         },
     );
