@@ -60,9 +60,40 @@ pub(crate) fn read(ctxt: &Ctxt, variant: &syn::Variant, shape: &Shape) -> Apply 
     }
     let scope = scope(variant, shape);
     match collect(ctxt, parts, &scope, &names::text(&variant.ident)) {
-        Some(apply) if is_whole => apply,
+        Some(apply) if is_whole => {
+            if matches!(shape, Shape::Payload) && !takes_payload(&apply) {
+                refuse_unused_payload(ctxt, variant);
+            }
+            apply
+        }
         _ => Apply::Refused,
     }
+}
+
+fn takes_payload(apply: &Apply) -> bool {
+    match apply {
+        Apply::Fields {
+            statements,
+            dropped,
+        } => {
+            !dropped.is_empty()
+                || statements
+                    .iter()
+                    .any(|statement| !statement.names.is_empty())
+        }
+        Apply::With(_) | Apply::Refused => true,
+    }
+}
+
+fn refuse_unused_payload(ctxt: &Ctxt, variant: &syn::Variant) {
+    let name = names::text(&variant.ident);
+    ctxt.error(
+        &variant.fields,
+        format!(
+            "no statement uses the struct of event `{name}`, which is called `{PAYLOAD}` there: \
+             write `field = {PAYLOAD}.field`, or add `_ = {PAYLOAD}` if nothing of it is kept"
+        ),
+    );
 }
 
 /// The names of the event that statements can use.

@@ -39,7 +39,7 @@ pub struct EventInfo {
     note = "add `#[derive(DomainEvent)]` to the enum of events"
 )]
 pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// What the events fold into.
+    /// What the events fold into; its machine takes them, which the derive checks.
     type Aggregate: Aggregate;
 
     /// The names of the variants, in order of declaration.
