@@ -136,14 +136,12 @@ fn an_upcaster_that_refuses_says_why() {
 /// One declaration, twice the same and once with another fold.
 #[allow(dead_code, reason = "only what the declarations say counts")]
 mod folds {
-    use cim_es::prelude::*;
+    use cim_es::prelude::{Aggregate, DomainEvent, StateMachine};
 
     macro_rules! tally {
         ($module:ident, $fold:literal) => {
             pub mod $module {
                 use cim_es::prelude::*;
-
-                use super::*;
 
                 #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
                 #[aggregate(domain = "tools", name = "tally", state = State, fold = $fold)]
