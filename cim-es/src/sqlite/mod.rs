@@ -229,3 +229,6 @@ impl EventStore for SqliteEventStore {
         Some(Arc::new(self.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests;
