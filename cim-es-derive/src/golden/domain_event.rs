@@ -91,11 +91,11 @@ impl ::cim_es::event::DomainEvent for ComputeEvent {
     fn fold_into(self, aggregate: &mut Compute) {
         match self {
             ComputeEvent::Registered { hostname, system } => {
-                ::cim_es::__private::assign(&mut (*aggregate).hostname, hostname);
-                ::cim_es::__private::assign(&mut (*aggregate).system, system);
+                ::cim_es::event::Assign::assign(&mut (*aggregate).hostname, hostname);
+                ::cim_es::event::Assign::assign(&mut (*aggregate).system, system);
             }
             ComputeEvent::Updated { capabilities } => {
-                ::cim_es::__private::assign(
+                ::cim_es::event::Assign::assign(
                     &mut (*aggregate).capabilities,
                     capabilities,
                 );
