@@ -208,3 +208,66 @@ fn an_append_on_a_head_that_was_changed_is_refused() {
         );
     }
 }
+
+#[test]
+fn after_a_defect_in_the_writing_thread_nobody_waits_for_ever() {
+    let directory = Directory::new();
+    let store = SqliteEventStore::open(directory.0.join("defect.db")).expect("it opens");
+    wait(store.append(commit(&["a"], ExpectedVersion::NoStream))).expect("it appends");
+    let mut stream = store.subscribe(Position(1));
+    let follower = std::thread::spawn(move || {
+        wait(std::future::poll_fn(|context| {
+            stream.as_mut().poll_next(context)
+        }))
+    });
+    let hit = wait(
+        store
+            .shared
+            .writer
+            .write(|_| panic!("a defect, on purpose")),
+    );
+    assert!(
+        matches!(hit, Err(StoreError::OutcomeUnknown { .. })),
+        "{hit:?}"
+    );
+    // The thread unwinds before its queue is gone.
+    let later = wait(store.append(commit(&["a"], ExpectedVersion::Any)));
+    let is_clear = matches!(
+        later,
+        Err(StoreError::Closed { .. } | StoreError::OutcomeUnknown { .. })
+    );
+    assert!(is_clear, "{later:?}");
+    let followed = follower.join().expect("the follower is answered");
+    assert!(
+        matches!(followed, Some(Err(StoreError::Closed { .. }))),
+        "{followed:?}"
+    );
+    let later = wait(store.append(commit(&["a"], ExpectedVersion::Any)));
+    assert!(matches!(later, Err(StoreError::Closed { .. })), "{later:?}");
+    assert_eq!(
+        wait(store.get_events(&key("a"), 1))
+            .expect("it reads")
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn a_defect_in_one_read_leaves_the_others_alone() {
+    let directory = Directory::new();
+    let options = SqliteEventStore::options().readers(1);
+    let store = options.open(directory.0.join("read.db")).expect("it opens");
+    wait(store.append(commit(&["a"], ExpectedVersion::NoStream))).expect("it appends");
+    let read = store
+        .shared
+        .readers
+        .read(|_| -> Result<(), StoreError> { panic!("a defect, on purpose") });
+    let hit = wait(read);
+    assert!(matches!(hit, Err(StoreError::Closed { .. })), "{hit:?}");
+    assert_eq!(
+        wait(store.get_events(&key("a"), 1))
+            .expect("it reads")
+            .len(),
+        1
+    );
+}
