@@ -4,12 +4,14 @@
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cim_es::SqliteEventStore;
 use cim_es::block::{StoredEvent, parse_cid};
 use cim_es::message::{Clock, MessageIdentity, SystemClock};
-use cim_es::store::{AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent, Position};
+use cim_es::store::{
+    AggregateKey, CommitRequest, EventStore, ExpectedVersion, Head, NewEvent, Position,
+};
 use cim_es::subject::Token;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rusqlite::Connection;
@@ -63,23 +65,58 @@ fn commit(key: &AggregateKey, expected: ExpectedVersion, events: Vec<NewEvent>) 
     CommitRequest::new(identity, SystemClock.now()).aggregate(key.clone(), expected, events)
 }
 
-/// One writer that knows the head, as a repository with a warm aggregate does.
-async fn write(store: &SqliteEventStore, number: u64, events: u64) {
-    let (key, event) = (key(number), event());
-    let last = store.last(&key).await.expect("the head reads");
-    let mut head = last.map(|event| event.head());
-    for _ in 0..events {
-        let events = vec![event.clone()];
-        let commit = match head {
-            None => commit(&key, ExpectedVersion::NoStream, events),
-            Some(head) => {
-                let identity = MessageIdentity::new_from_user("bench");
-                CommitRequest::new(identity, SystemClock.now()).aggregate_at(key.clone(), head, events)
-            }
-        };
-        let stored = store.append(commit).await.expect("it appends");
-        head = stored.last().map(StoredEvent::head);
+/// One writer that knows the head, as a repository with a warm aggregate does, and the commands that it is given.
+struct Writer {
+    key: AggregateKey,
+    head: Option<Head>,
+    commands: Vec<(MessageIdentity, NewEvent)>,
+}
+
+impl Writer {
+    async fn new(store: &SqliteEventStore, number: u64, commands: u64) -> Self {
+        let key = key(number);
+        let last = store.last(&key).await.expect("the head reads");
+        let command = |_| (MessageIdentity::new_from_user("bench"), event());
+        Self {
+            key,
+            head: last.map(|event| event.head()),
+            commands: (0..commands).map(command).collect(),
+        }
     }
+
+    async fn write(self, store: &SqliteEventStore) {
+        let mut head = self.head;
+        for (identity, event) in self.commands {
+            let commit = CommitRequest::new(identity, SystemClock.now());
+            let (key, events) = (self.key.clone(), vec![event]);
+            let commit = match head {
+                None => commit.aggregate(key, ExpectedVersion::NoStream, events),
+                Some(head) => commit.aggregate_at(key, head, events),
+            };
+            let stored = store.append(commit).await.expect("it appends");
+            head = stored.last().map(StoredEvent::head);
+        }
+    }
+}
+
+/// The time of `writers` that append `commands` events each, all at the same time.
+async fn time_writers(store: &SqliteEventStore, writers: u64, commands: u64) -> Duration {
+    let mut ready = Vec::new();
+    for number in 0..writers {
+        ready.push(Writer::new(store, number, commands).await);
+    }
+    let start = Instant::now();
+    let writing: Vec<_> = ready
+        .into_iter()
+        .map(|writer| {
+            let store = store.clone();
+            tokio::spawn(async move { writer.write(&store).await })
+        })
+        .collect();
+    for writer in writing {
+        writer.await.expect("the writer ends");
+    }
+    start.elapsed()
 }
 
 /// The bare table, with the pragmas of the store.
@@ -144,13 +181,7 @@ fn one_writer(criterion: &mut Criterion) {
     });
     let store = SqliteEventStore::open(directory.0.join("store.db")).expect("the file opens");
     group.bench_function("store", |bench| {
-        bench.iter_custom(|events| {
-            runtime.block_on(async {
-                let start = Instant::now();
-                write(&store, 1, events).await;
-                start.elapsed()
-            })
-        });
+        bench.iter_custom(|events| runtime.block_on(time_writers(&store, 1, events)));
     });
     group.finish();
 }
@@ -168,21 +199,7 @@ fn many_writers(criterion: &mut Criterion) {
     });
     let store = SqliteEventStore::open(directory.0.join("store.db")).expect("the file opens");
     group.bench_function("store", |bench| {
-        bench.iter_custom(|events| {
-            runtime.block_on(async {
-                let start = Instant::now();
-                let writers: Vec<_> = (0..WRITERS)
-                    .map(|number| {
-                        let store = store.clone();
-                        tokio::spawn(async move { write(&store, number, events).await })
-                    })
-                    .collect();
-                for writer in writers {
-                    writer.await.expect("the writer ends");
-                }
-                start.elapsed()
-            })
-        });
+        bench.iter_custom(|events| runtime.block_on(time_writers(&store, WRITERS, events)));
     });
     group.finish();
 }
@@ -208,19 +225,26 @@ fn load(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("load");
     group.throughput(Throughput::Elements(HISTORY));
     group.sample_size(20);
-    group.bench_function(BenchmarkId::new("decoding and hashing from memory", HISTORY), |bench| {
-        bench.iter(|| {
-            let mut events = Vec::with_capacity(rows.len());
-            for (cid, body) in &rows {
-                let cid = parse_cid(cid).expect("it is a CID");
-                let event = StoredEvent::verify(Position(1), cid, body.clone());
-                events.push(event.expect("it verifies"));
-            }
-            black_box(events)
-        });
-    });
+    group.bench_function(
+        BenchmarkId::new("decoding and hashing from memory", HISTORY),
+        |bench| {
+            bench.iter(|| {
+                let mut events = Vec::with_capacity(rows.len());
+                for (cid, body) in &rows {
+                    let cid = parse_cid(cid).expect("it is a CID");
+                    let event = StoredEvent::verify(Position(1), cid, body.clone());
+                    events.push(event.expect("it verifies"));
+                }
+                black_box(events)
+            });
+        },
+    );
     group.bench_function(BenchmarkId::new("store", HISTORY), |bench| {
-        bench.iter(|| runtime.block_on(store.get_events(&key(1), 1)).expect("it loads"));
+        bench.iter(|| {
+            runtime
+                .block_on(store.get_events(&key(1), 1))
+                .expect("it loads")
+        });
     });
     group.finish();
 }
