@@ -20,6 +20,7 @@ mod aggregates;
 mod check;
 mod checkpoints;
 mod cids;
+mod create;
 mod database;
 mod events;
 mod failure;
