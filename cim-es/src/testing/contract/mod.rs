@@ -72,9 +72,9 @@ pub fn run(test: impl Future<Output = ()>) {
     );
 }
 
-/// Writes one `#[test]` for each promise of the contract; the expression makes a new [`Provider`](contract::Provider).
+/// Writes one `#[test]` for each promise of the contract; the expression makes a new [`Provider`].
 ///
-/// [`contract::Provider`]: crate::testing::contract::Provider
+/// [`Provider`]: crate::testing::contract::Provider
 #[macro_export]
 macro_rules! contract_tests {
     ($provider:expr) => {
