@@ -119,6 +119,15 @@ fn a_payload_of_every_former_version_is_brought_up() {
 }
 
 #[test]
+fn an_unknown_type_says_how_a_renamed_event_is_read() {
+    let error =
+        decode_payload::<PersonEvent>("people.person.called", 1, &payload(&[])).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("people.person.called"), "{text}");
+    assert!(text.contains("#[event(was = …)]"), "{text}");
+}
+
+#[test]
 fn a_version_newer_than_this_program_is_never_guessed_at() {
     let error = decode_payload::<PersonEvent>(NAMED, 4, &payload(&[])).unwrap_err();
     assert!(
