@@ -55,6 +55,11 @@ impl ::cim_es::__private::EventDeclaration for ComputeEvent {
         Compute,
         { ::cim_es::__private::types_length::<ComputeEvent, Compute>() },
     >();
+    const TYPES: &'static [&'static str] = &::cim_es::__private::types::<
+        ComputeEvent,
+        Compute,
+        7usize,
+    >();
 }
 #[automatically_derived]
 impl ::cim_es::event::DomainEvent for ComputeEvent {
@@ -70,12 +75,8 @@ impl ::cim_es::event::DomainEvent for ComputeEvent {
     const EVENTS: &'static [::cim_es::event::EventInfo] = &::cim_es::__private::events::<
         ComputeEvent,
         6usize,
-    >(<ComputeEvent as ::cim_es::event::DomainEvent>::TYPES);
-    const TYPES: &'static [&'static str] = &::cim_es::__private::types::<
-        ComputeEvent,
-        Compute,
-        7usize,
     >();
+    const TYPES: &'static [&'static str] = <ComputeEvent as ::cim_es::__private::EventDeclaration>::TYPES;
     const FINGERPRINT: u64 = 4352073742605623055u64;
     fn index(&self) -> usize {
         match *self {
