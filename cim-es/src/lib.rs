@@ -10,6 +10,7 @@ pub mod block;
 pub mod event;
 pub mod machine;
 pub mod message;
+pub mod prelude;
 pub mod repository;
 pub mod store;
 pub mod subject;
@@ -18,6 +19,7 @@ pub mod testing;
 
 mod memory;
 
+pub use cim_es_derive::{domain, filter, subject};
 pub use memory::MemoryEventStore;
 pub use repository::Repository;
 

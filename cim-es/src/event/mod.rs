@@ -3,6 +3,7 @@
 mod payload;
 mod upcast;
 
+pub use cim_es_derive::DomainEvent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -1,0 +1,31 @@
+//! Which types a derive can stand on, and what all enums have in common.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use syn::DeriveInput;
+
+use crate::ctxt::Ctxt;
+
+/// A declaration of a domain is one concrete type: its subjects are.
+pub(crate) fn refuse_generics(ctxt: &Ctxt, input: &DeriveInput, what: &str) {
+    if !input.generics.params.is_empty() {
+        ctxt.error(
+            &input.generics,
+            format!("{what} cannot be generic: declare one type for each kind"),
+        );
+    } else if let Some(clause) = &input.generics.where_clause {
+        ctxt.error(clause, format!("{what} cannot have a `where` clause"));
+    }
+}
+
+/// `fn index(&self)`: the place of a variant, whatever its shape.
+pub(crate) fn index(ident: &Ident, variants: &[Ident]) -> TokenStream {
+    let places = 0..variants.len();
+    quote! {
+        fn index(&self) -> usize {
+            match *self {
+                #(#ident::#variants { .. } => #places,)*
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The promises of cim-es, each kept by a test in `tests/tests`.
