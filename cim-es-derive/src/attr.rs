@@ -1,9 +1,9 @@
 //! What all attributes have in common: keys, each once, with a value or without.
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenTree};
 use syn::ext::IdentExt;
-use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, Meta, Token};
+use syn::parse::ParseStream;
+use syn::{Attribute, Lit, Meta, MetaList, Token};
 
 use crate::ctxt::Ctxt;
 use crate::names;
@@ -15,6 +15,8 @@ pub(crate) struct Keys {
     elsewhere: &'static [(&'static str, &'static str)],
     repeatable: &'static [&'static str],
     seen: Vec<String>,
+    /// Whether something was not understood: what is missing then may have been meant by it.
+    pub(crate) has_refused: bool,
 }
 
 impl Keys {
@@ -25,6 +27,7 @@ impl Keys {
             elsewhere: &[],
             repeatable: &[],
             seen: Vec::new(),
+            has_refused: false,
         }
     }
 
@@ -48,6 +51,7 @@ impl Keys {
         mut value: impl FnMut(&Ident, ParseStream) -> syn::Result<()>,
     ) {
         let Some(list) = list(ctxt, attr, self.attribute, "key = value, …") else {
+            self.has_refused = true;
             return;
         };
         let parser = |input: ParseStream| {
@@ -64,16 +68,24 @@ impl Keys {
             }
             Ok(())
         };
-        ctxt.keep(parser.parse2(list));
+        if ctxt.keep(list.parse_args_with(parser)).is_none() {
+            self.has_refused = true;
+        }
     }
 
     fn accepts(&mut self, ctxt: &Ctxt, key: &Ident) -> bool {
+        let is_accepted = self.is_accepted(ctxt, key);
+        self.has_refused |= !is_accepted;
+        is_accepted
+    }
+
+    fn is_accepted(&mut self, ctxt: &Ctxt, key: &Ident) -> bool {
         let name = names::text(key);
         let attribute = self.attribute;
         if let Some((_, home)) = self.elsewhere.iter().find(|(other, _)| *other == name) {
             ctxt.error(
                 key,
-                format!("`{name}` is not a key of `#[{attribute}(…)]`: it belongs {home}"),
+                format!("`{name}` has no meaning here: it belongs {home}"),
             );
             return false;
         }
@@ -99,15 +111,15 @@ impl Keys {
     }
 }
 
-/// The tokens between the parentheses; an attribute without any, or without content, is reported.
-pub(crate) fn list(
+/// The attribute with its parentheses; an attribute without any, or without content, is reported.
+pub(crate) fn list<'a>(
     ctxt: &Ctxt,
-    attr: &Attribute,
+    attr: &'a Attribute,
     name: &str,
     content: &str,
-) -> Option<TokenStream> {
+) -> Option<&'a MetaList> {
     match &attr.meta {
-        Meta::List(list) if !list.tokens.is_empty() => Some(list.tokens.clone()),
+        Meta::List(list) if !list.tokens.is_empty() => Some(list),
         _ => {
             ctxt.error(
                 attr,
@@ -116,6 +128,16 @@ pub(crate) fn list(
             None
         }
     }
+}
+
+/// A literal, such as a text in quotes.
+pub(crate) fn literal(input: ParseStream) -> syn::Result<Lit> {
+    input.parse().map_err(|error| {
+        syn::Error::new(
+            error.span(),
+            "expected a literal: a text in quotes, or a number",
+        )
+    })
 }
 
 /// Reports the attributes of a derive that stand where they have no meaning.

@@ -1,7 +1,8 @@
 //! `#[derive(AggregateId)]`: an id of the author's own, on a struct with one unnamed field.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Fields};
 
 use crate::ctxt::Ctxt;
@@ -13,25 +14,27 @@ pub(crate) fn derive(tokens: TokenStream) -> TokenStream {
         Err(error) => return error.to_compile_error(),
     };
     let ctxt = Ctxt::new();
-    shape::refuse_generics(&ctxt, &input, "an aggregate id");
-    let inner = inner(&ctxt, &input);
+    let inner = shape::refuse_generics(&ctxt, &input, "an aggregate id")
+        .and_then(|()| inner(&ctxt, &input));
     if let Err(errors) = ctxt.finish() {
         return errors;
     }
     let ident = &input.ident;
     let name = names::text(ident);
+    let text =
+        inner.map(|inner| quote_spanned!(inner.span()=> <#inner as ::cim_es::__private::IdText>));
     quote! {
         #[automatically_derived]
         impl ::core::fmt::Display for #ident {
             fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                <#inner as ::core::fmt::Display>::fmt(&self.0, formatter)
+                #text::show(&self.0, formatter)
             }
         }
         #[automatically_derived]
         impl ::core::str::FromStr for #ident {
             type Err = ::cim_es::aggregate::IdError;
             fn from_str(text: &str) -> ::core::result::Result<Self, ::cim_es::aggregate::IdError> {
-                ::core::result::Result::map(::cim_es::__private::parse_id::<#inner>(text, #name), #ident)
+                ::core::result::Result::map(#text::read(text, #name), #ident)
             }
         }
         #[automatically_derived]
@@ -39,7 +42,7 @@ pub(crate) fn derive(tokens: TokenStream) -> TokenStream {
             fn token(
                 &self,
             ) -> ::core::result::Result<::cim_es::subject::Token, ::cim_es::subject::TokenError> {
-                ::cim_es::__private::id_token(&self.0)
+                ::cim_es::subject::Token::new(&::std::string::ToString::to_string(self))
             }
             fn from_token(
                 token: &::cim_es::subject::Token,

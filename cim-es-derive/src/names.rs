@@ -39,6 +39,18 @@ pub(crate) fn sibling(ident: &Ident, suffix: &str, other: &str) -> Option<Path> 
     )))
 }
 
+/// The sibling by guess, for a type whose name does not follow the convention: `DoorPhase` has `DoorEvent`. Only what
+/// stands beside an error uses it, so that the error is not followed by others.
+pub(crate) fn guessed_sibling(ident: &Ident, other: &str) -> Option<Path> {
+    let name = text(ident);
+    let last_word = name.rfind(|letter: char| letter.is_uppercase())?;
+    let base = name.get(..last_word).filter(|base| !base.is_empty())?;
+    Some(Path::from(Ident::new(
+        &format!("{base}{other}"),
+        ident.span(),
+    )))
+}
+
 /// The last segment of a path: how messages call the type.
 pub(crate) fn label(path: &Path) -> String {
     path.segments
@@ -95,7 +107,7 @@ fn distance(a: &str, b: &str) -> usize {
 /// Reads a text of at least `least` tokens joined by `.`; reports what a subject cannot hold on the literal.
 pub(crate) fn tokens(ctxt: &Ctxt, lit: Lit, what: &str, least: usize) -> Option<LitStr> {
     let Lit::Str(lit) = lit else {
-        ctxt.error(&lit, format!("{what} is a text: write it in quotes"));
+        ctxt.error(&lit, format!("the {what} is a text: write it in quotes"));
         return None;
     };
     let value = lit.value();
@@ -103,14 +115,14 @@ pub(crate) fn tokens(ctxt: &Ctxt, lit: Lit, what: &str, least: usize) -> Option<
     let illegal = |c: &char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
     for part in &parts {
         if part.is_empty() {
-            let reason = if value.is_empty() {
-                "is empty"
+            let mistake = if value.is_empty() {
+                format!("the {what} is empty")
             } else {
-                "has an empty token"
+                format!("{what} `{value}` has an empty token")
             };
             ctxt.error(
                 &lit,
-                format!("{what} `{value}` {reason}: it is one or more tokens joined by `.`"),
+                format!("{mistake}: write one or more tokens joined by `.`"),
             );
             return None;
         }

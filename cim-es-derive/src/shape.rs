@@ -7,15 +7,20 @@ use syn::DeriveInput;
 use crate::ctxt::Ctxt;
 
 /// A declaration of a domain is one concrete type: its subjects are.
-pub(crate) fn refuse_generics(ctxt: &Ctxt, input: &DeriveInput, what: &str) {
+/// None says that no implementation can stand beside the error.
+pub(crate) fn refuse_generics(ctxt: &Ctxt, input: &DeriveInput, what: &str) -> Option<()> {
     if !input.generics.params.is_empty() {
         ctxt.error(
             &input.generics,
             format!("{what} cannot be generic: declare one type for each kind"),
         );
-    } else if let Some(clause) = &input.generics.where_clause {
-        ctxt.error(clause, format!("{what} cannot have a `where` clause"));
+        return None;
     }
+    if let Some(clause) = &input.generics.where_clause {
+        ctxt.error(clause, format!("{what} cannot have a `where` clause"));
+        return None;
+    }
+    Some(())
 }
 
 /// `fn index(&self)`: the place of a variant, whatever its shape.

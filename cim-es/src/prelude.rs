@@ -14,5 +14,6 @@ pub use crate::aggregate::{
 pub use crate::event::{DomainEvent, UpcastError};
 pub use crate::machine::StateMachine;
 pub use crate::message::{Context, MessageIdentity, Timestamp};
+pub use crate::repository::Repository;
 pub use crate::subject::{Domain, Filter, Subject};
-pub use crate::{domain, filter, subject};
+pub use crate::{MemoryEventStore, domain, filter, subject};

@@ -1,7 +1,8 @@
 //! Reads `#[aggregate(…)]` and finds the field that holds the state.
 
 use proc_macro2::Ident;
-use syn::{Data, DeriveInput, Fields, LitInt, LitStr, Token, Type};
+use quote::format_ident;
+use syn::{Data, DeriveInput, Fields, LitInt, LitStr, Token, Type, parse_quote};
 
 use super::model::Aggregate;
 use crate::attr::{self, Keys};
@@ -11,7 +12,7 @@ use crate::{names, shape};
 const KEYS: &[&str] = &["domain", "name", "id", "state", "error", "fold"];
 
 pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
-    shape::refuse_generics(ctxt, input, "an aggregate");
+    shape::refuse_generics(ctxt, input, "an aggregate")?;
     let ident = &input.ident;
     let Data::Struct(data) = &input.data else {
         ctxt.error(
@@ -40,8 +41,8 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
         keys.read(ctxt, attr, |key, value| {
             value.parse::<Token![=]>()?;
             match names::text(key).as_str() {
-                "domain" => domain = Some(wire_name(ctxt, value.parse()?, "a domain")),
-                "name" => name = Some(wire_name(ctxt, value.parse()?, "a name")),
+                "domain" => domain = Some(names::tokens(ctxt, attr::literal(value)?, "domain", 1)),
+                "name" => name = Some(names::tokens(ctxt, attr::literal(value)?, "name", 1)),
                 "id" => id = Some(value.parse()?),
                 "state" => state = Some(value.parse()?),
                 "error" => error = Some(value.parse()?),
@@ -57,7 +58,7 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
         refuse_reserved(ctxt, domain);
     }
     for (key, value) in [("domain", &domain), ("name", &name)] {
-        if value.is_none() {
+        if value.is_none() && !keys.has_refused {
             ctxt.error(
                 ident,
                 format!("the aggregate has no {key}: add `#[aggregate({key} = \"…\")]`, it is part of every subject"),
@@ -76,7 +77,11 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
         );
     }
     let declared = field.as_ref().map(|(_, ty)| ty.clone());
-    let state = state.or(declared)?;
+    // Without the field the convention says what its type would be.
+    let state = state.or(declared).unwrap_or_else(|| {
+        let convention = format_ident!("{}State", names::text(ident), span = ident.span());
+        parse_quote!(#convention)
+    });
     let text =
         |value: Option<Option<LitStr>>| value.flatten().map_or_else(String::new, |lit| lit.value());
     Some(Aggregate {
@@ -88,10 +93,6 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
         error,
         field: field.map(|(field, _)| field),
     })
-}
-
-fn wire_name(ctxt: &Ctxt, lit: syn::Lit, what: &str) -> Option<LitStr> {
-    names::tokens(ctxt, lit, what, 1)
 }
 
 /// The first token of a public subject must not be one of the store's or the server's own.

@@ -8,7 +8,7 @@ use crate::ctxt::Ctxt;
 use crate::{names, shape};
 
 pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Commands> {
-    shape::refuse_generics(ctxt, input, "an enum of commands");
+    shape::refuse_generics(ctxt, input, "an enum of commands")?;
     let Data::Enum(data) = &input.data else {
         ctxt.error(
             &input.ident,
@@ -35,7 +35,8 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Commands> {
             Ok(())
         });
     }
-    let Some(aggregate) = aggregate.or_else(|| names::sibling(&input.ident, "Command", "")) else {
+    let convention = || names::sibling(&input.ident, "Command", "");
+    let aggregate = aggregate.or_else(convention).or_else(|| {
         ctxt.error(
             &input.ident,
             format!(
@@ -43,11 +44,11 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Commands> {
                 names::text(&input.ident)
             ),
         );
-        return None;
-    };
+        names::guessed_sibling(&input.ident, "")
+    });
     Some(Commands {
         ident: input.ident.clone(),
-        aggregate,
+        aggregate: aggregate?,
         variants: data
             .variants
             .iter()

@@ -24,7 +24,11 @@ pub(crate) fn code(commands: &Commands, is_broken: bool) -> TokenStream {
             const _: () = ::cim_es::__private::check_command_is_accepted::<#ident>(#at);
         }
     });
-    let checks = (!is_broken).then(|| quote!(#(#checks)*));
+    let (label, aggregate_label) = (names::text(ident), names::label(aggregate));
+    let decided = quote_spanned! {ident.span()=>
+        const _: () = ::cim_es::__private::check_commands_are_decided::<#ident>(#label, #aggregate_label);
+    };
+    let checks = (!is_broken).then(|| quote!(#decided #(#checks)*));
     quote! {
         #[automatically_derived]
         impl ::cim_es::aggregate::Command for #ident {

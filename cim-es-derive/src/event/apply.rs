@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::parse::{ParseStream, Parser};
+use syn::parse::ParseStream;
 use syn::{Attribute, BinOp, Expr, Path, Token, UnOp};
 
 use super::model::{Apply, Shape, Statement};
@@ -53,7 +53,7 @@ pub(crate) fn read(ctxt: &Ctxt, variant: &syn::Variant, shape: &Shape) -> Apply 
             is_whole = false;
             continue;
         };
-        match ctxt.keep(parse_parts.parse2(list)) {
+        match ctxt.keep(list.parse_args_with(parse_parts)) {
             Some(more) => parts.extend(more),
             None => is_whole = false,
         }

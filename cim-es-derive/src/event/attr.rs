@@ -12,7 +12,7 @@ use crate::{names, shape};
 const ON_VARIANT: &str = "on a variant of the enum";
 
 pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Events> {
-    shape::refuse_generics(ctxt, input, "an enum of events");
+    shape::refuse_generics(ctxt, input, "an enum of events")?;
     let ident = &input.ident;
     let Data::Enum(data) = &input.data else {
         ctxt.error(
@@ -48,7 +48,8 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Events> {
         .iter()
         .map(|declared| variant(ctxt, declared))
         .collect();
-    let Some(aggregate) = aggregate.or_else(|| names::sibling(ident, "Event", "")) else {
+    let convention = || names::sibling(ident, "Event", "");
+    let aggregate = aggregate.or_else(convention).or_else(|| {
         ctxt.error(
             ident,
             format!(
@@ -56,11 +57,11 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Events> {
                 names::text(ident)
             ),
         );
-        return None;
-    };
+        names::guessed_sibling(ident, "")
+    });
     Some(Events {
         ident: ident.clone(),
-        aggregate,
+        aggregate: aggregate?,
         variants,
     })
 }
@@ -75,13 +76,14 @@ fn variant(ctxt: &Ctxt, declared: &syn::Variant) -> Variant {
     .repeatable(&["was", "was_subject"])
     .elsewhere(&[("aggregate", "on the enum")]);
     let (mut name, mut former, mut version, mut upcasts) = (None, Vec::new(), None, Vec::new());
+    let mut is_chain_misread = false;
     for attr in &declared.attrs {
         if attr.path().is_ident("event") {
             keys.read(ctxt, attr, |key, value| {
                 value.parse::<Token![=]>()?;
                 match names::text(key).as_str() {
                     key @ ("operation" | "subject") => {
-                        let wire_name = wire_name(ctxt, key == "subject", value.parse()?);
+                        let wire_name = wire_name(ctxt, key == "subject", attr::literal(value)?);
                         match (&name, wire_name) {
                             (Some(_), Some(further)) => ctxt.error(
                                 &further.literal,
@@ -91,13 +93,15 @@ fn variant(ctxt: &Ctxt, declared: &syn::Variant) -> Variant {
                             (_, None) => {}
                         }
                     }
-                    "version" => version = number(ctxt, value.parse()?, "a version"),
-                    key => former.extend(wire_name(ctxt, key == "was_subject", value.parse()?)),
+                    "version" => version = number(ctxt, attr::literal(value)?, "a version"),
+                    key => former.extend(wire_name(ctxt, key == "was_subject", attr::literal(value)?)),
                 }
                 Ok(())
             });
         } else if attr.path().is_ident("upcast") {
-            upcasts.extend(upcast(ctxt, attr));
+            let upcast = upcast(ctxt, attr);
+            is_chain_misread |= upcast.is_none();
+            upcasts.extend(upcast);
         }
     }
     Variant {
@@ -109,6 +113,7 @@ fn variant(ctxt: &Ctxt, declared: &syn::Variant) -> Variant {
         former,
         version,
         upcasts,
+        is_chain_misread: is_chain_misread || keys.has_refused,
         apply: apply::read(ctxt, declared, &shape),
         shape,
     }
@@ -150,9 +155,9 @@ fn shape(ctxt: &Ctxt, variant: &syn::Variant) -> Shape {
 
 fn wire_name(ctxt: &Ctxt, is_subject: bool, lit: Lit) -> Option<WireName> {
     let (what, least) = if is_subject {
-        ("a subject", 2)
+        ("subject", 2)
     } else {
-        ("an operation", 1)
+        ("operation", 1)
     };
     let literal = names::tokens(ctxt, lit, what, least)?;
     let text = LitStr::value(&literal);
@@ -181,32 +186,34 @@ fn number(ctxt: &Ctxt, lit: Lit, what: &str) -> Option<LitInt> {
 
 fn upcast(ctxt: &Ctxt, attr: &syn::Attribute) -> Option<Upcast> {
     let (mut from, mut with) = (None, None);
-    let mut is_wrong = false;
-    Keys::new("upcast", &["from", "with"]).read(ctxt, attr, |key: &Ident, value| {
+    let mut keys = Keys::new("upcast", &["from", "with"]);
+    let mut is_misread = false;
+    keys.read(ctxt, attr, |key: &Ident, value| {
         value.parse::<Token![=]>()?;
         if names::text(key) == "from" {
-            from = number(ctxt, value.parse()?, "a version");
-            is_wrong = from.is_none();
+            from = number(ctxt, attr::literal(value)?, "a version");
+            is_misread = from.is_none();
         } else {
             with = Some(value.parse()?);
         }
         Ok(())
     });
-    match (from, with) {
-        (Some(from), Some(with)) => Some(Upcast { from, with }),
-        (from, _) => {
-            if !is_wrong {
-                let missing = if from.is_none() {
-                    "from = 1"
-                } else {
-                    "with = path"
-                };
-                ctxt.error(
-                    attr,
-                    format!("an upcaster names the version that it reads and its function: `{missing}` is missing"),
-                );
-            }
-            None
-        }
+    let is_from_missing = from.is_none();
+    if let (Some(from), Some(with)) = (from, with) {
+        return Some(Upcast { from, with });
     }
+    if !is_misread && !keys.has_refused {
+        let missing = if is_from_missing {
+            "from = 1"
+        } else {
+            "with = path"
+        };
+        ctxt.error(
+            attr,
+            format!(
+                "an upcaster names the version that it reads and its function: `{missing}` is missing"
+            ),
+        );
+    }
+    None
 }

@@ -61,6 +61,9 @@ pub(super) fn all_names(events: &Events) -> impl Iterator<Item = (&Variant, &Wir
 
 /// Upcasters form an unbroken chain from version 1 to the present one.
 fn upcasters(ctxt: &Ctxt, variant: &Variant) {
+    if variant.is_chain_misread {
+        return;
+    }
     let schema = variant.schema();
     let mut known = BTreeMap::new();
     for upcast in &variant.upcasts {

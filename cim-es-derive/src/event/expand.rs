@@ -45,7 +45,8 @@ fn implementation(events: &Events, fingerprint: u64, fold: &TokenStream) -> Toke
             const SPECS: &'static [::cim_es::__private::EventSpec] = &[#(#specs),*];
             const TEXT: &'static [u8] = &::cim_es::__private::types_text::<
                 #ident,
-                { ::cim_es::__private::types_length::<#ident>() },
+                #aggregate,
+                { ::cim_es::__private::types_length::<#ident, #aggregate>() },
             >();
         }
         #[automatically_derived]
@@ -53,8 +54,10 @@ fn implementation(events: &Events, fingerprint: u64, fold: &TokenStream) -> Toke
             type Aggregate = #aggregate;
             const VARIANTS: &'static [&'static str] = &[#(#names),*];
             const EVENTS: &'static [::cim_es::event::EventInfo] =
-                &::cim_es::__private::events::<#ident, #event_count>();
-            const TYPES: &'static [&'static str] = &::cim_es::__private::types::<#ident, #type_count>();
+                &::cim_es::__private::events::<#ident, #event_count>(
+                    <#ident as ::cim_es::event::DomainEvent>::TYPES,
+                );
+            const TYPES: &'static [&'static str] = &::cim_es::__private::types::<#ident, #aggregate, #type_count>();
             const FINGERPRINT: u64 = #fingerprint;
             #index
             #fold
@@ -108,5 +111,9 @@ fn checks(events: &Events) -> TokenStream {
             const _: () = ::cim_es::__private::check_type_is_distinct::<#ident>(#at);
         })
     });
-    quote!(#(#used)* #(#distinct)*)
+    let (label, aggregate) = (names::text(ident), names::label(&events.aggregate));
+    let applied = quote_spanned! {ident.span()=>
+        const _: () = ::cim_es::__private::check_events_are_applied::<#ident>(#label, #aggregate);
+    };
+    quote!(#applied #(#used)* #(#distinct)*)
 }

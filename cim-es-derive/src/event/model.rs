@@ -18,6 +18,8 @@ pub(crate) struct Variant {
     pub former: Vec<WireName>,
     pub version: Option<LitInt>,
     pub upcasts: Vec<Upcast>,
+    /// Set when an attribute on versions was not understood, which is reported.
+    pub is_chain_misread: bool,
     pub apply: Apply,
 }
 

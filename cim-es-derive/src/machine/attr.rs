@@ -2,7 +2,7 @@
 
 use proc_macro2::Ident;
 use syn::ext::IdentExt;
-use syn::parse::{Parse, ParseStream, Parser};
+use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Data, DeriveInput, Fields, Path, Token, Variant};
 
@@ -13,7 +13,7 @@ use crate::names;
 use crate::shape;
 
 pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Machine> {
-    shape::refuse_generics(ctxt, input, "a state machine");
+    shape::refuse_generics(ctxt, input, "a state machine")?;
     attr::misplaced(
         ctxt,
         &input.attrs,
@@ -55,7 +55,7 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Machine> {
         .collect();
     let event = event.or_else(|| names::sibling(&input.ident, "State", "Event"));
     let command = command.or_else(|| names::sibling(&input.ident, "State", "Command"));
-    let (Some(event), Some(command)) = (event, command) else {
+    if event.is_none() || command.is_none() {
         ctxt.error(
             &input.ident,
             format!(
@@ -64,12 +64,12 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Machine> {
                 names::text(&input.ident)
             ),
         );
-        return None;
-    };
+    }
+    let guess = |other| names::guessed_sibling(&input.ident, other);
     Some(Machine {
         ident: input.ident.clone(),
-        event,
-        command,
+        event: event.or_else(|| guess("Event"))?,
+        command: command.or_else(|| guess("Command"))?,
         output,
         states,
     })
@@ -98,6 +98,7 @@ fn state(ctxt: &Ctxt, variant: &Variant) -> State {
         terminal: None,
         output: None,
         edges: Vec::new(),
+        is_misread: false,
     };
     let mut keys = Keys::new("state", &["initial", "terminal", "output"]).elsewhere(&[
         ("event", "into `#[machine(…)]` on the enum"),
@@ -117,21 +118,19 @@ fn state(ctxt: &Ctxt, variant: &Variant) -> State {
                 Ok(())
             });
         } else if attr.path().is_ident("on") {
-            state.edges.extend(edges(ctxt, attr));
+            match edges(ctxt, attr) {
+                Some(edges) => state.edges.extend(edges),
+                None => state.is_misread = true,
+            }
         }
     }
+    state.is_misread |= keys.has_refused;
     state
 }
 
-fn edges(ctxt: &Ctxt, attr: &Attribute) -> Vec<Edge> {
-    let Some(list) = attr::list(ctxt, attr, "on", "Command / Event => State") else {
-        return Vec::new();
-    };
-    let parser = Punctuated::<Edge, Token![,]>::parse_terminated;
-    ctxt.keep(parser.parse2(list))
-        .into_iter()
-        .flatten()
-        .collect()
+fn edges(ctxt: &Ctxt, attr: &Attribute) -> Option<Punctuated<Edge, Token![,]>> {
+    let list = attr::list(ctxt, attr, "on", "Command / Event => State")?;
+    ctxt.keep(list.parse_args_with(Punctuated::parse_terminated))
 }
 
 impl Parse for Edge {

@@ -51,6 +51,9 @@ fn initial(ctxt: &Ctxt, machine: &Machine) {
         .iter()
         .filter(|state| state.initial.is_some());
     let Some(first) = initial.next() else {
+        if machine.states.iter().any(|state| state.is_misread) {
+            return;
+        }
         ctxt.error(
             &machine.ident,
             "no state is initial: mark the one in which an aggregate begins with `#[state(initial)]`",
@@ -71,7 +74,7 @@ fn initial(ctxt: &Ctxt, machine: &Machine) {
 fn outputs(ctxt: &Ctxt, machine: &Machine) {
     for state in &machine.states {
         match (&machine.output, &state.output) {
-            (Some(output), None) => ctxt.error(
+            (Some(output), None) if !state.is_misread => ctxt.error(
                 &state.ident,
                 format!(
                     "state `{}` has no output: the machine declares one of type `{}`, so add `#[state(output = …)]`",
@@ -102,7 +105,7 @@ fn ends(ctxt: &Ctxt, state: &State) {
                 format!("state `{name}` is terminal, so no edge can leave it: remove the edge, or `terminal`"),
             );
         }
-    } else if state.edges.is_empty() {
+    } else if state.edges.is_empty() && !state.is_misread {
         ctxt.error(
             &state.ident,
             format!("nothing leaves state `{name}`: give it an edge with `#[on(…)]`, or mark it `#[state(terminal)]`"),

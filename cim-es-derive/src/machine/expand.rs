@@ -8,12 +8,7 @@ use super::model::{Machine, State};
 use crate::names;
 
 pub(crate) fn whole(machine: &Machine, fingerprint: u64) -> TokenStream {
-    let Machine {
-        ident,
-        event,
-        states,
-        ..
-    } = machine;
+    let Machine { ident, states, .. } = machine;
     let Some(initial) = machine.initial() else {
         return TokenStream::new();
     };
@@ -46,7 +41,7 @@ pub(crate) fn whole(machine: &Machine, fingerprint: u64) -> TokenStream {
                 &::cim_es::__private::transitions::<#ident, #edge_count>();
             const NEXT: &'static [u16] = &::cim_es::__private::next_table::<
                 #ident,
-                { #state_count * <#event as ::cim_es::event::DomainEvent>::VARIANTS.len() },
+                { #state_count * ::cim_es::__private::event_count::<#ident>() },
             >();
             fn index(self) -> usize {
                 match self {
@@ -157,22 +152,23 @@ fn checks(machine: &Machine) -> TokenStream {
     let edges = machine.states.iter().flat_map(|state| &state.edges);
     edges
         .map(|edge| {
-            let event = check(&edge.event, &machine.event, "check_edge_event");
+            let event = check(machine, &edge.event, &machine.event, "check_edge_event");
             let command = edge
                 .command
                 .as_ref()
-                .map(|name| check(name, &machine.command, "check_edge_command"));
+                .map(|name| check(machine, name, &machine.command, "check_edge_command"));
             quote!(#event #command)
         })
         .collect()
 }
 
-fn check(name: &Ident, declared: &Path, function: &str) -> TokenStream {
+fn check(machine: &Machine, name: &Ident, declared: &Path, function: &str) -> TokenStream {
+    let ident = &machine.ident;
     let text = names::text(name);
     let label = names::label(declared);
     let function = Ident::new(function, name.span());
     quote_spanned! {name.span()=>
-        const _: () = ::cim_es::__private::#function::<#declared>(#text, #label);
+        const _: () = ::cim_es::__private::#function::<#ident>(#text, #label);
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct State {
     /// The key, and the value of the output.
     pub output: Option<(Ident, Expr)>,
     pub edges: Vec<Edge>,
+    /// Set when one of its attributes was not understood, which is reported.
+    pub is_misread: bool,
 }
 
 /// `Command / Event => Target`.

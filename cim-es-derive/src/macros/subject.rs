@@ -19,7 +19,12 @@ impl Parse for Input {
             return Err(input.error("expected the events and a text, such as `ComputeEvent, \"infrastructure.compute.registered\"`"));
         }
         input.parse::<Token![,]>()?;
-        let text = input.parse()?;
+        let text = input.parse().map_err(|error| {
+            syn::Error::new(
+                error.span(),
+                "expected a text in quotes, such as `\"infrastructure.compute.registered\"`",
+            )
+        })?;
         input.parse::<Option<Token![,]>>()?;
         if !input.is_empty() {
             return Err(input.error("nothing can follow the text"));

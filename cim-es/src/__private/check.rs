@@ -17,17 +17,19 @@ const fn report(message: &Message) -> ! {
 
 /// An edge's event is one of the machine's events.
 #[track_caller]
-pub const fn check_edge_event<E: DomainEvent>(name: &str, label: &str) {
-    if position(E::VARIANTS, name).is_none() {
-        report(&unknown("event", name, label, E::VARIANTS));
+pub const fn check_edge_event<M: StateMachine>(name: &str, label: &str) {
+    let known = <M::Event as DomainEvent>::VARIANTS;
+    if position(known, name).is_none() {
+        report(&unknown("event", name, label, known));
     }
 }
 
 /// An edge's command is one of the machine's commands.
 #[track_caller]
-pub const fn check_edge_command<C: Command>(name: &str, label: &str) {
-    if position(C::VARIANTS, name).is_none() {
-        report(&unknown("command", name, label, C::VARIANTS));
+pub const fn check_edge_command<M: StateMachine>(name: &str, label: &str) {
+    let known = <M::Command as Command>::VARIANTS;
+    if position(known, name).is_none() {
+        report(&unknown("command", name, label, known));
     }
 }
 
@@ -41,10 +43,92 @@ const fn unknown(what: &str, name: &str, label: &str, known: &[&str]) -> Message
         .suggestion(name, known, "there are")
 }
 
+/// An aggregate applies these events: its machine takes them.
+#[track_caller]
+pub const fn check_events_are_applied<E: DomainEvent>(label: &str, aggregate: &str) {
+    let taken = kind_of_events::<TakenEvent<E::Aggregate>>();
+    // A machine that takes the events of another aggregate is reported where the aggregate is declared.
+    let is_reported = !equal(taken, <E::Aggregate as Aggregate>::KIND);
+    if <MachineOf<E::Aggregate> as StateMachine>::BROKEN || takes_events::<E>() || is_reported {
+        return;
+    }
+    report(&foreign(label, aggregate, "event"));
+}
+
+/// An aggregate decides these commands: its machine takes them.
+#[track_caller]
+pub const fn check_commands_are_decided<C: Command>(label: &str, aggregate: &str) {
+    let taken = kind_of_commands::<TakenCommand<C::Aggregate>>();
+    let is_reported = !equal(taken, <C::Aggregate as Aggregate>::KIND);
+    if <MachineOf<C::Aggregate> as StateMachine>::BROKEN || takes_commands::<C>() || is_reported {
+        return;
+    }
+    report(&foreign(label, aggregate, "command"));
+}
+
+const fn foreign(label: &str, aggregate: &str, key: &str) -> Message {
+    Message::new("the machine of `")
+        .text(aggregate)
+        .text("` does not take `")
+        .text(label)
+        .text("`: name it there with `#[machine(")
+        .text(key)
+        .text(" = ")
+        .text(label)
+        .text(")]`, or name another aggregate here")
+}
+
+type TakenEvent<A> = <MachineOf<A> as StateMachine>::Event;
+type TakenCommand<A> = <MachineOf<A> as StateMachine>::Command;
+
+const fn takes_events<E: DomainEvent>() -> bool {
+    <TakenEvent<E::Aggregate> as DomainEvent>::BROKEN
+        || E::FINGERPRINT == <TakenEvent<E::Aggregate> as DomainEvent>::FINGERPRINT
+            && same_names(
+                E::VARIANTS,
+                <TakenEvent<E::Aggregate> as DomainEvent>::VARIANTS,
+            )
+}
+
+const fn takes_commands<C: Command>() -> bool {
+    <TakenCommand<C::Aggregate> as Command>::BROKEN
+        || same_names(
+            C::VARIANTS,
+            <TakenCommand<C::Aggregate> as Command>::VARIANTS,
+        )
+}
+
+// The kinds are read where nothing but `DomainEvent` or `Command` is known of the type: where the aggregate is known,
+// the compiler takes for granted what these checks have to find out.
+const fn kind_of_events<E: DomainEvent>() -> &'static str {
+    <E::Aggregate as Aggregate>::KIND
+}
+
+const fn kind_of_commands<C: Command>() -> &'static str {
+    <C::Aggregate as Aggregate>::KIND
+}
+
+const fn same_names(a: &[&str], b: &[&str]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < a.len() {
+        if !equal(a[at], b[at]) {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
 /// An event is on at least one edge.
 #[track_caller]
 pub const fn check_event_is_used<E: DomainEvent>(index: usize) {
-    if <MachineOf<E::Aggregate> as StateMachine>::BROKEN || has_unknown_event::<E>() {
+    if <MachineOf<E::Aggregate> as StateMachine>::BROKEN
+        || !takes_events::<E>()
+        || has_unknown_event::<E>()
+    {
         return;
     }
     let transitions = <MachineOf<E::Aggregate> as StateMachine>::TRANSITIONS;
@@ -68,7 +152,10 @@ pub const fn check_event_is_used<E: DomainEvent>(index: usize) {
 /// A command is accepted in at least one state.
 #[track_caller]
 pub const fn check_command_is_accepted<C: Command>(index: usize) {
-    if <MachineOf<C::Aggregate> as StateMachine>::BROKEN || has_unknown_command::<C>() {
+    if <MachineOf<C::Aggregate> as StateMachine>::BROKEN
+        || !takes_commands::<C>()
+        || has_unknown_command::<C>()
+    {
         return;
     }
     let transitions = <MachineOf<C::Aggregate> as StateMachine>::TRANSITIONS;

@@ -4,7 +4,7 @@
 //! constants are evaluated.
 
 use crate::aggregate::Aggregate;
-use crate::event::{DomainEvent, EventInfo, Upcaster};
+use crate::event::{EventInfo, Upcaster};
 
 /// What follows the domain in a subject.
 #[derive(Clone, Copy)]
@@ -26,7 +26,7 @@ pub struct EventSpec {
 }
 
 /// The declaration of an enum of events.
-pub trait EventDeclaration: DomainEvent {
+pub trait EventDeclaration {
     const SPECS: &'static [EventSpec];
     /// All types one behind the other: the present ones, then the former ones.
     const TEXT: &'static [u8];
@@ -42,22 +42,14 @@ const fn type_length(domain: &str, name: &str, tail: Tail) -> usize {
 }
 
 /// The length of all types.
-pub const fn types_length<E: EventDeclaration>() -> usize {
+pub const fn types_length<E: EventDeclaration, A: Aggregate>() -> usize {
     let mut length = 0;
     let mut at = 0;
     while let Some(tail) = tail(E::SPECS, at) {
-        length += length_of::<E>(tail);
+        length += type_length(A::DOMAIN, A::NAME, tail);
         at += 1;
     }
     length
-}
-
-const fn length_of<E: DomainEvent>(tail: Tail) -> usize {
-    type_length(
-        <E::Aggregate as Aggregate>::DOMAIN,
-        <E::Aggregate as Aggregate>::NAME,
-        tail,
-    )
 }
 
 /// The `at`-th type: the present ones, then the former ones.
@@ -78,18 +70,20 @@ const fn tail(specs: &[EventSpec], at: usize) -> Option<Tail> {
 }
 
 /// The bytes of all types.
-pub const fn types_text<E: EventDeclaration, const LENGTH: usize>() -> [u8; LENGTH] {
-    let domain = <E::Aggregate as Aggregate>::DOMAIN;
-    let name = <E::Aggregate as Aggregate>::NAME;
+pub const fn types_text<E, A, const LENGTH: usize>() -> [u8; LENGTH]
+where
+    E: EventDeclaration,
+    A: Aggregate,
+{
     let mut text = [0; LENGTH];
     let mut end = 0;
     let mut at = 0;
     while let Some(tail) = tail(E::SPECS, at) {
-        end = put(&mut text, end, domain);
+        end = put(&mut text, end, A::DOMAIN);
         end = put(&mut text, end, ".");
         end = match tail {
             Tail::Operation(operation) => {
-                end = put(&mut text, end, name);
+                end = put(&mut text, end, A::NAME);
                 end = put(&mut text, end, ".");
                 put(&mut text, end, operation)
             }
@@ -108,12 +102,16 @@ const fn put(text: &mut [u8], from: usize, part: &str) -> usize {
 }
 
 /// All types: the present ones, then the former ones.
-pub const fn types<E: EventDeclaration, const COUNT: usize>() -> [&'static str; COUNT] {
+pub const fn types<E, A, const COUNT: usize>() -> [&'static str; COUNT]
+where
+    E: EventDeclaration,
+    A: Aggregate,
+{
     let mut types = [""; COUNT];
     let mut rest = E::TEXT;
     let mut at = 0;
     while let Some(tail) = tail(E::SPECS, at) {
-        let (text, behind) = rest.split_at(length_of::<E>(tail));
+        let (text, behind) = rest.split_at(type_length(A::DOMAIN, A::NAME, tail));
         rest = behind;
         types[at] = match std::str::from_utf8(text) {
             Ok(text) => text,
@@ -125,7 +123,9 @@ pub const fn types<E: EventDeclaration, const COUNT: usize>() -> [&'static str; 
 }
 
 /// What is declared of each event.
-pub const fn events<E: EventDeclaration, const COUNT: usize>() -> [EventInfo; COUNT] {
+pub const fn events<E: EventDeclaration, const COUNT: usize>(
+    types: &'static [&'static str],
+) -> [EventInfo; COUNT] {
     let mut events = [EventInfo {
         variant: "",
         event_type: "",
@@ -134,7 +134,7 @@ pub const fn events<E: EventDeclaration, const COUNT: usize>() -> [EventInfo; CO
         upcasters: &[],
         fields: &[],
     }; COUNT];
-    let (present, mut former) = E::TYPES.split_at(COUNT);
+    let (present, mut former) = types.split_at(COUNT);
     let mut at = 0;
     while at < COUNT {
         let spec = &E::SPECS[at];

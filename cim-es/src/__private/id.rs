@@ -1,25 +1,34 @@
 //! Ids of the author's own, by way of their text.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use crate::aggregate::IdError;
-use crate::subject::{Token, TokenError};
 
-/// The id in a text.
-pub fn parse_id<T>(text: &str, expected: &'static str) -> Result<T, IdError>
-where
-    T: FromStr,
-    T::Err: Display,
-{
-    text.parse().map_err(|error: T::Err| IdError {
-        text: text.to_owned(),
-        expected,
-        reason: error.to_string(),
-    })
+/// What the field of an id has to do: print, and parse what it printed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the text of an aggregate id",
+    label = "this type has to print and parse: `Display`, and `FromStr` with an error that prints"
+)]
+pub trait IdText: Sized {
+    fn show(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result;
+    fn read(text: &str, expected: &'static str) -> Result<Self, IdError>;
 }
 
-/// The text of an id as a token.
-pub fn id_token(id: &impl Display) -> Result<Token, TokenError> {
-    Token::new(&id.to_string())
+#[diagnostic::do_not_recommend]
+impl<T> IdText for T
+where
+    T: Display + FromStr<Err: Display>,
+{
+    fn show(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt(formatter)
+    }
+
+    fn read(text: &str, expected: &'static str) -> Result<Self, IdError> {
+        text.parse().map_err(|error: T::Err| IdError {
+            text: text.to_owned(),
+            expected,
+            reason: error.to_string(),
+        })
+    }
 }

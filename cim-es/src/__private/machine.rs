@@ -56,9 +56,14 @@ const fn place(names: &[&str], name: &str) -> u16 {
     }
 }
 
+/// The number of a machine's events.
+pub const fn event_count<M: StateMachine>() -> usize {
+    <M::Event as DomainEvent>::VARIANTS.len()
+}
+
 /// The next state for each state and event.
 pub const fn next_table<M: StateMachine, const CELLS: usize>() -> [u16; CELLS] {
-    let events = <M::Event as DomainEvent>::VARIANTS.len();
+    let events = event_count::<M>();
     let mut next = [NO_EDGE; CELLS];
     let mut at = 0;
     while at < M::TRANSITIONS.len() {

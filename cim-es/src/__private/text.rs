@@ -155,13 +155,14 @@ const fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 /// Names longer than this are not compared: no suggestion is made for them.
 const LONGEST: usize = 128;
 
-/// How many bytes have to be added, dropped or changed; a letter in the other case is no change.
+/// How many bytes have to be added, dropped, changed or swapped with their neighbour; a letter in the other case is no
+/// change.
 const fn distance(a: &str, b: &str) -> usize {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     if a.len() >= LONGEST || b.len() >= LONGEST {
         return usize::MAX;
     }
-    let mut row = [0; LONGEST];
+    let (mut last, mut row) = ([0; LONGEST], [0; LONGEST]);
     let mut j = 0;
     while j <= b.len() {
         row[j] = j;
@@ -169,21 +170,31 @@ const fn distance(a: &str, b: &str) -> usize {
     }
     let mut i = 1;
     while i <= a.len() {
-        let mut diagonal = row[0];
+        let before = last;
+        last = row;
         row[0] = i;
         let mut j = 1;
         while j <= b.len() {
-            let is_same = a[i - 1].eq_ignore_ascii_case(&b[j - 1]);
-            let change = diagonal + if is_same { 0 } else { 1 };
-            let drop = row[j] + 1;
-            let add = row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = least(change, least(drop, add));
+            let change = last[j - 1]
+                + if same_letter(a[i - 1], b[j - 1]) {
+                    0
+                } else {
+                    1
+                };
+            row[j] = least(change, least(last[j], row[j - 1]) + 1);
+            if i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) && same_letter(a[i - 2], b[j - 1])
+            {
+                row[j] = least(row[j], before[j - 2] + 1);
+            }
             j += 1;
         }
         i += 1;
     }
     row[b.len()]
+}
+
+const fn same_letter(a: u8, b: u8) -> bool {
+    a.eq_ignore_ascii_case(&b)
 }
 
 const fn least(a: usize, b: usize) -> usize {

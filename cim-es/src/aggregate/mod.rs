@@ -92,7 +92,7 @@ pub trait Decide: Aggregate {
 )]
 pub trait Command: fmt::Debug + Send + 'static {
     /// The aggregate that decides these commands.
-    type Aggregate: Aggregate<Command = Self>;
+    type Aggregate: Aggregate;
 
     /// The names of the variants, in order of declaration.
     const VARIANTS: &'static [&'static str];

@@ -7,8 +7,8 @@ pub use cim_es_derive::DomainEvent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use payload::check_block;
 pub use payload::{PayloadError, decode_payload, encode_payload};
+pub(crate) use payload::{check_block, encode_readable};
 pub use upcast::{UpcastError, Upcaster};
 
 use crate::aggregate::Aggregate;
@@ -38,7 +38,7 @@ pub struct EventInfo {
 )]
 pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// What the events fold into.
-    type Aggregate: Aggregate<Event = Self>;
+    type Aggregate: Aggregate;
 
     /// The names of the variants, in order of declaration.
     const VARIANTS: &'static [&'static str];
