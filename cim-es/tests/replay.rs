@@ -20,7 +20,9 @@ async fn bodies() -> Vec<Vec<u8>> {
     let mut identity = MessageIdentity::root(Uuid::from_u128(1), Some("alice"));
     for number in 0..200_u64 {
         let now = Timestamp::from_micros(1_767_225_600_000_000 + number as i64 * 1_500);
-        let accounts = Repository::builder(store.clone()).clock(FixedClock(now)).build();
+        let accounts = Repository::builder(store.clone())
+            .clock(FixedClock(now))
+            .build();
         let command = match number {
             0 => AccountCommand::Open,
             n if n % 7 == 0 => AccountCommand::Withdraw { amount: 3 },
@@ -31,7 +33,10 @@ async fn bodies() -> Vec<Vec<u8>> {
         identity = child.with_message_id(Uuid::from_u128(number as u128 + 2));
     }
     let events: Vec<_> = store.read_all(Position::START).collect().await;
-    events.into_iter().map(|event| event.unwrap().body().to_vec()).collect()
+    events
+        .into_iter()
+        .map(|event| event.unwrap().body().to_vec())
+        .collect()
 }
 
 #[tokio::test]

@@ -16,8 +16,15 @@ use AccountEvent::{Closed, Deposited, Imported, Opened, Withdrawn};
 async fn a_scenario_holds_on_the_pure_aggregate_and_unchanged_on_a_store() {
     let store = MemoryEventStore::new();
     let given = given::<Account>;
-    let insufficient = AccountError::Insufficient { asked: 11, balance: 10 };
-    given([]).when(Open).then([Opened]).on(store.clone(), &Id::new()).await;
+    let insufficient = AccountError::Insufficient {
+        asked: 11,
+        balance: 10,
+    };
+    given([])
+        .when(Open)
+        .then([Opened])
+        .on(store.clone(), &Id::new())
+        .await;
     given([Opened, Deposited { amount: 10 }])
         .when(Withdraw { amount: 11 })
         .then_error(insufficient)
@@ -33,25 +40,35 @@ async fn a_scenario_holds_on_the_pure_aggregate_and_unchanged_on_a_store() {
         .then_nothing()
         .on(store.clone(), &Id::new())
         .await;
-    given([Opened, Closed]).when(Open).then_not_accepted().on(store, &Id::new()).await;
+    given([Opened, Closed])
+        .when(Open)
+        .then_not_accepted()
+        .on(store, &Id::new())
+        .await;
 }
 
 #[test]
 #[should_panic = "on the pure aggregate"]
 fn a_scenario_with_other_events_fails() {
-    given::<Account>([Opened]).when(Deposit { amount: 1 }).then([Deposited { amount: 2 }]);
+    given::<Account>([Opened])
+        .when(Deposit { amount: 1 })
+        .then([Deposited { amount: 2 }]);
 }
 
 #[test]
 #[should_panic = "on the pure aggregate"]
 fn a_scenario_with_another_error_fails() {
-    given::<Account>([Opened]).when(Withdraw { amount: 1 }).then_error(AccountError::Amount);
+    given::<Account>([Opened])
+        .when(Withdraw { amount: 1 })
+        .then_error(AccountError::Amount);
 }
 
 #[test]
 #[should_panic = "given event 2 is not a possible history"]
 fn a_history_that_the_machine_does_not_know_fails() {
-    given::<Account>([Opened, Opened]).when(Close).then_nothing();
+    given::<Account>([Opened, Opened])
+        .when(Close)
+        .then_nothing();
 }
 
 #[tokio::test]
@@ -77,7 +94,10 @@ fn commands(account: &Account) -> impl Strategy<Value = AccountCommand> + use<> 
 fn every_edge_of_the_declared_machine_is_taken() {
     let report = check_machine::<Account, _>(commands);
     assert_eq!(report.taken.len(), 5, "{:?}", report.taken);
-    assert_eq!(report.only_in_history, ["`Unopened: / Imported`", "`Active: / Closed`"]);
+    assert_eq!(
+        report.only_in_history,
+        ["`Unopened: / Imported`", "`Active: / Closed`"]
+    );
 }
 
 #[test]
@@ -107,7 +127,9 @@ mod door {
     #[derive(DomainEvent, Debug, PartialEq, Serialize, Deserialize)]
     pub enum DoorEvent {
         #[apply(pushes += by)]
-        Pushed { by: u64 },
+        Pushed {
+            by: u64,
+        },
         Locked,
     }
 
@@ -129,9 +151,9 @@ mod door {
     impl Decide for Door {
         fn decide(&self, command: DoorCommand, _: &Context) -> Decision<Self> {
             match command {
-                DoorCommand::Push => {
-                    emit(DoorEvent::Pushed { by: PUSHES.fetch_add(1, Ordering::Relaxed) })
-                }
+                DoorCommand::Push => emit(DoorEvent::Pushed {
+                    by: PUSHES.fetch_add(1, Ordering::Relaxed),
+                }),
                 DoorCommand::Lock => emit(DoorEvent::Locked),
             }
         }
@@ -198,7 +220,7 @@ mod gate {
 #[test]
 #[should_panic = "a field is skipped or changed when the aggregate is stored"]
 fn an_aggregate_that_a_snapshot_does_not_keep_whole_is_found() {
-    check_machine::<gate::Gate, _>(|_| {
-        prop_oneof![9 => Just(gate::GateCommand::Push), 1 => Just(gate::GateCommand::Lock)]
-    });
+    check_machine::<gate::Gate, _>(
+        |_| prop_oneof![9 => Just(gate::GateCommand::Push), 1 => Just(gate::GateCommand::Lock)],
+    );
 }

@@ -71,11 +71,19 @@ impl Decide for Account {
             AccountCommand::Deposit { amount: 0 } => nothing(),
             AccountCommand::Deposit { amount } => emit(Deposited { amount }),
             AccountCommand::Withdraw { amount } if amount > self.balance => {
-                Err(AccountError::Insufficient { asked: amount, balance: self.balance })
+                Err(AccountError::Insufficient {
+                    asked: amount,
+                    balance: self.balance,
+                })
             }
             AccountCommand::Withdraw { amount } => emit(Withdrawn { amount }),
             AccountCommand::Close if self.balance == 0 => emit(Closed),
-            AccountCommand::Close => emit_all([Withdrawn { amount: self.balance }, Closed]),
+            AccountCommand::Close => emit_all([
+                Withdrawn {
+                    amount: self.balance,
+                },
+                Closed,
+            ]),
         }
     }
 }
