@@ -125,7 +125,7 @@ impl Server {
     /// Waits until the server is healthy: its streams are there, and in a cluster it follows the leader.
     pub fn wait_until_healthy(&mut self) {
         self.wait_for("healthy", |port| {
-            Wire::open(port).and_then(Wire::is_healthy).unwrap_or(false)
+            Wire::open(port).and_then(Wire::ask_health).unwrap_or(false)
         });
     }
 

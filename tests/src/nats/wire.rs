@@ -32,7 +32,7 @@ impl Wire {
     }
 
     /// Asks the server whether it is healthy: its streams are there, and in a cluster it follows the leader.
-    pub(super) fn is_healthy(mut self) -> io::Result<bool> {
+    pub(super) fn ask_health(mut self) -> io::Result<bool> {
         let id = self.info["server_id"].as_str().unwrap_or_default();
         let subject = format!("$SYS.REQ.SERVER.{id}.HEALTHZ");
         let answer = self.request(User::System, &subject)?;
