@@ -10,6 +10,7 @@ pub mod block;
 pub mod event;
 pub mod machine;
 pub mod message;
+pub mod prelude;
 pub mod repository;
 pub mod store;
 pub mod subject;
@@ -17,9 +18,14 @@ pub mod subject;
 pub mod testing;
 
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
+pub use cim_es_derive::{domain, filter, subject};
 pub use memory::MemoryEventStore;
 pub use repository::Repository;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{CheckReport, SqliteEventStore, SqliteOptions};
 
 #[doc(hidden)]
 pub mod __private;

@@ -1,4 +1,4 @@
-//! What the tests share: servers of their own to run on.
+//! The promises of cim-es, each kept by a test in `tests/tests`, and the servers that those tests run on.
 #![forbid(unsafe_code)]
 
 pub mod nats;

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use cim_es_derive::{Aggregate, AggregateId, Command};
 pub use events::{Decision, Events, emit, emit_all, nothing};
 pub use id::{AggregateId, Id, IdError};
 
@@ -43,6 +44,9 @@ pub trait Aggregate:
     const KIND: &'static str;
     /// A digest of the declaration and of `#[aggregate(fold = N)]`, part of the tag of snapshots.
     const FINGERPRINT: u64;
+    /// Set when the declaration has errors: what builds on it is then not checked.
+    #[doc(hidden)]
+    const BROKEN: bool = false;
 
     /// The present state.
     fn state(&self) -> Self::State;
@@ -88,7 +92,7 @@ pub trait Decide: Aggregate {
 )]
 pub trait Command: fmt::Debug + Send + 'static {
     /// The aggregate that decides these commands.
-    type Aggregate: Aggregate<Command = Self>;
+    type Aggregate: Aggregate;
 
     /// The names of the variants, in order of declaration.
     const VARIANTS: &'static [&'static str];

@@ -4,9 +4,12 @@
 //! payload hashes to the payload CID; the envelope holds that CID as a link and hashes to the event CID.
 
 pub(crate) mod canonical;
+mod chain;
 mod cid;
+mod content;
 mod envelope;
 pub(crate) mod envelope_block;
+mod history;
 pub(crate) mod reader;
 mod stored;
 mod verdict;
@@ -14,8 +17,14 @@ mod verdict;
 pub(crate) use self::cid::accept_cid;
 pub use self::cid::{CidError, HashCode, parse_cid, parse_cid_text, verify_cid};
 pub use ::cid::Cid;
+pub use chain::{ChainHead, ChainVerifier};
+pub use content::{ContentAddressedEvent, generate_cid};
 pub use envelope::Envelope;
 pub(crate) use envelope::FORMAT;
+pub use history::{
+    EnvelopeBlock, EventBlock, verify_envelope_chain, verify_event_chain,
+    verify_event_chain_with_parents,
+};
 pub(crate) use stored::BODY_HEAD;
 pub use stored::StoredEvent;
 pub use verdict::{Place, Truncation, Verdict};

@@ -4,7 +4,7 @@ use ::cid::Cid;
 use bytes::Bytes;
 
 use super::reader::{NULL, NotCanonical, Reader};
-use super::{Envelope, Place, Verdict, canonical, envelope_block, verify_cid};
+use super::{Envelope, Place, Verdict, accept_cid, canonical, envelope_block, verify_cid};
 use crate::event::{DomainEvent, PayloadError, decode_payload};
 use crate::message::Timestamp;
 use crate::store::{Head, Position};
@@ -47,7 +47,9 @@ impl StoredEvent {
         let mut reader = Reader::new(blocks);
         let envelope = envelope_block::read(&mut reader).ok()?;
         let (envelope_bytes, payload) = blocks.split_at(reader.at());
-        let is_proved = verify_cid(&cid, envelope_bytes) && verify_cid(&envelope.payload, payload);
+        let is_proved = accept_cid(cid).is_ok()
+            && verify_cid(&cid, envelope_bytes)
+            && verify_cid(&envelope.payload, payload);
         if !is_proved || check_payload(&envelope, payload).is_err() {
             return None;
         }
@@ -128,6 +130,11 @@ fn judge(position: Position, cid: Cid, body: &[u8]) -> Verdict {
         place,
         reason: reason.to_owned(),
     };
+    if let Err(error) = accept_cid(cid) {
+        return tampered(&format!(
+            "what stands beside it is no CID of an event: {error}"
+        ));
+    }
     if verify_cid(&cid, body) {
         return judge_lone_envelope(place, body);
     }

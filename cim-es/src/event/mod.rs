@@ -3,6 +3,7 @@
 mod payload;
 mod upcast;
 
+pub use cim_es_derive::DomainEvent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -37,7 +38,7 @@ pub struct EventInfo {
 )]
 pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// What the events fold into.
-    type Aggregate: Aggregate<Event = Self>;
+    type Aggregate: Aggregate;
 
     /// The names of the variants, in order of declaration.
     const VARIANTS: &'static [&'static str];

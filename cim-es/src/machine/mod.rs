@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+pub use cim_es_derive::StateMachine;
+
 use crate::aggregate::Command;
 use crate::event::DomainEvent;
 

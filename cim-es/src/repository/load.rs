@@ -149,7 +149,7 @@ impl<A: Aggregate> Repository<A> {
         is_wanted: impl Fn(&StoredEvent) -> bool,
     ) -> Result<Root<A>, LoadError> {
         let remembered = self.inner.options.remembered_commits;
-        if let Some(mut root) = self.from_snapshot(key).await {
+        if let Some(mut root) = self.newest_snapshot(key).await {
             let events = self.inner.store.get_events(key, root.version()).await?;
             let anchor = events.first().filter(|event| is_wanted(event));
             if anchor.is_some()
@@ -167,7 +167,7 @@ impl<A: Aggregate> Repository<A> {
         Ok(root)
     }
 
-    async fn from_snapshot(&self, key: &AggregateKey) -> Option<Root<A>> {
+    async fn newest_snapshot(&self, key: &AggregateKey) -> Option<Root<A>> {
         let snapshots = self.inner.snapshots.as_ref()?;
         let found = snapshots
             .get_latest_snapshot(key, snapshot::tag::<A>())

@@ -61,8 +61,9 @@ pub trait EventStore: Send + Sync + 'static {
     /// [`StoreError::Damaged`] and the engine's failures.
     async fn get_by_cid(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError>;
 
-    /// All events after a position in the store's order, up to the last one that the store had when the stream
-    /// reached it; the stream then ends. It holds a bounded number of events in memory.
+    /// All events after a position in the store's order, up to the last one that the store had when the stream was
+    /// made or first asked for an event; then the stream ends, also while others keep writing. It holds a bounded
+    /// number of events in memory.
     fn read_all(&self, after: Position) -> EventStream;
 
     /// All events after a position, then those that are yet to come; the stream does not end by itself.

@@ -6,8 +6,10 @@
 //! the guard of one aggregate        es.<p>.<id>.>
 //! ```
 
+mod domain;
 mod token;
 mod typed;
 
+pub use domain::{AggregateInfo, Domain};
 pub use token::{Token, TokenError};
 pub use typed::{Filter, Subject};

@@ -11,7 +11,7 @@ mod model;
 mod scenario;
 
 pub use model::{MachineReport, check_machine};
-pub use scenario::{Given, Scenario, When, given};
+pub use scenario::{Given, Scenario, When, given, given_nothing};
 
 /// Generators for [`check_machine`], of the version that this crate uses.
 pub use proptest;

@@ -19,30 +19,60 @@ const DEFAULT_NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 /// Each event is stored and read again on the way, so a scenario also shows that its events survive that. The
 /// assertions panic with what was expected and what came, as assertions in tests do.
 ///
-/// ```text
-/// given::<Account>([Opened {}, Deposited { amount: 10 }])
-///     .when(Withdraw { amount: 11 })
-///     .then_error(AccountError::Insufficient);
 /// ```
+/// # use cim_es::prelude::*;
+/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # enum LampState { #[state(initial)] #[on(Switch / Switched => _)] Any }
+/// # #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// # enum LampEvent { Switched { on: bool } }
+/// # #[derive(Command, Clone, Debug)]
+/// # enum LampCommand { Switch }
+/// # #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+/// # #[aggregate(domain = "home", name = "lamp")]
+/// # struct Lamp { state: LampState, on: bool }
+/// # impl Decide for Lamp {
+/// #     fn decide(&self, _: LampCommand, _: &Context) -> Decision<Self> {
+/// #         emit(LampEvent::Switched { on: !self.on })
+/// #     }
+/// # }
+/// use cim_es::testing::{given, given_nothing};
+///
+/// given_nothing::<Lamp>().when(LampCommand::Switch).then([LampEvent::Switched { on: true }]);
+/// given([LampEvent::Switched { on: true }])
+///     .when(LampCommand::Switch)
+///     .then([LampEvent::Switched { on: false }]);
+/// ```
+///
+/// # Panics
+/// When the machine does not know such a history, or an event does not survive being stored.
 #[track_caller]
-pub fn given<A: Decide>(events: impl IntoIterator<Item = A::Event>) -> Given<A> {
+pub fn given<E>(events: impl IntoIterator<Item = E>) -> Given<E::Aggregate>
+where
+    E: DomainEvent,
+    E::Aggregate: Decide,
+{
     let history: Vec<NewEvent> = events
         .into_iter()
         .map(|event| stored_form(&event))
         .collect();
-    let mut aggregate = A::default();
+    let mut given = given_nothing::<E::Aggregate>();
     for (place, event) in history.iter().enumerate() {
-        let event: A::Event = read_back(event);
-        if let Err(error) = aggregate.apply(event) {
+        let event: E = read_back(event);
+        if let Err(error) = given.aggregate.apply(event) {
             panic!(
                 "given event {} is not a possible history: {error}",
                 place + 1
             );
         }
     }
+    Given { history, ..given }
+}
+
+/// Starts a scenario for an aggregate without events.
+pub fn given_nothing<A: Decide>() -> Given<A> {
     Given {
-        history,
-        aggregate,
+        history: Vec::new(),
+        aggregate: A::default(),
         now: DEFAULT_NOW,
         identity: default_identity(),
     }

@@ -1,0 +1,120 @@
+//! Reads `#[aggregate(…)]` and finds the field that holds the state.
+
+use proc_macro2::Ident;
+use quote::format_ident;
+use syn::{Data, DeriveInput, Fields, LitInt, LitStr, Token, Type, parse_quote};
+
+use super::model::Aggregate;
+use crate::attr::{self, Keys};
+use crate::ctxt::Ctxt;
+use crate::{names, shape};
+
+const KEYS: &[&str] = &["domain", "name", "id", "state", "error", "fold"];
+
+pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
+    shape::refuse_generics(ctxt, input, "an aggregate")?;
+    let ident = &input.ident;
+    let Data::Struct(data) = &input.data else {
+        ctxt.error(
+            ident,
+            "an aggregate is a struct: its fields are what the events fold into",
+        );
+        return None;
+    };
+    for field in &data.fields {
+        attr::misplaced(ctxt, &field.attrs, &["aggregate"], "on the struct");
+    }
+
+    let mut keys = Keys::new("aggregate", KEYS).elsewhere(&[
+        ("event", "into `#[machine(…)]` on the enum of states"),
+        ("command", "into `#[machine(…)]` on the enum of states"),
+        ("output", "into `#[machine(…)]` on the enum of states"),
+    ]);
+    let (mut domain, mut name) = (None, None);
+    let (mut id, mut state, mut error): (Option<Type>, Option<Type>, Option<Type>) =
+        (None, None, None);
+    for attr in input
+        .attrs
+        .iter()
+        .filter(|attr| attr.path().is_ident("aggregate"))
+    {
+        keys.read(ctxt, attr, |key, value| {
+            value.parse::<Token![=]>()?;
+            match names::text(key).as_str() {
+                "domain" => domain = Some(names::tokens(ctxt, attr::literal(value)?, "domain", 1)),
+                "name" => name = Some(names::tokens(ctxt, attr::literal(value)?, "name", 1)),
+                "id" => id = Some(value.parse()?),
+                "state" => state = Some(value.parse()?),
+                "error" => error = Some(value.parse()?),
+                // Its value counts through the fingerprint of the declaration.
+                _ => {
+                    value.parse::<LitInt>()?.base10_parse::<u64>()?;
+                }
+            }
+            Ok(())
+        });
+    }
+    if let Some(Some(domain)) = &domain {
+        refuse_reserved(ctxt, domain);
+    }
+    for (key, value) in [("domain", &domain), ("name", &name)] {
+        if value.is_none() && !keys.has_refused {
+            ctxt.error(
+                ident,
+                format!("the aggregate has no {key}: add `#[aggregate({key} = \"…\")]`, it is part of every subject"),
+            );
+        }
+    }
+
+    let field = state_field(&data.fields);
+    if field.is_none() {
+        ctxt.error(
+            ident,
+            format!(
+                "the aggregate has no field `state`: add `state: {}State`",
+                names::text(ident)
+            ),
+        );
+    }
+    let declared = field.as_ref().map(|(_, ty)| ty.clone());
+    // Without the field the convention says what its type would be.
+    let state = state.or(declared).unwrap_or_else(|| {
+        let convention = format_ident!("{}State", names::text(ident), span = ident.span());
+        parse_quote!(#convention)
+    });
+    let text =
+        |value: Option<Option<LitStr>>| value.flatten().map_or_else(String::new, |lit| lit.value());
+    Some(Aggregate {
+        ident: ident.clone(),
+        domain: text(domain),
+        name: text(name),
+        id,
+        state,
+        error,
+        field: field.map(|(field, _)| field),
+    })
+}
+
+/// The first token of a public subject must not be one of the store's or the server's own.
+fn refuse_reserved(ctxt: &Ctxt, domain: &LitStr) {
+    let value = domain.value();
+    let first = value.split('.').next().unwrap_or_default();
+    if first == "es" {
+        ctxt.error(
+            domain,
+            "a domain cannot begin with `es`: events are stored under that token",
+        );
+    } else if first.starts_with('_') {
+        ctxt.error(
+            domain,
+            format!("a domain cannot begin with `{first}`: tokens with `_` in front are the server's own"),
+        );
+    }
+}
+
+fn state_field(fields: &Fields) -> Option<(Ident, Type)> {
+    fields.iter().find_map(|field| {
+        let ident = field.ident.as_ref()?;
+        (names::text(ident) == "state").then(|| (ident.clone(), field.ty.clone()))
+    })
+}

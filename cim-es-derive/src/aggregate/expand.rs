@@ -1,0 +1,66 @@
+//! Writes the aggregate's implementation.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+
+use super::model::Aggregate;
+
+pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> TokenStream {
+    let Aggregate {
+        ident,
+        domain,
+        name,
+        state,
+        ..
+    } = aggregate;
+    let id = aggregate
+        .id
+        .as_ref()
+        .map_or_else(|| quote!(::cim_es::aggregate::Id<#ident>), |id| quote!(#id));
+    let error = aggregate.error.as_ref().map_or_else(
+        || quote!(::core::convert::Infallible),
+        |error| quote!(#error),
+    );
+    let kind = format!("{domain}.{name}");
+    let event = quote_spanned!(state.span()=> <#state as ::cim_es::machine::StateMachine>::Event);
+    let command =
+        quote_spanned!(state.span()=> <#state as ::cim_es::machine::StateMachine>::Command);
+    let access = match &aggregate.field {
+        Some(field) => quote! {
+            fn state(&self) -> #state {
+                self.#field
+            }
+            fn set_state(&mut self, state: #state) {
+                self.#field = state;
+            }
+        },
+        None => quote! {
+            fn state(&self) -> #state {
+                ::core::unreachable!()
+            }
+            fn set_state(&mut self, _: #state) {}
+        },
+    };
+    let broken = is_broken.then(|| {
+        quote!(
+            const BROKEN: bool = true;
+        )
+    });
+    quote! {
+        #[automatically_derived]
+        impl ::cim_es::aggregate::Aggregate for #ident {
+            type Id = #id;
+            type State = #state;
+            type Event = #event;
+            type Command = #command;
+            type Error = #error;
+            const DOMAIN: &'static str = #domain;
+            const NAME: &'static str = #name;
+            const KIND: &'static str = #kind;
+            const FINGERPRINT: u64 = #fingerprint;
+            #broken
+            #access
+        }
+    }
+}

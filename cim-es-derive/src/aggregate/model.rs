@@ -1,0 +1,15 @@
+//! An aggregate as it was declared.
+
+use proc_macro2::Ident;
+use syn::Type;
+
+pub(crate) struct Aggregate {
+    pub ident: Ident,
+    pub domain: String,
+    pub name: String,
+    pub id: Option<Type>,
+    pub state: Type,
+    pub error: Option<Type>,
+    /// The field that holds the state; none when it is missing, which is reported.
+    pub field: Option<Ident>,
+}

@@ -1,0 +1,219 @@
+//! Reads `#[event(…)]` and `#[upcast(…)]`, and the shapes of the variants.
+
+use proc_macro2::Ident;
+use syn::{Data, DeriveInput, Fields, Lit, LitInt, LitStr, Path, Token};
+
+use super::model::{Events, Shape, Tail, Upcast, Variant, WireName};
+use super::{apply, serde};
+use crate::attr::{self, Keys};
+use crate::ctxt::Ctxt;
+use crate::{names, shape};
+
+const ON_VARIANT: &str = "on a variant of the enum";
+
+pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Events> {
+    shape::refuse_generics(ctxt, input, "an enum of events")?;
+    let ident = &input.ident;
+    let Data::Enum(data) = &input.data else {
+        ctxt.error(
+            ident,
+            "events are an enum: each variant is one kind of event",
+        );
+        return None;
+    };
+    attr::misplaced(ctxt, &input.attrs, &["apply", "upcast"], ON_VARIANT);
+    serde::refuse_on_enum(ctxt, &input.attrs);
+
+    let mut keys = Keys::new("event", &["aggregate"]).elsewhere(&[
+        ("operation", "on a variant"),
+        ("subject", "on a variant"),
+        ("was", "on a variant"),
+        ("was_subject", "on a variant"),
+        ("version", "on a variant"),
+    ]);
+    let mut aggregate = None;
+    for attr in input
+        .attrs
+        .iter()
+        .filter(|attr| attr.path().is_ident("event"))
+    {
+        keys.read(ctxt, attr, |_, value| {
+            value.parse::<Token![=]>()?;
+            aggregate = Some(value.parse::<Path>()?);
+            Ok(())
+        });
+    }
+    let variants = data
+        .variants
+        .iter()
+        .map(|declared| variant(ctxt, declared))
+        .collect();
+    let convention = || names::sibling(ident, "Event", "");
+    let aggregate = aggregate.or_else(convention).or_else(|| {
+        ctxt.error(
+            ident,
+            format!(
+                "`{}` does not end in `Event`, so its aggregate must be named: add `#[event(aggregate = …)]`",
+                names::text(ident)
+            ),
+        );
+        names::guessed_sibling(ident, "")
+    });
+    Some(Events {
+        ident: ident.clone(),
+        aggregate: aggregate?,
+        variants,
+    })
+}
+
+fn variant(ctxt: &Ctxt, declared: &syn::Variant) -> Variant {
+    serde::refuse_on_variant(ctxt, &declared.attrs);
+    let shape = shape(ctxt, declared);
+    let mut keys = Keys::new(
+        "event",
+        &["operation", "subject", "was", "was_subject", "version"],
+    )
+    .repeatable(&["was", "was_subject"])
+    .elsewhere(&[("aggregate", "on the enum")]);
+    let (mut name, mut former, mut version, mut upcasts) = (None, Vec::new(), None, Vec::new());
+    let mut is_chain_misread = false;
+    for attr in &declared.attrs {
+        if attr.path().is_ident("event") {
+            keys.read(ctxt, attr, |key, value| {
+                value.parse::<Token![=]>()?;
+                match names::text(key).as_str() {
+                    key @ ("operation" | "subject") => {
+                        let wire_name = wire_name(ctxt, key == "subject", attr::literal(value)?);
+                        match (&name, wire_name) {
+                            (Some(_), Some(further)) => ctxt.error(
+                                &further.literal,
+                                "`subject` sets aggregate and operation, so `operation` beside it has no meaning: keep one",
+                            ),
+                            (None, Some(first)) => name = Some(first),
+                            (_, None) => {}
+                        }
+                    }
+                    "version" => version = number(ctxt, attr::literal(value)?, "a version"),
+                    key => former.extend(wire_name(ctxt, key == "was_subject", attr::literal(value)?)),
+                }
+                Ok(())
+            });
+        } else if attr.path().is_ident("upcast") {
+            let upcast = upcast(ctxt, attr);
+            is_chain_misread |= upcast.is_none();
+            upcasts.extend(upcast);
+        }
+    }
+    Variant {
+        ident: declared.ident.clone(),
+        name: name.unwrap_or_else(|| WireName {
+            tail: Tail::Operation(names::snake_case(&names::text(&declared.ident))),
+            literal: None,
+        }),
+        former,
+        version,
+        upcasts,
+        is_chain_misread: is_chain_misread || keys.has_refused,
+        apply: apply::read(ctxt, declared, &shape),
+        shape,
+    }
+}
+
+fn shape(ctxt: &Ctxt, variant: &syn::Variant) -> Shape {
+    for field in &variant.fields {
+        attr::misplaced(
+            ctxt,
+            &field.attrs,
+            &["event", "apply", "upcast"],
+            ON_VARIANT,
+        );
+    }
+    match &variant.fields {
+        Fields::Unit => Shape::Unit,
+        Fields::Named(fields) => Shape::Named(
+            fields
+                .named
+                .iter()
+                .filter_map(|field| field.ident.clone())
+                .collect(),
+        ),
+        Fields::Unnamed(fields) if fields.unnamed.len() == 1 => Shape::Payload,
+        Fields::Unnamed(fields) => {
+            let name = names::text(&variant.ident);
+            ctxt.error(
+                fields,
+                format!(
+                    "event `{name}` has {} fields without a name, and a payload is a map of names: \
+                     write `{name} {{ … }}` with named fields, or `{name}(Payload)` with one struct",
+                    if fields.unnamed.is_empty() { "no".to_owned() } else { fields.unnamed.len().to_string() }
+                ),
+            );
+            Shape::Refused
+        }
+    }
+}
+
+fn wire_name(ctxt: &Ctxt, is_subject: bool, lit: Lit) -> Option<WireName> {
+    let (what, least) = if is_subject {
+        ("subject", 2)
+    } else {
+        ("operation", 1)
+    };
+    let literal = names::tokens(ctxt, lit, what, least)?;
+    let text = LitStr::value(&literal);
+    Some(WireName {
+        tail: if is_subject {
+            Tail::Subject(text)
+        } else {
+            Tail::Operation(text)
+        },
+        literal: Some(literal),
+    })
+}
+
+fn number(ctxt: &Ctxt, lit: Lit, what: &str) -> Option<LitInt> {
+    if let Lit::Int(number) = &lit
+        && number.base10_parse::<u32>().is_ok_and(|value| value > 0)
+    {
+        return Some(number.clone());
+    }
+    ctxt.error(
+        &lit,
+        format!("{what} is a whole number from 1 to {}", u32::MAX),
+    );
+    None
+}
+
+fn upcast(ctxt: &Ctxt, attr: &syn::Attribute) -> Option<Upcast> {
+    let (mut from, mut with) = (None, None);
+    let mut keys = Keys::new("upcast", &["from", "with"]);
+    let mut is_misread = false;
+    keys.read(ctxt, attr, |key: &Ident, value| {
+        value.parse::<Token![=]>()?;
+        if names::text(key) == "from" {
+            from = number(ctxt, attr::literal(value)?, "a version");
+            is_misread = from.is_none();
+        } else {
+            with = Some(value.parse()?);
+        }
+        Ok(())
+    });
+    let is_from_missing = from.is_none();
+    if let (Some(from), Some(with)) = (from, with) {
+        return Some(Upcast { from, with });
+    }
+    if !is_misread && !keys.has_refused {
+        let missing = if is_from_missing {
+            "from = 1"
+        } else {
+            "with = path"
+        };
+        ctxt.error(
+            attr,
+            format!(
+                "an upcaster names the version that it reads and its function: `{missing}` is missing"
+            ),
+        );
+    }
+    None
+}

@@ -1,0 +1,171 @@
+//! Writes how an event folds into the aggregate: assignments by name first, then the statements of `#[apply(…)]`.
+
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Expr, Path};
+
+use super::apply::PAYLOAD;
+use super::model::{Apply, Events, Shape, Statement, Variant};
+
+/// `fn fold_into(self, aggregate)`.
+pub(super) fn function(events: &Events) -> TokenStream {
+    let Events {
+        ident,
+        aggregate: ty,
+        variants,
+    } = events;
+    let aggregate = aggregate();
+    let mut is_used = false;
+    let arms: TokenStream = variants
+        .iter()
+        .map(|variant| {
+            let (pattern, body) = arm(variant);
+            is_used |= !body.is_empty();
+            let variant = &variant.ident;
+            quote!(#ident::#variant #pattern => { #body })
+        })
+        .collect();
+    let argument = if is_used {
+        quote!(#aggregate)
+    } else {
+        quote!(_)
+    };
+    quote! {
+        #[allow(unused_mut)]
+        fn fold_into(self, #argument: &mut #ty) {
+            match self {
+                #arms
+            }
+        }
+    }
+}
+
+/// A name that cannot meet one of the author's.
+fn aggregate() -> Ident {
+    Ident::new("aggregate", Span::mixed_site())
+}
+
+fn arm(variant: &Variant) -> (TokenStream, TokenStream) {
+    match &variant.apply {
+        Apply::Fields {
+            statements,
+            dropped,
+        } => by_name(variant, statements, dropped),
+        Apply::With(path) => with(variant, path),
+        Apply::Refused => (quote!({ .. }), TokenStream::new()),
+    }
+}
+
+fn by_name(
+    variant: &Variant,
+    statements: &[Statement],
+    dropped: &[Ident],
+) -> (TokenStream, TokenStream) {
+    let is_named = |field: &Ident| {
+        statements
+            .iter()
+            .any(|statement| statement.names.contains(field))
+    };
+    let body = statements.iter().map(|statement| {
+        let statement = on_aggregate(&statement.expr);
+        quote!(#statement;)
+    });
+    let pattern = match &variant.shape {
+        Shape::Named(fields) => {
+            let bindings = fields.iter().map(|field| {
+                if dropped.contains(field) {
+                    quote!(#field: _)
+                } else if is_named(field) {
+                    quote!(mut #field)
+                } else {
+                    quote!(#field)
+                }
+            });
+            quote!({ #(#bindings),* })
+        }
+        Shape::Payload => {
+            let payload = Ident::new(PAYLOAD, variant.ident.span());
+            if is_named(&payload) {
+                quote!((mut #payload))
+            } else {
+                quote!((_))
+            }
+        }
+        Shape::Unit | Shape::Refused => quote!({ .. }),
+    };
+    let assignments = variant
+        .fields()
+        .iter()
+        .filter(|field| !dropped.contains(field) && !is_named(field))
+        .map(assignment);
+    (pattern, quote!(#(#assignments)* #(#body)*))
+}
+
+fn assignment(field: &Ident) -> TokenStream {
+    let aggregate = aggregate();
+    let span = Span::mixed_site().located_at(field.span());
+    quote_spanned!(span=> ::cim_es::__private::assign(&mut (*#aggregate).#field, #field);)
+}
+
+fn with(variant: &Variant, path: &Path) -> (TokenStream, TokenStream) {
+    let aggregate = aggregate();
+    let fields = variant.fields();
+    match &variant.shape {
+        Shape::Payload => {
+            let payload = Ident::new(PAYLOAD, Span::mixed_site());
+            (quote!((#payload)), quote!(#path(#aggregate, #payload);))
+        }
+        Shape::Named(_) => (
+            quote!({ #(#fields),* }),
+            quote!(#path(#aggregate, #(#fields),*);),
+        ),
+        Shape::Unit | Shape::Refused => (quote!({ .. }), quote!(#path(#aggregate);)),
+    }
+}
+
+/// The statement with its leftmost name as a field of the aggregate, and `self` as the aggregate.
+fn on_aggregate(expr: &Expr) -> TokenStream {
+    let mut expr = expr.clone();
+    let place = match &mut expr {
+        Expr::Assign(assign) => &mut *assign.left,
+        Expr::Binary(binary) => &mut *binary.left,
+        other => other,
+    };
+    prefix(place);
+    replace_self(expr.to_token_stream())
+}
+
+fn prefix(place: &mut Expr) {
+    match place {
+        Expr::Path(path) => {
+            let aggregate = aggregate();
+            let field = path.to_token_stream();
+            *place = Expr::Verbatim(quote!((*#aggregate).#field));
+        }
+        Expr::Field(field) => prefix(&mut field.base),
+        Expr::Index(index) => prefix(&mut index.expr),
+        Expr::MethodCall(call) => prefix(&mut call.receiver),
+        Expr::Paren(paren) => prefix(&mut paren.expr),
+        Expr::Group(group) => prefix(&mut group.expr),
+        Expr::Unary(unary) => prefix(&mut unary.expr),
+        _ => {}
+    }
+}
+
+fn replace_self(tokens: TokenStream) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|token| match token {
+            TokenTree::Ident(ident) if ident == "self" => {
+                let span = Span::mixed_site().located_at(ident.span());
+                TokenTree::Ident(Ident::new("aggregate", span))
+            }
+            TokenTree::Group(group) => {
+                let mut replaced = Group::new(group.delimiter(), replace_self(group.stream()));
+                replaced.set_span(group.span());
+                TokenTree::Group(replaced)
+            }
+            other => other,
+        })
+        .collect()
+}

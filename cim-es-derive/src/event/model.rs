@@ -1,0 +1,95 @@
+//! Events as they were declared; each part keeps its tokens, so that a message can point at them.
+
+use proc_macro2::Ident;
+use syn::{Expr, LitInt, LitStr, Path};
+
+use crate::names;
+
+pub(crate) struct Events {
+    pub ident: Ident,
+    pub aggregate: Path,
+    pub variants: Vec<Variant>,
+}
+
+pub(crate) struct Variant {
+    pub ident: Ident,
+    pub shape: Shape,
+    pub name: WireName,
+    pub former: Vec<WireName>,
+    pub version: Option<LitInt>,
+    pub upcasts: Vec<Upcast>,
+    /// Set when an attribute on versions was not understood, which is reported.
+    pub is_chain_misread: bool,
+    pub apply: Apply,
+}
+
+pub(crate) enum Shape {
+    Unit,
+    /// Named fields.
+    Named(Vec<Ident>),
+    /// One struct without a name, which holds the fields.
+    Payload,
+    /// What was refused; nothing more is said about it.
+    Refused,
+}
+
+/// What follows the domain in a subject.
+pub(crate) struct WireName {
+    pub tail: Tail,
+    /// The literal that says it; none for the default, which comes from the variant's name.
+    pub literal: Option<LitStr>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Tail {
+    /// Behind the aggregate's name.
+    Operation(String),
+    /// Aggregate and operation.
+    Subject(String),
+}
+
+/// `#[upcast(from = 1, with = path)]`.
+pub(crate) struct Upcast {
+    pub from: LitInt,
+    pub with: Path,
+}
+
+/// What takes the fields of a variant into the aggregate.
+pub(crate) enum Apply {
+    /// Each field goes into the aggregate's field of the same name, unless a statement names it.
+    Fields {
+        statements: Vec<Statement>,
+        dropped: Vec<Ident>,
+    },
+    /// A function gets the aggregate and all fields.
+    With(Path),
+    /// What was refused; nothing more is said about it.
+    Refused,
+}
+
+/// A statement on a field of the aggregate, and the event's fields that it names.
+pub(crate) struct Statement {
+    pub expr: Expr,
+    pub names: Vec<Ident>,
+}
+
+impl Variant {
+    pub(crate) fn name(&self) -> String {
+        names::text(&self.ident)
+    }
+
+    pub(crate) fn fields(&self) -> &[Ident] {
+        match &self.shape {
+            Shape::Named(fields) => fields,
+            _ => &[],
+        }
+    }
+
+    /// The version that is written; 1 unless set.
+    pub(crate) fn schema(&self) -> u32 {
+        self.version
+            .as_ref()
+            .and_then(|version| version.base10_parse().ok())
+            .unwrap_or(1)
+    }
+}

@@ -1,0 +1,179 @@
+//! Reads `#[machine(…)]`, `#[state(…)]` and `#[on(…)]`.
+
+use proc_macro2::Ident;
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Data, DeriveInput, Fields, Path, Token, Variant};
+
+use super::model::{Edge, Machine, State, Target};
+use crate::attr::{self, Keys};
+use crate::ctxt::Ctxt;
+use crate::names;
+use crate::shape;
+
+pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Machine> {
+    shape::refuse_generics(ctxt, input, "a state machine")?;
+    attr::misplaced(
+        ctxt,
+        &input.attrs,
+        &["state", "on"],
+        "on a state, a variant of the enum",
+    );
+    let Data::Enum(data) = &input.data else {
+        ctxt.error(
+            &input.ident,
+            "a state machine is an enum: its variants are the states",
+        );
+        return None;
+    };
+
+    let mut keys = Keys::new("machine", &["event", "command", "output"]).elsewhere(&[
+        ("initial", "into `#[state(…)]` on a variant"),
+        ("terminal", "into `#[state(…)]` on a variant"),
+    ]);
+    let (mut event, mut command, mut output) = (None, None, None);
+    for attr in input
+        .attrs
+        .iter()
+        .filter(|attr| attr.path().is_ident("machine"))
+    {
+        keys.read(ctxt, attr, |key, value| {
+            value.parse::<Token![=]>()?;
+            match names::text(key).as_str() {
+                "event" => event = Some(value.parse::<Path>()?),
+                "command" => command = Some(value.parse::<Path>()?),
+                _ => output = Some(value.parse()?),
+            }
+            Ok(())
+        });
+    }
+    let states = data
+        .variants
+        .iter()
+        .map(|variant| state(ctxt, variant))
+        .collect();
+    let event = event.or_else(|| names::sibling(&input.ident, "State", "Event"));
+    let command = command.or_else(|| names::sibling(&input.ident, "State", "Command"));
+    if event.is_none() || command.is_none() {
+        ctxt.error(
+            &input.ident,
+            format!(
+                "`{}` does not end in `State`, so its events and commands must be named: \
+                 add `#[machine(event = …, command = …)]`",
+                names::text(&input.ident)
+            ),
+        );
+    }
+    let guess = |other| names::guessed_sibling(&input.ident, other);
+    Some(Machine {
+        ident: input.ident.clone(),
+        event: event.or_else(|| guess("Event"))?,
+        command: command.or_else(|| guess("Command"))?,
+        output,
+        states,
+    })
+}
+
+fn state(ctxt: &Ctxt, variant: &Variant) -> State {
+    let name = names::text(&variant.ident);
+    if !matches!(variant.fields, Fields::Unit) {
+        ctxt.error(
+            &variant.fields,
+            format!("state `{name}` carries data: keep it in a field of the aggregate"),
+        );
+    }
+    attr::misplaced(ctxt, &variant.attrs, &["machine"], "on the enum");
+    for field in &variant.fields {
+        attr::misplaced(
+            ctxt,
+            &field.attrs,
+            &["state", "on", "machine"],
+            "on a state or on the enum",
+        );
+    }
+    let mut state = State {
+        ident: variant.ident.clone(),
+        initial: None,
+        terminal: None,
+        output: None,
+        edges: Vec::new(),
+        is_misread: false,
+    };
+    let mut keys = Keys::new("state", &["initial", "terminal", "output"]).elsewhere(&[
+        ("event", "into `#[machine(…)]` on the enum"),
+        ("command", "into `#[machine(…)]` on the enum"),
+    ]);
+    for attr in &variant.attrs {
+        if attr.path().is_ident("state") {
+            keys.read(ctxt, attr, |key, value| {
+                match names::text(key).as_str() {
+                    "initial" => state.initial = Some(key.clone()),
+                    "terminal" => state.terminal = Some(key.clone()),
+                    _ => {
+                        value.parse::<Token![=]>()?;
+                        state.output = Some((key.clone(), value.parse()?));
+                    }
+                }
+                Ok(())
+            });
+        } else if attr.path().is_ident("on") {
+            match edges(ctxt, attr) {
+                Some(edges) => state.edges.extend(edges),
+                None => state.is_misread = true,
+            }
+        }
+    }
+    state.is_misread |= keys.has_refused;
+    state
+}
+
+fn edges(ctxt: &Ctxt, attr: &Attribute) -> Option<Punctuated<Edge, Token![,]>> {
+    let list = attr::list(ctxt, attr, "on", "Command / Event => State")?;
+    ctxt.keep(list.parse_args_with(Punctuated::parse_terminated))
+}
+
+impl Parse for Edge {
+    fn parse(input: ParseStream) -> syn::Result<Self> {
+        let command = if input.peek(Token![/]) {
+            None
+        } else {
+            Some(name(input, "a command, or `/` for an edge without one")?)
+        };
+        if !input.peek(Token![/]) {
+            return Err(
+                input.error("expected `/` and the event: an edge is `Command / Event => State`")
+            );
+        }
+        input.parse::<Token![/]>()?;
+        let event = name(input, "an event")?;
+        if !input.peek(Token![=>]) {
+            return Err(input
+                .error("expected `=>` and the next state: an edge is `Command / Event => State`"));
+        }
+        input.parse::<Token![=>]>()?;
+        let target = if input.peek(Token![_]) {
+            Target::Stay(input.parse()?)
+        } else {
+            Target::State(name(input, "a state, or `_` to stay")?)
+        };
+        Ok(Self {
+            command,
+            event,
+            target,
+        })
+    }
+}
+
+fn name(input: ParseStream, what: &str) -> syn::Result<Ident> {
+    if !input.peek(Ident::peek_any) {
+        return Err(input.error(format!(
+            "expected {what}: an edge is `Command / Event => State`"
+        )));
+    }
+    let name = input.call(Ident::parse_any)?;
+    if input.peek(Token![::]) {
+        return Err(input.error("an edge names variants without their type"));
+    }
+    Ok(name)
+}

@@ -1,0 +1,178 @@
+//! Names: the convention between types, the default wire names, what a token of a subject may hold, and suggestions.
+
+use proc_macro2::Ident;
+use syn::ext::IdentExt;
+use syn::{Lit, LitStr, Path};
+
+use crate::ctxt::Ctxt;
+
+/// The text of an identifier without `r#`.
+pub(crate) fn text(ident: &Ident) -> String {
+    ident.unraw().to_string()
+}
+
+/// The default operation of a variant: `NKeyGenerated` is `n_key_generated`, `HTTPSet` is `http_set`.
+pub(crate) fn snake_case(name: &str) -> String {
+    let letters: Vec<char> = name.chars().collect();
+    let mut snake = String::with_capacity(name.len() + 4);
+    for (at, letter) in letters.iter().enumerate() {
+        let follows_word =
+            at > 0 && (letters[at - 1].is_lowercase() || letters[at - 1].is_numeric());
+        let ends_acronym = at > 0
+            && letters[at - 1].is_uppercase()
+            && letters.get(at + 1).is_some_and(|next| next.is_lowercase());
+        if letter.is_uppercase() && (follows_word || ends_acronym) {
+            snake.push('_');
+        }
+        snake.extend(letter.to_lowercase());
+    }
+    snake
+}
+
+/// `ComputeState` with the suffixes `State` and `Event` is `ComputeEvent`; none when the suffix is missing.
+pub(crate) fn sibling(ident: &Ident, suffix: &str, other: &str) -> Option<Path> {
+    let name = text(ident);
+    let base = name.strip_suffix(suffix).filter(|base| !base.is_empty())?;
+    Some(Path::from(Ident::new(
+        &format!("{base}{other}"),
+        ident.span(),
+    )))
+}
+
+/// The sibling by guess, for a type whose name does not follow the convention: `DoorPhase` has `DoorEvent`. Only what
+/// stands beside an error uses it, so that the error is not followed by others.
+pub(crate) fn guessed_sibling(ident: &Ident, other: &str) -> Option<Path> {
+    let name = text(ident);
+    let last_word = name.rfind(|letter: char| letter.is_uppercase())?;
+    let base = name.get(..last_word).filter(|base| !base.is_empty())?;
+    Some(Path::from(Ident::new(
+        &format!("{base}{other}"),
+        ident.span(),
+    )))
+}
+
+/// The last segment of a path: how messages call the type.
+pub(crate) fn label(path: &Path) -> String {
+    path.segments
+        .last()
+        .map(|segment| text(&segment.ident))
+        .unwrap_or_default()
+}
+
+/// ` ; did you mean …?` when a known name is near.
+pub(crate) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    match nearest(name, known) {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None => String::new(),
+    }
+}
+
+fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (name.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// How many letters have to be added, dropped, changed or swapped with their neighbour; case does not count as much as
+/// a letter but breaks ties by being counted once.
+fn distance(a: &str, b: &str) -> usize {
+    if a != b && a.eq_ignore_ascii_case(b) {
+        return 1;
+    }
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                let step = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(change);
+                let is_swap = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+                if is_swap {
+                    step.min(rows[i - 2][j - 2] + 1)
+                } else {
+                    step
+                }
+            };
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+/// Reads a text of at least `least` tokens joined by `.`; reports what a subject cannot hold on the literal.
+pub(crate) fn tokens(ctxt: &Ctxt, lit: Lit, what: &str, least: usize) -> Option<LitStr> {
+    let Lit::Str(lit) = lit else {
+        ctxt.error(&lit, format!("the {what} is a text: write it in quotes"));
+        return None;
+    };
+    let value = lit.value();
+    let parts: Vec<&str> = value.split('.').collect();
+    let illegal = |c: &char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    for part in &parts {
+        if part.is_empty() {
+            let mistake = if value.is_empty() {
+                format!("the {what} is empty")
+            } else {
+                format!("{what} `{value}` has an empty token")
+            };
+            ctxt.error(
+                &lit,
+                format!("{mistake}: write one or more tokens joined by `.`"),
+            );
+            return None;
+        }
+        if let Some(character) = part.chars().find(illegal) {
+            ctxt.error(
+                &lit,
+                format!(
+                    "{what} `{value}` has the character {character:?}, which a subject's token cannot hold: \
+                     use letters, digits, `-` and `_`, and `.` between tokens"
+                ),
+            );
+            return None;
+        }
+    }
+    if parts.len() < least {
+        ctxt.error(
+            &lit,
+            format!("{what} `{value}` needs an aggregate and an operation: write `<aggregate>.<operation>`"),
+        );
+        return None;
+    }
+    Some(lit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variant_in_snake_case_keeps_acronyms_together() {
+        for (variant, operation) in [
+            ("Registered", "registered"),
+            ("ComputeResourceRegistered", "compute_resource_registered"),
+            ("NKeyGenerated", "n_key_generated"),
+            ("HTTPSet", "http_set"),
+            ("Sha256Computed", "sha256_computed"),
+            ("A", "a"),
+        ] {
+            assert_eq!(snake_case(variant), operation);
+        }
+    }
+
+    #[test]
+    fn a_suggestion_is_made_only_for_what_is_near() {
+        assert_eq!(
+            suggestion("Actve", ["Retired", "Active"]),
+            "; did you mean `Active`?"
+        );
+        assert_eq!(suggestion("active", ["Active"]), "; did you mean `Active`?");
+        assert_eq!(suggestion("Atcive", ["Active"]), "; did you mean `Active`?");
+        assert_eq!(suggestion("Elsewhere", ["Active"]), "");
+    }
+}

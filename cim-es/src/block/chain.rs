@@ -1,0 +1,361 @@
+//! The chain of one aggregate's events, checked one event at a time.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use ::cid::Cid;
+
+use super::{Envelope, Place, StoredEvent, Truncation, Verdict};
+use crate::store::{AggregateKey, Head, Position};
+
+/// An event of a chain by its place and its CID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainHead {
+    /// The version of the aggregate after the event.
+    pub sequence: u64,
+    /// The CID of the event.
+    pub cid: Cid,
+}
+
+impl From<&StoredEvent> for ChainHead {
+    fn from(event: &StoredEvent) -> Self {
+        Self {
+            sequence: event.envelope.sequence,
+            cid: event.cid,
+        }
+    }
+}
+
+impl From<Head> for ChainHead {
+    fn from(head: Head) -> Self {
+        Self {
+            sequence: head.version,
+            cid: head.cid,
+        }
+    }
+}
+
+/// Checks that events are the history of one aggregate, in order and whole; each event was proved on its own before.
+///
+/// It keeps the last event only, so a history of any length takes the same memory; with
+/// [`knowing_parents`](Self::knowing_parents), it also keeps the CIDs.
+///
+/// What it cannot see: without a head that is known from elsewhere, events that are missing at the end, or a history
+/// that someone who may write has rewritten and linked anew.
+///
+/// ```
+/// use cim_es::block::{ChainVerifier, StoredEvent, Verdict};
+/// use cim_es::store::AggregateKey;
+///
+/// fn check(key: &AggregateKey, history: &[StoredEvent]) -> Result<(), Verdict> {
+///     let mut chain = ChainVerifier::new(key);
+///     for event in history {
+///         chain.accept(event)?;
+///     }
+///     chain.finish()?;
+///     Ok(())
+/// }
+/// ```
+pub struct ChainVerifier<'a> {
+    owner: Option<Owner>,
+    next: u64,
+    previous: Previous,
+    last: Option<Last>,
+    head: Option<ChainHead>,
+    parents: Option<Parents<'a>>,
+}
+
+/// Kind and id of the aggregate whose history it is.
+struct Owner {
+    kind: String,
+    id: String,
+}
+
+impl Owner {
+    fn of(envelope: &Envelope) -> Self {
+        Self {
+            kind: envelope.aggregate.clone(),
+            id: envelope.aggregate_id.clone(),
+        }
+    }
+
+    fn has(&self, envelope: &Envelope) -> bool {
+        self.kind == envelope.aggregate && self.id == envelope.aggregate_id
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.id)
+    }
+}
+
+/// What the next event must link to.
+enum Previous {
+    Unknown,
+    Is(Option<Cid>),
+}
+
+struct Last {
+    place: Place,
+    commit: (u32, u32),
+}
+
+struct Parents<'a> {
+    seen: HashSet<Cid>,
+    knows: Box<dyn Fn(&Cid) -> bool + Send + Sync + 'a>,
+}
+
+impl<'a> ChainVerifier<'a> {
+    /// For the history of an aggregate from its first event.
+    pub fn new(aggregate: &AggregateKey) -> Self {
+        Self::start(Some(aggregate), 1, Previous::Is(None))
+    }
+
+    /// For the history of whichever aggregate the first event names.
+    pub fn of_any_aggregate() -> Self {
+        Self::start(None, 1, Previous::Is(None))
+    }
+
+    /// For what follows an event that was verified before, such as the last one of a snapshot.
+    pub fn after(aggregate: &AggregateKey, head: ChainHead) -> Self {
+        let next = head.sequence.saturating_add(1);
+        Self::start(Some(aggregate), next, Previous::Is(Some(head.cid)))
+    }
+
+    /// For a history from a sequence on, when the event before it is not known: its link is then not checked. 0 and 1
+    /// are the first event.
+    pub fn from_sequence(aggregate: &AggregateKey, first: u64) -> Self {
+        match first {
+            0 | 1 => Self::new(aggregate),
+            first => Self::start(Some(aggregate), first, Previous::Unknown),
+        }
+    }
+
+    fn start(aggregate: Option<&AggregateKey>, next: u64, previous: Previous) -> Self {
+        Self {
+            owner: aggregate.map(|key| Owner {
+                kind: key.kind().to_owned(),
+                id: key.id().as_str().to_owned(),
+            }),
+            next,
+            previous,
+            last: None,
+            head: None,
+            parents: None,
+        }
+    }
+
+    /// Demands that the history passes through an event that is known from elsewhere. Events behind it are fine: a head
+    /// that was noted down earlier stays a proof of what came before it.
+    pub fn expecting(self, head: ChainHead) -> Self {
+        Self {
+            head: Some(head),
+            ..self
+        }
+    }
+
+    /// Demands that every causal parent stands earlier in this history or is known to the caller.
+    pub fn knowing_parents(self, knows: impl Fn(&Cid) -> bool + Send + Sync + 'a) -> Self {
+        let parents = Parents {
+            seen: HashSet::new(),
+            knows: Box::new(knows),
+        };
+        Self {
+            parents: Some(parents),
+            ..self
+        }
+    }
+
+    /// Takes the next event.
+    ///
+    /// # Errors
+    /// [`Verdict`]; the verifier is then unchanged.
+    pub fn accept(&mut self, event: &StoredEvent) -> Result<(), Verdict> {
+        self.accept_envelope(event.position, event.cid, &event.envelope)
+    }
+
+    /// Takes the next event by its envelope alone, which must have been proved to hash to the CID.
+    ///
+    /// # Errors
+    /// [`Verdict`]; the verifier is then unchanged.
+    pub fn accept_envelope(
+        &mut self,
+        position: Position,
+        cid: Cid,
+        envelope: &Envelope,
+    ) -> Result<(), Verdict> {
+        let sequence = envelope.sequence;
+        let place = Place {
+            cid,
+            position,
+            sequence: Some(sequence),
+        };
+        self.check_owner(place, envelope)?;
+        self.check_sequence(place, sequence)?;
+        self.check_previous(place, envelope)?;
+        self.check_commit(place, envelope)?;
+        self.check_head(place, sequence)?;
+        self.check_parents(place, envelope)?;
+        self.owner.get_or_insert_with(|| Owner::of(envelope));
+        self.next = sequence.saturating_add(1);
+        self.previous = Previous::Is(Some(cid));
+        self.last = Some(Last {
+            place,
+            commit: envelope.commit,
+        });
+        if let Some(parents) = &mut self.parents {
+            parents.seen.insert(cid);
+        }
+        Ok(())
+    }
+
+    /// Says that no event follows; gives the last one.
+    ///
+    /// # Errors
+    /// [`Verdict::Truncated`] when the expected head was not reached, or the last commit is not whole.
+    pub fn finish(self) -> Result<Option<ChainHead>, Verdict> {
+        let last_sequence = self.last.as_ref().and_then(|last| last.place.sequence);
+        let reached = last_sequence.unwrap_or(self.next - 1);
+        if let Some(head) = self.head
+            && head.sequence > reached
+        {
+            let place = self.last.map_or(
+                Place {
+                    cid: head.cid,
+                    position: Position::START,
+                    sequence: None,
+                },
+                |last| last.place,
+            );
+            let missing = Truncation::End {
+                last: reached,
+                expected: head.sequence,
+            };
+            return Err(Verdict::Truncated { place, missing });
+        }
+        let Some(last) = self.last else {
+            return Ok(None);
+        };
+        whole_commit(&last)?;
+        Ok(Some(ChainHead {
+            sequence: reached,
+            cid: last.place.cid,
+        }))
+    }
+
+    fn check_owner(&self, place: Place, envelope: &Envelope) -> Result<(), Verdict> {
+        match &self.owner {
+            Some(owner) if !owner.has(envelope) => Err(Verdict::WrongAggregate {
+                place,
+                expected: owner.to_string(),
+                found: Owner::of(envelope).to_string(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_sequence(&self, place: Place, found: u64) -> Result<(), Verdict> {
+        if found == self.next {
+            return Ok(());
+        }
+        match self.previous {
+            Previous::Is(Some(other))
+                if found.checked_add(1) == Some(self.next) && other != place.cid =>
+            {
+                Err(Verdict::Fork { place, other })
+            }
+            Previous::Is(None) => Err(Verdict::Truncated {
+                place,
+                missing: Truncation::Start { first: found },
+            }),
+            _ => Err(Verdict::Gap {
+                place,
+                expected: self.next,
+                found,
+            }),
+        }
+    }
+
+    fn check_previous(&self, place: Place, envelope: &Envelope) -> Result<(), Verdict> {
+        let found = envelope.previous;
+        match self.previous {
+            Previous::Is(expected) if expected != found => Err(Verdict::PreviousMismatch {
+                place,
+                expected,
+                found,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// A commit goes on where it was left, and a new one starts only behind a whole one.
+    fn check_commit(&self, place: Place, envelope: &Envelope) -> Result<(), Verdict> {
+        let (index, count) = envelope.commit;
+        match &self.last {
+            Some(last) if (last.commit.0 + 1, last.commit.1) == (index, count) => Ok(()),
+            Some(last) => {
+                whole_commit(last)?;
+                starts_commit(place, index, count)
+            }
+            None if self.next == 1 => starts_commit(place, index, count),
+            None => Ok(()),
+        }
+    }
+
+    fn check_head(&self, place: Place, sequence: u64) -> Result<(), Verdict> {
+        match self.head {
+            Some(head) if head.sequence == sequence && head.cid != place.cid => {
+                Err(Verdict::Fork {
+                    place,
+                    other: head.cid,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_parents(&self, place: Place, envelope: &Envelope) -> Result<(), Verdict> {
+        let Some(parents) = &self.parents else {
+            return Ok(());
+        };
+        let is_known = |parent: &&Cid| parents.seen.contains(*parent) || (parents.knows)(parent);
+        match envelope.parents.iter().find(|parent| !is_known(parent)) {
+            Some(parent) => Err(Verdict::MissingParent {
+                place,
+                parent: *parent,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for ChainVerifier<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChainVerifier")
+            .field("next", &self.next)
+            .field("head", &self.head)
+            .finish_non_exhaustive()
+    }
+}
+
+fn whole_commit(last: &Last) -> Result<(), Verdict> {
+    let (index, count) = last.commit;
+    if index == count {
+        return Ok(());
+    }
+    Err(Verdict::Truncated {
+        place: last.place,
+        missing: Truncation::Commit { index, count },
+    })
+}
+
+fn starts_commit(place: Place, index: u32, count: u32) -> Result<(), Verdict> {
+    if index == 1 {
+        return Ok(());
+    }
+    Err(Verdict::Truncated {
+        place,
+        missing: Truncation::Commit { index, count },
+    })
+}

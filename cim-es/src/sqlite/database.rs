@@ -1,0 +1,129 @@
+//! One connection to the file, and how its failures are named.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, Params, Row};
+
+use super::failure;
+use crate::block::Cid;
+use crate::store::StoreError;
+
+/// One connection to the file.
+pub(super) struct Database {
+    pub(super) connection: Connection,
+    pub(super) place: Arc<str>,
+}
+
+impl Database {
+    /// Names a failure of SQLite that leaves nothing stored.
+    pub(super) fn failed(
+        &self,
+        operation: &'static str,
+    ) -> impl Fn(rusqlite::Error) -> StoreError + '_ {
+        move |error| failure::store_error(&self.place, operation, error)
+    }
+
+    /// What is stored is not what was written.
+    pub(super) fn damaged(
+        &self,
+        position: impl Into<Option<u64>>,
+        cid: impl Into<Option<Cid>>,
+        reason: impl Into<String>,
+    ) -> StoreError {
+        failure::damaged(&self.place, position, cid, reason)
+    }
+
+    /// Reads in one transaction: everything that `work` sees was there at one moment.
+    pub(super) fn read<T>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.statement("BEGIN")?;
+        let answer = work(self);
+        let end = self.statement("COMMIT");
+        if end.is_err() {
+            self.rollback();
+        }
+        let answer = answer?;
+        end?;
+        Ok(answer)
+    }
+
+    /// Runs a statement that takes no parameters and gives no rows.
+    pub(super) fn statement(&self, sql: &'static str) -> Result<(), StoreError> {
+        self.execute(sql, sql, ()).map(drop)
+    }
+
+    /// Runs a statement and gives the number of rows that it changed.
+    pub(super) fn execute(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        parameters: impl Params,
+    ) -> Result<usize, StoreError> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(parameters))
+            .map_err(self.failed(operation))
+    }
+
+    /// The first row of a query; none when it has none.
+    pub(super) fn first<T>(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        parameters: impl Params,
+        row: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
+        let read = || {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut rows = statement.query(parameters)?;
+            rows.next()?.map(row).transpose()
+        };
+        read().map_err(self.failed(operation))
+    }
+
+    /// All rows of a query.
+    pub(super) fn all<T>(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        parameters: impl Params,
+        row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let read = || {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let rows = statement.query_map(parameters, row)?;
+            rows.collect::<rusqlite::Result<Vec<T>>>()
+        };
+        read().map_err(self.failed(operation))
+    }
+
+    /// Ends a transaction that failed; SQLite may have ended it already.
+    pub(super) fn rollback(&self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            tracing::warn!(place = %self.place, %error, "a transaction could not be rolled back");
+        }
+    }
+
+    /// A number that changes when another connection commits.
+    pub(super) fn data_version(&self) -> Result<i64, StoreError> {
+        self.first("asking for changes", "PRAGMA data_version", (), |row| {
+            row.get(0)
+        })
+        .map(Option::unwrap_or_default)
+    }
+}
+
+/// A count or place as SQLite keeps it; what does not fit is past every stored one.
+pub(super) fn stored(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A count or place from a column; a negative one is not one that was written.
+pub(super) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let number: i64 = row.get(column)?;
+    u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
+}

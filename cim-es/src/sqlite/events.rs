@@ -1,0 +1,369 @@
+//! Reading events: every one is verified, and every list is checked to be whole.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use rusqlite::Row;
+
+use super::aggregates::{self, NameDigest, Slot};
+use super::database::{Database, count, stored};
+use super::types;
+use crate::block::{Cid, StoredEvent, parse_cid};
+use crate::store::{AggregateKey, Head, Position, StoreError};
+
+/// How many events of others to step over before looking up the next one is cheaper.
+const STEPS: u64 = 8;
+/// No list reserves room for more events than this before it has seen them.
+const RESERVED: u64 = 16_384;
+
+/// The columns that [`Stored::from_row`] reads.
+macro_rules! columns {
+    ($rest:literal) => {
+        concat!(
+            "SELECT position, previous_of_aggregate, previous_of_type, sequence, timestamp, cid, body FROM events ",
+            $rest
+        )
+    };
+}
+
+struct Stored {
+    position: u64,
+    previous_of_aggregate: u64,
+    previous_of_type: u64,
+    sequence: u64,
+    timestamp: i64,
+    cid: Vec<u8>,
+    body: Bytes,
+}
+
+/// An event and where the lists that it stands in go on.
+struct Linked {
+    event: StoredEvent,
+    previous_of_aggregate: u64,
+    previous_of_type: u64,
+}
+
+/// The event at a position, which the caller knows to exist.
+pub(super) fn at(database: &Database, position: u64) -> Result<StoredEvent, StoreError> {
+    linked_at(database, position).map(|linked| linked.event)
+}
+
+/// The last event of an aggregate, and the head that leads to it; none when it has no event.
+pub(super) fn last(
+    database: &Database,
+    aggregate: &AggregateKey,
+    digest: NameDigest,
+) -> Result<Option<StoredEvent>, StoreError> {
+    match aggregates::find(database, aggregate, digest, &HashSet::new())? {
+        Slot::Free { .. } => Ok(None),
+        Slot::Taken { head, .. } => at_head(database, aggregate, &head).map(Some),
+    }
+}
+
+/// The event that a head names, checked to be the last of its commit.
+pub(super) fn at_head(
+    database: &Database,
+    aggregate: &AggregateKey,
+    head: &Head,
+) -> Result<StoredEvent, StoreError> {
+    let event = linked_at(database, head.position.0)?.event;
+    check_head(database, aggregate, head, &event)?;
+    Ok(event)
+}
+
+/// The events of an aggregate from a version to its last.
+///
+/// The walk goes from the last event to the first: each names the position of the one before it, and its envelope
+/// names the CID that must be found there.
+pub(super) fn history(
+    database: &Database,
+    aggregate: &AggregateKey,
+    from_version: u64,
+    digest: NameDigest,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let head = match aggregates::find(database, aggregate, digest, &HashSet::new())? {
+        Slot::Free { .. } => return Ok(Vec::new()),
+        Slot::Taken { head, .. } => head,
+    };
+    let first = from_version.max(1);
+    if first >= head.version {
+        let event = at_head(database, aggregate, &head)?;
+        return Ok(if first == head.version {
+            vec![event]
+        } else {
+            Vec::new()
+        });
+    }
+    let mut events = Vec::with_capacity((head.version - first + 1).min(RESERVED) as usize);
+    let mut position = head.position.0;
+    let mut statement = database
+        .connection
+        .prepare_cached(columns!("WHERE position <= ?1 ORDER BY position DESC"))
+        .map_err(database.failed("reading a history"))?;
+    'seek: loop {
+        let mut rows = statement
+            .query((stored(position),))
+            .map_err(database.failed("reading a history"))?;
+        let mut steps = 0;
+        loop {
+            let row = rows
+                .next()
+                .map_err(database.failed("reading a history"))?
+                .ok_or_else(|| missing(database, position))?;
+            let found = count(row, 0).map_err(database.failed("reading a history"))?;
+            if found > position {
+                steps += 1;
+                if steps > STEPS {
+                    continue 'seek;
+                }
+                continue;
+            }
+            if found < position {
+                return Err(missing(database, position));
+            }
+            steps = 0;
+            let linked = Stored::from_row(row)
+                .map_err(database.failed("reading an event"))?
+                .verify(database)?;
+            match events.last() {
+                None => check_head(database, aggregate, &head, &linked.event)?,
+                Some(next) => check_link(database, &linked.event, next)?,
+            }
+            let sequence = linked.event.envelope.sequence;
+            events.push(linked.event);
+            if sequence == first {
+                break 'seek;
+            }
+            if linked.previous_of_aggregate == 0 || linked.previous_of_aggregate >= position {
+                return Err(database.damaged(
+                    position,
+                    None,
+                    format!(
+                        "version {sequence} of {aggregate} names position {} as that of its predecessor",
+                        linked.previous_of_aggregate
+                    ),
+                ));
+            }
+            position = linked.previous_of_aggregate;
+        }
+    }
+    events.reverse();
+    Ok(events)
+}
+
+/// At most `limit` events of a type after a position.
+pub(super) fn of_type(
+    database: &Database,
+    event_type: &str,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    let types = types::read(database)?;
+    let Some(kept) = types.by_name.get(event_type) else {
+        return Ok(Vec::new());
+    };
+    let rows = database.all(
+        "reading events of a type",
+        columns!(
+            "INDEXED BY events_by_type WHERE type = ?1 AND position > ?2 ORDER BY position LIMIT ?3"
+        ),
+        (stored(kept.number), stored(after), stored(limit as u64)),
+        Stored::from_row,
+    )?;
+    let mut events: Vec<StoredEvent> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let linked = row.verify(database)?;
+        let event = &linked.event;
+        let follows = match events.last() {
+            None => linked.previous_of_type <= after,
+            Some(previous) => linked.previous_of_type == previous.position.0,
+        };
+        if event.envelope.event_type != event_type || !follows {
+            return Err(database.damaged(
+                event.position.0,
+                event.cid,
+                format!(
+                    "the list of events of type `{event_type}` leads here from the wrong event: this one is a `{}` that follows position {}",
+                    event.envelope.event_type, linked.previous_of_type
+                ),
+            ));
+        }
+        events.push(linked.event);
+    }
+    let end = events.last().map_or(after, |event| event.position.0);
+    let complete = events.len() == limit && end <= kept.last;
+    let at_end = if events.is_empty() {
+        kept.last <= after
+    } else {
+        kept.last == end
+    };
+    if !complete && !at_end {
+        return Err(database.damaged(
+            kept.last,
+            None,
+            format!("the list of events of type `{event_type}` ends at position {end}, its last event is at this one"),
+        ));
+    }
+    Ok(events)
+}
+
+/// At most `limit` events after a position in the store's order, and the position of the last event of all.
+pub(super) fn page(
+    database: &Database,
+    after: u64,
+    limit: u64,
+) -> Result<(Vec<StoredEvent>, u64), StoreError> {
+    let last = types::last_position(database)?;
+    let expected = last.saturating_sub(after).min(limit);
+    let rows = database.all(
+        "reading events",
+        columns!("NOT INDEXED WHERE position > ?1 ORDER BY position LIMIT ?2"),
+        (stored(after), stored(expected)),
+        Stored::from_row,
+    )?;
+    let mut events = Vec::with_capacity(rows.len());
+    for (row, position) in rows.into_iter().zip(after + 1..) {
+        if row.position != position {
+            return Err(missing(database, position));
+        }
+        events.push(row.verify(database)?.event);
+    }
+    if (events.len() as u64) < expected {
+        return Err(missing(database, after + 1 + events.len() as u64));
+    }
+    Ok((events, last))
+}
+
+fn linked_at(database: &Database, position: u64) -> Result<Linked, StoreError> {
+    database
+        .first(
+            "reading an event",
+            columns!("WHERE position = ?1"),
+            (stored(position),),
+            Stored::from_row,
+        )?
+        .ok_or_else(|| missing(database, position))?
+        .verify(database)
+}
+
+fn missing(database: &Database, position: u64) -> StoreError {
+    database.damaged(position, None, "the event is missing")
+}
+
+fn check_head(
+    database: &Database,
+    aggregate: &AggregateKey,
+    head: &Head,
+    event: &StoredEvent,
+) -> Result<(), StoreError> {
+    let envelope = &event.envelope;
+    let fits = event.cid == head.cid
+        && envelope.sequence == head.version
+        && envelope.timestamp == head.timestamp
+        && envelope.aggregate == aggregate.kind()
+        && envelope.aggregate_id == aggregate.id().as_str();
+    if !fits {
+        return Err(database.damaged(
+            event.position.0,
+            event.cid,
+            format!(
+                "the head of {aggregate} says version {} with CID {} at {}; here is version {} of {} {}",
+                head.version,
+                head.cid,
+                head.timestamp,
+                envelope.sequence,
+                envelope.aggregate,
+                envelope.aggregate_id
+            ),
+        ));
+    }
+    let (index, total) = envelope.commit;
+    if index != total {
+        return Err(database.damaged(
+            event.position.0,
+            event.cid,
+            format!(
+                "the last commit of {aggregate} is not whole: it ends with event {index} of {total}"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn check_link(
+    database: &Database,
+    event: &StoredEvent,
+    next: &StoredEvent,
+) -> Result<(), StoreError> {
+    let (here, there) = (&event.envelope, &next.envelope);
+    let whole = match there.commit {
+        (1, _) => here.commit.0 == here.commit.1,
+        (index, total) => here.commit == (index.wrapping_sub(1), total),
+    };
+    let fits = there.previous == Some(event.cid)
+        && here.sequence.checked_add(1) == Some(there.sequence)
+        && here.aggregate == there.aggregate
+        && here.aggregate_id == there.aggregate_id
+        && here.timestamp <= there.timestamp
+        && whole
+        && (here.sequence == 1) == here.previous.is_none();
+    if !fits {
+        return Err(database.damaged(
+            event.position.0,
+            event.cid,
+            format!(
+                "version {} of {} {} does not follow from this event",
+                there.sequence, there.aggregate, there.aggregate_id
+            ),
+        ));
+    }
+    Ok(())
+}
+
+impl Stored {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            position: count(row, 0)?,
+            previous_of_aggregate: count(row, 1)?,
+            previous_of_type: count(row, 2)?,
+            sequence: count(row, 3)?,
+            timestamp: row.get(4)?,
+            cid: row.get_ref(5)?.as_blob()?.to_vec(),
+            body: Bytes::copy_from_slice(row.get_ref(6)?.as_blob()?),
+        })
+    }
+
+    fn verify(self, database: &Database) -> Result<Linked, StoreError> {
+        let cid: Cid = parse_cid(&self.cid).map_err(|error| {
+            database.damaged(
+                self.position,
+                None,
+                format!("the CID beside the event: {error}"),
+            )
+        })?;
+        let event = StoredEvent::verify(Position(self.position), cid, self.body)
+            .map_err(|verdict| database.damaged(self.position, cid, verdict.to_string()))?;
+        let envelope = &event.envelope;
+        if envelope.sequence != self.sequence || envelope.timestamp.as_micros() != self.timestamp {
+            return Err(database.damaged(
+                self.position,
+                cid,
+                format!(
+                    "the columns say sequence {} at {} µs, the envelope says {} at {} µs",
+                    self.sequence,
+                    self.timestamp,
+                    envelope.sequence,
+                    envelope.timestamp.as_micros()
+                ),
+            ));
+        }
+        Ok(Linked {
+            event,
+            previous_of_aggregate: self.previous_of_aggregate,
+            previous_of_type: self.previous_of_type,
+        })
+    }
+}

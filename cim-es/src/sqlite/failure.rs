@@ -1,0 +1,84 @@
+//! What SQLite reports, in the words of [`StoreError`].
+
+use std::sync::Arc;
+
+use cid::Cid;
+use rusqlite::ffi;
+use rusqlite::{Error, ErrorCode};
+
+use crate::store::{Damage, Position, StoreError};
+
+/// Names a failure that leaves nothing stored: every one but that of a commit.
+pub(super) fn store_error(place: &Arc<str>, operation: &'static str, error: Error) -> StoreError {
+    let place = place.to_string();
+    let reason = error.to_string();
+    let Some(code) = error.sqlite_error() else {
+        // Not SQLite but the conversion of what it gave: a column holds what was never written there.
+        return StoreError::Damaged(Damage {
+            place,
+            position: None,
+            cid: None,
+            reason: format!("{operation}: {reason}; restore the file from a copy"),
+        });
+    };
+    match code.code {
+        ErrorCode::DiskFull => StoreError::Full { place, reason },
+        // The shared index of the log grows by whole pages of the file system; no room is why that fails.
+        ErrorCode::SystemIoFailure if code.extended_code == ffi::SQLITE_IOERR_SHMSIZE => {
+            StoreError::Full { place, reason }
+        }
+        ErrorCode::ReadOnly => StoreError::ReadOnly { place, reason },
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy { place, reason },
+        // A statement of ours that the file does not understand, or a row that is there already: the tables are not
+        // what was written.
+        ErrorCode::DatabaseCorrupt
+        | ErrorCode::NotADatabase
+        | ErrorCode::Unknown
+        | ErrorCode::ConstraintViolation => StoreError::Damaged(Damage {
+            place,
+            position: None,
+            cid: None,
+            reason: format!("{operation}: {reason}; restore the file from a copy"),
+        }),
+        _ => StoreError::Engine {
+            place,
+            operation,
+            source: Arc::new(error),
+        },
+    }
+}
+
+/// Names the failure of a commit.
+///
+/// SQLite writes the frames of a transaction to the log, the one that makes it count last, then syncs the log, then
+/// publishes the frames in the shared index. A failed write or no room means that the last frame is not whole. After
+/// any other failure the frame may be there, and a recovery would take it for committed.
+pub(super) fn commit_error(place: &Arc<str>, error: Error) -> StoreError {
+    let nothing_stored = error.sqlite_error().is_some_and(|code| {
+        matches!(
+            code.code,
+            ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::ReadOnly
+        ) || code.extended_code == ffi::SQLITE_IOERR_WRITE
+    });
+    if nothing_stored {
+        return store_error(place, "committing", error);
+    }
+    StoreError::OutcomeUnknown {
+        reason: format!("{place}: committing failed: {error}"),
+    }
+}
+
+/// What is stored is not what was written.
+pub(super) fn damaged(
+    place: &Arc<str>,
+    position: impl Into<Option<u64>>,
+    cid: impl Into<Option<Cid>>,
+    reason: impl Into<String>,
+) -> StoreError {
+    StoreError::Damaged(Damage {
+        place: place.to_string(),
+        position: position.into().map(Position),
+        cid: cid.into(),
+        reason: reason.into(),
+    })
+}

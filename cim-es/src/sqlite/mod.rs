@@ -1,0 +1,231 @@
+//! The embedded engine: one SQLite file.
+//!
+//! One thread writes. It takes the commits that wait and stores them in one transaction, so that many writers share
+//! one sync of the disk; an acknowledged commit survives a power cut (write-ahead log, `synchronous=FULL`). A few
+//! threads read, each answer in one transaction of its own, and never wait for the writer. Several processes may open
+//! one file, as long as it lies on a local disk.
+//!
+//! The file is an ordinary SQLite database; the view `history` shows the events to any SQLite tool.
+//!
+//! # What is noticed
+//! Every event that is read is hashed, and every list is compared with a second structure of the file (see
+//! `schema.rs`), so a page that was damaged on the disk gives an error and never another or a shorter answer. Files
+//! up to a size are also checked as a whole when they are opened; [`SqliteEventStore::check`] does that for any size.
+//!
+//! What cannot be noticed from the file alone: an older copy of the file, or a file whose log (`-wal`) was lost or
+//! cut, is a history that is shorter and whole. Who must notice that keeps the CID of a head elsewhere and compares.
+//! The same holds for a rewrite by someone who may write to the file.
+
+mod aggregates;
+mod check;
+mod checkpoints;
+mod cids;
+mod database;
+mod events;
+mod failure;
+mod objects;
+mod open;
+mod options;
+mod reader;
+mod schema;
+mod snapshots;
+mod stream;
+mod types;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use self::check::CheckReport;
+pub use self::options::SqliteOptions;
+
+use self::aggregates::NameDigest;
+use self::reader::Readers;
+use self::writer::Writer;
+use crate::block::{Cid, HashCode, StoredEvent};
+use crate::store::{
+    AggregateKey, CommitRequest, EventStore, EventStream, Position, SnapshotStore, StoreError,
+};
+
+/// Keeps events, snapshots, objects and checkpoints in one SQLite file.
+///
+/// A clone is another handle of the same store. When the last handle is dropped, the writes that wait are finished and
+/// the file is closed; the drop waits for that, so prefer [`close`](Self::close) where a thread must not block.
+#[derive(Clone)]
+pub struct SqliteEventStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    path: PathBuf,
+    options: SqliteOptions,
+    hash: HashCode,
+    digest: NameDigest,
+    readers: Readers,
+    writer: Writer,
+}
+
+impl SqliteEventStore {
+    /// Opens a file with the default options, and creates it when it is missing. This reads from the disk and blocks
+    /// for as long.
+    ///
+    /// # Errors
+    /// See [`SqliteOptions::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::options().open(path)
+    }
+
+    /// How to open a file otherwise than by default.
+    pub fn options() -> SqliteOptions {
+        SqliteOptions::default()
+    }
+
+    /// The path of the file.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Checks the whole file: SQLite's own structures, every event and its place in its history, every object and
+    /// checkpoint, and that all tables agree. It reads everything once, on a thread of its own.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] with the first thing that is wrong, and the engine's failures.
+    pub async fn check(&self) -> Result<CheckReport, StoreError> {
+        check::run(&self.shared).await
+    }
+
+    /// Finishes the writes that wait and closes the file, for all handles: what is asked of them later is
+    /// [`StoreError::Closed`]. When it returns, the log is part of the file, unless another process has the file open.
+    pub async fn close(&self) {
+        let shared = self.shared.clone();
+        let (done, closed) = tokio::sync::oneshot::channel();
+        let closing = std::thread::Builder::new()
+            .name("cim-es-close".into())
+            .spawn(move || {
+                shared.stop();
+                // Whoever closed the store may have gone meanwhile.
+                let _ = done.send(());
+            });
+        match closing {
+            // An error means that the thread is gone, and then there is nothing to wait for.
+            Ok(_) => drop(closed.await),
+            Err(_) => self.shared.stop(),
+        }
+    }
+
+    fn start(path: &Path, options: &SqliteOptions) -> Result<Self, StoreError> {
+        Self::start_with(path, options, aggregates::name_digest)
+    }
+
+    fn start_with(
+        path: &Path,
+        options: &SqliteOptions,
+        digest: NameDigest,
+    ) -> Result<Self, StoreError> {
+        let for_writing = open::writer(path, options)?;
+        let place = for_writing.place.clone();
+        let for_reading = (0..options.readers)
+            .map(|_| open::reader(path, options))
+            .collect::<Result<Vec<_>, _>>()?;
+        let writer = Writer::start(for_writing, options, digest)?;
+        let readers = Readers::start(for_reading).map_err(|error| StoreError::Engine {
+            place: place.to_string(),
+            operation: "starting the reading threads",
+            source: Arc::new(error),
+        })?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                path: path.to_owned(),
+                options: options.clone(),
+                hash: options.seal.hash,
+                digest,
+                readers,
+                writer,
+            }),
+        })
+    }
+}
+
+impl Shared {
+    /// The readers end first: who closes the file last copies the log into it, and only the writer may.
+    fn stop(&self) {
+        self.readers.stop();
+        self.writer.stop();
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl std::fmt::Debug for SqliteEventStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteEventStore")
+            .field("path", &self.shared.path)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl EventStore for SqliteEventStore {
+    async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
+        self.shared.writer.append(commit).await
+    }
+
+    async fn get_events(
+        &self,
+        aggregate: &AggregateKey,
+        from_version: u64,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let (aggregate, digest) = (aggregate.clone(), self.shared.digest);
+        self.shared
+            .readers
+            .read(move |database| events::history(database, &aggregate, from_version, digest))
+            .await
+    }
+
+    async fn get_events_by_type(
+        &self,
+        event_type: &str,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let event_type = event_type.to_owned();
+        self.shared
+            .readers
+            .read(move |database| events::of_type(database, &event_type, after.0, limit))
+            .await
+    }
+
+    async fn last(&self, aggregate: &AggregateKey) -> Result<Option<StoredEvent>, StoreError> {
+        let (aggregate, digest) = (aggregate.clone(), self.shared.digest);
+        self.shared
+            .readers
+            .read(move |database| events::last(database, &aggregate, digest))
+            .await
+    }
+
+    async fn get_by_cid(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
+        let cid = *cid;
+        self.shared
+            .readers
+            .read(move |database| cids::find(database, &cid))
+            .await
+    }
+
+    fn read_all(&self, after: Position) -> EventStream {
+        stream::read_all(self.shared.clone(), after)
+    }
+
+    fn subscribe(&self, after: Position) -> EventStream {
+        stream::subscribe(self.shared.clone(), after)
+    }
+
+    fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
+        Some(Arc::new(self.clone()))
+    }
+}

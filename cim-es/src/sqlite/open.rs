@@ -1,0 +1,476 @@
+//! Opening the file: what it must be before anything is read from it or written to it.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
+
+use super::database::{Database, count};
+use super::options::{Access, SqliteOptions};
+use super::{failure, schema};
+use crate::store::StoreError;
+
+/// What every SQLite file of version 3 starts with.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// The smallest page of SQLite; a whole file has at least one.
+const SMALLEST_FILE: u64 = 512;
+/// The log is copied into the file when it has this many pages: rarely enough to write a page that many commits
+/// touched once, and often enough to keep the log small.
+const CHECKPOINT_PAGES: u32 = 4_000;
+
+/// Opens the file for the writer: makes it when it is missing, and checks that it is what this library writes.
+pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Database, StoreError> {
+    let place: Arc<str> = path.display().to_string().into();
+    inspect(path, &place, options.access)?;
+    let database = connect(path, &place, options, options.access)?;
+    check_identity(&database)?;
+    if options.access == Access::ReadWrite {
+        if database
+            .connection
+            .is_readonly(MAIN_DB)
+            .map_err(database.failed("opening"))?
+        {
+            return Err(StoreError::ReadOnly {
+                place: place.to_string(),
+                reason: "the file is write-protected".into(),
+            });
+        }
+        use_log(&database, options.busy_timeout)?;
+        pragma(&database, "synchronous", "FULL")?;
+        pragma(&database, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        pragma(&database, "cache_size", -16_384)?;
+        limit_size(&database, options.max_file_bytes)?;
+    }
+    check_schema(&database)?;
+    if size(&database)? <= options.checked_bytes {
+        check_integrity(&database)?;
+    }
+    Ok(database)
+}
+
+/// Opens the file for a reader, after [`writer`].
+pub(super) fn reader(path: &Path, options: &SqliteOptions) -> Result<Database, StoreError> {
+    let place: Arc<str> = path.display().to_string().into();
+    let access = match options.access {
+        Access::Immutable => Access::Immutable,
+        Access::ReadOnly | Access::ReadWrite => Access::ReadOnly,
+    };
+    let database = connect(path, &place, options, access)?;
+    pragma(&database, "query_only", true)?;
+    Ok(database)
+}
+
+/// Lets SQLite check its own structures.
+pub(super) fn check_integrity(database: &Database) -> Result<(), StoreError> {
+    let verdict = database
+        .first(
+            "checking the file",
+            "PRAGMA integrity_check(1)",
+            (),
+            |row| row.get::<_, String>(0),
+        )?
+        .unwrap_or_default();
+    if verdict != "ok" {
+        return Err(database.damaged(
+            None,
+            None,
+            format!("the file is not whole: {verdict}; restore it from a copy"),
+        ));
+    }
+    Ok(())
+}
+
+/// Looks at the path before SQLite does, because SQLite would take an empty file for a new one and says little about
+/// a path that cannot be opened.
+fn inspect(path: &Path, place: &Arc<str>, access: Access) -> Result<(), StoreError> {
+    let unusable = |reason: String| StoreError::Incompatible {
+        place: place.to_string(),
+        reason,
+    };
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => {
+            return Err(unusable(
+                "it is a directory; give the path of a file".into(),
+            ));
+        }
+        Ok(found) if !found.is_file() => {
+            return Err(unusable("it is not a file; give the path of a file".into()));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            if access != Access::ReadWrite {
+                return Err(unusable(
+                    "the file does not exist, and it was to be opened for reading only".into(),
+                ));
+            }
+            return create(path, place);
+        }
+        Err(error) => return Err(unusable(format!("it cannot be looked at: {error}"))),
+    }
+    let mut start = Vec::new();
+    let length = File::open(path)
+        .and_then(|mut file| {
+            file.by_ref()
+                .take(MAGIC.len() as u64)
+                .read_to_end(&mut start)?;
+            Ok(file.metadata()?.len())
+        })
+        .map_err(|error| unusable(format!("it cannot be read: {error}; check its permissions")))?;
+    if length == 0 {
+        return Err(failure::damaged(
+            place,
+            None,
+            None,
+            "the file is empty, as a file that was cut off may be; if nothing was kept in it, delete it and open again",
+        ));
+    }
+    if start != MAGIC {
+        return Err(unusable(
+            "it is no SQLite file; give the path of a store, or of a file that does not exist yet"
+                .into(),
+        ));
+    }
+    if length < SMALLEST_FILE {
+        return Err(failure::damaged(
+            place,
+            None,
+            None,
+            format!("the file is cut off after {length} bytes; restore it from a copy"),
+        ));
+    }
+    Ok(())
+}
+
+/// Makes the file under another name and links it into place, so that nobody ever finds half of it; whoever comes
+/// second uses the file of the first.
+fn create(path: &Path, place: &Arc<str>) -> Result<(), StoreError> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let unusable = |reason: String| StoreError::Incompatible {
+        place: place.to_string(),
+        reason,
+    };
+    match fs::metadata(&directory) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => {
+            return Err(unusable(format!(
+                "`{}` is not a directory",
+                directory.display()
+            )));
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(unusable(format!(
+                "the directory `{}` does not exist; create it first",
+                directory.display()
+            )));
+        }
+        Err(error) => {
+            return Err(unusable(format!(
+                "the directory `{}` cannot be looked at: {error}",
+                directory.display()
+            )));
+        }
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", uuid::Uuid::now_v7().simple()));
+    let draft = directory.join(name);
+    let made = fill(&draft, place).and_then(|()| {
+        match fs::hard_link(&draft, path) {
+            Ok(()) => sync_directory(&directory),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            // A file system without links: renaming would replace the file of another process that came first.
+            Err(_) if !path.exists() => {
+                fs::rename(&draft, path).and_then(|()| sync_directory(&directory))
+            }
+            Err(error) => Err(error),
+        }
+        .map_err(|error| creation_failed(place, &directory, &error))
+    });
+    if draft.exists()
+        && let Err(error) = fs::remove_file(&draft)
+    {
+        tracing::warn!(draft = %draft.display(), %error, "a draft of a new file could not be removed");
+    }
+    made
+}
+
+fn fill(draft: &Path, place: &Arc<str>) -> Result<(), StoreError> {
+    // The file is made here and not by SQLite to know why when it cannot be.
+    File::create_new(draft).map_err(|error| {
+        let directory = draft.parent().unwrap_or(Path::new("."));
+        creation_failed(place, directory, &error)
+    })?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let fill = || {
+        let connection = Connection::open_with_flags(draft, flags)?;
+        connection.execute_batch("PRAGMA synchronous = FULL; BEGIN;")?;
+        connection.execute_batch(&schema::creation())?;
+        connection.execute_batch("COMMIT; PRAGMA journal_mode = WAL;")?;
+        connection.close().map_err(|(_, error)| error)
+    };
+    fill().map_err(|error| failure::store_error(place, "creating the file", error))
+}
+
+fn creation_failed(place: &Arc<str>, directory: &Path, error: &std::io::Error) -> StoreError {
+    let place = place.to_string();
+    match error.kind() {
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => StoreError::ReadOnly {
+            place,
+            reason: format!("no file can be made in `{}`: {error}", directory.display()),
+        },
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full {
+            place,
+            reason: error.to_string(),
+        },
+        _ => StoreError::Incompatible {
+            place,
+            reason: format!("no file can be made in `{}`: {error}", directory.display()),
+        },
+    }
+}
+
+/// Makes the entry of a new file survive a power cut.
+fn sync_directory(directory: &Path) -> std::io::Result<()> {
+    if cfg!(unix) {
+        File::open(directory)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn connect(
+    path: &Path,
+    place: &Arc<str>,
+    options: &SqliteOptions,
+    access: Access,
+) -> Result<Database, StoreError> {
+    let mut flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let mut name = path.to_owned();
+    match access {
+        Access::ReadWrite => flags |= OpenFlags::SQLITE_OPEN_READ_WRITE,
+        Access::ReadOnly => flags |= OpenFlags::SQLITE_OPEN_READ_ONLY,
+        Access::Immutable => {
+            flags |= OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+            name = immutable_uri(path, place)?;
+        }
+    }
+    let connection = Connection::open_with_flags(name, flags)
+        .map_err(|error| opening_failed(place, access, error))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let database = Database {
+        connection,
+        place: place.clone(),
+    };
+    database
+        .connection
+        .busy_timeout(options.busy_timeout)
+        .map_err(database.failed("opening"))?;
+    // Both make SQLite trust the file less.
+    pragma(&database, "trusted_schema", false)?;
+    pragma(&database, "cell_size_check", true)?;
+    // The first look into the file; what keeps it from being opened shows here.
+    database
+        .connection
+        .query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))
+        .map_err(|error| opening_failed(place, access, error))?;
+    Ok(database)
+}
+
+fn opening_failed(place: &Arc<str>, access: Access, error: rusqlite::Error) -> StoreError {
+    let cannot_open = error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
+        || error.sqlite_error_code() == Some(ErrorCode::ReadOnly);
+    if !cannot_open {
+        return failure::store_error(place, "opening", error);
+    }
+    match access {
+        Access::ReadWrite => StoreError::ReadOnly {
+            place: place.to_string(),
+            reason: format!(
+                "the file, or those beside it with `-wal` and `-shm` in their names, cannot be written ({error})"
+            ),
+        },
+        Access::ReadOnly | Access::Immutable => StoreError::Incompatible {
+            place: place.to_string(),
+            reason: format!(
+                "it cannot be opened for reading beside other processes ({error}); if nobody writes to it, open it as immutable"
+            ),
+        },
+    }
+}
+
+/// The name by which SQLite opens a file that nobody writes to.
+fn immutable_uri(path: &Path, place: &Arc<str>) -> Result<PathBuf, StoreError> {
+    let log = PathBuf::from(format!("{}-wal", path.display()));
+    if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        return Err(StoreError::Incompatible {
+            place: place.to_string(),
+            reason: format!(
+                "`{}` holds commits that an immutable file would be read without; open it once for writing and close it",
+                log.display()
+            ),
+        });
+    }
+    let absolute = std::path::absolute(path).map_err(|error| StoreError::Incompatible {
+        place: place.to_string(),
+        reason: format!("the path cannot be made absolute: {error}"),
+    })?;
+    let mut uri = String::from("file:");
+    for byte in absolute.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                uri.push(char::from(*byte));
+            }
+            other => uri.push_str(&format!("%{other:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    Ok(PathBuf::from(uri))
+}
+
+fn check_identity(database: &Database) -> Result<(), StoreError> {
+    let number = |name: &str| {
+        database
+            .connection
+            .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
+            .map_err(database.failed("reading the header"))
+    };
+    let (application, version) = (number("application_id")?, number("user_version")?);
+    let incompatible = |reason: String| {
+        Err(StoreError::Incompatible {
+            place: database.place.to_string(),
+            reason,
+        })
+    };
+    if application != schema::APPLICATION_ID {
+        return incompatible(format!(
+            "it is an SQLite file of another program: its application id is {application:#010x}, a store has {:#010x}; give another path",
+            schema::APPLICATION_ID
+        ));
+    }
+    if version != schema::USER_VERSION {
+        return incompatible(format!(
+            "the file has version {version}, this program knows version {}; use a program of the file's version",
+            schema::USER_VERSION
+        ));
+    }
+    Ok(())
+}
+
+/// Compares what the file declares with what this library writes.
+fn check_schema(database: &Database) -> Result<(), StoreError> {
+    let encoding: String = database
+        .connection
+        .pragma_query_value(None, "encoding", |row| row.get(0))
+        .map_err(database.failed("reading the header"))?;
+    if encoding != "UTF-8" {
+        return Err(database.damaged(
+            None,
+            None,
+            format!("the header says that texts are in {encoding}, they were written in UTF-8"),
+        ));
+    }
+    let found = database.all(
+        "reading the schema",
+        "SELECT name, sql, rootpage FROM sqlite_schema",
+        (),
+        |row| {
+            Ok((
+                row.get::<_, String>(0)?,
+                row.get::<_, Option<String>>(1)?,
+                row.get::<_, i64>(2)?,
+            ))
+        },
+    )?;
+    for (name, sql) in schema::OBJECTS {
+        let declared = found
+            .iter()
+            .find(|(found, _, _)| found == name)
+            .and_then(|(_, sql, _)| sql.as_deref());
+        if declared != Some(sql) {
+            return Err(database.damaged(
+                None,
+                None,
+                format!("`{name}` is not declared as it was written; restore the file from a copy"),
+            ));
+        }
+    }
+    let mut roots = HashSet::new();
+    if !found
+        .iter()
+        .all(|(_, _, root)| *root == 0 || roots.insert(*root))
+    {
+        return Err(database.damaged(None, None, "two tables start on the same page"));
+    }
+    Ok(())
+}
+
+/// Turns on the log, which the file keeps on from its creation; somebody's tool may have turned it off.
+fn use_log(database: &Database, patience: Duration) -> Result<(), StoreError> {
+    let started = Instant::now();
+    loop {
+        let mode = database
+            .connection
+            .query_row("PRAGMA journal_mode = WAL", (), |row| {
+                row.get::<_, String>(0)
+            });
+        match mode {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(mode) => {
+                return Err(StoreError::Incompatible {
+                    place: database.place.to_string(),
+                    reason: format!(
+                        "SQLite keeps its journal in mode `{mode}` there, a store needs `wal`; put the file on a local disk"
+                    ),
+                });
+            }
+            // SQLite does not wait by itself while it changes the mode.
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && started.elapsed() < patience =>
+            {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err(error) => return Err(database.failed("turning on the log")(error)),
+        }
+    }
+}
+
+fn limit_size(database: &Database, bytes: Option<u64>) -> Result<(), StoreError> {
+    let Some(bytes) = bytes else {
+        return Ok(());
+    };
+    let page: u32 = database
+        .connection
+        .pragma_query_value(None, "page_size", |row| row.get(0))
+        .map_err(database.failed("reading the header"))?;
+    let pages = (bytes / u64::from(page.max(1))).clamp(1, 4_294_967_294);
+    database
+        .connection
+        .query_row(&format!("PRAGMA max_page_count = {pages}"), (), |_| Ok(()))
+        .map_err(database.failed("limiting the size"))
+}
+
+fn size(database: &Database) -> Result<u64, StoreError> {
+    database
+        .first(
+            "reading the size",
+            "SELECT (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)",
+            (),
+            |row| count(row, 0),
+        )
+        .map(Option::unwrap_or_default)
+}
+
+fn pragma(database: &Database, name: &str, value: impl rusqlite::ToSql) -> Result<(), StoreError> {
+    database
+        .connection
+        .pragma_update(None, name, value)
+        .map_err(database.failed("setting up a connection"))
+}

@@ -1,0 +1,101 @@
+//! The threads that read, so that no async caller waits for the disk.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+
+use super::database::Database;
+use crate::store::StoreError;
+
+type Job = Box<dyn FnOnce(&Database) + Send>;
+
+/// The threads that read, each with a connection of its own.
+pub(super) struct Readers {
+    jobs: Mutex<Option<Sender<Job>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Readers {
+    /// Starts one thread for each connection.
+    pub(super) fn start(databases: Vec<Database>) -> std::io::Result<Self> {
+        let (sender, receiver) = channel::<Job>();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let threads = databases
+            .into_iter()
+            .map(|database| {
+                let receiver = receiver.clone();
+                std::thread::Builder::new()
+                    .name("cim-es-read".into())
+                    .spawn(move || serve(&database, &receiver))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            jobs: Mutex::new(Some(sender)),
+            threads: Mutex::new(threads),
+        })
+    }
+
+    /// Runs `work` on a reading thread, in one transaction.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, question) = oneshot::channel();
+        let job: Job = Box::new(move |database| {
+            // Whoever asked may have gone meanwhile.
+            let _ = answer.send(database.read(work));
+        });
+        let sent = self
+            .jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .is_some_and(|jobs| jobs.send(job).is_ok());
+        if !sent {
+            return Err(closed());
+        }
+        question.await.unwrap_or_else(|_| {
+            Err(StoreError::Closed {
+                reason: "a reading thread failed; this is a defect of the library".into(),
+            })
+        })
+    }
+
+    /// Lets the threads end after the reads that wait, and waits for them.
+    pub(super) fn stop(&self) {
+        self.jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a reading thread failed");
+            }
+        }
+    }
+}
+
+fn serve(database: &Database, jobs: &Mutex<Receiver<Job>>) {
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else {
+            return;
+        };
+        // A defect in one read must not take the thread from all others; the caller notices that nobody answers.
+        if catch_unwind(AssertUnwindSafe(|| job(database))).is_err() {
+            database.rollback();
+        }
+    }
+}
+
+/// The answer of a store that was closed.
+pub(super) fn closed() -> StoreError {
+    StoreError::Closed {
+        reason: "it was closed by its owner; open it again".into(),
+    }
+}

@@ -1,0 +1,133 @@
+//! The tables of the file, and how a file of this format is told from any other.
+//!
+//! Every answer can be checked against a second structure of the file, so that a damaged page leads to an error and
+//! not to a shorter answer:
+//! - positions are contiguous from 1, and the latest `last` of `types` is the last of them;
+//! - an event names the position of its aggregate's and of its type's previous event; `aggregates` and `types` name
+//!   the last one;
+//! - an aggregate is found by `key`, a digest of its name, and by the index over its name;
+//! - `types` are numbered without a gap and carry a digest of their name;
+//! - `cid_segments` are numbered by the positions that they cover and carry a digest.
+
+/// Marks the file as one of this library: the letters `CIME`.
+pub(super) const APPLICATION_ID: i32 = 0x4349_4d45;
+/// The version of the tables.
+pub(super) const USER_VERSION: i32 = 1;
+
+/// Everything in the file by name, in the words in which SQLite keeps it.
+pub(super) const OBJECTS: &[(&str, &str)] = &[
+    (
+        "aggregates",
+        "CREATE TABLE aggregates (
+    key INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    cid BLOB NOT NULL,
+    timestamp INTEGER NOT NULL,
+    UNIQUE (kind, id)
+) STRICT",
+    ),
+    (
+        "types",
+        "CREATE TABLE types (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    digest INTEGER NOT NULL,
+    last INTEGER NOT NULL
+) STRICT",
+    ),
+    (
+        "events",
+        "CREATE TABLE events (
+    position INTEGER PRIMARY KEY,
+    aggregate INTEGER NOT NULL,
+    previous_of_aggregate INTEGER NOT NULL,
+    type INTEGER NOT NULL,
+    previous_of_type INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    timestamp INTEGER NOT NULL,
+    cid BLOB NOT NULL,
+    body BLOB NOT NULL
+) STRICT",
+    ),
+    (
+        "events_by_type",
+        "CREATE INDEX events_by_type ON events (type)",
+    ),
+    (
+        "cid_segments",
+        "CREATE TABLE cid_segments (
+    number INTEGER PRIMARY KEY,
+    entries BLOB NOT NULL,
+    digest BLOB NOT NULL
+) STRICT",
+    ),
+    (
+        "objects",
+        "CREATE TABLE objects (
+    number INTEGER PRIMARY KEY,
+    cid BLOB NOT NULL UNIQUE,
+    body BLOB NOT NULL
+) STRICT",
+    ),
+    (
+        "objects_by_tail",
+        "CREATE INDEX objects_by_tail ON objects (substr(cid, 21))",
+    ),
+    (
+        "snapshots",
+        "CREATE TABLE snapshots (
+    number INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    tag INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    cid BLOB NOT NULL,
+    state BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    UNIQUE (kind, id, tag)
+) STRICT",
+    ),
+    (
+        "checkpoints",
+        "CREATE TABLE checkpoints (
+    number INTEGER PRIMARY KEY,
+    reader TEXT NOT NULL UNIQUE,
+    position INTEGER NOT NULL,
+    digest BLOB NOT NULL
+) STRICT",
+    ),
+    (
+        "history",
+        "CREATE VIEW history AS
+SELECT
+    events.position,
+    aggregates.kind,
+    aggregates.id,
+    events.sequence,
+    types.name AS type,
+    strftime('%Y-%m-%dT%H:%M:%fZ', events.timestamp / 1000000.0, 'unixepoch') AS time,
+    'f' || lower(hex(events.cid)) AS cid,
+    events.body
+FROM events
+JOIN aggregates ON aggregates.key = events.aggregate
+JOIN types ON types.number = events.type
+ORDER BY events.position",
+    ),
+];
+
+/// The statements that make an empty file one of this format.
+pub(super) fn creation() -> String {
+    let mut script = String::new();
+    for (_, sql) in OBJECTS {
+        script.push_str(sql);
+        script.push_str(";\n");
+    }
+    script
+        + &format!(
+            "PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {USER_VERSION};\n"
+        )
+}

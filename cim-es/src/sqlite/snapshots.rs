@@ -1,0 +1,125 @@
+//! Snapshots in the file: a cache, so a damaged one counts as absent.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::database::{Database, count, stored};
+use super::{SqliteEventStore, cids};
+use crate::block::parse_cid;
+use crate::store::{AggregateKey, Position, Snapshot, SnapshotStore, StoreError};
+
+#[async_trait]
+impl SnapshotStore for SqliteEventStore {
+    async fn save_snapshot(
+        &self,
+        aggregate: &AggregateKey,
+        snapshot: Snapshot,
+    ) -> Result<(), StoreError> {
+        let aggregate = aggregate.clone();
+        self.shared
+            .writer
+            .write(move |database| save(database, &aggregate, &snapshot))
+            .await
+    }
+
+    async fn get_latest_snapshot(
+        &self,
+        aggregate: &AggregateKey,
+        tag: u64,
+    ) -> Result<Option<Snapshot>, StoreError> {
+        let aggregate = aggregate.clone();
+        self.shared
+            .readers
+            .read(move |database| read(database, &aggregate, tag))
+            .await
+    }
+}
+
+fn save(
+    database: &Database,
+    aggregate: &AggregateKey,
+    snapshot: &Snapshot,
+) -> Result<(), StoreError> {
+    let kept = read(database, aggregate, snapshot.tag)?;
+    if kept.is_some_and(|kept| kept.version > snapshot.version) {
+        return Ok(());
+    }
+    database
+        .execute(
+            "saving a snapshot",
+            "INSERT INTO snapshots (kind, id, tag, version, position, cid, state, digest)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (kind, id, tag) DO UPDATE SET version = excluded.version, position = excluded.position,
+                cid = excluded.cid, state = excluded.state, digest = excluded.digest",
+            (
+                aggregate.kind(),
+                aggregate.id().as_str(),
+                snapshot.tag.cast_signed(),
+                stored(snapshot.version),
+                stored(snapshot.position.0),
+                cids::bytes(&snapshot.last_cid).as_slice(),
+                &snapshot.state[..],
+                digest(aggregate, snapshot).as_slice(),
+            ),
+        )
+        .map(drop)
+}
+
+fn read(
+    database: &Database,
+    aggregate: &AggregateKey,
+    tag: u64,
+) -> Result<Option<Snapshot>, StoreError> {
+    let found = database.first(
+        "reading a snapshot",
+        "SELECT version, position, cid, state, digest FROM snapshots WHERE kind = ?1 AND id = ?2 AND tag = ?3",
+        (
+            aggregate.kind(),
+            aggregate.id().as_str(),
+            tag.cast_signed(),
+        ),
+        |row| {
+            let Ok(last_cid) = parse_cid(row.get_ref(2)?.as_blob()?) else {
+                return Ok(None);
+            };
+            let snapshot = Snapshot {
+                tag,
+                version: count(row, 0)?,
+                position: Position(count(row, 1)?),
+                last_cid,
+                state: Bytes::copy_from_slice(row.get_ref(3)?.as_blob()?),
+            };
+            let intact = row.get_ref(4)?.as_blob()? == digest(aggregate, &snapshot);
+            Ok(intact.then_some(snapshot))
+        },
+    );
+    match found {
+        Ok(Some(Some(snapshot))) => Ok(Some(snapshot)),
+        Ok(None) => Ok(None),
+        Ok(Some(None)) => {
+            tracing::warn!(place = %database.place, %aggregate, "a damaged snapshot is not used");
+            Ok(None)
+        }
+        Err(StoreError::Damaged(damage)) => {
+            tracing::warn!(%aggregate, %damage, "a damaged snapshot is not used");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn digest(aggregate: &AggregateKey, snapshot: &Snapshot) -> [u8; 32] {
+    Sha256::new()
+        .chain_update(aggregate.kind())
+        .chain_update([0])
+        .chain_update(aggregate.id().as_str())
+        .chain_update([0])
+        .chain_update(snapshot.tag.to_be_bytes())
+        .chain_update(snapshot.version.to_be_bytes())
+        .chain_update(snapshot.position.0.to_be_bytes())
+        .chain_update(cids::bytes(&snapshot.last_cid))
+        .chain_update(&snapshot.state)
+        .finalize()
+        .into()
+}

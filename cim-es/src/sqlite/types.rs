@@ -1,0 +1,153 @@
+//! The table of event types: their numbers, and where each was written last.
+
+use std::collections::HashMap;
+
+use sha2::{Digest, Sha256};
+
+use super::database::{Database, count, stored};
+use crate::store::StoreError;
+
+/// What is kept of a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TypeRow {
+    /// Its number, from 1.
+    pub(super) number: u64,
+    /// The position of its last event.
+    pub(super) last: u64,
+}
+
+/// All types by name, and the position of the last event of all.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Types {
+    pub(super) by_name: HashMap<Box<str>, TypeRow>,
+    pub(super) last: u64,
+}
+
+/// Reads all types and checks them against the events: numbers without a gap up to the highest that an event has, a
+/// digest of each name, and the last event of all.
+pub(super) fn read(database: &Database) -> Result<Types, StoreError> {
+    let rows = database.all(
+        "reading the types of events",
+        "SELECT number, name, digest, last FROM types ORDER BY number",
+        (),
+        |row| {
+            Ok((
+                count(row, 0)?,
+                row.get::<_, String>(1)?,
+                row.get::<_, i64>(2)?,
+                count(row, 3)?,
+            ))
+        },
+    )?;
+    let mut types = Types::default();
+    for (index, (number, name, digest, last)) in rows.into_iter().enumerate() {
+        if number != index as u64 + 1 || digest != name_digest(&name) {
+            return Err(database.damaged(
+                None,
+                None,
+                format!("the row of event type {number} `{name}` is not what was written"),
+            ));
+        }
+        types.last = types.last.max(last);
+        types.by_name.insert(name.into(), TypeRow { number, last });
+    }
+    let highest = highest_number(database)?;
+    if highest != types.by_name.len() as u64 {
+        return Err(database.damaged(
+            None,
+            None,
+            format!(
+                "the table of event types has {} rows, the events have {highest} types",
+                types.by_name.len()
+            ),
+        ));
+    }
+    agree(database, types.last)?;
+    Ok(types)
+}
+
+/// The position of the last event, as the types and the events have it; an error when they differ.
+pub(super) fn last_position(database: &Database) -> Result<u64, StoreError> {
+    let last = database
+        .first(
+            "reading the last position",
+            "SELECT coalesce(max(last), 0) FROM types",
+            (),
+            |row| count(row, 0),
+        )?
+        .unwrap_or(0);
+    agree(database, last)?;
+    Ok(last)
+}
+
+/// Adds a type, or keeps where it was written last.
+pub(super) fn save(
+    database: &Database,
+    name: &str,
+    row: TypeRow,
+    is_new: bool,
+) -> Result<(), StoreError> {
+    let changed = if is_new {
+        database.execute(
+            "adding an event type",
+            "INSERT INTO types (number, name, digest, last) VALUES (?1, ?2, ?3, ?4)",
+            (
+                stored(row.number),
+                name,
+                name_digest(name),
+                stored(row.last),
+            ),
+        )?
+    } else {
+        database.execute(
+            "moving the last event of a type",
+            "UPDATE types SET last = ?2 WHERE number = ?1",
+            (stored(row.number), stored(row.last)),
+        )?
+    };
+    if changed != 1 {
+        return Err(database.damaged(
+            None,
+            None,
+            format!("the row of event type `{name}` is not what the writer read"),
+        ));
+    }
+    Ok(())
+}
+
+fn agree(database: &Database, last: u64) -> Result<(), StoreError> {
+    let highest = database
+        .first(
+            "reading the last position",
+            "SELECT coalesce(max(position), 0) FROM events NOT INDEXED",
+            (),
+            |row| count(row, 0),
+        )?
+        .unwrap_or(0);
+    if highest != last {
+        return Err(database.damaged(
+            None,
+            None,
+            format!("the events end at position {highest}, their types say {last}"),
+        ));
+    }
+    Ok(())
+}
+
+fn highest_number(database: &Database) -> Result<u64, StoreError> {
+    database
+        .first(
+            "reading the types of events",
+            "SELECT coalesce(max(type), 0) FROM events INDEXED BY events_by_type",
+            (),
+            |row| count(row, 0),
+        )
+        .map(|number| number.unwrap_or(0))
+}
+
+fn name_digest(name: &str) -> i64 {
+    let digest = Sha256::digest(name);
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    i64::from_be_bytes(first)
+}

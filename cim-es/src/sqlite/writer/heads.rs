@@ -1,0 +1,47 @@
+//! The last events of the aggregates that were written lately, shared by the writer and by the callers that seal.
+
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
+
+use lru::LruCache;
+
+use crate::store::{AggregateKey, Head};
+
+/// How many aggregates are remembered: a few megabytes.
+const CAPACITY: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
+
+/// The last event of an aggregate, and the key of its row.
+#[derive(Clone, Copy)]
+pub(super) struct Known {
+    pub(super) key: i64,
+    pub(super) head: Head,
+}
+
+/// The heads that are known without reading. For a caller they are a guess, because another process may have written
+/// since; the writer drops them when one has.
+pub(super) struct Heads(Mutex<LruCache<AggregateKey, Known>>);
+
+impl Heads {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(LruCache::new(CAPACITY)))
+    }
+
+    pub(super) fn get(&self, aggregate: &AggregateKey) -> Option<Known> {
+        self.lock().get(aggregate).copied()
+    }
+
+    pub(super) fn put_all(&self, heads: impl IntoIterator<Item = (AggregateKey, Known)>) {
+        let mut kept = self.lock();
+        for (aggregate, known) in heads {
+            kept.put(aggregate, known);
+        }
+    }
+
+    pub(super) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, LruCache<AggregateKey, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

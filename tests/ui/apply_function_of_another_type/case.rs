@@ -1,0 +1,42 @@
+//! A function does not take the fields of the event.
+
+use cim_es::prelude::*;
+
+#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum DoorState {
+    #[state(initial)]
+    #[on(Open / Opened => Ajar)]
+    Closed,
+    #[on(Close / Shut => Closed)]
+    Ajar,
+}
+
+#[derive(DomainEvent, Clone, Debug, Serialize, Deserialize)]
+enum DoorEvent {
+    #[apply(with = Door::opened)]
+    Opened {
+        by: String,
+    },
+    Shut,
+}
+
+#[derive(Command, Clone, Debug)]
+enum DoorCommand {
+    Open { by: String },
+    Close,
+}
+
+#[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+#[aggregate(domain = "house", name = "door")]
+struct Door {
+    state: DoorState,
+    by: Option<String>,
+}
+
+impl Door {
+    fn opened(&mut self, by: u32) {
+        self.by = Some(by.to_string());
+    }
+}
+
+fn main() {}

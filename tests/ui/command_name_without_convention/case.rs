@@ -1,0 +1,34 @@
+//! The name of the commands does not say what their aggregate is.
+
+use cim_es::prelude::*;
+
+#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[machine(command = DoorOrder)]
+enum DoorState {
+    #[state(initial)]
+    #[on(Open / Opened => Ajar)]
+    Closed,
+    #[on(Close / Shut => Closed)]
+    Ajar,
+}
+
+#[derive(DomainEvent, Clone, Debug, Serialize, Deserialize)]
+enum DoorEvent {
+    Opened { by: String },
+    Shut,
+}
+
+#[derive(Command, Clone, Debug)]
+enum DoorOrder {
+    Open { by: String },
+    Close,
+}
+
+#[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+#[aggregate(domain = "house", name = "door")]
+struct Door {
+    state: DoorState,
+    by: Option<String>,
+}
+
+fn main() {}

@@ -1,0 +1,30 @@
+//! A state has no edges, and is not marked as terminal.
+
+use cim_es::prelude::*;
+
+#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum DoorState {
+    #[state(initial)]
+    #[on(Open / Opened => Ajar)]
+    Closed,
+    Ajar,
+}
+
+#[derive(DomainEvent, Clone, Debug, Serialize, Deserialize)]
+enum DoorEvent {
+    Opened { by: String },
+}
+
+#[derive(Command, Clone, Debug)]
+enum DoorCommand {
+    Open { by: String },
+}
+
+#[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+#[aggregate(domain = "house", name = "door")]
+struct Door {
+    state: DoorState,
+    by: Option<String>,
+}
+
+fn main() {}

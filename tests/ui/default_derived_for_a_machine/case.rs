@@ -1,0 +1,34 @@
+//! The default of a machine is derived a second time.
+
+use cim_es::prelude::*;
+
+#[derive(StateMachine, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum DoorState {
+    #[default]
+    #[state(initial)]
+    #[on(Open / Opened => Ajar)]
+    Closed,
+    #[on(Close / Shut => Closed)]
+    Ajar,
+}
+
+#[derive(DomainEvent, Clone, Debug, Serialize, Deserialize)]
+enum DoorEvent {
+    Opened { by: String },
+    Shut,
+}
+
+#[derive(Command, Clone, Debug)]
+enum DoorCommand {
+    Open { by: String },
+    Close,
+}
+
+#[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+#[aggregate(domain = "house", name = "door")]
+struct Door {
+    state: DoorState,
+    by: Option<String>,
+}
+
+fn main() {}

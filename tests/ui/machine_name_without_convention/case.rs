@@ -1,0 +1,33 @@
+//! The name of the machine does not say what its events and commands are.
+
+use cim_es::prelude::*;
+
+#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum DoorPhase {
+    #[state(initial)]
+    #[on(Open / Opened => Ajar)]
+    Closed,
+    #[on(Close / Shut => Closed)]
+    Ajar,
+}
+
+#[derive(DomainEvent, Clone, Debug, Serialize, Deserialize)]
+enum DoorEvent {
+    Opened { by: String },
+    Shut,
+}
+
+#[derive(Command, Clone, Debug)]
+enum DoorCommand {
+    Open { by: String },
+    Close,
+}
+
+#[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+#[aggregate(domain = "house", name = "door")]
+struct Door {
+    state: DoorPhase,
+    by: Option<String>,
+}
+
+fn main() {}

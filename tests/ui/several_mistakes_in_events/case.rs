@@ -1,0 +1,38 @@
+//! All mistakes of an enum of events are reported at once.
+
+use cim_es::prelude::*;
+
+#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum DoorState {
+    #[state(initial)]
+    #[on(Open / Opened => Ajar)]
+    Closed,
+    #[on(Close / Shut => Closed)]
+    Ajar,
+}
+
+#[derive(DomainEvent, Clone, Debug, Serialize, Deserialize)]
+enum DoorEvent {
+    #[event(operation = "opened wide", vesion = 2)]
+    #[apply(_ = bye)]
+    Opened { by: String },
+    #[event(version = 2)]
+    Shut,
+    #[apply(by +=)]
+    Painted(String, u32),
+}
+
+#[derive(Command, Clone, Debug)]
+enum DoorCommand {
+    Open { by: String },
+    Close,
+}
+
+#[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+#[aggregate(domain = "house", name = "door")]
+struct Door {
+    state: DoorState,
+    by: Option<String>,
+}
+
+fn main() {}
