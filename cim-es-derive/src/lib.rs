@@ -12,6 +12,8 @@ mod command;
 mod ctxt;
 mod event;
 mod fingerprint;
+#[cfg(test)]
+mod golden;
 mod id;
 mod machine;
 mod macros;

@@ -201,3 +201,75 @@ impl<'a> Serializer for Variant<'a> {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Serialize;
+
+    use super::*;
+
+    fn bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
+        let mut serializer = BlockSerializer::new(BufWriter::new(Vec::new()));
+        match value.serialize(Variant(&mut serializer)) {
+            Ok(()) => Ok(serializer.into_inner().into_inner()),
+            Err(error) => Err(reason_of(error)),
+        }
+    }
+
+    #[derive(Serialize)]
+    struct Content {
+        a: u8,
+    }
+
+    #[derive(Serialize)]
+    enum Plain {
+        Unit,
+        Fields { a: u8 },
+        One(Content),
+        Pair(u8, u8),
+    }
+
+    #[derive(Serialize)]
+    #[serde(tag = "kind")]
+    enum Tagged {
+        Fields { a: u8 },
+    }
+
+    #[derive(Serialize)]
+    #[serde(tag = "kind", content = "content")]
+    enum Adjacent {
+        Fields { a: u8 },
+    }
+
+    #[derive(Serialize)]
+    #[serde(untagged)]
+    enum Untagged {
+        One(Vec<u8>),
+    }
+
+    #[test]
+    fn a_variant_is_written_without_its_name() {
+        let map = [0xa1, 0x61, b'a', 7];
+        assert_eq!(bytes(&Plain::Unit).unwrap(), [0xa0]);
+        assert_eq!(bytes(&Plain::Fields { a: 7 }).unwrap(), map);
+        assert_eq!(bytes(&Plain::One(Content { a: 7 })).unwrap(), map);
+    }
+
+    #[test]
+    fn a_shape_that_is_no_plain_variant_is_refused_with_what_to_do() {
+        let refused = [
+            bytes(&Plain::Pair(1, 2)),
+            bytes(&Tagged::Fields { a: 7 }),
+            bytes(&Adjacent::Fields { a: 7 }),
+            bytes(&Untagged::One(vec![1])),
+            bytes(&Content { a: 7 }),
+            bytes(&Some(Plain::Unit)),
+            bytes(&7_u8),
+            bytes(&"text"),
+            bytes(&()),
+        ];
+        for (number, refused) in refused.into_iter().enumerate() {
+            assert_eq!(refused.unwrap_err(), SHAPE, "case {number}");
+        }
+    }
+}

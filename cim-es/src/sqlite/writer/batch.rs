@@ -223,7 +223,7 @@ impl<'a> Batch<'a> {
                 stored(previous_of_type),
                 stored(event.envelope.sequence),
                 event.envelope.timestamp.as_micros(),
-                cids::bytes(&event.cid).as_slice(),
+                event.cid.to_bytes(),
                 &event.body[..],
             ),
         )?;

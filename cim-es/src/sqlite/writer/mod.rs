@@ -27,14 +27,12 @@ const MAX_JOBS: usize = 256;
 /// The size of commits past which no further one joins a transaction.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
+type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 type Write = Box<dyn FnOnce(&Database) -> Result<(), StoreError> + Send>;
 
 enum Job {
-    Append(
-        Prepared,
-        oneshot::Sender<Result<Vec<StoredEvent>, StoreError>>,
-    ),
-    Write(Write, oneshot::Sender<Result<(), StoreError>>),
+    Append(Prepared, Answer<Vec<StoredEvent>>),
+    Write(Write, Answer<()>),
     /// A subscription began to wait: look for commits of other processes from now on.
     Look,
 }
@@ -253,13 +251,7 @@ impl Thread {
         }
     }
 
-    fn append(
-        &mut self,
-        jobs: Vec<(
-            Prepared,
-            oneshot::Sender<Result<Vec<StoredEvent>, StoreError>>,
-        )>,
-    ) {
+    fn append(&mut self, jobs: Vec<(Prepared, Answer<Vec<StoredEvent>>)>) {
         let (jobs, answers): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
         let outcome = self.transaction(|this| {
             let mut batch = Batch::begin(
