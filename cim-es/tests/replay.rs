@@ -20,11 +20,7 @@ async fn bodies() -> Vec<Vec<u8>> {
     let mut identity = MessageIdentity::root(Uuid::from_u128(1), Some("alice"));
     for number in 0..200_u64 {
         let now = Timestamp::from_micros(1_767_225_600_000_000 + number as i64 * 1_500);
-<<<<<<< HEAD
-        let accounts = Repository::builder(store.clone())
-=======
         let accounts = Repository::<Account>::builder(store.clone())
->>>>>>> derive
             .clock(FixedClock(now))
             .build();
         let command = match number {

@@ -15,19 +15,11 @@ use AccountEvent::{Closed, Deposited, Imported, Opened, Withdrawn};
 #[tokio::test]
 async fn a_scenario_holds_on_the_pure_aggregate_and_unchanged_on_a_store() {
     let store = MemoryEventStore::new();
-<<<<<<< HEAD
-    let given = given::<Account>;
-=======
->>>>>>> derive
     let insufficient = AccountError::Insufficient {
         asked: 11,
         balance: 10,
     };
-<<<<<<< HEAD
-    given([])
-=======
     given_nothing::<Account>()
->>>>>>> derive
         .when(Open)
         .then([Opened])
         .on(store.clone(), &Id::new())
@@ -57,11 +49,7 @@ async fn a_scenario_holds_on_the_pure_aggregate_and_unchanged_on_a_store() {
 #[test]
 #[should_panic = "on the pure aggregate"]
 fn a_scenario_with_other_events_fails() {
-<<<<<<< HEAD
-    given::<Account>([Opened])
-=======
     given([Opened])
->>>>>>> derive
         .when(Deposit { amount: 1 })
         .then([Deposited { amount: 2 }]);
 }
@@ -69,11 +57,7 @@ fn a_scenario_with_other_events_fails() {
 #[test]
 #[should_panic = "on the pure aggregate"]
 fn a_scenario_with_another_error_fails() {
-<<<<<<< HEAD
-    given::<Account>([Opened])
-=======
     given([Opened])
->>>>>>> derive
         .when(Withdraw { amount: 1 })
         .then_error(AccountError::Amount);
 }
@@ -81,13 +65,7 @@ fn a_scenario_with_another_error_fails() {
 #[test]
 #[should_panic = "given event 2 is not a possible history"]
 fn a_history_that_the_machine_does_not_know_fails() {
-<<<<<<< HEAD
-    given::<Account>([Opened, Opened])
-        .when(Close)
-        .then_nothing();
-=======
     given([Opened, Opened]).when(Close).then_nothing();
->>>>>>> derive
 }
 
 #[tokio::test]
