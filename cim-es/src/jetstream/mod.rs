@@ -1,7 +1,9 @@
 //! The distributed engine: events in one JetStream stream on NATS servers.
 
 mod config;
+mod connect;
 
 pub use config::{
     ConfigError, EventStoreConfig, JetStreamConfig, NatsAuth, NatsConfig, Secret, TlsConfig,
 };
+pub use connect::{Action, ConnectError, Connection, PermissionDenied};
