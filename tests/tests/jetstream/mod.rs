@@ -1,6 +1,7 @@
 //! What the tests of the distributed engine share: a store with all ports, and streams of their own on shared servers.
 #![allow(dead_code, reason = "each test crate takes what it needs")]
 
+pub mod checker;
 pub mod proxy;
 pub mod sample;
 
