@@ -11,7 +11,9 @@ use criterion::{Criterion, criterion_group, criterion_main};
 const COMMANDS_A_STORE: u64 = 2_000;
 
 fn warm_execute(criterion: &mut Criterion) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime starts");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime starts");
     criterion.bench_function("execute/warm, memory engine", |bench| {
         bench.iter_custom(|iterations| {
             let mut spent = Duration::ZERO;
@@ -27,15 +29,22 @@ fn warm_execute(criterion: &mut Criterion) {
 }
 
 async fn time_commands(commands: u64) -> Duration {
-    let accounts =
-        Repository::<Account>::builder(MemoryEventStore::new()).without_snapshots().build();
+    let accounts = Repository::<Account>::builder(MemoryEventStore::new())
+        .without_snapshots()
+        .build();
     let id = Id::new();
-    let identities: Vec<_> =
-        (0..=commands).map(|_| MessageIdentity::new_from_user("bench")).collect();
-    accounts.execute(&id, AccountCommand::Open, &identities[0]).await.expect("it opens");
+    let identities: Vec<_> = (0..=commands)
+        .map(|_| MessageIdentity::new_from_user("bench"))
+        .collect();
+    accounts
+        .execute(&id, AccountCommand::Open, &identities[0])
+        .await
+        .expect("it opens");
     let start = Instant::now();
     for identity in &identities[1..] {
-        let commit = accounts.execute(&id, AccountCommand::Deposit { amount: 1 }, identity).await;
+        let commit = accounts
+            .execute(&id, AccountCommand::Deposit { amount: 1 }, identity)
+            .await;
         black_box(commit.expect("a deposit is accepted"));
     }
     start.elapsed()

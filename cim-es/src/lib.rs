@@ -1,4 +1,75 @@
 //! Event sourcing where you write only the domain.
+//!
+//! Annotated types go in: the states of an aggregate with their edges, its events, its commands, and one function that
+//! decides. Out of them come typed subjects, content ids, the state machine, the fold, and all that plugs into durable
+//! stores whose history can be proved.
+//!
+//! ```
+//! use cim_es::prelude::*;
+//!
+//! #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+//! enum LampState {
+//!     #[state(initial)]
+//!     #[on(Switch / SwitchedOn => On)]
+//!     Off,
+//!     #[on(Switch / SwitchedOff => Off)]
+//!     On,
+//! }
+//!
+//! #[derive(DomainEvent, Debug, Serialize, Deserialize)]
+//! enum LampEvent {
+//!     #[apply(times += 1)]
+//!     SwitchedOn,
+//!     SwitchedOff,
+//! }
+//!
+//! #[derive(Command, Clone, Debug)]
+//! enum LampCommand {
+//!     Switch,
+//! }
+//!
+//! #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+//! #[aggregate(domain = "home", name = "lamp")]
+//! struct Lamp {
+//!     state: LampState,
+//!     times: u64,
+//! }
+//!
+//! impl Decide for Lamp {
+//!     fn decide(&self, _: LampCommand, _: &Context) -> Decision<Self> {
+//!         match self.state {
+//!             LampState::Off => emit(LampEvent::SwitchedOn),
+//!             LampState::On => emit(LampEvent::SwitchedOff),
+//!         }
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let lamps = Repository::<Lamp>::new(MemoryEventStore::new());
+//! let id = Id::<Lamp>::new();
+//! let commit = lamps.execute(&id, LampCommand::Switch, &MessageIdentity::new_from_user("me")).await?;
+//! assert_eq!(commit.events()[0].event_type(), "home.lamp.switched_on");
+//! assert_eq!(lamps.load(&id).await?.times, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to look
+//!
+//! | room | what it is for |
+//! |---|---|
+//! | [`aggregate`] | what events fold into, and where commands are decided |
+//! | [`machine`] | the lifecycle: states, edges, diagram |
+//! | [`event`] | what happened, its names and its versions |
+//! | [`message`] | who asks and when |
+//! | [`subject`] | the names under which events are published and stored |
+//! | [`block`] | content ids, the stored form of an event, and proofs |
+//! | [`store`] | the ports, and what every engine shares |
+//! | [`repository`] | executing commands and loading aggregates |
+//! | `testing` (feature) | given/when/then, the walk through the machine, the contract of stores |
+//!
+//! The engines are [`MemoryEventStore`] and, with the feature `sqlite` (on by default), `SqliteEventStore`.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

@@ -54,7 +54,7 @@ pub(crate) fn domain(tokens: TokenStream) -> TokenStream {
     } = &input;
     let members: Vec<&Path> = members.iter().collect();
     let documentation = (!attrs.iter().any(|attr| attr.path().is_ident("doc"))).then(|| {
-        let text = format!("The aggregates of the domain `{}`.", names::text(name));
+        let text = format!(" The aggregates of the domain `{}`.", names::text(name));
         quote!(#[doc = #text])
     });
     let checks = members.iter().enumerate().skip(1).map(|(at, member)| {

@@ -3,7 +3,9 @@
 //! Canonical is what the [dag-cbor specification](https://ipld.io/specs/codecs/dag-cbor/spec/) calls strict: every value
 //! has exactly one encoding, so equal content has equal CIDs.
 
-use super::reader::{NULL, NotCanonical, Reader, Refusal, major, refuse};
+use std::borrow::Cow;
+
+use super::reader::{LINK_TAG, NULL, NotCanonical, Reader, Refusal, major, refuse};
 
 /// How deep lists and maps may nest in a body, the outer array included: `serde_ipld_dagcbor` takes 256 steps, two for
 /// each list or map and one for the value in it when it decodes into `Ipld`.
@@ -41,7 +43,7 @@ pub(crate) fn value(reader: &mut Reader<'_>, depth: u32) -> Result<(), Refusal> 
         }
         major::NEGATIVE => {}
         major::BYTES => drop(reader.take(argument)?),
-        major::TEXT => drop(reader.text_of(argument)?),
+        major::TEXT => drop(reader.text_bytes_of(argument)?),
         major::ARRAY => {
             let depth = deeper(depth, start)?;
             for index in 0..argument {
@@ -49,7 +51,7 @@ pub(crate) fn value(reader: &mut Reader<'_>, depth: u32) -> Result<(), Refusal> 
             }
         }
         major::MAP => entries(reader, argument, deeper(depth, start)?)?,
-        _ if argument == super::reader::LINK_TAG => drop(reader.link_of()?),
+        _ if argument == LINK_TAG => drop(reader.link_of()?),
         _ => return Err(refuse(start, "a tag other than 42, the link")),
     }
     Ok(())
@@ -68,10 +70,10 @@ fn deeper(depth: u32, start: usize) -> Result<u32, Refusal> {
 }
 
 fn entries(reader: &mut Reader<'_>, count: u64, depth: u32) -> Result<(), Refusal> {
-    let mut last: Option<&str> = None;
+    let mut last: Option<&[u8]> = None;
     for _ in 0..count {
         let start = reader.at();
-        let key = reader.text()?;
+        let key = reader.text_bytes()?;
         if let Some(last) = last
             && (last.len(), last) >= (key.len(), key)
         {
@@ -80,12 +82,16 @@ fn entries(reader: &mut Reader<'_>, count: u64, depth: u32) -> Result<(), Refusa
             } else {
                 "keys that are not sorted by length and then by bytes"
             };
-            return Err(refuse(start, reason).under(key));
+            return Err(refuse(start, reason).under(&shown(key)));
         }
         last = Some(key);
-        value(reader, depth).map_err(|refusal| refusal.under(key))?;
+        value(reader, depth).map_err(|refusal| refusal.under(&shown(key)))?;
     }
     Ok(())
+}
+
+fn shown(key: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(key)
 }
 
 fn simple(reader: &mut Reader<'_>, first: u8) -> Result<(), Refusal> {

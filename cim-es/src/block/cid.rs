@@ -78,9 +78,12 @@ impl HashCode {
 
     /// The CID (version 1, dag-cbor) of a block's bytes.
     pub fn cid(self, bytes: &[u8]) -> Cid {
-        let digest = self.digest(bytes);
+        self.cid_of(&self.digest(bytes))
+    }
+
+    fn cid_of(self, digest: &[u8; 32]) -> Cid {
         let hash =
-            Multihash::wrap(self.code(), &digest).expect("32 bytes fit into a multihash of 64");
+            Multihash::wrap(self.code(), digest).expect("32 bytes fit into a multihash of 64");
         Cid::new_v1(DAG_CBOR, hash)
     }
 }
@@ -90,6 +93,12 @@ impl HashCode {
 /// # Errors
 /// [`CidError`] for anything else, trailing bytes included.
 pub fn parse_cid(bytes: &[u8]) -> Result<Cid, CidError> {
+    if let [1, 0x71, code, 32, digest @ ..] = bytes
+        && let Some(hash) = HashCode::from_code(u64::from(*code))
+        && let Ok(digest) = digest.try_into()
+    {
+        return Ok(hash.cid_of(digest));
+    }
     if bytes.len() != CID_BYTES {
         return Err(CidError::Length { found: bytes.len() });
     }

@@ -10,6 +10,8 @@ mod content;
 mod envelope;
 pub(crate) mod envelope_block;
 mod history;
+#[cfg(test)]
+mod properties;
 pub(crate) mod reader;
 mod stored;
 mod verdict;

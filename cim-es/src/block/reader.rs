@@ -33,6 +33,9 @@ pub(crate) struct NotCanonical {
     pub(crate) reason: Cow<'static, str>,
 }
 
+const NO_TEXT: &str = "not a text where one is needed";
+const NO_UTF8: &str = "a text that is not UTF-8";
+
 /// Boxed, so that the result of each step stays small.
 pub(crate) type Refusal = Box<NotCanonical>;
 
@@ -134,7 +137,14 @@ impl<'a> Reader<'a> {
             self.at += 1;
             return Ok((first >> 5, u64::from(info)));
         }
-        self.long_head(first >> 5, info)
+        // Lengths and numbers of one byte of their own are frequent: every link and most texts.
+        match self.bytes.get(self.at + 1) {
+            Some(argument @ 24..) if info == 24 => {
+                self.at += 2;
+                Ok((first >> 5, u64::from(*argument)))
+            }
+            _ => self.long_head(first >> 5, info),
+        }
     }
 
     fn long_head(&mut self, major: u8, info: u8) -> Result<(u8, u64), Refusal> {
@@ -172,18 +182,27 @@ impl<'a> Reader<'a> {
     /// The next item, which must be a text.
     #[inline]
     pub(crate) fn text(&mut self) -> Result<&'a str, Refusal> {
-        let length = self.expect(major::TEXT, "not a text where one is needed")?;
-        self.text_of(length)
+        let length = self.expect(major::TEXT, NO_TEXT)?;
+        let start = self.at;
+        std::str::from_utf8(self.take(length)?).map_err(|_| refuse(start, NO_UTF8))
     }
 
-    /// A text whose head was read.
+    /// The bytes of the next item, which must be a text.
     #[inline]
-    pub(crate) fn text_of(&mut self, length: u64) -> Result<&'a str, Refusal> {
+    pub(crate) fn text_bytes(&mut self) -> Result<&'a [u8], Refusal> {
+        let length = self.expect(major::TEXT, NO_TEXT)?;
+        self.text_bytes_of(length)
+    }
+
+    /// The bytes of a text whose head was read.
+    #[inline]
+    pub(crate) fn text_bytes_of(&mut self, length: u64) -> Result<&'a [u8], Refusal> {
         let start = self.at;
         let bytes = self.take(length)?;
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(text),
-            Err(_) => Err(refuse(start, "a text that is not UTF-8")),
+        // Most texts are ASCII, for which the check of the whole of UTF-8 is slow.
+        match bytes.is_ascii() || std::str::from_utf8(bytes).is_ok() {
+            true => Ok(bytes),
+            false => Err(refuse(start, NO_UTF8)),
         }
     }
 

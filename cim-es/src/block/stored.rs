@@ -33,34 +33,16 @@ impl StoredEvent {
     /// # Errors
     /// [`Verdict::Tampered`], [`Verdict::NotCanonical`] or [`Verdict::PayloadMissing`].
     pub fn verify(position: Position, cid: Cid, body: Bytes) -> Result<Self, Verdict> {
-        match Self::read(position, cid, &body) {
-            Some(event) => Ok(event),
+        match prove(&cid, &body) {
+            Some((envelope, payload_at)) => Ok(Self {
+                position,
+                cid,
+                envelope,
+                body,
+                payload_at,
+            }),
             None => Err(judge(position, cid, &body)),
         }
-    }
-
-    /// The quick way for what is in order, which is nearly everything.
-    fn read(position: Position, cid: Cid, body: &Bytes) -> Option<Self> {
-        let (&BODY_HEAD, blocks) = body.split_first()? else {
-            return None;
-        };
-        let mut reader = Reader::new(blocks);
-        let envelope = envelope_block::read(&mut reader).ok()?;
-        let (envelope_bytes, payload) = blocks.split_at(reader.at());
-        let is_proved = accept_cid(cid).is_ok()
-            && verify_cid(&cid, envelope_bytes)
-            && verify_cid(&envelope.payload, payload);
-        if !is_proved || check_payload(&envelope, payload).is_err() {
-            return None;
-        }
-        let payload_at = 1 + envelope_bytes.len();
-        Some(Self {
-            position,
-            cid,
-            envelope,
-            body: body.clone(),
-            payload_at,
-        })
     }
 
     /// The event's type, its public subject.
@@ -105,6 +87,21 @@ impl StoredEvent {
     pub fn decode<E: DomainEvent>(&self) -> Result<E, PayloadError> {
         decode_payload(self.event_type(), self.envelope.schema, self.payload())
     }
+}
+
+/// The quick way for what is in order, which is nearly everything: the envelope, and where the payload starts.
+fn prove(cid: &Cid, body: &[u8]) -> Option<(Envelope, usize)> {
+    let (&BODY_HEAD, blocks) = body.split_first()? else {
+        return None;
+    };
+    let mut reader = Reader::new(blocks);
+    let envelope = envelope_block::read(&mut reader).ok()?;
+    let (envelope_bytes, payload) = blocks.split_at(reader.at());
+    let is_proved = accept_cid(*cid).is_ok()
+        && verify_cid(cid, envelope_bytes)
+        && verify_cid(&envelope.payload, payload)
+        && check_payload(&envelope, payload).is_ok();
+    is_proved.then_some((envelope, 1 + envelope_bytes.len()))
 }
 
 /// A payload is one canonical value; a map, unless it is encrypted.

@@ -7,8 +7,8 @@ pub use cim_es_derive::DomainEvent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use payload::check_block;
 pub use payload::{PayloadError, decode_payload, encode_payload};
+pub(crate) use payload::{check_block, encode_readable};
 pub use upcast::{UpcastError, Upcaster};
 
 use crate::aggregate::Aggregate;

@@ -115,7 +115,7 @@ pub(super) fn save(
         super::database::stored(head.position.0),
     );
     let timestamp = head.timestamp.as_micros();
-    let cid = super::cids::bytes(&head.cid);
+    let cid = head.cid.to_bytes();
     let changed = if before == 0 {
         database.execute(
             "adding an aggregate",

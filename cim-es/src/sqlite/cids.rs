@@ -8,12 +8,13 @@
 use sha2::{Digest, Sha256};
 
 use super::database::{Database, count, stored};
+use super::schema::{SEGMENT, indexed};
 use super::{events, types};
-use crate::block::{Cid, StoredEvent};
+use crate::block::{Cid, StoredEvent, accept_cid};
 use crate::store::StoreError;
 
 /// The positions of a small segment.
-const SMALL: u64 = 256;
+const SMALL: u64 = SEGMENT;
 /// The positions of a large segment; an entry holds an offset of 16 bits.
 const LARGE: u64 = 65_536;
 /// The parts of a large segment, by the first 6 bits of the prefix.
@@ -21,14 +22,13 @@ const PARTS: u64 = 64;
 /// The bytes of a digest that a row keeps.
 const DIGEST: usize = 16;
 
-/// The bytes of a CID of this library: one for each of version, codec, hash code and length, then the digest.
-pub(super) fn bytes(cid: &Cid) -> [u8; 36] {
+/// The bytes of a CID: version, codec, hash code and length of one byte each, then the digest. None for a CID that no
+/// store of this library holds.
+pub(super) fn bytes(cid: &Cid) -> Option<[u8; 36]> {
+    let cid = accept_cid(*cid).ok()?;
     let mut bytes = [0; 36];
-    let mut rest = bytes.as_mut_slice();
-    // Codes and lengths below 128 take one byte each; what a store holds was checked to be of this shape.
-    let written = cid.write_bytes(&mut rest);
-    debug_assert!(matches!(written, Ok(36)));
-    bytes
+    let written = cid.write_bytes(bytes.as_mut_slice()).ok()?;
+    (written == bytes.len()).then_some(bytes)
 }
 
 /// Writes the rows that are due when the last position moved from `before` to `after`.
@@ -62,9 +62,11 @@ pub(super) fn extend(database: &Database, before: u64, after: u64) -> Result<(),
 
 /// The event with a CID; none when the store does not have it.
 pub(super) fn find(database: &Database, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
+    let Some(wanted) = bytes(cid) else {
+        return Ok(None);
+    };
     let last = types::last_position(database)?;
-    let wanted = bytes(cid);
-    let indexed = last / SMALL * SMALL;
+    let indexed = indexed(last);
     let recent = database.all(
         "looking for a CID",
         "SELECT position FROM events WHERE position > ?1 AND cid = ?2",
@@ -169,7 +171,7 @@ fn look_up(
         .take_while(|entry| *entry >> 16 == prefix)
     {
         let event = events::at(database, base + 1 + (entry & 0xffff))?;
-        if bytes(&event.cid) == *wanted {
+        if bytes(&event.cid).as_ref() == Some(wanted) {
             return Ok(Some(event));
         }
     }

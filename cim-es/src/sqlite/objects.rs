@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::database::Database;
 use super::{SqliteEventStore, cids};
-use crate::block::{Cid, verify_cid};
+use crate::block::{Cid, parse_cid, verify_cid};
 use crate::store::{ObjectStore, StoreError};
 
 #[async_trait]
@@ -37,7 +37,7 @@ fn put(database: &Database, cid: &Cid, bytes: &[u8]) -> Result<(), StoreError> {
         .execute(
             "keeping an object",
             "INSERT INTO objects (cid, body) VALUES (?1, ?2)",
-            (cids::bytes(cid).as_slice(), bytes),
+            (cid.to_bytes(), bytes),
         )
         .map(drop)
 }
@@ -45,10 +45,9 @@ fn put(database: &Database, cid: &Cid, bytes: &[u8]) -> Result<(), StoreError> {
 /// The object with a CID. Two indexes lead to it, one over the CID and one over its last 16 bytes; only when neither
 /// knows it, it is not there.
 pub(super) fn get(database: &Database, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
-    if cid.hash().size() != 32 {
+    let Some(wanted) = cids::bytes(cid) else {
         return Ok(None);
-    }
-    let wanted = cids::bytes(cid);
+    };
     let body = database.first(
         "reading an object",
         "SELECT body FROM objects INDEXED BY sqlite_autoindex_objects_1 WHERE cid = ?1",
@@ -87,7 +86,7 @@ pub(super) fn check(database: &Database) -> Result<u64, StoreError> {
             "SELECT number, cid, body FROM objects WHERE number > ?1 ORDER BY number LIMIT 1",
             (after,),
             |row| {
-                let cid = crate::block::parse_cid(row.get_ref(1)?.as_blob()?).ok();
+                let cid = parse_cid(row.get_ref(1)?.as_blob()?).ok();
                 let fits = match &cid {
                     Some(cid) => verify_cid(cid, row.get_ref(2)?.as_blob()?),
                     None => false,

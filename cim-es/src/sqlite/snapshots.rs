@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::SqliteEventStore;
 use super::database::{Database, count, stored};
-use super::{SqliteEventStore, cids};
 use crate::block::parse_cid;
 use crate::store::{AggregateKey, Position, Snapshot, SnapshotStore, StoreError};
 
@@ -58,7 +58,7 @@ fn save(
                 snapshot.tag.cast_signed(),
                 stored(snapshot.version),
                 stored(snapshot.position.0),
-                cids::bytes(&snapshot.last_cid).as_slice(),
+                snapshot.last_cid.to_bytes(),
                 &snapshot.state[..],
                 digest(aggregate, snapshot).as_slice(),
             ),
@@ -118,7 +118,7 @@ fn digest(aggregate: &AggregateKey, snapshot: &Snapshot) -> [u8; 32] {
         .chain_update(snapshot.tag.to_be_bytes())
         .chain_update(snapshot.version.to_be_bytes())
         .chain_update(snapshot.position.0.to_be_bytes())
-        .chain_update(cids::bytes(&snapshot.last_cid))
+        .chain_update(snapshot.last_cid.to_bytes())
         .chain_update(&snapshot.state)
         .finalize()
         .into()

@@ -17,13 +17,12 @@ use crate::store::{EventStream, Position, StoreError};
 /// How many events a stream reads at once and holds at most.
 const PAGE: u64 = 256;
 
-/// The events that are there.
+/// The events that are there when the stream reads for the first time.
 pub(super) fn read_all(shared: Arc<Shared>, after: Position) -> EventStream {
     Box::pin(Pages::new(Cursor {
         shared,
         at: after.0,
-        follows: false,
-        moved: None,
+        end: End::Unknown,
     }))
 }
 
@@ -32,8 +31,7 @@ pub(super) fn subscribe(shared: Arc<Shared>, after: Position) -> EventStream {
     Box::pin(Pages::new(Cursor {
         shared,
         at: after.0,
-        follows: true,
-        moved: None,
+        end: End::Never(None),
     }))
 }
 
@@ -42,9 +40,17 @@ struct Cursor {
     shared: Arc<Shared>,
     /// The position of the last event that was read.
     at: u64,
-    follows: bool,
-    /// Set once the stream waits for events to come.
-    moved: Option<watch::Receiver<u64>>,
+    end: End,
+}
+
+/// Where a stream ends.
+enum End {
+    /// At the last position that the first page finds.
+    Unknown,
+    /// At a position.
+    At(u64),
+    /// Nowhere; once it has caught up it waits for the last position to move.
+    Never(Option<watch::Receiver<u64>>),
 }
 
 /// The cursor after a page, and the page; an empty one is the end.
@@ -63,28 +69,41 @@ impl Cursor {
 
     async fn read(&mut self) -> Result<Vec<StoredEvent>, StoreError> {
         loop {
-            // What is committed from here on wakes the wait below, so nothing falls between reading and waiting.
-            if let Some(moved) = &mut self.moved {
-                moved.borrow_and_update();
+            let limit = match &mut self.end {
+                End::Unknown | End::Never(None) => PAGE,
+                End::At(end) => PAGE.min(end.saturating_sub(self.at)),
+                // What is committed from here on wakes the wait below, so nothing falls between reading and waiting.
+                End::Never(Some(moved)) => {
+                    moved.borrow_and_update();
+                    PAGE
+                }
+            };
+            if limit == 0 {
+                return Ok(Vec::new());
             }
             let after = self.at;
             let (events, last) = self
                 .shared
                 .readers
-                .read(move |database| events::page(database, after, PAGE))
+                .read(move |database| events::page(database, after, limit))
                 .await?;
-            if !events.is_empty() || !self.follows {
-                return Ok(events);
+            match &mut self.end {
+                End::Unknown => {
+                    self.end = End::At(last);
+                    return Ok(events);
+                }
+                End::At(_) => return Ok(events),
+                End::Never(_) if !events.is_empty() => return Ok(events),
+                End::Never(Some(moved)) => {
+                    // A position that the store has not reached yet: wait until it has.
+                    let caught_up = last.max(after);
+                    moved
+                        .wait_for(|known| *known > caught_up)
+                        .await
+                        .map_err(|_| closed())?;
+                }
+                End::Never(waits @ None) => *waits = Some(self.shared.writer.follow()?),
             }
-            let Some(moved) = &mut self.moved else {
-                self.moved = Some(self.shared.writer.follow()?);
-                continue;
-            };
-            // A position that the store has not reached yet: wait until it has.
-            moved
-                .wait_for(|known| *known > last.max(after))
-                .await
-                .map_err(|_| closed())?;
         }
     }
 }

@@ -6,7 +6,7 @@ use cid::Cid;
 use uuid::Uuid;
 
 use super::{AggregateKey, Position, StoreError};
-use crate::event::{DomainEvent, PayloadError, encode_payload};
+use crate::event::{DomainEvent, PayloadError, encode_readable};
 use crate::message::{Context, MessageIdentity, Timestamp};
 
 /// The version that an aggregate must have for an append to take effect.
@@ -73,7 +73,7 @@ impl NewEvent {
         Ok(Self::from_payload(
             info.event_type,
             info.schema,
-            encode_payload(event)?,
+            encode_readable(event)?,
         ))
     }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use crate::event::DomainEvent;
+
 /// The public subject of one event of `E`, checked at compile time by [`subject!`](crate::subject!).
 pub struct Subject<E> {
     name: &'static str,
@@ -27,6 +29,20 @@ impl<E> Subject<E> {
     /// The subject, `<domain>.<aggregate>.<operation>`.
     pub const fn as_str(&self) -> &'static str {
         self.name
+    }
+}
+
+impl<E: DomainEvent> Subject<E> {
+    /// The subject of an event.
+    pub fn of(event: &E) -> Self {
+        Self::__checked(event.event_type())
+    }
+
+    /// The present subjects of all events, in order of declaration.
+    pub fn all() -> impl Iterator<Item = Self> {
+        E::EVENTS
+            .iter()
+            .map(|event| Self::__checked(event.event_type))
     }
 }
 

@@ -49,7 +49,7 @@ const DEFAULT_NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 pub fn given<E>(events: impl IntoIterator<Item = E>) -> Given<E::Aggregate>
 where
     E: DomainEvent,
-    E::Aggregate: Decide,
+    E::Aggregate: Decide<Event = E>,
 {
     let history: Vec<NewEvent> = events
         .into_iter()

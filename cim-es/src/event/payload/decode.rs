@@ -89,7 +89,7 @@ fn upcast(
 }
 
 /// Decodes the present schema of the event at an index.
-fn decode<E: DomainEvent>(index: usize, payload: &[u8]) -> Result<E, String> {
+pub(super) fn decode<E: DomainEvent>(index: usize, payload: &[u8]) -> Result<E, String> {
     let mut deserializer = BlockDeserializer::from_slice(payload);
     let event = E::deserialize(Variant {
         content: &mut deserializer,

@@ -6,8 +6,9 @@ use serde::ser::{Error as _, Impossible, Serialize, Serializer};
 use serde_ipld_dagcbor::EncodeError;
 use serde_ipld_dagcbor::ser::{BufWriter, CollectMap, Serializer as BlockSerializer};
 
+use super::PayloadError;
+use super::decode::decode;
 use super::inspect::{Inspection, Refused, inspect};
-use super::{PayloadError, decode_payload};
 use crate::block::canonical;
 use crate::block::reader::{Reader, major};
 use crate::event::DomainEvent;
@@ -17,22 +18,21 @@ use crate::event::DomainEvent;
 /// # Errors
 /// [`PayloadError::NotStorable`] with the field's path.
 pub fn encode_payload<E: DomainEvent>(event: &E) -> Result<Vec<u8>, PayloadError> {
-    let info = event.info();
+    let payload = encode_readable(event)?;
+    check_block(event.event_type(), &payload)?;
+    Ok(payload)
+}
+
+/// As [`encode_payload`], for a store that checks the bytes itself when it seals them.
+pub(crate) fn encode_readable<E: DomainEvent>(event: &E) -> Result<Vec<u8>, PayloadError> {
     let payload = encode(event)?;
-    check_block(info.event_type, &payload)?;
-    match decode_payload::<E>(info.event_type, info.schema, &payload) {
-        Ok(read) if read.index() == event.index() => Ok(payload),
-        Ok(_) => Err(unreadable(
-            event,
-            "it reads back as another event".to_owned(),
-        )),
-        Err(PayloadError::NotReadable { reason, .. }) => Err(unreadable(event, reason)),
-        Err(error) => Err(error),
+    match decode::<E>(event.index(), &payload) {
+        Ok(_) => Ok(payload),
+        Err(reason) => Err(unreadable(event, reason, &payload)),
     }
 }
 
-/// Encodes only; what needs no proof that it reads back.
-pub(crate) fn encode<E: DomainEvent>(event: &E) -> Result<Vec<u8>, PayloadError> {
+fn encode<E: DomainEvent>(event: &E) -> Result<Vec<u8>, PayloadError> {
     // First, because it bounds how deep the encoder recurses.
     if let Err(refused) = inspect(event, Inspection::Values) {
         return Err(not_storable(event.event_type(), refused));
@@ -61,7 +61,12 @@ pub(crate) fn check_block(event_type: &str, payload: &[u8]) -> Result<(), Payloa
     }
 }
 
-fn unreadable<E: DomainEvent>(event: &E, reason: String) -> PayloadError {
+/// Blames what is known not to read back: bytes that are not canonical first, then keys.
+#[cold]
+fn unreadable<E: DomainEvent>(event: &E, reason: String, payload: &[u8]) -> PayloadError {
+    if let Err(error) = check_block(event.event_type(), payload) {
+        return error;
+    }
     let refused = inspect(event, Inspection::Keys).err().unwrap_or_else(|| {
         Refused::new(format!(
             "it encodes but does not read back: {reason}; make its Serialize and Deserialize fit each other"
@@ -194,5 +199,77 @@ impl<'a> Serializer for Variant<'a> {
 
     fn is_human_readable(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Serialize;
+
+    use super::*;
+
+    fn bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
+        let mut serializer = BlockSerializer::new(BufWriter::new(Vec::new()));
+        match value.serialize(Variant(&mut serializer)) {
+            Ok(()) => Ok(serializer.into_inner().into_inner()),
+            Err(error) => Err(reason_of(error)),
+        }
+    }
+
+    #[derive(Serialize)]
+    struct Content {
+        a: u8,
+    }
+
+    #[derive(Serialize)]
+    enum Plain {
+        Unit,
+        Fields { a: u8 },
+        One(Content),
+        Pair(u8, u8),
+    }
+
+    #[derive(Serialize)]
+    #[serde(tag = "kind")]
+    enum Tagged {
+        Fields { a: u8 },
+    }
+
+    #[derive(Serialize)]
+    #[serde(tag = "kind", content = "content")]
+    enum Adjacent {
+        Fields { a: u8 },
+    }
+
+    #[derive(Serialize)]
+    #[serde(untagged)]
+    enum Untagged {
+        One(Vec<u8>),
+    }
+
+    #[test]
+    fn a_variant_is_written_without_its_name() {
+        let map = [0xa1, 0x61, b'a', 7];
+        assert_eq!(bytes(&Plain::Unit).unwrap(), [0xa0]);
+        assert_eq!(bytes(&Plain::Fields { a: 7 }).unwrap(), map);
+        assert_eq!(bytes(&Plain::One(Content { a: 7 })).unwrap(), map);
+    }
+
+    #[test]
+    fn a_shape_that_is_no_plain_variant_is_refused_with_what_to_do() {
+        let refused = [
+            bytes(&Plain::Pair(1, 2)),
+            bytes(&Tagged::Fields { a: 7 }),
+            bytes(&Adjacent::Fields { a: 7 }),
+            bytes(&Untagged::One(vec![1])),
+            bytes(&Content { a: 7 }),
+            bytes(&Some(Plain::Unit)),
+            bytes(&7_u8),
+            bytes(&"text"),
+            bytes(&()),
+        ];
+        for (number, refused) in refused.into_iter().enumerate() {
+            assert_eq!(refused.unwrap_err(), SHAPE, "case {number}");
+        }
     }
 }

@@ -6,8 +6,8 @@ mod inspect;
 mod keys;
 
 pub use decode::decode_payload;
-pub(crate) use encode::check_block;
 pub use encode::encode_payload;
+pub(crate) use encode::{check_block, encode_readable};
 
 /// A payload that cannot be stored, or one that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

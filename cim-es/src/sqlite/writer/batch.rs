@@ -150,6 +150,7 @@ impl<'a> Batch<'a> {
             let row = self.types.by_name[name];
             types::save(database, name, row, row.number >= self.first_new_type)?;
         }
+        types::extend(database, self.before, self.types.last)?;
         cids::extend(database, self.before, self.types.last)?;
         Ok(Outcome {
             types: self.types,
@@ -223,7 +224,7 @@ impl<'a> Batch<'a> {
                 stored(previous_of_type),
                 stored(event.envelope.sequence),
                 event.envelope.timestamp.as_micros(),
-                cids::bytes(&event.cid).as_slice(),
+                event.cid.to_bytes(),
                 &event.body[..],
             ),
         )?;

@@ -48,16 +48,6 @@ pub(super) fn prepare(
     let mut may_move = false;
     let mut bytes = 0;
     for part in &request.aggregates {
-        if let Some(head) = part.head
-            && !part.expected.accepts(head.version)
-        {
-            return Err(StoreError::InvalidCommit {
-                reason: format!(
-                    "{} comes with a head of version {} and expects {}; name one version",
-                    part.aggregate, head.version, part.expected
-                ),
-            });
-        }
         let head: Option<Head> = match (part.expected, part.head) {
             (ExpectedVersion::NoStream | ExpectedVersion::Exactly(0), _) => None,
             (_, Some(head)) => Some(head),

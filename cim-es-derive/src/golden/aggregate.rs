@@ -1,0 +1,18 @@
+#[automatically_derived]
+impl ::cim_es::aggregate::Aggregate for Compute {
+    type Id = ::cim_es::aggregate::Id<Compute>;
+    type State = ComputeState;
+    type Event = <ComputeState as ::cim_es::machine::StateMachine>::Event;
+    type Command = <ComputeState as ::cim_es::machine::StateMachine>::Command;
+    type Error = ComputeError;
+    const DOMAIN: &'static str = "infrastructure";
+    const NAME: &'static str = "compute";
+    const KIND: &'static str = "infrastructure.compute";
+    const FINGERPRINT: u64 = 727120283567674635u64;
+    fn state(&self) -> ComputeState {
+        self.state
+    }
+    fn set_state(&mut self, state: ComputeState) {
+        self.state = state;
+    }
+}

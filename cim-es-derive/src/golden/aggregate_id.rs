@@ -1,0 +1,34 @@
+#[automatically_derived]
+impl ::core::fmt::Display for MachineId {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        <String as ::cim_es::__private::IdText>::show(&self.0, formatter)
+    }
+}
+#[automatically_derived]
+impl ::core::str::FromStr for MachineId {
+    type Err = ::cim_es::aggregate::IdError;
+    fn from_str(
+        text: &str,
+    ) -> ::core::result::Result<Self, ::cim_es::aggregate::IdError> {
+        ::core::result::Result::map(
+            <String as ::cim_es::__private::IdText>::read(text, "MachineId"),
+            MachineId,
+        )
+    }
+}
+#[automatically_derived]
+impl ::cim_es::aggregate::AggregateId for MachineId {
+    fn token(
+        &self,
+    ) -> ::core::result::Result<
+        ::cim_es::subject::Token,
+        ::cim_es::subject::TokenError,
+    > {
+        ::cim_es::subject::Token::new(&::std::string::ToString::to_string(self))
+    }
+    fn from_token(
+        token: &::cim_es::subject::Token,
+    ) -> ::core::result::Result<Self, ::cim_es::aggregate::IdError> {
+        <MachineId as ::core::str::FromStr>::from_str(token.as_str())
+    }
+}

@@ -1,0 +1,12 @@
+//! Programs written with cim-es, as a library, so that their tests can run them in the same process.
+//!
+//! `cargo run --example quickstart` and `cargo run --example bank_account` run them.
+
+#[path = "bank_account/domain.rs"]
+pub mod bank_account;
+pub mod quickstart;
+
+/// The README, whose code the tests of this crate compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -1,0 +1,164 @@
+//! The machine: edges without a command, several events of one command, staying, and how names are set.
+
+use cim_es::machine::Edge;
+use cim_es::prelude::*;
+
+use self::OrderEvent::*;
+
+/// A machine whose name follows no convention, with discriminants of its own.
+#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[machine(event = OrderEvent, command = self::Request)]
+#[repr(u8)]
+enum Phase {
+    #[state(initial)]
+    #[on(Place / Placed => Open, / Imported => Open)]
+    Draft = 7,
+    #[on(Place / Placed => _)]
+    #[on(Pay / Paid => _)]
+    #[on(Pay / Shipped => Gone)]
+    #[on(Send / Shipped => Gone)]
+    #[on(/ Archived => Gone)]
+    Open = 3,
+    #[state(terminal)]
+    Gone = 200,
+}
+
+#[derive(DomainEvent, Clone, Debug, Serialize, Deserialize)]
+#[event(aggregate = self::Order)]
+enum OrderEvent {
+    Placed,
+    Imported,
+    Paid,
+    Shipped,
+    Archived,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Priority {
+    High,
+}
+
+#[derive(Command, Clone, Debug)]
+#[command(aggregate = Order)]
+enum Request {
+    Place,
+    Pay,
+    Send(String, Priority),
+}
+
+#[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+#[aggregate(domain = "shop", name = "order", state = Phase)]
+struct Order {
+    state: Phase,
+}
+
+impl Decide for Order {
+    fn decide(&self, command: Request, _: &Context) -> Decision<Self> {
+        match command {
+            Request::Send(to, Priority::High) if to.is_empty() => nothing(),
+            _ => emit(Shipped),
+        }
+    }
+}
+
+fn send() -> Request {
+    Request::Send("here".to_owned(), Priority::High)
+}
+
+#[test]
+fn an_edge_without_a_command_moves_the_state_and_accepts_no_command() {
+    assert_eq!(Phase::Draft.next(&Imported), Ok(Phase::Open));
+    assert_eq!(Phase::Draft.accepted_commands(), ["Place"]);
+    let edge = Phase::EDGES[1];
+    let expected = Edge {
+        from: "Draft",
+        command: None,
+        event: "Imported",
+        to: "Open",
+    };
+    assert_eq!(edge, expected);
+}
+
+#[test]
+fn an_edge_without_a_command_is_only_for_a_further_event_of_a_commit() {
+    assert!(!Phase::Open.allows(&Request::Pay, &Archived, false));
+    assert!(Phase::Open.allows(&Request::Pay, &Archived, true));
+    assert!(Phase::Open.allows(&send(), &Archived, true));
+}
+
+#[test]
+fn an_event_is_allowed_under_its_own_command_alone() {
+    assert!(Phase::Open.allows(&Request::Pay, &Paid, false));
+    assert!(!Phase::Open.allows(&send(), &Paid, false));
+    assert!(!Phase::Open.allows(&send(), &Paid, true));
+    assert!(!Phase::Draft.allows(&Request::Pay, &Paid, false));
+}
+
+#[test]
+fn one_command_may_give_several_events_one_after_the_other() {
+    let pay = Request::Pay;
+    assert!(Phase::Open.allows(&pay, &Paid, false));
+    let after = Phase::Open.next(&Paid).unwrap();
+    assert!(after.allows(&pay, &Shipped, true));
+    assert_eq!(after.next(&Shipped), Ok(Phase::Gone));
+}
+
+#[test]
+fn one_event_may_come_from_several_commands() {
+    assert!(Phase::Open.allows(&Request::Pay, &Shipped, false));
+    assert!(Phase::Open.allows(&send(), &Shipped, false));
+}
+
+#[test]
+fn an_underscore_stays_in_the_state() {
+    assert_eq!(Phase::Open.next(&Paid), Ok(Phase::Open));
+    assert_eq!(Phase::EDGES[3].to, "Open");
+}
+
+#[test]
+fn a_terminal_state_accepts_nothing_and_has_no_next() {
+    for command in [Request::Place, Request::Pay, send()] {
+        assert!(!Phase::Gone.can_accept(&command));
+    }
+    for event in [Placed, Imported, Paid, Shipped, Archived] {
+        let error = Phase::Gone.next(&event).unwrap_err();
+        assert_eq!(error.state, "Gone");
+    }
+}
+
+#[test]
+fn states_are_counted_in_order_of_declaration_whatever_their_discriminants() {
+    for (place, state) in [Phase::Draft, Phase::Open, Phase::Gone]
+        .into_iter()
+        .enumerate()
+    {
+        assert_eq!(state.index(), place);
+        assert_eq!(Phase::from_index(place), Some(state));
+    }
+    assert_eq!(Phase::from_index(3), None);
+    assert_eq!(Phase::STATES, ["Draft", "Open", "Gone"]);
+}
+
+#[test]
+fn a_machine_without_an_output_tells_nothing() {
+    let () = Phase::Open.output();
+}
+
+#[test]
+fn the_diagram_marks_an_edge_without_a_command() {
+    assert!(Phase::DIAGRAM.contains("    Draft --> Open: / Imported\n"));
+    assert!(Phase::DIAGRAM.contains("    Open --> Open: Pay / Paid\n"));
+    assert!(Phase::DIAGRAM.ends_with("    Gone --> [*]\n"));
+}
+
+#[test]
+fn a_command_knows_its_name_and_its_place() {
+    assert_eq!((send().index(), send().name()), (2, "Send"));
+    assert_eq!(Request::VARIANTS, ["Place", "Pay", "Send"]);
+}
+
+#[test]
+fn the_default_error_cannot_happen() {
+    fn error_of<A: Aggregate<Error = std::convert::Infallible>>() {}
+    error_of::<Order>();
+}
