@@ -56,7 +56,7 @@ fn with_certificate(config: NatsConfig, files: &Files, certificate: &Certificate
 /// The error of a connection that is refused at once.
 async fn refused(config: NatsConfig) -> ConnectError {
     let started = Instant::now();
-    let error = config.connect().await.err().expect("it must not connect");
+    let error = config.connect().await.expect_err("it must not connect");
     assert!(
         started.elapsed() < Duration::from_secs(4),
         "{error} took {:?}",
