@@ -177,6 +177,15 @@ impl Connection {
         &self.client
     }
 
+    /// What the subjects of the JetStream API start with.
+    pub(in crate::jetstream) fn api_prefix(&self) -> String {
+        match (&self.api.domain, &self.api.prefix) {
+            (Some(domain), _) => format!("$JS.{domain}.API"),
+            (None, Some(prefix)) => prefix.clone(),
+            (None, None) => "$JS.API".to_owned(),
+        }
+    }
+
     /// JetStream, addressed as the configuration says.
     pub fn jetstream(&self) -> Context {
         let client = self.client.clone();

@@ -1,0 +1,124 @@
+//! What the tests of the distributed engine share: a store with all ports, and streams of their own on shared servers.
+#![allow(dead_code, reason = "each test crate takes what it needs")]
+
+use async_nats::Client;
+use async_trait::async_trait;
+use bytes::Bytes;
+use cim_es::MemoryEventStore;
+use cim_es::block::{Cid, StoredEvent};
+use cim_es::jetstream::{EventStoreConfig, JetStreamEventStore, JetStreamOptions};
+use cim_es::store::*;
+
+/// Events on JetStream, the rest in memory.
+#[derive(Clone)]
+pub struct Store {
+    pub events: JetStreamEventStore,
+    pub kept: MemoryEventStore,
+}
+
+/// Options for a stream of its own: its name and its stored subjects are nobody else's.
+pub fn options(replicas: usize) -> JetStreamOptions {
+    let name = format!("t{}", uuid::Uuid::now_v7().simple());
+    let stream = EventStoreConfig::new(&name, ["contract.>"]).replicas(replicas);
+    JetStreamOptions::new(stream).stored_subjects(name.parse().unwrap())
+}
+
+pub async fn open(client: Client, options: &JetStreamOptions) -> JetStreamEventStore {
+    let store = JetStreamEventStore::open(client, options.clone()).await;
+    store.unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[async_trait]
+impl EventStore for Store {
+    async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
+        self.events.append(commit).await
+    }
+
+    async fn get_events(
+        &self,
+        aggregate: &AggregateKey,
+        from_version: u64,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.events.get_events(aggregate, from_version).await
+    }
+
+    async fn get_events_from(
+        &self,
+        aggregate: &AggregateKey,
+        known: &Head,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.events.get_events_from(aggregate, known).await
+    }
+
+    async fn get_events_by_type(
+        &self,
+        event_type: &str,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.events
+            .get_events_by_type(event_type, after, limit)
+            .await
+    }
+
+    async fn last(&self, aggregate: &AggregateKey) -> Result<Option<StoredEvent>, StoreError> {
+        self.events.last(aggregate).await
+    }
+
+    async fn get_by_cid(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
+        self.events.get_by_cid(cid).await
+    }
+
+    fn read_all(&self, after: Position) -> EventStream {
+        self.events.read_all(after)
+    }
+
+    fn subscribe(&self, after: Position) -> EventStream {
+        self.events.subscribe(after)
+    }
+
+    fn snapshots(&self) -> Option<std::sync::Arc<dyn SnapshotStore>> {
+        self.kept.snapshots()
+    }
+}
+
+#[async_trait]
+impl SnapshotStore for Store {
+    async fn save_snapshot(
+        &self,
+        aggregate: &AggregateKey,
+        snapshot: Snapshot,
+    ) -> Result<(), StoreError> {
+        self.kept.save_snapshot(aggregate, snapshot).await
+    }
+
+    async fn get_latest_snapshot(
+        &self,
+        aggregate: &AggregateKey,
+        tag: u64,
+    ) -> Result<Option<Snapshot>, StoreError> {
+        self.kept.get_latest_snapshot(aggregate, tag).await
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Store {
+    async fn put_object(&self, bytes: Bytes) -> Result<Cid, StoreError> {
+        self.kept.put_object(bytes).await
+    }
+
+    async fn get_object(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
+        self.kept.get_object(cid).await
+    }
+}
+
+#[async_trait]
+impl CheckpointStore for Store {
+    async fn save_checkpoint(&self, reader: &str, position: Position) -> Result<(), StoreError> {
+        self.kept.save_checkpoint(reader, position).await
+    }
+
+    async fn get_checkpoint(&self, reader: &str) -> Result<Option<Position>, StoreError> {
+        self.kept.get_checkpoint(reader).await
+    }
+}
