@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
 use cim_es::jetstream::{
-    ApiFailure, Connection, EventStoreConfig, JetStreamEventStore, NatsConfig, PermissionDenied,
+    Action, ApiFailure, Connection, EventStoreConfig, JetStreamEventStore, NatsConfig,
+    PermissionDenied,
 };
 use cim_es::message::{Clock, MessageIdentity, SystemClock};
 use cim_es::store::{
@@ -305,14 +306,27 @@ async fn a_reader_cannot_append_through_a_consumer() {
             target.replace('.', "-")
         );
         let answer = ask(&reader, &subject, config).await.unwrap();
-        // On its own stream it is refused as a circle; on another nobody is taken to listen there.
+        // On its own stream it is refused as a circle. On another it waits for somebody who subscribes to that very
+        // subject, which is why nobody but an operator may.
         assert_eq!(
             answer["error"].is_object(),
             target == REGISTERED,
             "{target}: {answer}"
         );
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let listen = async {
+        let listener = reader
+            .client()
+            .subscribe("es.00.other.network.link.defined")
+            .await;
+        listener.unwrap().next().await;
+    };
+    let refused = reader.unless_refused(|it| it.subject.starts_with("es."), listen);
+    let refused = tokio::time::timeout(Duration::from_secs(2), refused)
+        .await
+        .unwrap();
+    assert_eq!(refused.unwrap_err().action, Action::Subscribe);
+    tokio::time::sleep(Duration::from_millis(300)).await;
     for stream in [STREAM, "NETWORK_EVENTS"] {
         let info = ask(
             &operator,
