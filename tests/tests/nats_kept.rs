@@ -5,9 +5,8 @@ use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cid::Cid;
 use cim_es::MemoryEventStore;
-use cim_es::block::{HashCode, StoredEvent};
+use cim_es::block::{Cid, HashCode, StoredEvent};
 use cim_es::jetstream::{
     Connection, JetStreamCheckpointStore, JetStreamObjectStore, JetStreamSnapshotStore, Link,
     NatsConfig,

@@ -1,6 +1,9 @@
 //! What the tests of the distributed engine share: a store with all ports, and streams of their own on shared servers.
 #![allow(dead_code, reason = "each test crate takes what it needs")]
 
+pub mod proxy;
+pub mod sample;
+
 use async_nats::Client;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,6 +24,24 @@ pub fn options(replicas: usize) -> JetStreamOptions {
     let name = format!("t{}", uuid::Uuid::now_v7().simple());
     let stream = EventStoreConfig::new(&name, ["contract.>"]).replicas(replicas);
     JetStreamOptions::new(stream).stored_subjects(name.parse().unwrap())
+}
+
+/// Asks the JetStream API as an operator would.
+pub async fn ask(client: &Client, subject: &str, body: serde_json::Value) -> serde_json::Value {
+    let subject = format!("$JS.API.{subject}");
+    let answer = client.request(subject, body.to_string().into()).await;
+    serde_json::from_slice(&answer.unwrap().payload).unwrap()
+}
+
+/// How many consumers a stream has.
+pub async fn consumers(client: &Client, stream: &str) -> u64 {
+    let info = ask(
+        client,
+        &format!("STREAM.INFO.{stream}"),
+        serde_json::json!({}),
+    )
+    .await;
+    info["state"]["consumer_count"].as_u64().unwrap()
 }
 
 pub async fn open(client: Client, options: &JetStreamOptions) -> JetStreamEventStore {
