@@ -4,10 +4,10 @@ mod batch;
 mod heads;
 mod prepare;
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
@@ -26,6 +26,9 @@ use crate::store::{CommitRequest, SealOptions, StoreError};
 const MAX_JOBS: usize = 256;
 /// The size of commits past which no further one joins a transaction.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long the thread stays awake for the next commit.
+const SPIN: Duration = Duration::from_micros(40);
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 type Write = Box<dyn FnOnce(&Database) -> Result<(), StoreError> + Send>;
@@ -63,6 +66,7 @@ impl Writer {
                 data_version: database.data_version()?,
             },
             seen: database.data_version()?,
+            looked: Instant::now(),
             database,
             heads: heads.clone(),
             seal: options.seal,
@@ -161,6 +165,7 @@ struct Thread {
     poll_interval: Duration,
     /// The state of the file that `last` was taken from.
     seen: i64,
+    looked: Instant,
     last: watch::Sender<u64>,
 }
 
@@ -177,14 +182,26 @@ impl Thread {
                 waiting.push(job);
             }
             self.serve(waiting);
+            // Work that never ends must not keep the commits of other processes from the subscriptions.
+            if self.is_followed() && self.looked.elapsed() >= self.poll_interval {
+                self.look();
+            }
         }
     }
 
     /// The next job; none when the store is closed. While subscriptions wait, looks for commits of other processes.
     fn wait(&mut self, jobs: &Receiver<Job>) -> Option<Job> {
+        // A writer that was answered often writes again at once; waking a thread that sleeps takes longer than that.
+        let busy_until = Instant::now() + SPIN;
+        while Instant::now() < busy_until {
+            match jobs.try_recv() {
+                Ok(job) => return Some(job),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => std::thread::yield_now(),
+            }
+        }
         loop {
-            // One receiver is the handle's own.
-            if self.last.receiver_count() <= 1 {
+            if !self.is_followed() {
                 return jobs.recv().ok();
             }
             match jobs.recv_timeout(self.poll_interval) {
@@ -195,7 +212,13 @@ impl Thread {
         }
     }
 
+    /// Whether subscriptions wait; one receiver is the handle's own.
+    fn is_followed(&self) -> bool {
+        self.last.receiver_count() > 1
+    }
+
     fn look(&mut self) {
+        self.looked = Instant::now();
         let moved = self.database.data_version().and_then(|version| {
             if version == self.seen {
                 return Ok(None);
