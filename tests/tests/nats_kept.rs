@@ -389,13 +389,15 @@ async fn links_are_kept_over_a_restart_and_can_be_traversed() {
     assert_eq!(objects.links_from(&cids[3]).await.unwrap(), []);
 }
 
+const CHECKPOINTS: &str = "INFRASTRUCTURE_EVENTS-checkpoints";
+
 #[tokio::test]
 async fn a_writer_keeps_what_the_operator_made_room_for_and_makes_no_room_itself() {
     let server = Server::start();
     let operator = connect(vec![server.url()], User::Operator).await;
     let writer = connect(vec![server.url()], User::Writer).await;
     let started = std::time::Instant::now();
-    let refused = JetStreamCheckpointStore::open(writer.clone(), "cim-es-checkpoints", 1).await;
+    let refused = JetStreamCheckpointStore::open(writer.clone(), CHECKPOINTS, 1).await;
     assert!(
         matches!(refused, Err(StoreError::ReadOnly { .. })),
         "{refused:?}"
@@ -406,7 +408,7 @@ async fn a_writer_keeps_what_the_operator_made_room_for_and_makes_no_room_itself
     );
     for connection in [operator, writer] {
         let snapshots =
-            JetStreamSnapshotStore::open(connection.clone(), JetStreamSnapshotStore::BUCKET, 1);
+            JetStreamSnapshotStore::open(connection.clone(), "INFRASTRUCTURE_EVENTS-snapshots", 1);
         let snapshots = snapshots.await.unwrap();
         for version in 1..3 {
             let snapshot = snapshot(version, 2_000_000);
@@ -423,8 +425,7 @@ async fn a_writer_keeps_what_the_operator_made_room_for_and_makes_no_room_itself
             .unwrap();
         objects.link_objects(&cid, &cid, "itself").await.unwrap();
         assert_eq!(objects.links_from(&cid).await.unwrap().len(), 1);
-        let checkpoints =
-            JetStreamCheckpointStore::open(connection, JetStreamCheckpointStore::BUCKET, 1);
+        let checkpoints = JetStreamCheckpointStore::open(connection, CHECKPOINTS, 1);
         let checkpoints = checkpoints.await.unwrap();
         checkpoints
             .save_checkpoint("reader", Position(7))
@@ -432,7 +433,7 @@ async fn a_writer_keeps_what_the_operator_made_room_for_and_makes_no_room_itself
             .unwrap();
     }
     let reader = connect(vec![server.url()], User::Reader).await;
-    let checkpoints = JetStreamCheckpointStore::open(reader, JetStreamCheckpointStore::BUCKET, 1);
+    let checkpoints = JetStreamCheckpointStore::open(reader, CHECKPOINTS, 1);
     let checkpoints = checkpoints.await.unwrap();
     assert_eq!(
         checkpoints.get_checkpoint("reader").await.unwrap(),

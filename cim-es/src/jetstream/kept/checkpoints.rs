@@ -17,10 +17,10 @@ pub struct JetStreamCheckpointStore {
 }
 
 impl JetStreamCheckpointStore {
-    /// The bucket of [`open`](Self::open) where nobody names another.
-    pub const BUCKET: &'static str = "cim-es-checkpoints";
-
-    /// Opens a bucket, and creates it with a number of replicas when it is missing.
+    /// Opens a bucket, and creates it with a number of replicas when it is missing. A position means something in one
+    /// stream alone, so that each stream has a bucket of its own: [`EventStoreConfig::checkpoint_bucket`].
+    ///
+    /// [`EventStoreConfig::checkpoint_bucket`]: crate::jetstream::EventStoreConfig::checkpoint_bucket
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`] when it is missing and this user may not create it, and the engine's failures.

@@ -59,10 +59,10 @@ impl Value {
 }
 
 impl JetStreamSnapshotStore {
-    /// The bucket of [`open`](Self::open) where nobody names another.
-    pub const BUCKET: &'static str = "cim-es-snapshots";
-
-    /// Opens the bucket for values and the one for objects, and creates with a number of replicas what is missing.
+    /// Opens the bucket for values and the one for objects, and creates with a number of replicas what is missing. For the
+    /// snapshots beside a stream it is [`EventStoreConfig::snapshot_bucket`].
+    ///
+    /// [`EventStoreConfig::snapshot_bucket`]: crate::jetstream::EventStoreConfig::snapshot_bucket
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`] when one is missing and this user may not create it, and the engine's failures.
