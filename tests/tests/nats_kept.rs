@@ -464,3 +464,70 @@ async fn a_write_waits_for_a_server_that_restarts() {
         Some(Position(2))
     );
 }
+
+/// While the servers of a cluster step down, are killed and are paused, one program after another writes down how far it
+/// has come; what was acknowledged is never lost or taken back.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_outlives_step_downs_kills_and_pauses() {
+    use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
+    let mut cluster = Cluster::start(3);
+    let connection = connect(cluster.urls(), User::Operator).await;
+    let kept = open(connection, "test", 3, &MemoryEventStore::new()).await;
+    let is_done = Arc::new(AtomicBool::new(false));
+    let writer = tokio::spawn({
+        let (kept, is_done) = (kept.clone(), Arc::clone(&is_done));
+        async move {
+            let mut cids = Vec::new();
+            while !is_done.load(Ordering::Relaxed) {
+                let count = cids.len() as u64 + 1;
+                let bytes = count.to_be_bytes().repeat(20_000);
+                cids.push(kept.put_object(Bytes::from(bytes)).await.unwrap());
+                kept.save_checkpoint("reader", Position(count))
+                    .await
+                    .unwrap();
+                kept.save_snapshot(&some_key(), snapshot(count, 1_000))
+                    .await
+                    .unwrap();
+                let found = kept.get_checkpoint("reader").await.unwrap();
+                assert_eq!(
+                    found,
+                    Some(Position(count)),
+                    "what was just written is read"
+                );
+            }
+            cids
+        }
+    });
+    let operator = cluster.connect(User::Operator).await;
+    let stream = "KV_test-checkpoints";
+    let pause = || tokio::time::sleep(Duration::from_millis(1_500));
+    for stream in [stream, "OBJ_test-objects", "KV_test-snapshots"] {
+        cluster.step_down(&operator, stream).await;
+        pause().await;
+    }
+    let leader = cluster.leader(&operator, stream).await;
+    cluster.server(leader).kill();
+    pause().await;
+    pause().await;
+    cluster.server(leader).restart();
+    cluster.wait_until_healthy();
+    let leader = cluster.leader(&operator, stream).await;
+    cluster.server(leader).pause();
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    cluster.server(leader).resume();
+    pause().await;
+    is_done.store(true, Ordering::Relaxed);
+    let cids = writer.await.unwrap();
+    assert!(cids.len() > 10, "only {} rounds", cids.len());
+    let count = cids.len() as u64;
+    assert_eq!(
+        kept.get_checkpoint("reader").await.unwrap(),
+        Some(Position(count))
+    );
+    let found = kept.get_latest_snapshot(&some_key(), 1).await.unwrap();
+    assert_eq!(found, Some(snapshot(count, 1_000)));
+    for cid in &cids {
+        assert!(kept.get_object(cid).await.unwrap().is_some());
+    }
+}

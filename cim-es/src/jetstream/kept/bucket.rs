@@ -2,8 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
-use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::message::StreamMessage;
@@ -12,21 +10,13 @@ use async_nats::jetstream::{ErrorCode, kv, object_store};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use serde::Deserialize;
-use tokio::time::{Instant, sleep};
 
+use super::failure::{Failure, Operation, patiently};
 use crate::jetstream::{Connection, PermissionDenied};
 use crate::store::StoreError;
 
-/// How long an operation goes on while the servers elect a leader or restart.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long it waits before it asks again.
-const PAUSE: Duration = Duration::from_millis(100);
-
 /// Codes of the server with which it refuses a write because of its guard.
 const GUARD: [u64; 2] = [10071, 10164];
-/// Codes of the server for a stream, a server or an account that has no room.
-const FULL: [u64; 6] = [10002, 10023, 10028, 10047, 10054, 10077];
-
 /// Which layout a bucket has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
@@ -60,21 +50,6 @@ pub(super) enum Write {
     Refused,
 }
 
-enum Failure {
-    /// Nobody answered, or there is no leader at the moment.
-    Passing(String),
-    Denied(PermissionDenied),
-    Server {
-        code: u64,
-        description: String,
-    },
-    Other(String),
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Said(String);
-
 #[derive(Deserialize)]
 struct Answer {
     error: Option<AnswerError>,
@@ -102,7 +77,7 @@ impl Bucket {
         let place = place(name);
         let stream_name = layout.stream(name);
         let context = connection.jetstream();
-        let found = patiently(&connection, &place, "opening the bucket", || async {
+        let found = patiently(&connection, &place, Operation::Open, || async {
             let asked = context.get_stream(&stream_name);
             let concerns = |refused: &PermissionDenied| refused.subject.ends_with(&stream_name);
             match connection.unless_refused(concerns, asked).await {
@@ -112,7 +87,7 @@ impl Bucket {
                         if error.error_code() == ErrorCode::STREAM_NOT_FOUND {
                             return Ok(None);
                         }
-                        Err(server_failure(
+                        Err(Failure::of_server(
                             error.code() as u16,
                             error.error_code().0,
                             error.to_string(),
@@ -152,7 +127,7 @@ impl Bucket {
 
     /// The last message on a subject.
     pub(super) async fn last(&self, subject: &str) -> Result<Option<StreamMessage>, StoreError> {
-        self.read("reading", || {
+        self.read(|| {
             self.stream
                 .raw_message_builder()
                 .last_by_subject(subject)
@@ -167,31 +142,27 @@ impl Bucket {
         subject: &str,
         sequence: u64,
     ) -> Result<Option<StreamMessage>, StoreError> {
-        self.read("reading", || {
+        self.read(|| {
             let builder = self.stream.raw_message_builder();
             builder.sequence(sequence).next_by_subject(subject).send()
         })
         .await
     }
 
-    async fn read<F>(
-        &self,
-        operation: &'static str,
-        mut ask: impl FnMut() -> F,
-    ) -> Result<Option<StreamMessage>, StoreError>
+    async fn read<F>(&self, mut ask: impl FnMut() -> F) -> Result<Option<StreamMessage>, StoreError>
     where
         F: Future<Output = Result<StreamMessage, RawMessageError>>,
     {
         let suffix = format!(".STREAM.MSG.GET.{}", self.stream.cached_info().config.name);
         let concerns = |refused: &PermissionDenied| refused.subject.ends_with(&suffix);
-        patiently(&self.connection, &self.place(), operation, || {
+        patiently(&self.connection, &self.place(), Operation::Read, || {
             let asked = ask();
             async {
                 match self.connection.unless_refused(concerns, asked).await {
                     Ok(Ok(message)) => Ok(Some(message)),
                     Ok(Err(error)) => match error.kind() {
                         LastRawMessageErrorKind::NoMessageFound => Ok(None),
-                        LastRawMessageErrorKind::JetStream(error) => Err(server_failure(
+                        LastRawMessageErrorKind::JetStream(error) => Err(Failure::of_server(
                             error.code() as u16,
                             error.error_code().0,
                             error.to_string(),
@@ -205,28 +176,24 @@ impl Bucket {
         .await
     }
 
-    /// Writes a message. With a guard, only if the subject's last message has that sequence; 0 is for no message at all.
+    /// Writes a message if the subject's last message has a sequence; 0 is for no message at all.
     ///
-    /// A write whose answer was lost is sent again, so that a guarded one may be refused because of itself.
+    /// A write whose answer was lost is sent again, so that it may be refused because of itself.
     pub(super) async fn write(
         &self,
         subject: &str,
         body: Bytes,
-        guard: Option<u64>,
+        guard: u64,
     ) -> Result<Write, StoreError> {
         let mut headers = HeaderMap::new();
-        if let Some(sequence) = guard {
-            headers.insert(
-                "Nats-Expected-Last-Subject-Sequence",
-                sequence.to_string().as_str(),
-            );
-        }
-        let written = self.ask("writing", subject, headers, body).await;
-        match written {
-            Ok(sequence) => Ok(Write::Stored(sequence)),
-            Err(Failure::Server { code, .. }) if GUARD.contains(&code) => Ok(Write::Refused),
-            Err(failure) => Err(error(&self.place(), "writing", failure)),
-        }
+        headers.insert(
+            "Nats-Expected-Last-Subject-Sequence",
+            guard.to_string().as_str(),
+        );
+        patiently(&self.connection, &self.place(), Operation::Write, || {
+            self.ask(subject, &headers, &body)
+        })
+        .await
     }
 
     /// Removes the messages on a subject for good; what cannot be removed stays, and is only in the way.
@@ -255,7 +222,7 @@ impl Bucket {
     pub(super) async fn subjects(&self, filter: &str) -> Result<Vec<String>, StoreError> {
         let suffix = format!(".STREAM.INFO.{}", self.stream.cached_info().config.name);
         let concerns = |refused: &PermissionDenied| refused.subject.ends_with(&suffix);
-        patiently(&self.connection, &self.place(), "listing", || async {
+        patiently(&self.connection, &self.place(), Operation::Read, || async {
             let listed = async {
                 let listed = self.stream.info_with_subjects(filter).await;
                 let listed = listed.map_err(|error| Failure::Passing(error.to_string()))?;
@@ -270,35 +237,31 @@ impl Bucket {
 
     async fn ask(
         &self,
-        operation: &'static str,
         subject: &str,
-        headers: HeaderMap,
-        body: Bytes,
-    ) -> Result<u64, Failure> {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let client = self.connection.client();
-            let asked =
-                client.request_with_headers(subject.to_owned(), headers.clone(), body.clone());
-            let concerns = |refused: &PermissionDenied| refused.subject == subject;
-            let failure = match self.connection.unless_refused(concerns, asked).await {
-                Err(denied) => return Err(Failure::Denied(denied)),
-                Ok(Err(error)) => Failure::Passing(error.to_string()),
-                Ok(Ok(message)) => match serde_json::from_slice::<Answer>(&message.payload) {
-                    Ok(Answer {
-                        error: Some(it), ..
-                    }) => server_failure(it.code, it.err_code, it.description),
-                    Ok(Answer { seq, .. }) => return Ok(seq),
-                    Err(error) => Failure::Other(error.to_string()),
-                },
-            };
-            match failure {
-                Failure::Passing(reason) if may_go_on(&self.connection, end) => {
-                    tracing::debug!(operation, subject, reason, "asking again");
-                    sleep(PAUSE).await;
-                }
-                failure => return Err(failure),
-            }
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<Write, Failure> {
+        let asked = self.connection.client().request_with_headers(
+            subject.to_owned(),
+            headers.clone(),
+            body.clone(),
+        );
+        let concerns = |refused: &PermissionDenied| refused.subject == subject;
+        let message = match self.connection.unless_refused(concerns, asked).await {
+            Ok(Ok(message)) => message,
+            Ok(Err(error)) => return Err(Failure::Passing(error.to_string())),
+            Err(denied) => return Err(Failure::Denied(denied)),
+        };
+        let answer: Answer = serde_json::from_slice(&message.payload)
+            .map_err(|error| Failure::Malformed(error.to_string()))?;
+        match answer.error {
+            None => Ok(Write::Stored(answer.seq)),
+            Some(error) if GUARD.contains(&error.err_code) => Ok(Write::Refused),
+            Some(error) => Err(Failure::of_server(
+                error.code,
+                error.err_code,
+                error.description,
+            )),
         }
     }
 }
@@ -326,8 +289,7 @@ async fn create(
     let concerns = |refused: &PermissionDenied| {
         refused.subject.ends_with(&suffix) || refused.subject.ends_with(".INFO")
     };
-    let operation = "creating the bucket";
-    patiently(connection, place, operation, || async {
+    patiently(connection, place, Operation::Create, || async {
         let work = async {
             match layout {
                 Layout::KeyValue => {
@@ -363,73 +325,4 @@ async fn create(
         }
     })
     .await
-}
-
-async fn patiently<T, F>(
-    connection: &Connection,
-    place: &str,
-    operation: &'static str,
-    mut work: impl FnMut() -> F,
-) -> Result<T, StoreError>
-where
-    F: Future<Output = Result<T, Failure>>,
-{
-    let end = Instant::now() + PATIENCE;
-    loop {
-        match work().await {
-            Ok(done) => return Ok(done),
-            Err(Failure::Passing(reason)) if may_go_on(connection, end) => {
-                tracing::debug!(place, operation, reason, "asking again");
-                sleep(PAUSE).await;
-            }
-            Err(failure) => {
-                if let Some(ended) = connection.why_ended() {
-                    let reason = ended.to_string();
-                    return Err(StoreError::Closed { reason });
-                }
-                return Err(error(place, operation, failure));
-            }
-        }
-    }
-}
-
-fn may_go_on(connection: &Connection, end: Instant) -> bool {
-    connection.why_ended().is_none() && Instant::now() < end
-}
-
-/// A failure that the server reports. With 503 it has no leader at the moment.
-fn server_failure(status: u16, code: u64, description: String) -> Failure {
-    if status == 503 && !FULL.contains(&code) {
-        return Failure::Passing(description);
-    }
-    Failure::Server { code, description }
-}
-
-fn error(place: &str, operation: &'static str, failure: Failure) -> StoreError {
-    let place = place.to_owned();
-    match failure {
-        Failure::Denied(denied) => StoreError::ReadOnly {
-            place,
-            reason: denied.to_string(),
-        },
-        Failure::Server { code, description } if FULL.contains(&code) => StoreError::Full {
-            place,
-            reason: format!("{description} ({code})"),
-        },
-        Failure::Server { code, description } => StoreError::Engine {
-            place,
-            operation,
-            source: Arc::new(Said(format!("{description} ({code})"))),
-        },
-        Failure::Passing(reason) => StoreError::Engine {
-            place,
-            operation,
-            source: Arc::new(Said(format!("{reason}, for {} s", PATIENCE.as_secs()))),
-        },
-        Failure::Other(reason) => StoreError::Engine {
-            place,
-            operation,
-            source: Arc::new(Said(reason)),
-        },
-    }
 }

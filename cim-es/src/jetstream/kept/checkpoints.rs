@@ -1,9 +1,12 @@
 //! Checkpoints in a key-value bucket.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::bucket::{Bucket, Layout};
+use super::bucket::{Bucket, Layout, Write};
 use super::name::token;
 use crate::jetstream::Connection;
 use crate::store::{CheckpointStore, Damage, Position, StoreError};
@@ -14,6 +17,8 @@ use crate::store::{CheckpointStore, Damage, Position, StoreError};
 #[derive(Clone, Debug)]
 pub struct JetStreamCheckpointStore {
     bucket: Bucket,
+    /// Where this handle last saw each reader's checkpoint in the bucket.
+    seen: Arc<Mutex<HashMap<String, u64>>>,
 }
 
 impl JetStreamCheckpointStore {
@@ -30,7 +35,20 @@ impl JetStreamCheckpointStore {
         replicas: usize,
     ) -> Result<Self, StoreError> {
         let bucket = Bucket::open(connection.into(), bucket, Layout::KeyValue, replicas).await?;
-        Ok(Self { bucket })
+        Ok(Self {
+            bucket,
+            seen: Arc::default(),
+        })
+    }
+
+    fn seen(&self, reader: &str) -> Option<u64> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.get(reader).copied()
+    }
+
+    fn remember(&self, reader: &str, sequence: u64) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(reader.to_owned(), sequence);
     }
 
     fn subject(&self, reader: &str) -> String {
@@ -41,10 +59,29 @@ impl JetStreamCheckpointStore {
 #[async_trait]
 impl CheckpointStore for JetStreamCheckpointStore {
     async fn save_checkpoint(&self, reader: &str, position: Position) -> Result<(), StoreError> {
+        let subject = self.subject(reader);
         let value = Bytes::from(position.to_string());
-        self.bucket
-            .write(&self.subject(reader), value, None)
-            .await?;
+        let mut guard = match self.seen(reader) {
+            Some(sequence) => sequence,
+            None => self
+                .bucket
+                .last(&subject)
+                .await?
+                .map_or(0, |it| it.sequence),
+        };
+        // Guarded, so that a write that was sent again after a lost answer is not stored a second time behind a later one.
+        let sequence = loop {
+            if let Write::Stored(sequence) =
+                self.bucket.write(&subject, value.clone(), guard).await?
+            {
+                break sequence;
+            }
+            match self.bucket.last(&subject).await? {
+                Some(message) if message.payload == value => break message.sequence,
+                message => guard = message.map_or(0, |it| it.sequence),
+            }
+        };
+        self.remember(reader, sequence);
         Ok(())
     }
 

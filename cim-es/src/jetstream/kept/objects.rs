@@ -128,7 +128,7 @@ pub(super) async fn put(bucket: &Bucket, cid: &Cid, bytes: Bytes) -> Result<(), 
         deleted: false,
     };
     let body = serde_json::to_vec(&info).map_err(|error| damaged(bucket, cid, error))?;
-    if let Write::Stored(_) = bucket.write(&entry, body.into(), Some(0)).await? {
+    if let Write::Stored(_) = bucket.write(&entry, body.into(), 0).await? {
         return Ok(());
     }
     // Refused because of another writer, or because of itself after a lost answer.
@@ -155,7 +155,7 @@ async fn write_chunk(
     chunk: Bytes,
     guard: u64,
 ) -> Result<u64, StoreError> {
-    if let Write::Stored(sequence) = bucket.write(subject, chunk.clone(), Some(guard)).await? {
+    if let Write::Stored(sequence) = bucket.write(subject, chunk.clone(), guard).await? {
         return Ok(sequence);
     }
     // Nobody else writes here, so it was refused because of itself.

@@ -159,12 +159,7 @@ impl SnapshotStore for JetStreamSnapshotStore {
                 state: ByteBuf::from(snapshot.state.to_vec()),
             })
             .await?;
-        while self
-            .values
-            .write(&subject, body.clone(), Some(guard))
-            .await?
-            == Write::Refused
-        {
+        while self.values.write(&subject, body.clone(), guard).await? == Write::Refused {
             (guard, present) = self.find(&subject).await?;
             if present.as_ref().is_some_and(|it| it.version() >= version) {
                 return Ok(());
