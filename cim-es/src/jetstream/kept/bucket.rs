@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::message::StreamMessage;
@@ -12,11 +14,15 @@ use futures_util::TryStreamExt;
 use serde::Deserialize;
 
 use super::failure::{Failure, Operation, patiently};
+use crate::jetstream::api::errors;
 use crate::jetstream::{Connection, PermissionDenied};
 use crate::store::StoreError;
 
 /// Codes of the server with which it refuses a write because of its guard.
-const GUARD: [u64; 2] = [10071, 10164];
+const GUARD: [u64; 2] = [
+    errors::WRONG_LAST_SEQUENCE,
+    errors::WRONG_LAST_SEQUENCE_IN_FLIGHT,
+];
 /// Which layout a bucket has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
@@ -39,6 +45,9 @@ pub(super) struct Bucket {
     connection: Connection,
     stream: Stream,
     name: String,
+    /// The highest sequence of the stream that this program has seen. A leader that was just elected may still be behind
+    /// what its predecessor acknowledged, so that what it does not find is believed only once it has caught up.
+    seen: Arc<AtomicU64>,
 }
 
 /// Whether a guarded write took place.
@@ -107,6 +116,7 @@ impl Bucket {
             connection,
             stream,
             name: name.to_owned(),
+            seen: Arc::default(),
         })
     }
 
@@ -125,13 +135,22 @@ impl Bucket {
         self.connection.client().server_info().max_payload
     }
 
-    /// The last message on a subject.
-    pub(super) async fn last(&self, subject: &str) -> Result<Option<StreamMessage>, StoreError> {
-        self.read(|| {
-            self.stream
-                .raw_message_builder()
-                .last_by_subject(subject)
-                .send()
+    /// The last message on a subject, as far as the leader knows at the moment: for what is guarded, or a cache.
+    pub(super) async fn peek(&self, subject: &str) -> Result<Option<StreamMessage>, StoreError> {
+        patiently(&self.connection, &self.place(), Operation::Read, || {
+            self.ask_last(subject)
+        })
+        .await
+    }
+
+    /// The last message on a subject, which is known to be at a sequence or after it.
+    pub(super) async fn last(
+        &self,
+        subject: &str,
+        at_least: u64,
+    ) -> Result<Option<StreamMessage>, StoreError> {
+        patiently(&self.connection, &self.place(), Operation::Read, || {
+            self.believed(at_least, || self.ask_last(subject))
         })
         .await
     }
@@ -142,38 +161,85 @@ impl Bucket {
         subject: &str,
         sequence: u64,
     ) -> Result<Option<StreamMessage>, StoreError> {
-        self.read(|| {
+        let ask = || {
             let builder = self.stream.raw_message_builder();
-            builder.sequence(sequence).next_by_subject(subject).send()
+            self.read_once(builder.sequence(sequence).next_by_subject(subject).send())
+        };
+        patiently(&self.connection, &self.place(), Operation::Read, || {
+            self.believed(0, ask)
         })
         .await
     }
 
-    async fn read<F>(&self, mut ask: impl FnMut() -> F) -> Result<Option<StreamMessage>, StoreError>
-    where
-        F: Future<Output = Result<StreamMessage, RawMessageError>>,
-    {
-        let suffix = format!(".STREAM.MSG.GET.{}", self.stream.cached_info().config.name);
-        let concerns = |refused: &PermissionDenied| refused.subject.ends_with(&suffix);
-        patiently(&self.connection, &self.place(), Operation::Read, || {
-            let asked = ask();
-            async {
-                match self.connection.unless_refused(concerns, asked).await {
-                    Ok(Ok(message)) => Ok(Some(message)),
-                    Ok(Err(error)) => match error.kind() {
-                        LastRawMessageErrorKind::NoMessageFound => Ok(None),
-                        LastRawMessageErrorKind::JetStream(error) => Err(Failure::of_server(
-                            error.code() as u16,
-                            error.error_code().0,
-                            error.to_string(),
-                        )),
-                        _ => Err(Failure::Passing(error.to_string())),
-                    },
-                    Err(denied) => Err(Failure::Denied(denied)),
-                }
+    async fn ask_last(&self, subject: &str) -> Result<Option<StreamMessage>, Failure> {
+        let builder = self.stream.raw_message_builder();
+        self.read_once(builder.last_by_subject(subject).send())
+            .await
+    }
+
+    async fn read_once(
+        &self,
+        asked: impl Future<Output = Result<StreamMessage, RawMessageError>>,
+    ) -> Result<Option<StreamMessage>, Failure> {
+        match self.unless_refused("MSG.GET", asked).await? {
+            Ok(message) => {
+                self.seen.fetch_max(message.sequence, Ordering::Relaxed);
+                Ok(Some(message))
             }
-        })
-        .await
+            Err(error) => match error.kind() {
+                LastRawMessageErrorKind::NoMessageFound => Ok(None),
+                LastRawMessageErrorKind::JetStream(error) => Err(Failure::of_server(
+                    error.code() as u16,
+                    error.error_code().0,
+                    error.to_string(),
+                )),
+                _ => Err(Failure::Passing(error.to_string())),
+            },
+        }
+    }
+
+    /// What is found, once the leader has all that this program has seen.
+    async fn believed<F>(
+        &self,
+        at_least: u64,
+        ask: impl Fn() -> F,
+    ) -> Result<Option<StreamMessage>, Failure>
+    where
+        F: Future<Output = Result<Option<StreamMessage>, Failure>>,
+    {
+        let mut found = ask().await?;
+        if found.is_none() && self.seen.load(Ordering::Relaxed) > 0 {
+            if !self.has_caught_up().await? {
+                return Err(behind());
+            }
+            found = ask().await?;
+        }
+        if found.as_ref().is_some_and(|it| it.sequence < at_least) {
+            return Err(behind());
+        }
+        Ok(found)
+    }
+
+    /// Whether the leader has all that this program has seen.
+    async fn has_caught_up(&self) -> Result<bool, Failure> {
+        let info = self.unless_refused("INFO", self.stream.get_info()).await?;
+        let info = info.map_err(|error| Failure::Passing(error.to_string()))?;
+        Ok(info.state.last_sequence >= self.seen.load(Ordering::Relaxed))
+    }
+
+    /// Does some work that uses an operation of the API on the stream, unless the servers refuse that.
+    async fn unless_refused<T>(
+        &self,
+        operation: &str,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Failure> {
+        let suffix = format!(
+            ".STREAM.{operation}.{}",
+            self.stream.cached_info().config.name
+        );
+        let concerns = |refused: &PermissionDenied| refused.subject.ends_with(&suffix);
+        let done = self.connection.unless_refused(concerns, work).await;
+        done.map_err(Failure::Denied)
     }
 
     /// Writes a message if the subject's last message has a sequence; 0 is for no message at all.
@@ -199,38 +265,33 @@ impl Bucket {
     /// Removes the messages on a subject for good; what cannot be removed stays, and is only in the way.
     pub(super) async fn discard(&self, subject: &str) {
         let work = self.stream.purge().filter(subject);
-        let suffix = format!(".STREAM.PURGE.{}", self.stream.cached_info().config.name);
-        let concerns = |refused: &PermissionDenied| refused.subject.ends_with(&suffix);
-        let discarded = self
-            .connection
-            .unless_refused(concerns, async { work.await })
-            .await;
-        let reason = match discarded {
+        let reason = match self.unless_refused("PURGE", async { work.await }).await {
             Ok(Ok(_)) => return,
             Ok(Err(error)) => error.to_string(),
-            Err(denied) => denied.to_string(),
+            Err(Failure::Denied(denied)) => denied.to_string(),
+            Err(_) => String::new(),
         };
         tracing::info!(
             place = self.place(),
             subject,
             reason,
-            "could not remove what is no longer needed"
+            "what is no longer needed stays"
         );
     }
 
     /// The subjects under a filter that have messages.
     pub(super) async fn subjects(&self, filter: &str) -> Result<Vec<String>, StoreError> {
-        let suffix = format!(".STREAM.INFO.{}", self.stream.cached_info().config.name);
-        let concerns = |refused: &PermissionDenied| refused.subject.ends_with(&suffix);
         patiently(&self.connection, &self.place(), Operation::Read, || async {
             let listed = async {
                 let listed = self.stream.info_with_subjects(filter).await;
                 let listed = listed.map_err(|error| Failure::Passing(error.to_string()))?;
+                if listed.info.state.last_sequence < self.seen.load(Ordering::Relaxed) {
+                    return Err(behind());
+                }
                 let listed = listed.map_ok(|(subject, _)| subject).try_collect().await;
                 listed.map_err(|error| Failure::Passing(error.to_string()))
             };
-            let listed = self.connection.unless_refused(concerns, listed).await;
-            listed.unwrap_or_else(|denied| Err(Failure::Denied(denied)))
+            self.unless_refused("INFO", listed).await?
         })
         .await
     }
@@ -255,7 +316,10 @@ impl Bucket {
         let answer: Answer = serde_json::from_slice(&message.payload)
             .map_err(|error| Failure::Malformed(error.to_string()))?;
         match answer.error {
-            None => Ok(Write::Stored(answer.seq)),
+            None => {
+                self.seen.fetch_max(answer.seq, Ordering::Relaxed);
+                Ok(Write::Stored(answer.seq))
+            }
             Some(error) if GUARD.contains(&error.err_code) => Ok(Write::Refused),
             Some(error) => Err(Failure::of_server(
                 error.code,
@@ -270,6 +334,11 @@ impl fmt::Debug for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bucket").field("name", &self.name).finish()
     }
+}
+
+fn behind() -> Failure {
+    let reason = "the leader is behind what this program has seen; was the bucket made anew?";
+    Failure::Passing(reason.to_owned())
 }
 
 fn place(name: &str) -> String {

@@ -65,7 +65,7 @@ impl CheckpointStore for JetStreamCheckpointStore {
             Some(sequence) => sequence,
             None => self
                 .bucket
-                .last(&subject)
+                .peek(&subject)
                 .await?
                 .map_or(0, |it| it.sequence),
         };
@@ -76,7 +76,7 @@ impl CheckpointStore for JetStreamCheckpointStore {
             {
                 break sequence;
             }
-            match self.bucket.last(&subject).await? {
+            match self.bucket.peek(&subject).await? {
                 Some(message) if message.payload == value => break message.sequence,
                 message => guard = message.map_or(0, |it| it.sequence),
             }
@@ -86,9 +86,11 @@ impl CheckpointStore for JetStreamCheckpointStore {
     }
 
     async fn get_checkpoint(&self, reader: &str) -> Result<Option<Position>, StoreError> {
-        let Some(message) = self.bucket.last(&self.subject(reader)).await? else {
+        let seen = self.seen(reader).unwrap_or(0);
+        let Some(message) = self.bucket.last(&self.subject(reader), seen).await? else {
             return Ok(None);
         };
+        self.remember(reader, message.sequence);
         // A tool that deletes a key leaves an empty value.
         if message.payload.is_empty() {
             return Ok(None);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use crate::jetstream::api::errors;
 use crate::jetstream::{ApiFailure, Connection, PermissionDenied};
 use crate::store::StoreError;
 
@@ -14,7 +15,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long it waits before it asks again.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Codes of the server for a stream, a server or an account that has no room.
-const FULL: [u64; 6] = [10002, 10023, 10028, 10047, 10054, 10077];
+const FULL: [u64; 6] = [
+    errors::ACCOUNT_RESOURCES_EXCEEDED,
+    errors::INSUFFICIENT_RESOURCES,
+    errors::MEMORY_RESOURCES_EXCEEDED,
+    errors::STORAGE_RESOURCES_EXCEEDED,
+    errors::MESSAGE_TOO_LARGE,
+    errors::STORE_FAILED,
+];
+/// Codes of the server for a leader that is not, or not yet.
+const NO_LEADER: [u64; 3] = [
+    errors::UNAVAILABLE,
+    errors::NOT_LEADER,
+    errors::LAST_SEQUENCE_NOT_READY,
+];
 
 /// What is being done with a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +67,7 @@ impl Failure {
     /// A failure that the server reports: its status, the number of the error, and its words. With 503 it has no leader
     /// at the moment.
     pub(super) fn of_server(code: u16, error: u64, description: String) -> Self {
-        if code == 503 && !FULL.contains(&error) {
+        if NO_LEADER.contains(&error) || (code == 503 && !FULL.contains(&error)) {
             return Self::Passing(description);
         }
         Self::Server {
@@ -132,4 +146,12 @@ where
         tracing::debug!(place, ?operation, reason, "asking again");
         sleep(PAUSE).await;
     }
+}
+
+/// How often an operation is tried again that the servers refuse for a state which cannot last.
+pub(super) const ATTEMPTS: u32 = 100;
+
+/// Waits a moment, before something is asked again.
+pub(super) async fn pause() {
+    sleep(PAUSE).await;
 }

@@ -85,7 +85,7 @@ impl JetStreamSnapshotStore {
 
     /// The value under a subject with its sequence, which guards the next one.
     async fn find(&self, subject: &str) -> Result<(u64, Option<Value>), StoreError> {
-        let Some(message) = self.values.last(subject).await? else {
+        let Some(message) = self.values.peek(subject).await? else {
             return Ok((0, None));
         };
         // What cannot be read is as good as absent: a snapshot of another program's version, or a deleted key.
