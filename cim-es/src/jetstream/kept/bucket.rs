@@ -45,8 +45,8 @@ pub(super) struct Bucket {
     connection: Connection,
     stream: Stream,
     name: String,
-    /// The highest sequence of the stream that this program has seen. A leader that was just elected may still be behind
-    /// what its predecessor acknowledged, so that what it does not find is believed only once it has caught up.
+    /// The highest sequence of the stream that this program has seen. A server that was paused takes itself for the leader
+    /// for a moment longer, so that what it does not find is believed only if it has all that was seen.
     seen: Arc<AtomicU64>,
 }
 
