@@ -1,5 +1,8 @@
 //! Snapshots, objects, links and checkpoints on JetStream, on one server and on three.
 
+#[path = "jetstream/proxy.rs"]
+mod proxy;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
@@ -529,5 +532,38 @@ async fn what_was_acknowledged_outlives_step_downs_kills_and_pauses() {
     assert_eq!(found, Some(snapshot(count, 1_000)));
     for cid in &cids {
         assert!(kept.get_object(cid).await.unwrap().is_some());
+    }
+}
+
+/// A chunk whose answer is lost is sent again; equal chunks are told apart all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_of_equal_chunks_is_whole_when_answers_are_lost() {
+    use std::time::Duration;
+    let server = Server::start();
+    let proxy = proxy::Proxy::to(server.address()).await;
+    let connection = connect(vec![proxy.url()], User::Operator).await;
+    let kept = open(connection, "test", 1, &MemoryEventStore::new()).await;
+    for round in 0..2_u8 {
+        let bytes = Bytes::from(vec![round; 12_000_000]);
+        let putting = tokio::spawn({
+            let (kept, bytes) = (kept.clone(), bytes.clone());
+            async move { kept.put_object(bytes).await }
+        });
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        proxy.lose_answers();
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        assert!(
+            !putting.is_finished(),
+            "it was put before an answer could be lost"
+        );
+        proxy.cut();
+        let cid = putting.await.unwrap().unwrap();
+        assert_eq!(
+            kept_on(&server).await.get_object(&cid).await.unwrap(),
+            Some(bytes)
+        );
+        kept.save_checkpoint("reader", Position(u64::from(round)))
+            .await
+            .unwrap();
     }
 }
