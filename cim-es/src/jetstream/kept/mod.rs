@@ -5,6 +5,7 @@
 
 mod bucket;
 mod checkpoints;
+mod create;
 mod failure;
 mod links;
 mod name;
