@@ -23,6 +23,7 @@ mod scan;
 mod setup;
 mod standing;
 mod store;
+mod stores;
 
 pub use api::ApiFailure;
 pub use config::{
@@ -33,3 +34,4 @@ pub use doctor::{Finding, Severity};
 pub use kept::{JetStreamCheckpointStore, JetStreamObjectStore, JetStreamSnapshotStore, Link};
 pub use options::JetStreamOptions;
 pub use store::JetStreamEventStore;
+pub use stores::{JetStreamStores, OpenError};

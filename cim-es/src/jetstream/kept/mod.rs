@@ -5,6 +5,8 @@
 
 mod bucket;
 mod checkpoints;
+mod create;
+mod failure;
 mod links;
 mod name;
 mod objects;
