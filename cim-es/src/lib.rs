@@ -79,6 +79,8 @@ extern crate self as cim_es;
 pub mod aggregate;
 pub mod block;
 pub mod event;
+#[cfg(feature = "jetstream")]
+pub mod jetstream;
 pub mod machine;
 pub mod message;
 pub mod prelude;

@@ -1,1 +1,4 @@
-//! The promises of cim-es, each kept by a test in `tests/tests`.
+//! The promises of cim-es, each kept by a test in `tests/tests`, and the servers that those tests run on.
+#![forbid(unsafe_code)]
+
+pub mod nats;

@@ -19,3 +19,5 @@ pub use declaration::{EventDeclaration, EventSpec, Tail, events, types, types_le
 pub use domain::{Clash, Member, check_domain_member, clashes, member, table_size};
 pub use machine::{edge, event_count, next_table, transitions};
 pub use text::matches;
+#[cfg(feature = "jetstream")]
+pub(crate) use text::nearest;

@@ -7,9 +7,11 @@
 //! ```
 
 mod domain;
+mod stored;
 mod token;
 mod typed;
 
 pub use domain::{AggregateInfo, Domain};
+pub use stored::{PARTITIONS, StoredSubjects, partition};
 pub use token::{Token, TokenError};
 pub use typed::{Filter, Subject};

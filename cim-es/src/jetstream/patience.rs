@@ -1,0 +1,46 @@
+//! Asking again while the servers may only be electing a leader.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::api::{Api, ApiFailure};
+use crate::store::StoreError;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long to go on asking, with pauses that grow.
+pub(super) struct Patience {
+    deadline: Instant,
+    pause: Duration,
+}
+
+impl Patience {
+    pub(super) fn until(deadline: Instant) -> Self {
+        Self {
+            deadline,
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    /// Waits before the next attempt.
+    ///
+    /// # Errors
+    /// The failure, when it is not one that passes or there is no time left.
+    pub(super) async fn wait(
+        &mut self,
+        api: &Api,
+        operation: &'static str,
+        failure: ApiFailure,
+    ) -> Result<(), StoreError> {
+        if !failure.is_passing() || api.has_ended() || Instant::now() + self.pause >= self.deadline
+        {
+            return Err(api.error(operation, failure));
+        }
+        tracing::debug!(stream = %api.stream, operation, %failure, "trying again");
+        sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        Ok(())
+    }
+}

@@ -1,0 +1,371 @@
+//! Reading the stream in order through an ephemeral consumer that is made again whenever it fails.
+//!
+//! The consumer acknowledges nothing and is pulled from, so the reader alone decides how much is on its way. What was
+//! delivered is known by its sequence, so a consumer that is gone, silent or out of step is replaced by one that starts
+//! behind the last message: nothing is missed, nothing comes twice.
+
+use std::time::Duration;
+
+use async_nats::{Message, StatusCode, Subscriber};
+use futures_util::{FutureExt, StreamExt};
+use serde_json::{Value, json as query};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::api::{Api, ApiFailure, errors, json};
+use super::message::Raw;
+use crate::store::StoreError;
+
+/// How many messages one pull asks for.
+const BATCH: usize = 500;
+/// How many bytes one pull may bring, unless a single message may be larger.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// How long a pull waits for messages.
+const EXPIRES: Duration = Duration::from_secs(30);
+/// How often the server gives a sign of life while there is no message.
+const HEARTBEAT: Duration = Duration::from_millis(750);
+/// Silence after which the consumer is taken for lost.
+const SILENCE: Duration = Duration::from_millis(2_000);
+/// How often the reader looks whether the connection is still the one on which it pulled.
+const TICK: Duration = Duration::from_millis(250);
+/// After what time without a reader the server removes the consumer by itself.
+const INACTIVE: Duration = Duration::from_secs(20);
+
+/// What a reader reads.
+#[derive(Clone, Debug)]
+pub(super) struct Selection {
+    /// Stored subjects, which may have wildcards; none for all.
+    pub(super) filters: Vec<String>,
+    /// Whether bodies are left out.
+    pub(super) headers_only: bool,
+}
+
+impl Selection {
+    /// Every message with its body.
+    pub(super) fn all() -> Self {
+        Self {
+            filters: Vec::new(),
+            headers_only: false,
+        }
+    }
+}
+
+/// Reads messages in order from a sequence on.
+pub(super) struct Reader {
+    api: Api,
+    selection: Selection,
+    /// The sequence from which the next message may come.
+    next: u64,
+    session: Option<Session>,
+    /// How long the reader keeps trying while no consumer can be had; for ever when none.
+    patience: Option<Duration>,
+    failing_since: Option<Instant>,
+    pause: Duration,
+}
+
+/// One consumer and the pulls on it.
+struct Session {
+    name: String,
+    inbox: String,
+    messages: Subscriber,
+    /// The place of the last message in the order of this consumer.
+    delivered: u64,
+    /// How many messages were asked for and have not come.
+    open: usize,
+    pulls: u64,
+    connects: u64,
+    heard: Instant,
+}
+
+/// What waiting for a message came to.
+pub(super) enum Step {
+    /// The next message.
+    Message(Raw),
+    /// No message for a while; the reader is well.
+    Idle,
+}
+
+/// What a message of a session means.
+enum Heard {
+    Message(Raw),
+    Sign,
+    Lost(&'static str),
+}
+
+impl Reader {
+    /// A reader that gives up when no consumer can be had for a while.
+    pub(super) fn new(api: Api, selection: Selection, from: u64, patience: Duration) -> Self {
+        Self {
+            api,
+            selection,
+            next: from.max(1),
+            session: None,
+            patience: Some(patience),
+            failing_since: None,
+            pause: Duration::ZERO,
+        }
+    }
+
+    /// The same for a reader that never gives up.
+    pub(super) fn without_end(mut self) -> Self {
+        self.patience = None;
+        self
+    }
+
+    /// The next message, or a sign that none has come for a while.
+    ///
+    /// # Errors
+    /// What keeps the reader from having a consumer, past its patience or for good.
+    pub(super) async fn step(&mut self) -> Result<Step, StoreError> {
+        let idle = Instant::now() + 2 * TICK;
+        loop {
+            let Some(session) = &mut self.session else {
+                self.start().await?;
+                continue;
+            };
+            if session.connects != self.api.connects() {
+                self.lose("the connection was made again").await;
+                continue;
+            }
+            if session.open <= BATCH {
+                if let Err(failure) = session.pull(&self.api).await {
+                    self.fail(failure).await?;
+                }
+                continue;
+            }
+            // What is there already needs no timer.
+            let received = match session.messages.next().now_or_never() {
+                Some(received) => Ok(received),
+                None => timeout(TICK, session.messages.next()).await,
+            };
+            let heard = match received {
+                Ok(Some(message)) => session.hear(message, self.next),
+                Ok(None) => Heard::Lost("the subscription ended"),
+                Err(_) if session.heard.elapsed() > SILENCE => Heard::Lost("it is silent"),
+                Err(_) => Heard::Sign,
+            };
+            match heard {
+                Heard::Message(raw) => {
+                    self.next = raw.sequence + 1;
+                    self.failing_since = None;
+                    self.pause = Duration::ZERO;
+                    return Ok(Step::Message(raw));
+                }
+                Heard::Sign if Instant::now() >= idle => return Ok(Step::Idle),
+                Heard::Sign => {}
+                Heard::Lost(reason) => self.lose(reason).await,
+            }
+        }
+    }
+
+    /// Removes the consumer from the server.
+    pub(super) async fn close(mut self) {
+        if let Some(session) = self.session.take() {
+            delete(&self.api, &session.name).await;
+        }
+    }
+
+    async fn start(&mut self) -> Result<(), StoreError> {
+        match Session::start(&self.api, &self.selection, self.next).await {
+            Ok(session) => {
+                self.session = Some(session);
+                Ok(())
+            }
+            Err(failure) => self.fail(failure).await,
+        }
+    }
+
+    async fn lose(&mut self, reason: &'static str) {
+        if let Some(session) = self.session.take() {
+            let stream = &self.api.stream;
+            tracing::debug!(%stream, next = self.next, reason, "a consumer is made again");
+            delete(&self.api, &session.name).await;
+        }
+        // A consumer that is lost again and again must not become a storm of new ones.
+        self.pause = (self.pause * 2).clamp(Duration::from_millis(10), Duration::from_secs(1));
+        if self.pause > Duration::from_millis(10) {
+            sleep(self.pause).await;
+        }
+    }
+
+    /// Waits before the next attempt, unless there is no sense or no patience in it.
+    async fn fail(&mut self, failure: ApiFailure) -> Result<(), StoreError> {
+        self.session = None;
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
+        let is_over = self
+            .patience
+            .is_some_and(|patience| since.elapsed() > patience);
+        if is_over || self.api.has_ended() || !is_worth_another_try(&failure) {
+            return Err(self.api.error("read through a consumer", failure));
+        }
+        let stream = &self.api.stream;
+        tracing::debug!(%stream, %failure, "no consumer can be had, trying again");
+        self.pause = (self.pause * 2).clamp(Duration::from_millis(25), Duration::from_secs(1));
+        sleep(self.pause).await;
+        Ok(())
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let Some(session) = self.session.take() else {
+            return;
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let api = self.api.clone();
+            runtime.spawn(async move { delete(&api, &session.name).await });
+        }
+    }
+}
+
+/// A consumer that is created while servers restart can fail in ways that pass: no place for it, a stream not yet
+/// recovered.
+fn is_worth_another_try(failure: &ApiFailure) -> bool {
+    match failure {
+        ApiFailure::Refused { code, .. } => failure.is_passing() || *code >= 500,
+        _ => failure.is_passing(),
+    }
+}
+
+async fn delete(api: &Api, name: &str) {
+    let subject = format!("{}.{name}", api.subject("CONSUMER.DELETE"));
+    let deleted = api.ask_at::<Value>(subject, &query!({})).await;
+    if let Err(failure) = deleted
+        && !failure.has_error(errors::CONSUMER_NOT_FOUND)
+    {
+        // The server removes it by itself once it is inactive.
+        tracing::debug!(%failure, consumer = name, "a consumer was not deleted");
+    }
+}
+
+impl Session {
+    async fn start(api: &Api, selection: &Selection, from: u64) -> Result<Self, ApiFailure> {
+        let connects = api.connects();
+        let inbox = api.client.new_inbox();
+        let messages = api.client.subscribe(format!("{inbox}.*")).await;
+        let messages = messages.map_err(|error| ApiFailure::Client(error.to_string()))?;
+        let name = format!("cim-es-{}", uuid::Uuid::now_v7().simple());
+        let mut subject = format!("{}.{name}", api.subject("CONSUMER.CREATE"));
+        let mut config = query!({
+            "name": name,
+            "description": "reads once in order; made and removed by cim-es",
+            "deliver_policy": "by_start_sequence",
+            "opt_start_seq": from,
+            "ack_policy": "none",
+            "replay_policy": "instant",
+            "inactive_threshold": nanoseconds(INACTIVE),
+            "headers_only": selection.headers_only,
+            "num_replicas": 1,
+            "mem_storage": true,
+        });
+        match selection.filters.as_slice() {
+            [] => {}
+            [filter] => {
+                // With the filter in the subject, a permission can be given for it.
+                subject = format!("{subject}.{filter}");
+                config["filter_subject"] = query!(filter);
+            }
+            filters => config["filter_subjects"] = query!(filters),
+        }
+        let body = query!({ "stream_name": &*api.stream, "action": "create", "config": config });
+        api.ask_at::<Value>(subject, &body).await?;
+        Ok(Self {
+            name,
+            inbox,
+            messages,
+            delivered: 0,
+            open: 0,
+            pulls: 0,
+            connects,
+            heard: Instant::now(),
+        })
+    }
+
+    /// Asks for more while the last messages are still on their way.
+    async fn pull(&mut self, api: &Api) -> Result<(), ApiFailure> {
+        let subject = format!("{}.{}", api.subject("CONSUMER.MSG.NEXT"), self.name);
+        let reply = format!("{}.{}", self.inbox, self.pulls);
+        let max_bytes = BATCH_BYTES.max(2 * api.client.max_payload());
+        let body = json(&query!({
+            "batch": BATCH,
+            "max_bytes": max_bytes,
+            "expires": nanoseconds(EXPIRES),
+            "idle_heartbeat": nanoseconds(HEARTBEAT),
+        }))?;
+        let sent = api.client.publish_with_reply(subject, reply, body).await;
+        sent.map_err(|error| ApiFailure::Client(error.to_string()))?;
+        self.pulls += 1;
+        self.open += BATCH;
+        Ok(())
+    }
+
+    fn hear(&mut self, message: Message, next: u64) -> Heard {
+        self.heard = Instant::now();
+        match message.status {
+            None | Some(StatusCode::OK) => self.deliver(message, next),
+            Some(StatusCode::IDLE_HEARTBEAT) => Heard::Sign,
+            Some(StatusCode::TIMEOUT) => self.end_pull(&message),
+            Some(StatusCode::REQUEST_TERMINATED) => match message.description.as_deref() {
+                Some("Message Size Exceeds MaxBytes") => self.end_pull(&message),
+                _ => Heard::Lost("the server ended it"),
+            },
+            Some(StatusCode::NO_RESPONDERS) => Heard::Lost("the server no longer has it"),
+            Some(_) => Heard::Lost("the server answered with an unknown status"),
+        }
+    }
+
+    /// A pull that ends early says how many messages it still asked for.
+    fn end_pull(&mut self, message: &Message) -> Heard {
+        let headers = message.headers.as_ref();
+        let unfilled = headers
+            .and_then(|headers| headers.get("Nats-Pending-Messages"))
+            .and_then(|pending| pending.as_str().parse::<usize>().ok());
+        match unfilled {
+            Some(unfilled) => {
+                self.open = self.open.saturating_sub(unfilled);
+                Heard::Sign
+            }
+            None => Heard::Lost("a pull ended without saying what is open"),
+        }
+    }
+
+    fn deliver(&mut self, message: Message, next: u64) -> Heard {
+        let Some(place) = message.reply.as_deref().and_then(Place::parse) else {
+            return Heard::Lost("a message came without its place");
+        };
+        if place.consumer != self.delivered + 1 || place.stream < next {
+            return Heard::Lost("a message is out of step");
+        }
+        self.delivered = place.consumer;
+        self.open = self.open.saturating_sub(1);
+        let headers = message.headers.unwrap_or_default();
+        let raw = Raw::new(place.stream, message.subject, &headers, message.payload);
+        Heard::Message(raw)
+    }
+}
+
+/// Where a delivered message stands, from its reply subject.
+struct Place {
+    stream: u64,
+    consumer: u64,
+}
+
+impl Place {
+    /// `$JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.<consumer sequence>.<time>.<pending>`, or with domain
+    /// and account hash before the stream and a token behind.
+    fn parse(reply: &str) -> Option<Self> {
+        let before = match reply.bytes().filter(|byte| *byte == b'.').count() + 1 {
+            9 => 5,
+            11.. => 7,
+            _ => return None,
+        };
+        let mut tokens = reply.split('.').skip(before);
+        Some(Self {
+            stream: tokens.next()?.parse().ok()?,
+            consumer: tokens.next()?.parse().ok()?,
+        })
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,123 @@
+//! Several servers that share their streams.
+
+use std::time::{Duration, Instant};
+
+use async_nats::Client;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::port::Port;
+use super::server::Server;
+use super::site::Layout;
+use super::user::User;
+
+/// How long a cluster may take to choose a leader.
+const ELECTION: Duration = Duration::from_secs(30);
+/// How often it is asked.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A cluster of servers named `node-1`, `node-2` and so on.
+#[derive(Debug)]
+pub struct Cluster {
+    servers: Vec<Server>,
+    _routes: Vec<Port>,
+}
+
+impl Cluster {
+    /// Starts a cluster with `deploy/nats/three-nodes.conf` and waits until every server is healthy.
+    pub fn start(count: usize) -> Self {
+        let ports: Vec<_> = (0..count).map(|_| Port::reserve()).collect();
+        let routes: Vec<_> = ports.iter().map(Port::number).collect();
+        let servers = routes
+            .iter()
+            .enumerate()
+            .map(|(index, port)| {
+                let layout = Layout::Cluster {
+                    port: *port,
+                    routes: routes.clone(),
+                };
+                Server::launch(&format!("node-{}", index + 1), &layout)
+            })
+            .collect();
+        let mut cluster = Self {
+            servers,
+            _routes: ports,
+        };
+        cluster.wait_until_healthy();
+        cluster
+    }
+
+    /// The servers.
+    pub fn servers(&self) -> &[Server] {
+        &self.servers
+    }
+
+    /// One server, from 0.
+    pub fn server(&mut self, index: usize) -> &mut Server {
+        &mut self.servers[index]
+    }
+
+    /// The addresses of all servers; every connection must say who it is.
+    pub fn urls(&self) -> Vec<String> {
+        self.servers.iter().map(Server::url).collect()
+    }
+
+    /// Connects to any of the servers as a user of the sample permissions.
+    pub async fn connect(&self, user: User) -> Client {
+        user.connect(self.urls()).await
+    }
+
+    /// Waits until every server is healthy; each must run.
+    pub fn wait_until_healthy(&mut self) {
+        for server in &mut self.servers {
+            server.wait_until_healthy();
+        }
+    }
+
+    /// The index of the server that leads a stream, waiting for an election that is under way. The client must have the
+    /// right to look at the stream.
+    pub async fn leader(&self, client: &Client, stream: &str) -> usize {
+        let end = Instant::now() + ELECTION;
+        loop {
+            let info = ask(client, &format!("$JS.API.STREAM.INFO.{stream}")).await;
+            let leader = info["cluster"]["leader"].as_str();
+            let found =
+                leader.and_then(|name| self.servers.iter().position(|it| it.name() == name));
+            if let Some(index) = found {
+                return index;
+            }
+            assert!(
+                Instant::now() < end,
+                "{stream} has no leader after {} s: {info}",
+                ELECTION.as_secs()
+            );
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Makes the leader of a stream give up its office. Gives the index of the server that had it; another may not have
+    /// it yet. The client must be the operator's.
+    pub async fn step_down(&self, client: &Client, stream: &str) -> usize {
+        let former = self.leader(client, stream).await;
+        let end = Instant::now() + ELECTION;
+        loop {
+            let answer = ask(client, &format!("$JS.API.STREAM.LEADER.STEPDOWN.{stream}")).await;
+            if answer["success"] == true {
+                return former;
+            }
+            assert!(
+                Instant::now() < end,
+                "the leader of {stream} does not step down: {answer}"
+            );
+            sleep(PAUSE).await;
+        }
+    }
+}
+
+async fn ask(client: &Client, subject: &str) -> Value {
+    let answer = client.request(subject.to_owned(), "".into()).await;
+    match answer {
+        Ok(message) => serde_json::from_slice(&message.payload).unwrap_or_default(),
+        Err(error) => json!({ "error": error.to_string() }),
+    }
+}

@@ -1,0 +1,166 @@
+//! A server's directory: the sample configuration, and the `site` files of this one server.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Which of the sample configurations a server runs.
+#[derive(Clone, Debug)]
+pub enum Layout {
+    /// `one-node.conf`.
+    OneNode,
+    /// `one-node-tls.conf`: TLS alone, clients with a certificate alone.
+    Tls {
+        /// The server's certificate, as PEM.
+        certificate: String,
+        /// Its key, as PEM.
+        key: String,
+        /// The authority that signed the clients' certificates, as PEM.
+        authority: String,
+    },
+    /// `one-node-jwt.conf`.
+    Jwt {
+        /// The contents of `site-jwt.conf`.
+        accounts: String,
+    },
+    /// `server.conf`, with a configuration of one's own for who may log in.
+    Login {
+        /// That configuration.
+        text: String,
+    },
+    /// `three-nodes.conf`.
+    Cluster {
+        /// The server's own port for the others.
+        port: u16,
+        /// The ports of all servers for each other.
+        routes: Vec<u16>,
+    },
+}
+
+impl Layout {
+    fn file(&self) -> &'static str {
+        match self {
+            Self::OneNode => "one-node.conf",
+            Self::Tls { .. } => "one-node-tls.conf",
+            Self::Jwt { .. } => "one-node-jwt.conf",
+            Self::Login { .. } => "one-node-login.conf",
+            Self::Cluster { .. } => "three-nodes.conf",
+        }
+    }
+}
+
+/// A directory with all that one server needs; it is removed on drop.
+#[derive(Debug)]
+pub(super) struct Site {
+    directory: PathBuf,
+    file: &'static str,
+}
+
+impl Site {
+    pub(super) fn new(name: &str, port: u16, layout: &Layout) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let directory =
+            std::env::temp_dir().join(format!("cim-es-nats-{}-{number}", std::process::id()));
+        // A former process with the same id may have been killed together with its watchdog.
+        let _ = fs::remove_dir_all(&directory);
+        let site = Self {
+            directory,
+            file: layout.file(),
+        };
+        make_directory(&site.directory);
+        copy_samples(&site.directory);
+        site.write("site.conf", &site.own(name, port));
+        site.write_layout(layout);
+        site
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(super) fn main_file(&self) -> PathBuf {
+        self.directory.join(self.file)
+    }
+
+    pub(super) fn log_file(&self) -> PathBuf {
+        self.directory.join("server.log")
+    }
+
+    fn own(&self, name: &str, port: u16) -> String {
+        let store = self.directory.join("store");
+        format!(
+            "SITE_NAME: {name:?}\nSITE_HOST: \"127.0.0.1\"\nSITE_PORT: {port}\nSITE_DIRECTORY: {store:?}\n\
+             SITE_DISK: 4GB\nSITE_MEMORY: 64MB\n"
+        )
+    }
+
+    fn write_layout(&self, layout: &Layout) {
+        match layout {
+            Layout::OneNode => {}
+            Layout::Tls {
+                certificate,
+                key,
+                authority,
+            } => {
+                let certificate = self.write("server.pem", certificate);
+                let key = self.write("server-key.pem", key);
+                let authority = self.write("authority.pem", authority);
+                let site = format!(
+                    "SITE_CERTIFICATE: {certificate:?}\nSITE_KEY: {key:?}\nSITE_AUTHORITY: {authority:?}\n"
+                );
+                self.write("site-tls.conf", &site);
+            }
+            Layout::Jwt { accounts } => {
+                self.write("site-jwt.conf", accounts);
+            }
+            Layout::Login { text } => {
+                self.write(
+                    "one-node-login.conf",
+                    &format!("include \"server.conf\"\n{text}\n"),
+                );
+            }
+            Layout::Cluster { port, routes } => {
+                let routes: Vec<_> = routes
+                    .iter()
+                    .map(|port| format!("nats://127.0.0.1:{port}"))
+                    .collect();
+                let site = format!(
+                    "SITE_CLUSTER_HOST: \"127.0.0.1\"\nSITE_CLUSTER_PORT: {port}\nSITE_ROUTES: {routes:?}\n"
+                );
+                self.write("site-cluster.conf", &site);
+            }
+        }
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.directory.join(name);
+        fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        path
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn make_directory(path: &Path) {
+    fs::create_dir_all(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
+
+fn copy_samples(to: &Path) {
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/nats");
+    let entries = fs::read_dir(samples).unwrap_or_else(|error| panic!("{samples}: {error}"));
+    for entry in entries.flatten() {
+        let from = entry.path();
+        if from
+            .extension()
+            .is_some_and(|extension| extension == "conf")
+        {
+            fs::copy(&from, to.join(entry.file_name()))
+                .unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+        }
+    }
+}
