@@ -3,13 +3,8 @@
 
 pub mod account;
 
-use cim_es::aggregate::{Aggregate, Command, Id};
-use cim_es::event::{DomainEvent, EventInfo};
-use cim_es::machine::{Edge, StateMachine, Transition};
-use cim_es::message::{MessageIdentity, Timestamp};
+use cim_es::prelude::*;
 use cim_es::store::{AggregateKey, CommitRequest, ExpectedVersion, NewEvent};
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 /// The content of the event; as a struct of its own it is also what the bare encoder is given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,122 +20,32 @@ pub struct Registration {
     pub rack: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum HostEvent {
-    Registered(Registration),
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HostState {
-    #[default]
+    #[state(initial)]
+    #[on(Register / Registered => _)]
     Active,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub struct Register;
+#[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum HostEvent {
+    #[apply(_ = event, events += 1)]
+    Registered(Registration),
+}
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Command, Clone, Copy, Debug)]
+pub enum HostCommand {
+    Register,
+}
+
+#[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+#[aggregate(domain = "infrastructure", name = "host")]
 pub struct Host {
     state: HostState,
     pub events: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub struct Never;
-
-impl std::fmt::Display for Never {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("never")
-    }
-}
-
-impl std::error::Error for Never {}
-
-pub const EVENT_TYPE: &str = "infrastructure.host.registered";
-
-impl DomainEvent for HostEvent {
-    type Aggregate = Host;
-    const VARIANTS: &'static [&'static str] = &["Registered"];
-    const EVENTS: &'static [EventInfo] = &[EventInfo {
-        variant: "Registered",
-        event_type: EVENT_TYPE,
-        former_types: &[],
-        schema: 1,
-        upcasters: &[],
-        fields: &[],
-    }];
-    const TYPES: &'static [&'static str] = &[EVENT_TYPE];
-    const FINGERPRINT: u64 = 1;
-
-    fn index(&self) -> usize {
-        0
-    }
-
-    fn fold_into(self, host: &mut Host) {
-        host.events += 1;
-    }
-}
-
-impl Command for Register {
-    type Aggregate = Host;
-    const VARIANTS: &'static [&'static str] = &["Register"];
-
-    fn index(&self) -> usize {
-        0
-    }
-}
-
-impl StateMachine for HostState {
-    type Event = HostEvent;
-    type Command = Register;
-    type Output = ();
-    const STATES: &'static [&'static str] = &["Active"];
-    const EDGES: &'static [Edge] = &[];
-    const INITIAL: &'static str = "Active";
-    const DIAGRAM: &'static str = "";
-    const FINGERPRINT: u64 = 1;
-    const TRANSITIONS: &'static [Transition] = &[Transition {
-        from: 0,
-        command: Some(0),
-        event: 0,
-        to: 0,
-    }];
-    const NEXT: &'static [u16] = &[0];
-
-    fn index(self) -> usize {
-        0
-    }
-
-    fn from_index(index: usize) -> Option<Self> {
-        (index == 0).then_some(Self::Active)
-    }
-
-    fn output(self) {}
-
-    fn is_terminal(self) -> bool {
-        false
-    }
-}
-
-impl Aggregate for Host {
-    type Id = Id<Self>;
-    type State = HostState;
-    type Event = HostEvent;
-    type Command = Register;
-    type Error = Never;
-    const DOMAIN: &'static str = "infrastructure";
-    const NAME: &'static str = "host";
-    const KIND: &'static str = "infrastructure.host";
-    const FINGERPRINT: u64 = 1;
-
-    fn state(&self) -> HostState {
-        self.state
-    }
-
-    fn set_state(&mut self, state: HostState) {
-        self.state = state;
-    }
-}
+pub const EVENT_TYPE: &str = subject!(HostEvent, "infrastructure.host.registered").as_str();
 
 /// The content of the `n`-th event; its payload has about 300 bytes.
 pub fn registration(n: u64) -> Registration {

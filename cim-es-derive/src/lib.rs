@@ -22,49 +22,135 @@ mod shape;
 
 use proc_macro::TokenStream;
 
-/// The id of an aggregate from a struct with one unnamed field that prints and parses.
+/// An id of the author's own, from a struct with one unnamed field.
+///
+/// The field's type prints and parses (`Display`, and `FromStr` with an error that prints); the derive adds both to the
+/// struct, and `AggregateId`. Name the struct with `#[aggregate(id = …)]`. An id stands as one token of a subject, so
+/// one whose text has a `.`, a `*`, a `>` or whitespace is refused when it is used.
+///
+/// ```ignore
+/// #[derive(AggregateId, Clone, Debug, PartialEq, Eq, Hash)]
+/// struct MachineId(String);
+/// ```
 #[proc_macro_derive(AggregateId)]
 pub fn aggregate_id(input: TokenStream) -> TokenStream {
     id::derive(input.into()).into()
 }
 
-/// The states of an aggregate and the edges between them.
+/// The states of an aggregate and the edges between them, from an enum of states without data.
+///
+/// The enum derives `Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize` beside it. `Default` is written by this
+/// derive: it is the initial state.
+///
+/// | attribute | on | meaning |
+/// |---|---|---|
+/// | `#[machine(event = path)]` | the enum | its events; without it `ComputeState` has `ComputeEvent` |
+/// | `#[machine(command = path)]` | the enum | its commands; without it `ComputeState` has `ComputeCommand` |
+/// | `#[machine(output = Type)]` | the enum | what each state tells the outside; every state then says its own |
+/// | `#[state(initial)]` | one state | where an aggregate begins |
+/// | `#[state(terminal)]` | a state | nothing leaves it; a state that nothing leaves must say so |
+/// | `#[state(output = value)]` | a state | what it tells the outside |
+/// | `#[on(Command / Event => State)]` | a state | an edge: here the command may give the event, which leads to the state |
+/// | `#[on(Command / Event => _)]` | a state | an edge that stays in the state |
+/// | `#[on(/ Event => State)]` | a state | an edge without a command: for a further event of a commit, or for history |
+///
+/// Several edges can stand in one `#[on(…)]`, with commas between them. In one state an event leads to one state,
+/// whatever command it came from. Each state can be reached from the initial one, each event is on an edge, and each
+/// command is accepted in a state; what is not so does not compile.
 #[proc_macro_derive(StateMachine, attributes(machine, state, on))]
 pub fn state_machine(input: TokenStream) -> TokenStream {
     machine::derive(input.into()).into()
 }
 
 /// The events of an aggregate: their subjects, their versions, and how they fold.
+///
+/// A variant is a unit, has named fields, or holds one struct. The enum derives serde's `Serialize` and `Deserialize`
+/// beside it; attributes of serde that change how the enum is encoded are refused.
+///
+/// | attribute | on | meaning |
+/// |---|---|---|
+/// | `#[event(aggregate = path)]` | the enum | what the events fold into; without it `ComputeEvent` has `Compute` |
+/// | `#[event(operation = "…")]` | a variant | the last tokens of its subject; without it the variant in snake_case |
+/// | `#[event(subject = "…")]` | a variant | aggregate and operation behind the domain, such as `network.defined` |
+/// | `#[event(was = "…")]` | a variant | a former operation of the same aggregate, still read; may be repeated |
+/// | `#[event(was_subject = "…")]` | a variant | a former aggregate and operation, still read; may be repeated |
+/// | `#[event(version = 2)]` | a variant | the version of its payload; without it 1 |
+/// | `#[upcast(from = 1, with = path)]` | a variant | brings a payload from one version to the next, `fn(Ipld) -> Result<Ipld, UpcastError>` |
+/// | `#[apply(…)]` | a variant | what assignment by name does not cover |
+///
+/// # How an event folds
+///
+/// Each field goes into the aggregate's field of the same name: a `T` into a `T`, into an `Option<T>`, or into what
+/// `From<T>` makes of it. What that does not cover stands in `#[apply(…)]`, with commas between the parts; assignments
+/// by name come first, then the parts in order.
+///
+/// | part | meaning |
+/// |---|---|
+/// | `balance += amount` | a statement: its leftmost name is a field of the aggregate, every other bare name one of the event, or ordinary Rust; the aggregate itself is `self` |
+/// | `interfaces.push(interface)` | a statement that calls a method of a field |
+/// | `_ = reason`, `_ = (reason, by)` | these fields of the event are not kept |
+/// | `with = path` | a function takes the event instead: `fn(&mut Aggregate, …)` with all fields in order of declaration, with the struct of `Variant(Struct)`, or with nothing else for a unit |
+///
+/// A field of the event that a statement names is not assigned by name. A field without a home does not compile
+/// (“no field … on type …”): add the field to the aggregate, or say `_ = field`. The struct of `Variant(Struct)` is
+/// called `event` in statements, such as `owner = event.owner`; such a variant always says where its fields go. The
+/// code stands where the enum is declared, so the aggregate's fields must be visible there.
 #[proc_macro_derive(DomainEvent, attributes(event, apply, upcast))]
 pub fn domain_event(input: TokenStream) -> TokenStream {
     event::derive(input.into()).into()
 }
 
-/// The commands of an aggregate.
+/// The commands of an aggregate, from an enum whose variants have any shape.
+///
+/// | attribute | on | meaning |
+/// |---|---|---|
+/// | `#[command(aggregate = path)]` | the enum | what decides the commands; without it `ComputeCommand` has `Compute` |
 #[proc_macro_derive(Command, attributes(command))]
 pub fn command(input: TokenStream) -> TokenStream {
     command::derive(input.into()).into()
 }
 
-/// What events fold into.
+/// What events fold into, from a struct with a field `state` of the machine's type.
+///
+/// The struct derives `Clone, Default, Serialize, Deserialize` beside it. All keys stand in `#[aggregate(…)]`:
+///
+/// | key | meaning |
+/// |---|---|
+/// | `domain = "…"` | the first tokens of its subjects; not `es`, which is the store's |
+/// | `name = "…"` | the tokens behind the domain |
+/// | `id = Type` | the type of its id; without it `Id<Self>` |
+/// | `state = Type` | the type of its machine; without it the type of the field `state` |
+/// | `error = Type` | why a decision refuses a command; without it `Infallible` |
+/// | `fold = 2` | to be raised when a function changes how events fold and the declaration does not show it: snapshots made before are then not used |
+///
+/// Events and commands are those of the machine.
 #[proc_macro_derive(Aggregate, attributes(aggregate))]
 pub fn aggregate(input: TokenStream) -> TokenStream {
     aggregate::derive(input.into()).into()
 }
 
-/// The public subject of one event.
+/// The public subject of one event, checked: `subject!(ComputeEvent, "infrastructure.compute.registered")`.
+///
+/// It gives a `Subject<ComputeEvent>`, also in a constant. A text that is no present subject of the enum does not
+/// compile; the message suggests the nearest one.
 #[proc_macro]
 pub fn subject(input: TokenStream) -> TokenStream {
     macros::subject(input.into()).into()
 }
 
-/// A filter over public subjects.
+/// A filter over public subjects, checked: `filter!(ComputeEvent, "infrastructure.compute.*")`.
+///
+/// It gives a `Filter<ComputeEvent>`, also in a constant. `*` stands for one token and `>` for the rest. A pattern that
+/// matches no subject of the enum, present or former, does not compile.
 #[proc_macro]
 pub fn filter(input: TokenStream) -> TokenStream {
     macros::filter(input.into()).into()
 }
 
-/// All aggregates of a domain.
+/// All aggregates of a domain: `domain!(pub INFRASTRUCTURE = [ComputeEvent, NetworkEvent]);`.
+///
+/// It declares a constant of type `Domain`, which lists aggregates, subjects, states and edges. Two aggregates that
+/// share a subject (former ones included), that have the same name, or that are of different domains do not compile.
 #[proc_macro]
 pub fn domain(input: TokenStream) -> TokenStream {
     macros::domain(input.into()).into()

@@ -1,6 +1,6 @@
 //! Names: the convention between types, the default wire names, what a token of a subject may hold, and suggestions.
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, Span};
 use syn::ext::IdentExt;
 use syn::{Lit, LitStr, Path};
 
@@ -9,6 +9,13 @@ use crate::ctxt::Ctxt;
 /// The text of an identifier without `r#`.
 pub(crate) fn text(ident: &Ident) -> String {
     ident.unraw().to_string()
+}
+
+/// The identifier as generated code names it: at the author's place, but not the author's own text to lints.
+pub(crate) fn generated(ident: &Ident) -> Ident {
+    let mut ident = ident.clone();
+    ident.set_span(Span::mixed_site().located_at(ident.span()));
+    ident
 }
 
 /// The default operation of a variant: `NKeyGenerated` is `n_key_generated`, `HTTPSet` is `http_set`.

@@ -5,6 +5,7 @@ use quote::quote;
 use syn::DeriveInput;
 
 use crate::ctxt::Ctxt;
+use crate::names;
 
 /// A declaration of a domain is one concrete type: its subjects are.
 /// None says that no implementation can stand beside the error.
@@ -26,6 +27,8 @@ pub(crate) fn refuse_generics(ctxt: &Ctxt, input: &DeriveInput, what: &str) -> O
 /// `fn index(&self)`: the place of a variant, whatever its shape.
 pub(crate) fn index(ident: &Ident, variants: &[Ident]) -> TokenStream {
     let places = 0..variants.len();
+    let ident = names::generated(ident);
+    let variants = variants.iter().map(names::generated);
     quote! {
         fn index(&self) -> usize {
             match *self {

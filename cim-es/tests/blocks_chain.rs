@@ -477,7 +477,7 @@ fn a_parent_is_known_from_the_chain_or_from_the_caller() {
     let commit = request(77, 1).aggregate(key("node-1"), ExpectedVersion::Exactly(5), vec![event]);
     let sealed = seal(
         commit,
-        &[events.last().map(head_of)],
+        &[events.last().map(StoredEvent::head)],
         &SealOptions::default(),
     )
     .unwrap();
@@ -578,4 +578,87 @@ fn a_verdict_reads_as_a_sentence_that_names_the_event_and_its_place() {
             "event {cid} at position 3 (sequence 4) leaves a gap: sequence 3 was to follow, found 4"
         )
     );
+    let damage = verdict(&changed, None).into_damage("events.db").to_string();
+    assert_eq!(
+        damage,
+        format!(
+            "the store is damaged: events.db, position 3, event {cid}: \
+             the event leaves a gap: sequence 3 was to follow, found 4"
+        )
+    );
+}
+
+#[test]
+fn an_encrypted_payload_may_be_bytes_and_is_covered_by_its_link() {
+    let events = five();
+    let ciphertext = [&[0x58, 32][..], &[9; 32]].concat();
+    let block = forged(&events[0], |envelope| {
+        envelope.payload = HashCode::Sha2_256.cid(&ciphertext);
+        let key = (
+            "key".to_owned(),
+            ipld_core::ipld::Ipld::Bytes(vec![1, 2, 3]),
+        );
+        envelope.encryption = Some([key].into());
+    });
+    let envelope_end = block.body.len() - events[0].payload().len();
+    let body: Bytes = [&block.body[..envelope_end], &ciphertext].concat().into();
+    let sealed = EventBlock {
+        body: body.clone(),
+        ..block
+    };
+    let proved = verify_event_chain(std::slice::from_ref(&sealed), None).unwrap();
+    assert_eq!(proved[0].payload(), ciphertext);
+    assert!(proved[0].envelope.encryption.is_some());
+    for at in 0..body.len() {
+        let mut changed = body.to_vec();
+        changed[at] ^= 1;
+        let changed = EventBlock {
+            body: changed.into(),
+            ..sealed.clone()
+        };
+        let found = verdict(&[changed], None);
+        assert!(
+            matches!(found, Verdict::Tampered { .. }),
+            "byte {at}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn an_envelope_that_breaks_its_own_rules_is_not_canonical() {
+    let events = five();
+    let (mut first, mut second) = (events[1].cid, events[2].cid);
+    if first.to_bytes() > second.to_bytes() {
+        (first, second) = (second, first);
+    }
+    let foreign = Cid::new_v1(0x55, *events[0].envelope.payload.hash());
+    type Change = Box<dyn FnOnce(&mut Envelope)>;
+    let cases: [(&str, Change); 7] = [
+        (
+            "parents",
+            Box::new(move |envelope| envelope.parents = vec![first, first]),
+        ),
+        (
+            "parents",
+            Box::new(move |envelope| envelope.parents = vec![second, first]),
+        ),
+        ("commit", Box::new(|envelope| envelope.commit = (0, 1))),
+        ("commit", Box::new(|envelope| envelope.commit = (2, 1))),
+        ("sequence", Box::new(|envelope| envelope.sequence = 0)),
+        (
+            "payload",
+            Box::new(move |envelope| envelope.payload = foreign),
+        ),
+        (
+            "previous",
+            Box::new(move |envelope| envelope.previous = Some(foreign)),
+        ),
+    ];
+    for (field, change) in cases {
+        let found = verdict(&[forged(&events[0], change)], None);
+        let Verdict::NotCanonical { reason, .. } = &found else {
+            panic!("{field}: {found:?}")
+        };
+        assert!(reason.contains(field), "{field}: {reason}");
+    }
 }

@@ -174,12 +174,7 @@ fn a_commit_over_several_aggregates_has_one_time_and_counts_in_each() {
         .aggregate(key("node-1"), ExpectedVersion::Exactly(5), events(1))
         .aggregate(key("node-2"), ExpectedVersion::NoStream, events(2));
     let ids: Vec<_> = (0..3).map(|n| commit.event_id(n)).collect();
-    let sealed = seal(
-        commit,
-        &[Some(head_of(last)), None],
-        &SealOptions::default(),
-    )
-    .unwrap();
+    let sealed = seal(commit, &[Some(last.head()), None], &SealOptions::default()).unwrap();
     let envelopes: Vec<_> = sealed.iter().map(|event| &event.envelope).collect();
     assert_eq!(envelopes.iter().map(|e| e.id).collect::<Vec<_>>(), ids);
     assert_eq!(

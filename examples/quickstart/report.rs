@@ -77,7 +77,7 @@ pub struct EventRow {
     /// The event CID of the predecessor; none for the first event.
     pub previous: Option<String>,
     /// The CID of the payload.
-    pub payload: String,
+    pub payload_cid: String,
     /// What happened.
     pub data: serde_json::Value,
     /// Whether this run recorded it.
@@ -106,7 +106,7 @@ impl EventRow {
             subject: envelope.event_type.clone(),
             cid: recorded.stored.cid.to_string(),
             previous: envelope.previous.map(|cid| cid.to_string()),
-            payload: envelope.payload.to_string(),
+            payload_cid: envelope.payload.to_string(),
             data: data(&recorded.event),
             is_new: envelope.correlation_id == conversation,
         }

@@ -1,5 +1,7 @@
 //! What the README says about the examples is what the examples are.
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -38,6 +40,23 @@ fn the_readme_shows_the_domain_of_the_quickstart_as_it_is() {
         read("../README.md").contains(&format!("```rust,ignore\n{domain}```\n")),
         "copy examples/quickstart/domain.rs into the README"
     );
+}
+
+#[test]
+fn the_readme_shows_what_the_first_run_prints() {
+    let printed = support::Machine::new().run(&[]).out;
+    let table: Vec<_> = printed
+        .lines()
+        .skip_while(|line| !line.starts_with('┌'))
+        .take(3)
+        .collect();
+    let readme = read("../README.md");
+    assert!(readme.contains(&table.join("\n")), "{printed}");
+    for start in ["Registered this machine", "State: ", "Verified: "] {
+        let line = printed.lines().find(|line| line.starts_with(start));
+        let line = line.unwrap_or_else(|| panic!("no line `{start}` in {printed}"));
+        assert!(readme.lines().any(|shown| shown == line), "{line}");
+    }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 /// Names that generated code must not take for those of the standard library or of its own.
 mod names {
-    #![deny(warnings, missing_docs, unused, clippy::all, clippy::pedantic)]
+    #![deny(warnings, missing_docs, unused, unused_qualifications)]
+    #![deny(clippy::all, clippy::pedantic, clippy::nursery)]
     #![allow(dead_code, reason = "only that it compiles counts")]
 
     use cim_es::prelude::{Aggregate, Command, Deserialize, DomainEvent, Serialize, StateMachine};
@@ -84,9 +85,56 @@ mod names {
 
     /// What the fields hold.
     #[must_use]
-    pub fn fields(name: &Name) -> [u8; 3] {
+    pub const fn fields(name: &Name) -> [u8; 3] {
         [name.aggregate, name.r#move, name.event]
     }
+}
+
+/// Declarations that another macro writes, with names from its caller and statements of its own.
+mod written {
+    use cim_es::prelude::*;
+
+    macro_rules! counter {
+        ($state:ident, $event:ident, $command:ident, $counter:ident, $counted:ident, $name:literal) => {
+            #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+            #[machine(event = $event, command = $command)]
+            pub enum $state {
+                #[state(initial)]
+                #[on(Count / $counted => _, Count / Noted => _)]
+                Counting,
+            }
+
+            #[derive(DomainEvent, Clone, Debug, Serialize, Deserialize)]
+            #[event(aggregate = $counter)]
+            pub enum $event {
+                #[apply(total += by)]
+                $counted { by: u32 },
+                #[apply(total = event.total, note = Some(format!("{}", event.total)))]
+                Noted(Note),
+            }
+
+            #[derive(Command, Clone, Debug)]
+            #[command(aggregate = $counter)]
+            pub enum $command {
+                Count,
+            }
+
+            #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+            #[aggregate(domain = "tools", name = $name)]
+            pub struct $counter {
+                pub(super) state: $state,
+                pub(super) total: u32,
+                pub(super) note: Option<String>,
+            }
+        };
+    }
+
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    pub struct Note {
+        pub total: u32,
+    }
+
+    counter!(TallyPhase, TallyFact, TallyOrder, Tally, Raised, "tally");
 }
 
 /// What an aggregate folds into, away from its events.
@@ -139,7 +187,7 @@ mod events {
 }
 
 use cim_es::message::{Context, MessageIdentity, Timestamp};
-use cim_es::prelude::{Aggregate, Decide};
+use cim_es::prelude::{Aggregate, Decide, DomainEvent, StateMachine};
 
 #[test]
 fn the_aggregate_and_its_events_may_stand_in_two_modules() {
@@ -151,6 +199,21 @@ fn the_aggregate_and_its_events_may_stand_in_two_modules() {
         lamp.apply(event).unwrap();
     }
     assert_eq!((lamp.state, lamp.watts), (events::LampState::Off, Some(40)));
+}
+
+#[test]
+fn a_macro_may_write_the_declarations() {
+    use written::{Note, Tally, TallyFact, TallyOrder, TallyPhase};
+    let mut tally = Tally::default();
+    assert!(tally.state.can_accept(&TallyOrder::Count));
+    tally.apply(TallyFact::Raised { by: 3 }).unwrap();
+    assert_eq!((tally.state, tally.total), (TallyPhase::Counting, 3));
+    tally.apply(TallyFact::Noted(Note { total: 9 })).unwrap();
+    assert_eq!((tally.total, tally.note.as_deref()), (9, Some("9")));
+    assert_eq!(
+        TallyFact::TYPES,
+        ["tools.tally.raised", "tools.tally.noted"]
+    );
 }
 
 #[test]

@@ -317,14 +317,12 @@ fn find(tokens: TokenStream, scope: &[Ident], skip: &mut Option<String>, found: 
             TokenTree::Literal(literal) => {
                 // `format!("{reason}")` names a field too.
                 let text = literal.to_string();
-                if text.ends_with('"') {
-                    found.extend(
-                        scope
-                            .iter()
-                            .filter(|name| is_formatted(&text, &names::text(name)))
-                            .cloned(),
-                    );
-                }
+                let is_formatted = |name: &&Ident| is_formatted(&text, &names::text(name));
+                found.extend(scope.iter().filter(is_formatted).map(|name| {
+                    let mut name = name.clone();
+                    name.set_span(literal.span());
+                    name
+                }));
             }
             TokenTree::Ident(ident) => {
                 if skip.as_deref() == Some(names::text(ident).as_str()) {
@@ -338,12 +336,8 @@ fn find(tokens: TokenStream, scope: &[Ident], skip: &mut Option<String>, found: 
                 let is_path = before == Some(':') && punct(at.checked_sub(2)) == Some(':')
                     || after == (Some(':'), Some(':'));
                 let is_key = after.0 == Some(':');
-                if !is_member
-                    && !is_path
-                    && !is_key
-                    && let Some(name) = scope.iter().find(|name| *name == ident)
-                {
-                    found.push(name.clone());
+                if !is_member && !is_path && !is_key && scope.contains(ident) {
+                    found.push(ident.clone());
                 }
             }
             TokenTree::Punct(_) => {}
@@ -358,6 +352,7 @@ fn find(tokens: TokenStream, scope: &[Ident], skip: &mut Option<String>, found: 
     *found = unique;
 }
 
-fn is_formatted(text: &str, name: &str) -> bool {
-    text.contains(&format!("{{{name}}}")) || text.contains(&format!("{{{name}:"))
+/// Whether a literal is a text with the name in braces.
+fn is_formatted(literal: &str, name: &str) -> bool {
+    literal.contains(&format!("{{{name}}}")) || literal.contains(&format!("{{{name}:"))
 }

@@ -6,6 +6,7 @@ use syn::{Expr, Path};
 
 use super::apply::PAYLOAD;
 use super::model::{Apply, Events, Shape, Statement, Variant};
+use crate::names;
 
 /// `fn fold_into(self, aggregate)`.
 pub(super) fn function(events: &Events) -> TokenStream {
@@ -21,7 +22,7 @@ pub(super) fn function(events: &Events) -> TokenStream {
         .map(|variant| {
             let (pattern, body) = arm(variant);
             is_used |= !body.is_empty();
-            let variant = &variant.ident;
+            let (ident, variant) = (names::generated(ident), names::generated(&variant.ident));
             quote!(#ident::#variant #pattern => { #body })
         })
         .collect();
@@ -61,10 +62,10 @@ fn by_name(
     statements: &[Statement],
     dropped: &[Ident],
 ) -> (TokenStream, TokenStream) {
-    let is_named = |field: &Ident| {
-        statements
-            .iter()
-            .any(|statement| statement.names.contains(field))
+    // The binding is the name as a statement writes it, so that it is found there also when a macro wrote the statement.
+    let named = |field: &Ident| {
+        let mut names = statements.iter().flat_map(|statement| &statement.names);
+        names.find(|name| *name == field)
     };
     let body = statements.iter().map(|statement| {
         let statement = on_aggregate(&statement.expr);
@@ -75,8 +76,8 @@ fn by_name(
             let bindings = fields.iter().map(|field| {
                 if dropped.contains(field) {
                     quote!(#field: _)
-                } else if is_named(field) {
-                    quote!(mut #field)
+                } else if let Some(used) = named(field) {
+                    quote!(mut #used)
                 } else {
                     quote!(#field)
                 }
@@ -85,10 +86,9 @@ fn by_name(
         }
         Shape::Payload => {
             let payload = Ident::new(PAYLOAD, variant.ident.span());
-            if is_named(&payload) {
-                quote!((mut #payload))
-            } else {
-                quote!((_))
+            match named(&payload) {
+                Some(used) => quote!((mut #used)),
+                None => quote!((_)),
             }
         }
         Shape::Unit | Shape::Refused => quote!({ .. }),
@@ -96,7 +96,7 @@ fn by_name(
     let assignments = variant
         .fields()
         .iter()
-        .filter(|field| !dropped.contains(field) && !is_named(field))
+        .filter(|field| !dropped.contains(field) && named(field).is_none())
         .map(assignment);
     (pattern, quote!(#(#assignments)* #(#body)*))
 }

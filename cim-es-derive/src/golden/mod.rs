@@ -4,7 +4,7 @@
 
 use std::{env, fs};
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::quote;
 
 fn check(name: &str, expansion: TokenStream) {
@@ -22,9 +22,8 @@ fn check(name: &str, expansion: TokenStream) {
     );
 }
 
-#[test]
-fn a_state_machine() {
-    let machine = quote! {
+fn machine_input() -> TokenStream {
+    quote! {
         #[machine(output = Availability)]
         enum ComputeState {
             #[state(initial, output = Availability::None)]
@@ -37,8 +36,50 @@ fn a_state_machine() {
             #[state(terminal, output = Availability::None)]
             Decommissioned,
         }
-    };
-    check("state_machine", crate::machine::derive(machine));
+    }
+}
+
+fn events_input() -> TokenStream {
+    quote! {
+        enum ComputeEvent {
+            Registered { hostname: Hostname, system: SystemArchitecture },
+            #[event(subject = "inventory.updated", was = "updated", version = 2)]
+            #[upcast(from = 1, with = upcast::capabilities)]
+            Updated { capabilities: ResourceCapabilities },
+            #[apply(interfaces.push(interface), count = self.interfaces.len(), _ = reason)]
+            InterfaceAdded { interface: Interface, reason: Reason },
+            #[apply(owner = event.owner)]
+            Sold(Sale),
+            #[apply(with = Compute::moved)]
+            Moved { rack: u32, slot: u32 },
+            Cleaned,
+        }
+    }
+}
+
+fn commands_input() -> TokenStream {
+    quote! {
+        enum ComputeCommand {
+            Register { hostname: Hostname, system: SystemArchitecture },
+            Update(ResourceCapabilities),
+            Decommission,
+        }
+    }
+}
+
+fn aggregate_input() -> TokenStream {
+    quote! {
+        #[aggregate(domain = "infrastructure", name = "compute", error = ComputeError)]
+        struct Compute {
+            state: ComputeState,
+            hostname: Option<Hostname>,
+        }
+    }
+}
+
+#[test]
+fn a_state_machine() {
+    check("state_machine", crate::machine::derive(machine_input()));
 }
 
 #[test]
@@ -56,46 +97,17 @@ fn a_broken_state_machine() {
 
 #[test]
 fn domain_events() {
-    let events = quote! {
-        enum ComputeEvent {
-            Registered { hostname: Hostname, system: SystemArchitecture },
-            #[event(subject = "inventory.updated", was = "updated", version = 2)]
-            #[upcast(from = 1, with = upcast::capabilities)]
-            Updated { capabilities: ResourceCapabilities },
-            #[apply(interfaces.push(interface), count = self.interfaces.len(), _ = reason)]
-            InterfaceAdded { interface: Interface, reason: Reason },
-            #[apply(owner = event.owner)]
-            Sold(Sale),
-            #[apply(with = Compute::moved)]
-            Moved { rack: u32, slot: u32 },
-            Cleaned,
-        }
-    };
-    check("domain_event", crate::event::derive(events));
+    check("domain_event", crate::event::derive(events_input()));
 }
 
 #[test]
 fn commands() {
-    let commands = quote! {
-        enum ComputeCommand {
-            Register { hostname: Hostname, system: SystemArchitecture },
-            Update(ResourceCapabilities),
-            Decommission,
-        }
-    };
-    check("command", crate::command::derive(commands));
+    check("command", crate::command::derive(commands_input()));
 }
 
 #[test]
 fn an_aggregate() {
-    let aggregate = quote! {
-        #[aggregate(domain = "infrastructure", name = "compute", error = ComputeError)]
-        struct Compute {
-            state: ComputeState,
-            hostname: Option<Hostname>,
-        }
-    };
-    check("aggregate", crate::aggregate::derive(aggregate));
+    check("aggregate", crate::aggregate::derive(aggregate_input()));
 }
 
 #[test]
@@ -110,4 +122,51 @@ fn an_id() {
 fn a_domain() {
     let domain = quote!(pub INFRASTRUCTURE = [ComputeEvent, network::NetworkEvent]);
     check("domain", crate::macros::domain(domain));
+}
+
+/// All ways to leave out one token, at any depth.
+fn shortened(tokens: TokenStream) -> Vec<TokenStream> {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let with = |at: usize, middle: Option<TokenTree>| -> TokenStream {
+        let (before, after) = (&tokens[..at], &tokens[at + 1..]);
+        before
+            .iter()
+            .cloned()
+            .chain(middle)
+            .chain(after.iter().cloned())
+            .collect()
+    };
+    let mut all = Vec::new();
+    for (at, token) in tokens.iter().enumerate() {
+        all.push(with(at, None));
+        if let TokenTree::Group(group) = token {
+            for inner in shortened(group.stream()) {
+                let group = Group::new(group.delimiter(), inner);
+                all.push(with(at, Some(group.into())));
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn whatever_token_is_missing_a_derive_writes_items_and_does_not_panic() {
+    type Derive = fn(TokenStream) -> TokenStream;
+    let derives: [(TokenStream, Derive); 4] = [
+        (machine_input(), crate::machine::derive),
+        (events_input(), crate::event::derive),
+        (commands_input(), crate::command::derive),
+        (aggregate_input(), crate::aggregate::derive),
+    ];
+    let mut refused = 0;
+    for (input, derive) in derives {
+        for shortened in shortened(input) {
+            let declaration = shortened.to_string();
+            let expansion = derive(shortened);
+            refused += usize::from(expansion.to_string().contains("compile_error"));
+            let items = syn::parse2::<syn::File>(expansion);
+            assert!(items.is_ok(), "no items from {declaration}");
+        }
+    }
+    assert!(refused > 100, "only {refused} were refused");
 }

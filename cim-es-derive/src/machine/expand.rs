@@ -24,14 +24,18 @@ pub(crate) fn whole(machine: &Machine, fingerprint: u64) -> TokenStream {
     let state_count = states.len();
     let diagram = diagram(machine);
     let initial_name = initial.name();
-    let initial = &initial.ident;
+    let initial = names::generated(&initial.ident);
     let output = output(machine);
-    let variants: Vec<_> = states.iter().map(|state| &state.ident).collect();
+    let named = names::generated(ident);
+    let variants: Vec<_> = states
+        .iter()
+        .map(|state| names::generated(&state.ident))
+        .collect();
     let places = 0..state_count;
     let terminal = states.iter().map(|state| state.terminal.is_some());
     let implementation = implementation(
         machine,
-        &quote!(#ident::#initial),
+        &quote!(#named::#initial),
         &quote! {
             const EDGES: &'static [::cim_es::machine::Edge] = &[#(#edges),*];
             const INITIAL: &'static str = #initial_name;
@@ -45,11 +49,11 @@ pub(crate) fn whole(machine: &Machine, fingerprint: u64) -> TokenStream {
             >();
             fn index(self) -> usize {
                 match self {
-                    #(#ident::#variants => #places,)*
+                    #(#named::#variants => #places,)*
                 }
             }
             fn from_index(index: usize) -> ::core::option::Option<Self> {
-                [#(#ident::#variants),*].get(index).copied()
+                [#(#named::#variants),*].get(index).copied()
             }
             #output
             fn is_terminal(self) -> bool {
@@ -126,7 +130,7 @@ fn implementation(machine: &Machine, default: &TokenStream, items: &TokenStream)
 }
 
 fn output(machine: &Machine) -> TokenStream {
-    let ident = &machine.ident;
+    let ident = names::generated(&machine.ident);
     let Some(output) = &machine.output else {
         return quote!(
             fn output(self) {}
@@ -134,7 +138,7 @@ fn output(machine: &Machine) -> TokenStream {
     };
     let arms = machine.states.iter().filter_map(|state| {
         let (_, value) = state.output.as_ref()?;
-        let state = &state.ident;
+        let state = names::generated(&state.ident);
         Some(quote!(#ident::#state => #value,))
     });
     quote! {

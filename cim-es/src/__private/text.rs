@@ -75,6 +75,9 @@ const fn same(a: &[u8], a_from: usize, a_to: usize, b: &[u8], b_from: usize, b_t
 /// How many bytes a message can have; what is longer is cut.
 const CAPACITY: usize = 1024;
 
+/// How many names a message lists.
+const MOST_LISTED: usize = 8;
+
 /// A message that is put together at compile time.
 pub(super) struct Message {
     bytes: [u8; CAPACITY],
@@ -114,10 +117,13 @@ impl Message {
         }
     }
 
-    /// Adds names in backquotes.
+    /// Adds names in backquotes, the first ones of many.
     pub(super) const fn listed(mut self, names: &[&str]) -> Self {
         let mut at = 0;
         while at < names.len() {
+            if at == MOST_LISTED {
+                return self.text(", …");
+            }
             if at > 0 {
                 self = self.text(", ");
             }

@@ -74,11 +74,10 @@ impl fmt::Display for Truncation {
 /// What is wrong with a block or a chain of blocks.
 ///
 /// The first fault that is met is the verdict; what comes after it was not looked at.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
     /// The bytes do not hash to the CID beside them, or are no block at all.
-    #[error("{place} is tampered with: {reason}")]
     Tampered {
         /// Where.
         place: Place,
@@ -87,7 +86,6 @@ pub enum Verdict {
     },
     /// The bytes hash to their CIDs but are not what this library seals: not canonical dag-cbor, or not the envelope of
     /// a known format.
-    #[error("{place} is not canonical: {reason}")]
     NotCanonical {
         /// Where.
         place: Place,
@@ -95,7 +93,6 @@ pub enum Verdict {
         reason: String,
     },
     /// The sequence is not the next: events are missing, repeated or out of order.
-    #[error("{place} leaves a gap: sequence {expected} was to follow, found {found}")]
     Gap {
         /// Where.
         place: Place,
@@ -105,7 +102,6 @@ pub enum Verdict {
         found: u64,
     },
     /// Two different events claim the same sequence.
-    #[error("{place} forks the history: {other} has the same sequence")]
     Fork {
         /// Where.
         place: Place,
@@ -113,7 +109,6 @@ pub enum Verdict {
         other: Cid,
     },
     /// The event belongs to another aggregate.
-    #[error("{place} belongs to another aggregate: expected {expected}, found {found}")]
     WrongAggregate {
         /// Where.
         place: Place,
@@ -123,11 +118,6 @@ pub enum Verdict {
         found: String,
     },
     /// The link to the predecessor does not lead to the predecessor.
-    #[error(
-        "{place} does not follow from its predecessor: expected link {}, found {}",
-        shown(expected),
-        shown(found)
-    )]
     PreviousMismatch {
         /// Where.
         place: Place,
@@ -137,7 +127,6 @@ pub enum Verdict {
         found: Option<Cid>,
     },
     /// A causal parent is not known.
-    #[error("{place} names a parent that is not known: {parent}")]
     MissingParent {
         /// Where.
         place: Place,
@@ -145,7 +134,6 @@ pub enum Verdict {
         parent: Cid,
     },
     /// The envelope is whole, its payload is not there.
-    #[error("{place} has no payload: {payload} is not there")]
     PayloadMissing {
         /// Where.
         place: Place,
@@ -153,7 +141,6 @@ pub enum Verdict {
         payload: Cid,
     },
     /// A part of the history is not there.
-    #[error("{place} is an end of a truncated history: {missing}")]
     Truncated {
         /// The event at the end where something is missing; the expected head when there is no event.
         place: Place,
@@ -161,6 +148,14 @@ pub enum Verdict {
         missing: Truncation,
     },
 }
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.place(), self.finding())
+    }
+}
+
+impl std::error::Error for Verdict {}
 
 fn shown(link: &Option<Cid>) -> String {
     link.map_or_else(|| "none".to_owned(), |cid| cid.to_string())
@@ -182,6 +177,39 @@ impl Verdict {
         }
     }
 
+    /// What is wrong, without the place: the rest of a sentence that starts with the event.
+    pub fn finding(&self) -> String {
+        match self {
+            Self::Tampered { reason, .. } => format!("is tampered with: {reason}"),
+            Self::NotCanonical { reason, .. } => format!("is not canonical: {reason}"),
+            Self::Gap {
+                expected, found, ..
+            } => format!("leaves a gap: sequence {expected} was to follow, found {found}"),
+            Self::Fork { other, .. } => {
+                format!("forks the history: {other} has the same sequence")
+            }
+            Self::WrongAggregate {
+                expected, found, ..
+            } => format!("belongs to another aggregate: expected {expected}, found {found}"),
+            Self::PreviousMismatch {
+                expected, found, ..
+            } => format!(
+                "does not follow from its predecessor: expected link {}, found {}",
+                shown(expected),
+                shown(found)
+            ),
+            Self::MissingParent { parent, .. } => {
+                format!("names a parent that is not known: {parent}")
+            }
+            Self::PayloadMissing { payload, .. } => {
+                format!("has no payload: {payload} is not there")
+            }
+            Self::Truncated { missing, .. } => {
+                format!("is an end of a truncated history: {missing}")
+            }
+        }
+    }
+
     /// The error of a store that found this; `store` names the file or stream.
     pub fn into_damage(self, store: impl Into<String>) -> StoreError {
         let place = *self.place();
@@ -189,7 +217,7 @@ impl Verdict {
             place: store.into(),
             position: Some(place.position),
             cid: Some(place.cid),
-            reason: self.to_string(),
+            reason: format!("the event {}", self.finding()),
         })
     }
 }

@@ -1,17 +1,16 @@
 //! Executing a command: decide, check, append, fold.
 
+use futures_core::future::BoxFuture;
+
 use super::decide::{Decided, decide};
 use super::recent::RecentCommit;
 use super::{Commit, ExecuteError, LoadError, Repository, Root};
-use crate::aggregate::Decide;
+use crate::aggregate::{Aggregate, Decide};
 use crate::block::StoredEvent;
 use crate::message::{Context, MessageIdentity};
 use crate::store::{AggregateKey, CommitRequest, ExpectedVersion, NewEvent, StoreError};
 
-impl<A: Decide> Repository<A>
-where
-    A::Command: Clone,
-{
+impl<A: Aggregate> Repository<A> {
     /// Executes a command: decides it on the present aggregate, checks the events against the machine, and stores
     /// them as one commit.
     ///
@@ -20,12 +19,30 @@ where
     ///
     /// # Errors
     /// [`ExecuteError`] says why nothing was stored; only [`StoreError::OutcomeUnknown`] leaves that open.
-    pub async fn execute(
+    // The future is boxed, so that its type does not repeat the bound: an aggregate without `Decide` is one error.
+    pub fn execute<'a>(
+        &'a self,
+        id: &'a A::Id,
+        command: A::Command,
+        identity: &'a MessageIdentity,
+    ) -> BoxFuture<'a, Result<Commit, ExecuteError<A::Error>>>
+    where
+        A: Decide,
+        A::Command: Clone,
+    {
+        Box::pin(self.run(id, command, identity))
+    }
+
+    async fn run(
         &self,
         id: &A::Id,
         command: A::Command,
         identity: &MessageIdentity,
-    ) -> Result<Commit, ExecuteError<A::Error>> {
+    ) -> Result<Commit, ExecuteError<A::Error>>
+    where
+        A: Decide,
+        A::Command: Clone,
+    {
         let key = AggregateKey::of::<A>(id).map_err(LoadError::from)?;
         let context = Context::new(identity.clone(), self.inner.clock.now());
         let warm = self.warm(id);
@@ -70,10 +87,10 @@ where
                 }
                 // What does not publish is not guarded: an answer from memory counts once the store agrees.
                 answer if !is_confirmed => {
-                    let version = root.version();
+                    let (version, head) = (root.version(), root.head());
                     root = self.catch_up(&key, root).await?;
                     is_confirmed = true;
-                    if root.version() == version {
+                    if root.head() == head {
                         *slot = Some(root);
                         return without_events(answer, version);
                     }

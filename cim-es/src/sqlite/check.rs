@@ -102,6 +102,7 @@ fn check(database: &Database, digest: NameDigest) -> Result<CheckReport, StoreEr
         }
     }
     let aggregates = check_aggregates(database, digest, &by_key)?;
+    types::check(database, at)?;
     cids::check(database, at)?;
     checkpoints::check(database)?;
     Ok(CheckReport {

@@ -8,12 +8,13 @@
 use sha2::{Digest, Sha256};
 
 use super::database::{Database, count, stored};
+use super::schema::{SEGMENT, indexed};
 use super::{events, types};
 use crate::block::{Cid, StoredEvent, accept_cid};
 use crate::store::StoreError;
 
 /// The positions of a small segment.
-const SMALL: u64 = 256;
+const SMALL: u64 = SEGMENT;
 /// The positions of a large segment; an entry holds an offset of 16 bits.
 const LARGE: u64 = 65_536;
 /// The parts of a large segment, by the first 6 bits of the prefix.
@@ -65,7 +66,7 @@ pub(super) fn find(database: &Database, cid: &Cid) -> Result<Option<StoredEvent>
         return Ok(None);
     };
     let last = types::last_position(database)?;
-    let indexed = last / SMALL * SMALL;
+    let indexed = indexed(last);
     let recent = database.all(
         "looking for a CID",
         "SELECT position FROM events WHERE position > ?1 AND cid = ?2",

@@ -8,7 +8,7 @@ use rusqlite::Row;
 use super::aggregates::{self, NameDigest, Slot};
 use super::database::{Database, count, stored};
 use super::types;
-use crate::block::{Cid, StoredEvent, parse_cid};
+use crate::block::{Cid, CidError, StoredEvent, parse_cid};
 use crate::store::{AggregateKey, Head, Position, StoreError};
 
 /// How many events of others to step over before looking up the next one is cheaper.
@@ -32,7 +32,7 @@ struct Stored {
     previous_of_type: u64,
     sequence: u64,
     timestamp: i64,
-    cid: Vec<u8>,
+    cid: Result<Cid, CidError>,
     body: Bytes,
 }
 
@@ -165,17 +165,10 @@ pub(super) fn of_type(
     let Some(kept) = types.by_name.get(event_type) else {
         return Ok(Vec::new());
     };
-    let rows = database.all(
-        "reading events of a type",
-        columns!(
-            "INDEXED BY events_by_type WHERE type = ?1 AND position > ?2 ORDER BY position LIMIT ?3"
-        ),
-        (stored(kept.number), stored(after), stored(limit as u64)),
-        Stored::from_row,
-    )?;
-    let mut events: Vec<StoredEvent> = Vec::with_capacity(rows.len());
-    for row in rows {
-        let linked = row.verify(database)?;
+    let positions = types::positions(database, kept.number, after, limit, types.last)?;
+    let mut events: Vec<StoredEvent> = Vec::with_capacity(positions.len());
+    for position in positions {
+        let linked = linked_at(database, position)?;
         let event = &linked.event;
         let follows = match events.last() {
             None => linked.previous_of_type <= after,
@@ -220,7 +213,7 @@ pub(super) fn page(
     let expected = last.saturating_sub(after).min(limit);
     let rows = database.all(
         "reading events",
-        columns!("NOT INDEXED WHERE position > ?1 ORDER BY position LIMIT ?2"),
+        columns!("WHERE position > ?1 ORDER BY position LIMIT ?2"),
         (stored(after), stored(expected)),
         Stored::from_row,
     )?;
@@ -331,13 +324,13 @@ impl Stored {
             previous_of_type: count(row, 2)?,
             sequence: count(row, 3)?,
             timestamp: row.get(4)?,
-            cid: row.get_ref(5)?.as_blob()?.to_vec(),
+            cid: parse_cid(row.get_ref(5)?.as_blob()?),
             body: Bytes::copy_from_slice(row.get_ref(6)?.as_blob()?),
         })
     }
 
     fn verify(self, database: &Database) -> Result<Linked, StoreError> {
-        let cid: Cid = parse_cid(&self.cid).map_err(|error| {
+        let cid = self.cid.map_err(|error| {
             database.damaged(
                 self.position,
                 None,

@@ -22,6 +22,9 @@ const SMALLEST_FILE: u64 = 512;
 /// touched once, and often enough to keep the log small.
 const CHECKPOINT_PAGES: u32 = 4_000;
 
+/// The pages that a connection keeps at most, in KiB as SQLite counts them: with a minus sign.
+const CACHE: i32 = -16_384;
+
 /// Opens the file for the writer: makes it when it is missing, and checks that it is what this library writes.
 pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Database, StoreError> {
     let place: Arc<str> = path.display().to_string().into();
@@ -42,7 +45,7 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Database, S
         use_log(&database, options.busy_timeout)?;
         pragma(&database, "synchronous", "FULL")?;
         pragma(&database, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-        pragma(&database, "cache_size", -16_384)?;
+        pragma(&database, "cache_size", CACHE)?;
         limit_size(&database, options.max_file_bytes)?;
     }
     check_schema(&database)?;
@@ -61,6 +64,7 @@ pub(super) fn reader(path: &Path, options: &SqliteOptions) -> Result<Database, S
     };
     let database = connect(path, &place, options, access)?;
     pragma(&database, "query_only", true)?;
+    pragma(&database, "cache_size", CACHE)?;
     Ok(database)
 }
 

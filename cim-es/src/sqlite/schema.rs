@@ -8,6 +8,17 @@
 //! - an aggregate is found by `key`, a digest of its name, and by the index over its name;
 //! - `types` are numbered without a gap and carry a digest of their name;
 //! - `cid_segments` are numbered by the positions that they cover and carry a digest.
+//!
+//! `type_positions` and `cid_segments` are written once for every [`SEGMENT`] positions, so that a commit of one event
+//! touches three pages; the events behind the last full segment are looked through.
+
+/// The positions after which the indexes over types and CIDs are written.
+pub(super) const SEGMENT: u64 = 256;
+
+/// The last position that the indexes cover, when `last` is the last of all.
+pub(super) fn indexed(last: u64) -> u64 {
+    last / SEGMENT * SEGMENT
+}
 
 /// Marks the file as one of this library: the letters `CIME`.
 pub(super) const APPLICATION_ID: i32 = 0x4349_4d45;
@@ -53,8 +64,12 @@ pub(super) const OBJECTS: &[(&str, &str)] = &[
 ) STRICT",
     ),
     (
-        "events_by_type",
-        "CREATE INDEX events_by_type ON events (type)",
+        "type_positions",
+        "CREATE TABLE type_positions (
+    type INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (type, position)
+) STRICT, WITHOUT ROWID",
     ),
     (
         "cid_segments",

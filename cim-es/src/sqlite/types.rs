@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 
 use super::database::{Database, count, stored};
+use super::schema::indexed;
 use crate::store::StoreError;
 
 /// What is kept of a type.
@@ -51,7 +52,8 @@ pub(super) fn read(database: &Database) -> Result<Types, StoreError> {
         types.last = types.last.max(last);
         types.by_name.insert(name.into(), TypeRow { number, last });
     }
-    let highest = highest_number(database)?;
+    agree(database, types.last)?;
+    let highest = highest_number(database, types.last)?;
     if highest != types.by_name.len() as u64 {
         return Err(database.damaged(
             None,
@@ -62,7 +64,6 @@ pub(super) fn read(database: &Database) -> Result<Types, StoreError> {
             ),
         ));
     }
-    agree(database, types.last)?;
     Ok(types)
 }
 
@@ -115,11 +116,96 @@ pub(super) fn save(
     Ok(())
 }
 
+/// Indexes the segments that are full when the last position moved from `before` to `after`.
+pub(super) fn extend(database: &Database, before: u64, after: u64) -> Result<(), StoreError> {
+    let (first, last) = (indexed(before) + 1, indexed(after));
+    if first > last {
+        return Ok(());
+    }
+    let added = database.execute(
+        "indexing the types of events",
+        "INSERT INTO type_positions (type, position)
+         SELECT type, position FROM events WHERE position BETWEEN ?1 AND ?2 ORDER BY type, position",
+        (stored(first), stored(last)),
+    )?;
+    if added as u64 != last + 1 - first {
+        return Err(database.damaged(
+            first,
+            None,
+            format!("{added} of {} events from here on exist", last + 1 - first),
+        ));
+    }
+    Ok(())
+}
+
+/// At most `limit` positions of a type after a position, in order: those that are indexed, then the latest.
+pub(super) fn positions(
+    database: &Database,
+    number: u64,
+    after: u64,
+    limit: usize,
+    last: u64,
+) -> Result<Vec<u64>, StoreError> {
+    let mut positions = database.all(
+        "looking for events of a type",
+        "SELECT position FROM type_positions WHERE type = ?1 AND position > ?2 ORDER BY position LIMIT ?3",
+        (stored(number), stored(after), stored(limit as u64)),
+        |row| count(row, 0),
+    )?;
+    if positions.len() < limit {
+        let recent = database.all(
+            "looking for events of a type",
+            "SELECT position FROM events WHERE position > ?1 AND type = ?2 ORDER BY position LIMIT ?3",
+            (
+                stored(indexed(last).max(after)),
+                stored(number),
+                stored((limit - positions.len()) as u64),
+            ),
+            |row| count(row, 0),
+        )?;
+        positions.extend(recent);
+    }
+    Ok(positions)
+}
+
+/// Checks that the index covers what it must: each indexed event once.
+pub(super) fn check(database: &Database, last: u64) -> Result<(), StoreError> {
+    let fits = database
+        .first(
+            "checking the index of types",
+            "SELECT count(*), coalesce(max(position), 0) FROM type_positions
+             JOIN events USING (position) WHERE events.type = type_positions.type",
+            (),
+            |row| Ok((count(row, 0)?, count(row, 1)?)),
+        )?
+        .unwrap_or_default();
+    let rows = database
+        .first(
+            "checking the index of types",
+            "SELECT count(*) FROM type_positions",
+            (),
+            |row| count(row, 0),
+        )?
+        .unwrap_or_default();
+    let expected = indexed(last);
+    if fits != (expected, expected) || rows != expected {
+        return Err(database.damaged(
+            None,
+            None,
+            format!(
+                "the index of types has {rows} rows, {expected} belong there and {} fit",
+                fits.0
+            ),
+        ));
+    }
+    Ok(())
+}
+
 fn agree(database: &Database, last: u64) -> Result<(), StoreError> {
     let highest = database
         .first(
             "reading the last position",
-            "SELECT coalesce(max(position), 0) FROM events NOT INDEXED",
+            "SELECT coalesce(max(position), 0) FROM events",
             (),
             |row| count(row, 0),
         )?
@@ -134,15 +220,20 @@ fn agree(database: &Database, last: u64) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn highest_number(database: &Database) -> Result<u64, StoreError> {
-    database
-        .first(
-            "reading the types of events",
-            "SELECT coalesce(max(type), 0) FROM events INDEXED BY events_by_type",
-            (),
-            |row| count(row, 0),
-        )
-        .map(|number| number.unwrap_or(0))
+fn highest_number(database: &Database, last: u64) -> Result<u64, StoreError> {
+    let of_indexed = database.first(
+        "reading the types of events",
+        "SELECT coalesce(max(type), 0) FROM type_positions",
+        (),
+        |row| count(row, 0),
+    )?;
+    let of_recent = database.first(
+        "reading the types of events",
+        "SELECT coalesce(max(type), 0) FROM events WHERE position > ?1",
+        (stored(indexed(last)),),
+        |row| count(row, 0),
+    )?;
+    Ok(of_indexed.max(of_recent).unwrap_or(0))
 }
 
 fn name_digest(name: &str) -> i64 {

@@ -1,4 +1,4 @@
-//! An aggregate with its traits written by hand, so that these tests hold for what the derives stand on.
+//! An aggregate with an event of every shape, and odd values in one of them.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 #![allow(
     clippy::large_enum_variant,
@@ -8,24 +8,23 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use cim_es::aggregate::{Aggregate, Command, Id};
 use cim_es::block::StoredEvent;
-use cim_es::event::{DomainEvent, EventInfo, UpcastError};
-use cim_es::machine::{Edge, StateMachine, Transition};
-use cim_es::message::{MessageIdentity, Timestamp};
+use cim_es::prelude::*;
 use cim_es::store::{
-    AggregateKey, CommitRequest, ExpectedVersion, Head, NewEvent, Position, SealOptions, seal,
+    AggregateKey, CommitRequest, ExpectedVersion, NewEvent, Position, SealOptions, seal,
 };
 use cim_es::subject::Token;
-use ipld_core::ipld::Ipld;
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 pub const KIND: &str = "infrastructure.compute";
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[machine(event = Event, command = Note)]
 pub enum State {
-    #[default]
+    #[state(initial)]
+    #[on(Registered / Registered => _)]
+    #[on(InterfacesSeen / InterfacesSeen => _)]
+    #[on(Rebooted / Rebooted => _)]
+    #[on(Measured / Measured => _)]
     Active,
 }
 
@@ -93,8 +92,13 @@ mod double {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[event(aggregate = Compute)]
 pub enum Event {
+    #[event(was = "enrolled", version = 3)]
+    #[upcast(from = 1, with = name_the_host)]
+    #[upcast(from = 2, with = split_the_architecture)]
+    #[apply(_ = (hostname, architecture, cores))]
     #[serde(rename = "Enrolled")]
     Registered {
         hostname: String,
@@ -103,70 +107,13 @@ pub enum Event {
         #[serde(default)]
         cores: u32,
     },
+    #[apply(_ = interfaces)]
     InterfacesSeen {
         interfaces: Vec<Interface>,
     },
     Rebooted,
+    #[apply(_ = event)]
     Measured(Odd),
-}
-
-impl DomainEvent for Event {
-    type Aggregate = Compute;
-    const VARIANTS: &'static [&'static str] =
-        &["Registered", "InterfacesSeen", "Rebooted", "Measured"];
-    const EVENTS: &'static [EventInfo] = &[
-        EventInfo {
-            variant: "Registered",
-            event_type: "infrastructure.compute.registered",
-            former_types: &["infrastructure.compute.enrolled"],
-            schema: 3,
-            upcasters: &[name_the_host, split_the_architecture],
-            fields: &["hostname", "architecture", "cores"],
-        },
-        EventInfo {
-            variant: "InterfacesSeen",
-            event_type: "infrastructure.compute.interfaces_seen",
-            former_types: &[],
-            schema: 1,
-            upcasters: &[],
-            fields: &["interfaces"],
-        },
-        EventInfo {
-            variant: "Rebooted",
-            event_type: "infrastructure.compute.rebooted",
-            former_types: &[],
-            schema: 1,
-            upcasters: &[],
-            fields: &[],
-        },
-        EventInfo {
-            variant: "Measured",
-            event_type: "infrastructure.compute.measured",
-            former_types: &[],
-            schema: 1,
-            upcasters: &[],
-            fields: &[],
-        },
-    ];
-    const TYPES: &'static [&'static str] = &[
-        "infrastructure.compute.registered",
-        "infrastructure.compute.interfaces_seen",
-        "infrastructure.compute.rebooted",
-        "infrastructure.compute.measured",
-        "infrastructure.compute.enrolled",
-    ];
-    const FINGERPRINT: u64 = 1;
-
-    fn index(&self) -> usize {
-        match self {
-            Self::Registered { .. } => 0,
-            Self::InterfacesSeen { .. } => 1,
-            Self::Rebooted => 2,
-            Self::Measured(_) => 3,
-        }
-    }
-
-    fn fold_into(self, _: &mut Compute) {}
 }
 
 /// From 1 to 2: the host's name had another key.
@@ -190,72 +137,19 @@ fn split_the_architecture(payload: Ipld) -> Result<Ipld, UpcastError> {
     Ok(Ipld::Map(fields))
 }
 
-#[derive(Clone, Copy, Debug)]
-pub struct Note;
-
-impl Command for Note {
-    type Aggregate = Compute;
-    const VARIANTS: &'static [&'static str] = &["Note"];
-
-    fn index(&self) -> usize {
-        0
-    }
+#[derive(Command, Clone, Copy, Debug)]
+#[command(aggregate = Compute)]
+pub enum Note {
+    Registered,
+    InterfacesSeen,
+    Rebooted,
+    Measured,
 }
 
-impl StateMachine for State {
-    type Event = Event;
-    type Command = Note;
-    type Output = ();
-    const STATES: &'static [&'static str] = &["Active"];
-    const EDGES: &'static [Edge] = &[];
-    const INITIAL: &'static str = "Active";
-    const DIAGRAM: &'static str = "";
-    const FINGERPRINT: u64 = 1;
-    const TRANSITIONS: &'static [Transition] = &[];
-    const NEXT: &'static [u16] = &[0, 0, 0, 0];
-
-    fn index(self) -> usize {
-        0
-    }
-
-    fn from_index(index: usize) -> Option<Self> {
-        (index == 0).then_some(Self::Active)
-    }
-
-    fn output(self) {}
-
-    fn is_terminal(self) -> bool {
-        false
-    }
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+#[aggregate(domain = "infrastructure", name = "compute", state = State)]
 pub struct Compute {
     state: State,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("never")]
-pub struct Never;
-
-impl Aggregate for Compute {
-    type Id = Id<Self>;
-    type State = State;
-    type Event = Event;
-    type Command = Note;
-    type Error = Never;
-    const DOMAIN: &'static str = "infrastructure";
-    const NAME: &'static str = "compute";
-    const KIND: &'static str = KIND;
-    const FINGERPRINT: u64 = 1;
-
-    fn state(&self) -> State {
-        self.state
-    }
-
-    fn set_state(&mut self, state: State) {
-        self.state = state;
-    }
 }
 
 pub fn registered(hostname: &str) -> Event {
@@ -279,15 +173,6 @@ pub fn request(message: u128, micros: i64) -> CommitRequest {
     CommitRequest::new(identity, Timestamp::from_micros(micros))
 }
 
-pub fn head_of(event: &StoredEvent) -> Head {
-    Head {
-        version: event.envelope.sequence,
-        cid: event.cid,
-        position: event.position,
-        timestamp: event.envelope.timestamp,
-    }
-}
-
 /// Seals commits of one aggregate one after the other, as an engine does.
 pub fn history(id: &str, commits: &[Vec<Event>], options: &SealOptions) -> Vec<StoredEvent> {
     let mut events: Vec<StoredEvent> = Vec::new();
@@ -299,7 +184,7 @@ pub fn history(id: &str, commits: &[Vec<Event>], options: &SealOptions) -> Vec<S
         let micros = 1_769_860_800_000_000 + number as i64;
         let request =
             request(number as u128 + 1, micros).aggregate(key(id), ExpectedVersion::Any, new);
-        let head = events.last().map(head_of);
+        let head = events.last().map(StoredEvent::head);
         for sealed in seal(request, &[head], options).unwrap() {
             let position = Position(events.len() as u64 + 1);
             events.push(sealed.into_stored(position));

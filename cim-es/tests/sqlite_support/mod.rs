@@ -1,6 +1,7 @@
 //! What the tests of the SQLite engine share.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
+pub mod child;
 pub mod truth;
 
 use std::path::{Path, PathBuf};
@@ -76,22 +77,7 @@ pub fn note(number: u64) -> NewEvent {
 pub fn typed(event_type: &str, number: u64) -> NewEvent {
     let mut payload = vec![0xa1, 0x66];
     payload.extend_from_slice(b"number");
-    match u32::try_from(number) {
-        Ok(number @ 0..24) => payload.push(number as u8),
-        Ok(number @ 24..=0xff) => payload.extend_from_slice(&[0x18, number as u8]),
-        Ok(number @ 0x100..=0xffff) => {
-            payload.push(0x19);
-            payload.extend_from_slice(&(number as u16).to_be_bytes());
-        }
-        Ok(number) => {
-            payload.push(0x1a);
-            payload.extend_from_slice(&number.to_be_bytes());
-        }
-        Err(_) => {
-            payload.push(0x1b);
-            payload.extend_from_slice(&number.to_be_bytes());
-        }
-    }
+    head(0x00, number, &mut payload);
     NewEvent::from_payload(event_type, 1, payload)
 }
 
@@ -99,10 +85,30 @@ pub fn typed(event_type: &str, number: u64) -> NewEvent {
 pub fn large(bytes: u32) -> NewEvent {
     let mut payload = vec![0xa1, 0x65];
     payload.extend_from_slice(b"bytes");
-    payload.push(0x5a);
-    payload.extend_from_slice(&bytes.to_be_bytes());
+    head(0x40, bytes.into(), &mut payload);
     payload.resize(payload.len() + bytes as usize, 7);
     NewEvent::from_payload("test.note.filled", 1, payload)
+}
+
+/// A number or a length as dag-cbor writes it: in the shortest form.
+fn head(major: u8, number: u64, out: &mut Vec<u8>) {
+    let bytes = number.to_be_bytes();
+    match number {
+        0..24 => out.push(major | number as u8),
+        24..=0xff => out.extend_from_slice(&[major | 24, number as u8]),
+        0x100..=0xffff => {
+            out.push(major | 25);
+            out.extend_from_slice(&bytes[6..]);
+        }
+        0x1_0000..=0xffff_ffff => {
+            out.push(major | 26);
+            out.extend_from_slice(&bytes[4..]);
+        }
+        _ => {
+            out.push(major | 27);
+            out.extend_from_slice(&bytes);
+        }
+    }
 }
 
 /// A commit without aggregates, a microsecond after the epoch.

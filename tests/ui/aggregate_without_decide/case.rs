@@ -30,10 +30,9 @@ struct Door {
     by: Option<String>,
 }
 
-fn repository<A: Decide>() {}
-
-fn program() {
-    repository::<Door>();
+async fn program(id: Id<Door>, identity: MessageIdentity) {
+    let doors = Repository::<Door>::new(MemoryEventStore::new());
+    let _ = doors.execute(&id, DoorCommand::Close, &identity).await;
 }
 
 fn main() {}

@@ -150,6 +150,7 @@ impl<'a> Batch<'a> {
             let row = self.types.by_name[name];
             types::save(database, name, row, row.number >= self.first_new_type)?;
         }
+        types::extend(database, self.before, self.types.last)?;
         cids::extend(database, self.before, self.types.last)?;
         Ok(Outcome {
             types: self.types,

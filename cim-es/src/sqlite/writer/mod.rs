@@ -4,10 +4,10 @@ mod batch;
 mod heads;
 mod prepare;
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
@@ -26,6 +26,9 @@ use crate::store::{CommitRequest, SealOptions, StoreError};
 const MAX_JOBS: usize = 256;
 /// The size of commits past which no further one joins a transaction.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long the thread stays awake for the next commit.
+const SPIN: Duration = Duration::from_micros(40);
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 type Write = Box<dyn FnOnce(&Database) -> Result<(), StoreError> + Send>;
@@ -182,6 +185,15 @@ impl Thread {
 
     /// The next job; none when the store is closed. While subscriptions wait, looks for commits of other processes.
     fn wait(&mut self, jobs: &Receiver<Job>) -> Option<Job> {
+        // A writer that was answered often writes again at once; waking a thread that sleeps takes longer than that.
+        let busy_until = Instant::now() + SPIN;
+        while Instant::now() < busy_until {
+            match jobs.try_recv() {
+                Ok(job) => return Some(job),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => std::thread::yield_now(),
+            }
+        }
         loop {
             // One receiver is the handle's own.
             if self.last.receiver_count() <= 1 {
