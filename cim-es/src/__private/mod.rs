@@ -21,3 +21,5 @@ pub use declaration::{EventDeclaration, EventSpec, Tail, events, types, types_le
 pub use id::IdText;
 pub use machine::{edge, event_count, next_table, transitions};
 pub use text::matches;
+#[cfg(feature = "jetstream")]
+pub(crate) use text::nearest;

@@ -142,7 +142,7 @@ impl Message {
 }
 
 /// The name at the least edit distance, if that is at most a third of the name's length.
-const fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) const fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let limit = if name.len() < 3 { 1 } else { name.len() / 3 };
     let mut best = None;
     let mut best_distance = limit + 1;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::client::{RequestError, RequestErrorKind};
-use async_nats::{Client, Request};
+use async_nats::client::RequestErrorKind;
+use async_nats::{Client, Message, Request};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::connect::{Connection, PermissionDenied};
 use crate::store::StoreError;
 
 /// Why a request to the JetStream API had no good answer.
@@ -34,10 +35,13 @@ pub enum ApiFailure {
     NoResponders,
     /// The answer did not come in time.
     #[error(
-        "no answer within {} ms; the servers may be unreachable, or the user may not have the right to ask (see the server's log)",
+        "no answer within {} ms; the servers may be unreachable, or not permit the request",
         .0.as_millis()
     )]
     TimedOut(Duration),
+    /// The server does not permit the request.
+    #[error(transparent)]
+    Denied(#[from] PermissionDenied),
     /// The answer was not what the API promises.
     #[error("the answer cannot be read: {0}")]
     Malformed(String),
@@ -54,7 +58,7 @@ impl ApiFailure {
             Self::Refused { code, error, .. } => {
                 *code == 503 || matches!(*error, errors::NOT_LEADER | errors::UNAVAILABLE)
             }
-            Self::Malformed(_) | Self::Client(_) => false,
+            Self::Denied(_) | Self::Malformed(_) | Self::Client(_) => false,
         }
     }
 
@@ -118,6 +122,7 @@ struct Failed {
 /// The connection, and where the API of one stream is found.
 #[derive(Clone, Debug)]
 pub(super) struct Api {
+    connection: Connection,
     pub(super) client: Client,
     /// `$JS.API`, or `$JS.<domain>.API`.
     pub(super) prefix: Arc<str>,
@@ -126,6 +131,16 @@ pub(super) struct Api {
 }
 
 impl Api {
+    pub(super) fn new(connection: &Connection, stream: &str, timeout: Duration) -> Self {
+        Self {
+            connection: connection.clone(),
+            client: connection.client().clone(),
+            prefix: connection.api_prefix().into(),
+            stream: stream.into(),
+            timeout,
+        }
+    }
+
     /// A subject of the API: `STREAM.INFO` becomes `$JS.API.STREAM.INFO.<stream>`.
     pub(super) fn subject(&self, operation: &str) -> String {
         format!("{}.{operation}.{}", self.prefix, self.stream)
@@ -146,24 +161,48 @@ impl Api {
         subject: String,
         body: &impl Serialize,
     ) -> Result<T, ApiFailure> {
-        let body = json(body)?;
-        let request = Request::new().payload(body).timeout(Some(self.timeout));
-        let answer = self.client.send_request(subject, request).await;
-        let answer = answer.map_err(|error| self.failure(&error))?;
+        let request = Request::new().payload(json(body)?);
+        let answer = self.send(&subject, request, self.timeout).await?;
         parse(&answer.payload)
     }
 
-    pub(super) fn failure(&self, error: &RequestError) -> ApiFailure {
-        failure_of(error, self.timeout)
+    /// Sends a request and waits for its answer, or for the word that the server does not permit it.
+    pub(super) async fn send(
+        &self,
+        subject: &str,
+        request: Request,
+        timeout: Duration,
+    ) -> Result<Message, ApiFailure> {
+        let request = request.timeout(Some(timeout));
+        let answer = self.client.send_request(subject.to_owned(), request);
+        let answer = self
+            .unless_denied(|denied| denied == subject, answer)
+            .await?;
+        answer.map_err(|error| match error.kind() {
+            RequestErrorKind::TimedOut => ApiFailure::TimedOut(timeout),
+            RequestErrorKind::NoResponders => ApiFailure::NoResponders,
+            _ => ApiFailure::Client(error.to_string()),
+        })
+    }
+
+    /// Does some work, unless the server does not permit a subject of it.
+    pub(super) async fn unless_denied<T>(
+        &self,
+        concerns: impl Fn(&str) -> bool,
+        work: impl Future<Output = T>,
+    ) -> Result<T, ApiFailure> {
+        let concerns = |denied: &PermissionDenied| concerns(&denied.subject);
+        Ok(self.connection.unless_refused(concerns, work).await?)
     }
 
     /// The error of a store for a failed request.
     pub(super) fn error(&self, operation: &'static str, failure: ApiFailure) -> StoreError {
-        let place = self.place();
-        match failure {
-            ApiFailure::Client(reason) if self.is_closed() => StoreError::Closed { reason },
-            failure => StoreError::Engine {
-                place,
+        match self.connection.why_ended() {
+            Some(ended) => StoreError::Closed {
+                reason: ended.to_string(),
+            },
+            None => StoreError::Engine {
+                place: self.place(),
                 operation,
                 source: Arc::new(failure),
             },
@@ -183,16 +222,9 @@ impl Api {
             .load(std::sync::atomic::Ordering::Relaxed)
     }
 
-    fn is_closed(&self) -> bool {
-        self.client.connection_state() == async_nats::connection::State::Disconnected
-    }
-}
-
-pub(super) fn failure_of(error: &RequestError, timeout: Duration) -> ApiFailure {
-    match error.kind() {
-        RequestErrorKind::TimedOut => ApiFailure::TimedOut(timeout),
-        RequestErrorKind::NoResponders => ApiFailure::NoResponders,
-        _ => ApiFailure::Client(error.to_string()),
+    /// Whether the connection was given up or closed.
+    pub(super) fn has_ended(&self) -> bool {
+        self.connection.why_ended().is_some()
     }
 }
 

@@ -16,7 +16,7 @@ use super::doctor::{Finding, Severity};
 pub(super) fn stream(options: &JetStreamOptions, wanted: &Config, found: &Config) -> Vec<Finding> {
     let mut findings = Findings {
         list: Vec::new(),
-        losing: match options.accepts_losing_events {
+        losing: match options.stream.accept_losing_events {
             true => Severity::Warning,
             false => Severity::Danger,
         },
@@ -99,11 +99,11 @@ fn what_drops(findings: &mut Findings, wanted: &Config, found: &Config) {
         findings.add(losing, "storage", found.storage, StorageType::File, advice);
     }
     if found.max_age > Duration::ZERO && found.max_age != wanted.max_age {
-        let advice = "events would be dropped by age: let an operator remove it, or set `max_age` and call `accept_losing_events`";
+        let advice = "events would be dropped by age: let an operator remove it, or set `max_age` and `accept_losing_events`";
         findings.add(losing, "max_age", found.max_age, wanted.max_age, advice);
     }
     if found.discard != DiscardPolicy::New && found.discard != wanted.discard {
-        let advice = "a full stream would drop its oldest events: let an operator set it to `new`, or accept it with `WhenFull::DropOldest`";
+        let advice = "a full stream would drop its oldest events: let an operator set it to `new`, or set `when_full` and `accept_losing_events`";
         findings.add(losing, "discard", found.discard, DiscardPolicy::New, advice);
     }
     if found.max_messages_per_subject > 0 {

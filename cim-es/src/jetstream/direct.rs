@@ -61,7 +61,7 @@ async fn ask_all(
     let inbox = api.client.new_inbox();
     let failed = |error: &dyn std::error::Error| ApiFailure::Client(error.to_string());
     let answers = api.client.subscribe(format!("{inbox}.*")).await;
-    let mut answers = answers.map_err(|error| failed(&error))?;
+    let answers = answers.map_err(|error| failed(&error))?;
     let mut pages: Vec<Page> = Vec::with_capacity(requests.len());
     let subject = api.subject("DIRECT.GET");
     for request in requests {
@@ -73,9 +73,20 @@ async fn ask_all(
             .await;
         sent.map_err(|error| failed(&error))?;
     }
+    let is_ours = |denied: &str| denied == subject;
+    let collected = collect(answers, &mut pages, api.timeout);
+    api.unless_denied(is_ours, collected).await??;
+    Ok(pages)
+}
+
+async fn collect(
+    mut answers: async_nats::Subscriber,
+    pages: &mut [Page],
+    patience: Duration,
+) -> Result<(), ApiFailure> {
     let mut open = pages.len();
     while open > 0 {
-        let answer = receive(&mut answers, api.timeout).await?;
+        let answer = receive(&mut answers, patience).await?;
         let page = page_of(&answer).and_then(|index| pages.get_mut(index));
         let page = page.ok_or_else(|| malformed("an answer to no request"))?;
         match answer.status {
@@ -95,7 +106,7 @@ async fn ask_all(
             }
         }
     }
-    Ok(pages)
+    Ok(())
 }
 
 async fn receive(

@@ -77,7 +77,7 @@ pub(super) async fn examine(
             severity: Severity::Danger,
             about: "stream",
             found: "missing".to_owned(),
-            expected: options.stream.clone(),
+            expected: options.stream.stream_name.clone(),
             advice: "open the store to create it, or look whether someone deleted it".to_owned(),
         }),
     }

@@ -31,24 +31,19 @@ pub(super) async fn read(
     from: u64,
     known: Option<&Head>,
 ) -> Result<Vec<StoredEvent>, StoreError> {
-    let from = from.max(1);
-    let start = known
-        .filter(|known| known.version == from)
-        .map_or(1, |known| known.position.0);
-    let read = Read {
+    let mut read = Read {
         store,
         key,
-        from,
-        start,
+        from: from.max(1),
+        start: 1,
     };
-    let events = read.run().await?;
-    let starts_there = |known: &Head| events.first().is_some_and(|first| first.cid == known.cid);
-    if start > 1 && !known.is_some_and(starts_there) {
-        // The event is not where the caller takes it to be.
-        let whole = Read { start: 1, ..read };
-        return whole.run().await;
+    if let Some(known) = known.filter(|known| known.version == read.from) {
+        if let Some(last) = read.unless_moved(known).await? {
+            return Ok(vec![last]);
+        }
+        read.start = read.start_at(known).await?;
     }
-    Ok(events)
+    read.run().await
 }
 
 struct Read<'a> {
@@ -61,7 +56,7 @@ struct Read<'a> {
 /// Why a reading is not the history.
 enum Unfit {
     /// Events are missing; reading again may find them.
-    Incomplete(Verdict),
+    Incomplete(Box<Verdict>),
     /// The replicas have more than one page.
     Long,
     /// The read by literal subjects cannot tell.
@@ -93,6 +88,26 @@ impl Read<'_> {
             }
         }
         self.by_wildcard(&leader).await
+    }
+
+    /// The known event, when it still is the last one: the usual answer for an aggregate that was just used.
+    async fn unless_moved(&self, known: &Head) -> Result<Option<StoredEvent>, StoreError> {
+        let leader = Leader::new(&self.store.api, self.store.options.patience);
+        let last = self.last(&leader).await?;
+        Ok(last.filter(|last| self.is_ours(last) && last.head() == *known))
+    }
+
+    /// The position of the known event, or that of the first message when the event does not stand there: a snapshot may
+    /// be of another stream, or made up.
+    async fn start_at(&self, known: &Head) -> Result<u64, StoreError> {
+        let leader = Leader::new(&self.store.api, self.store.options.patience);
+        let found = leader.at(known.position.0).await?;
+        let Some(found) = found.filter(|raw| raw.cid == Some(known.cid)) else {
+            return Ok(1);
+        };
+        let found = self.store.verify(found)?;
+        let is_there = self.is_ours(&found) && found.head() == *known;
+        Ok(if is_there { known.position.0 } else { 1 })
     }
 
     fn literal_subjects(&self) -> Vec<String> {
@@ -159,7 +174,7 @@ impl Read<'_> {
         Ok(
             match self.chain(&events, self.is_ours(last).then_some(last)) {
                 Ok(()) => Ok(events),
-                Err(verdict) => Err(Unfit::Incomplete(verdict)),
+                Err(verdict) => Err(Unfit::Incomplete(Box::new(verdict))),
             },
         )
     }

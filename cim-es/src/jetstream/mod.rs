@@ -7,6 +7,8 @@
 mod api;
 mod append;
 mod compare;
+mod config;
+mod connect;
 mod direct;
 mod doctor;
 mod history;
@@ -22,6 +24,10 @@ mod standing;
 mod store;
 
 pub use api::ApiFailure;
+pub use config::{
+    ConfigError, EventStoreConfig, JetStreamConfig, NatsAuth, NatsConfig, Secret, TlsConfig,
+};
+pub use connect::{Action, ConnectError, Connection, PermissionDenied};
 pub use doctor::{Finding, Severity};
-pub use options::{JetStreamOptions, WhenFull};
+pub use options::JetStreamOptions;
 pub use store::JetStreamEventStore;

@@ -2,76 +2,49 @@
 
 use std::time::Duration;
 
+use super::EventStoreConfig;
 use crate::store::SealOptions;
 use crate::subject::StoredSubjects;
 
-/// What happens when a stream has as many events as it may have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WhenFull {
-    /// New events are refused with [`StoreError::Full`](crate::store::StoreError::Full).
-    #[default]
-    Refuse,
-    /// The oldest events are dropped; needs [`JetStreamOptions::accept_losing_events`].
-    DropOldest,
-}
-
-/// What a store on JetStream is configured to be: its stream, and how patient it is.
+/// What a store on JetStream is configured to be, beside its stream: how it names, seals and waits.
 ///
 /// ```
-/// use cim_es::jetstream::JetStreamOptions;
+/// use std::time::Duration;
 ///
-/// let options = JetStreamOptions::new("INFRASTRUCTURE", ["infrastructure.>"]).replicas(3);
+/// use cim_es::jetstream::{EventStoreConfig, JetStreamOptions};
+///
+/// let stream = EventStoreConfig::new("INFRASTRUCTURE", ["infrastructure.>"]).replicas(3);
+/// let options = JetStreamOptions::new(stream).patience(Duration::from_secs(10));
 /// ```
 #[derive(Clone, Debug)]
 pub struct JetStreamOptions {
-    pub(super) stream: String,
-    pub(super) public: Vec<String>,
-    pub(super) public_prefix: Option<String>,
+    pub(super) stream: EventStoreConfig,
     pub(super) subjects: StoredSubjects,
-    pub(super) domain: Option<String>,
-    pub(super) replicas: usize,
-    pub(super) max_age: Option<Duration>,
-    pub(super) max_messages: Option<u64>,
-    pub(super) when_full: WhenFull,
-    pub(super) duplicate_window: Duration,
-    pub(super) accepts_losing_events: bool,
+    pub(super) public_prefix: Option<String>,
     pub(super) creates_stream: bool,
     pub(super) seal: SealOptions,
     pub(super) request_timeout: Duration,
     pub(super) patience: Duration,
 }
 
+impl From<EventStoreConfig> for JetStreamOptions {
+    fn from(stream: EventStoreConfig) -> Self {
+        Self::new(stream)
+    }
+}
+
 impl JetStreamOptions {
-    /// A stream by name, and the public subjects whose events it keeps, such as `infrastructure.>`; they may have
-    /// wildcards. Streams may not overlap.
-    pub fn new<S: Into<String>>(
-        stream: impl Into<String>,
-        public: impl IntoIterator<Item = S>,
-    ) -> Self {
+    /// The defaults for a stream.
+    pub fn new(stream: EventStoreConfig) -> Self {
         Self {
-            stream: stream.into(),
-            public: public.into_iter().map(Into::into).collect(),
-            public_prefix: None,
+            stream,
             subjects: StoredSubjects::default(),
-            domain: None,
-            replicas: 1,
-            max_age: None,
-            max_messages: None,
-            when_full: WhenFull::default(),
-            duplicate_window: Duration::from_secs(120),
-            accepts_losing_events: false,
+            public_prefix: None,
             creates_stream: true,
             seal: SealOptions::default(),
             request_timeout: Duration::from_secs(2),
             patience: Duration::from_secs(30),
         }
-    }
-
-    /// Tokens in front of the public subjects, under which committed events are republished. Needed where one stream
-    /// keeps several domains that have no first token in common.
-    pub fn public_prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.public_prefix = Some(prefix.into());
-        self
     }
 
     /// How stored subjects are made; every program that writes to the stream must agree.
@@ -80,48 +53,10 @@ impl JetStreamOptions {
         self
     }
 
-    /// The JetStream domain of the servers, for a leaf node or a tenant.
-    pub fn jetstream_domain(mut self, domain: impl Into<String>) -> Self {
-        self.domain = Some(domain.into());
-        self
-    }
-
-    /// How many servers keep each event; 1 by default, 3 on a cluster.
-    pub fn replicas(mut self, replicas: usize) -> Self {
-        self.replicas = replicas;
-        self
-    }
-
-    /// Drops events that are older; needs [`accept_losing_events`](Self::accept_losing_events).
-    ///
-    /// A history that no longer starts at 1 loads only from a snapshot, and an id whose events have all expired can
-    /// start again.
-    pub fn max_age(mut self, max_age: Duration) -> Self {
-        self.max_age = Some(max_age);
-        self
-    }
-
-    /// The most events that the stream keeps; what happens then is for [`when_full`](Self::when_full) to say.
-    pub fn max_messages(mut self, max_messages: u64) -> Self {
-        self.max_messages = Some(max_messages);
-        self
-    }
-
-    /// What happens when the stream is full; new events are refused by default.
-    pub fn when_full(mut self, when_full: WhenFull) -> Self {
-        self.when_full = when_full;
-        self
-    }
-
-    /// For how long the servers recognise a message that is sent again; 2 minutes by default.
-    pub fn duplicate_window(mut self, window: Duration) -> Self {
-        self.duplicate_window = window;
-        self
-    }
-
-    /// Accepts that the stream may drop events, by age or by count.
-    pub fn accept_losing_events(mut self) -> Self {
-        self.accepts_losing_events = true;
+    /// Tokens in front of the public subjects, under which committed events are republished: for tests and for tenants
+    /// that share an account.
+    pub fn public_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.public_prefix = Some(prefix.into());
         self
     }
 

@@ -34,7 +34,8 @@ impl Patience {
         operation: &'static str,
         failure: ApiFailure,
     ) -> Result<(), StoreError> {
-        if !failure.is_passing() || Instant::now() + self.pause >= self.deadline {
+        if !failure.is_passing() || api.has_ended() || Instant::now() + self.pause >= self.deadline
+        {
             return Err(api.error(operation, failure));
         }
         tracing::debug!(stream = %api.stream, operation, %failure, "trying again");

@@ -1,8 +1,9 @@
 //! One attempt to publish a commit: a guarded message, or a guarded atomic batch.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use async_nats::client::{PublishErrorKind, RequestErrorKind};
+use async_nats::client::PublishErrorKind;
 use async_nats::{HeaderMap, Request};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -65,12 +66,17 @@ impl Outgoing {
     /// `guards` has one for each aggregate, in the order in which the events come.
     pub(super) fn new(events: &[SealedEvent], guards: &[Guard], subjects: &StoredSubjects) -> Self {
         let mut guards = guards.iter();
+        let mut guarded = HashSet::new();
         let message = |event: &SealedEvent| {
             let envelope = &event.envelope;
             let id = Token::trusted(&envelope.aggregate_id);
             let mut headers = headers(event);
             let is_first_of_aggregate = envelope.commit.0 == 1;
-            if is_first_of_aggregate && let Some(guard) = guards.next() {
+            if is_first_of_aggregate
+                && let Some(guard) = guards.next()
+                // Two kinds with one id share a guard, which holds for the whole batch once it is checked.
+                && guarded.insert(&guard.subject)
+            {
                 headers.insert(EXPECTED_SEQUENCE, guard.sequence.to_string());
                 headers.insert(EXPECTED_SUBJECT, guard.subject.as_str());
             }
@@ -117,20 +123,9 @@ impl Message {
     async fn send(&self, api: &Api, timeout: Duration) -> Attempt {
         let request = Request::new()
             .headers(self.headers.clone())
-            .payload(self.body.clone())
-            .timeout(Some(timeout));
-        match api.client.send_request(self.subject.clone(), request).await {
-            Ok(answer) => judge(api, parse(&answer.payload)),
-            Err(error) => match error.kind() {
-                RequestErrorKind::NoResponders => Attempt::NotNow(ApiFailure::NoResponders),
-                RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => {
-                    Attempt::Refused(StoreError::InvalidCommit {
-                        reason: error.to_string(),
-                    })
-                }
-                _ => Attempt::Unknown(super::api::failure_of(&error, timeout)),
-            },
-        }
+            .payload(self.body.clone());
+        let answer = api.send(&self.subject, request, timeout).await;
+        judge(api, answer.and_then(|answer| parse(&answer.payload)))
     }
 }
 
@@ -181,7 +176,7 @@ async fn send_batch(messages: &[Message], api: &Api, timeout: Duration) -> Attem
         }
     }
     let mut refused_at_start = None;
-    let answer = tokio::time::timeout(timeout, async {
+    let received = tokio::time::timeout(timeout, async {
         while let Some(answer) = answers.next().await {
             let is_unheard = answer.status == Some(async_nats::StatusCode::NO_RESPONDERS);
             let outcome = match is_unheard {
@@ -195,8 +190,12 @@ async fn send_batch(messages: &[Message], api: &Api, timeout: Duration) -> Attem
             refused_at_start = outcome.err();
         }
         None
-    })
-    .await;
+    });
+    let is_ours = |denied: &str| messages.iter().any(|message| message.subject == denied);
+    let answer = match api.unless_denied(is_ours, received).await {
+        Ok(answer) => answer,
+        Err(denied) => return judge(api, Err(denied)),
+    };
     match (answer, refused_at_start) {
         (Ok(Some(Err(failure))), Some(reason)) if failure.has_error(errors::BATCH_INCOMPLETE) => {
             judge(api, Err(reason))
@@ -221,6 +220,10 @@ fn judge(api: &Api, answer: Result<Ack, ApiFailure>) -> Attempt {
     else {
         return match failure {
             ApiFailure::NoResponders => Attempt::NotNow(failure),
+            ApiFailure::Denied(denied) => Attempt::Refused(StoreError::ReadOnly {
+                place: api.place(),
+                reason: denied.to_string(),
+            }),
             _ => Attempt::Unknown(failure),
         };
     };

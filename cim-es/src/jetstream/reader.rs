@@ -190,7 +190,7 @@ impl Reader {
         let is_over = self
             .patience
             .is_some_and(|patience| since.elapsed() > patience);
-        if is_over || !is_worth_another_try(&failure) {
+        if is_over || self.api.has_ended() || !is_worth_another_try(&failure) {
             return Err(self.api.error("read through a consumer", failure));
         }
         let stream = &self.api.stream;

@@ -34,7 +34,7 @@ struct Scan {
 
 enum Stage {
     Start,
-    Reading { reader: Reader, until: u64 },
+    Reading { reader: Box<Reader>, until: u64 },
     Over,
 }
 
@@ -71,7 +71,7 @@ impl Scan {
         let until = state.last_seq;
         self.stage = match until > self.after && !is_gone(&state, until) {
             true => Stage::Reading {
-                reader: self.store.reader(Selection::all(), self.after),
+                reader: Box::new(self.store.reader(Selection::all(), self.after)),
                 until,
             },
             false => Stage::Over,

@@ -9,9 +9,8 @@ use tokio::time::Instant;
 use super::api::{Api, errors};
 use super::doctor::{Finding, Severity};
 use super::patience::Patience;
-use super::{JetStreamOptions, WhenFull, compare};
+use super::{JetStreamOptions, compare};
 use crate::store::StoreError;
-use crate::subject::Token;
 
 /// The oldest server on which guards hold: before it, atomic batches under a wildcard guard lose updates.
 pub(super) const MINIMUM: (u64, u64, u64) = (2, 14, 4);
@@ -95,97 +94,45 @@ async fn create(
 
 /// The stream that the options describe.
 pub(super) fn wanted(api: &Api, options: &JetStreamOptions) -> Result<Config, StoreError> {
-    check(options).map_err(|reason| incompatible(api, reason))?;
+    let checked = options.stream.check();
+    checked.map_err(|error| incompatible(api, error.to_string()))?;
+    let stream = &options.stream;
     let filter = |public: &String| options.subjects.filter(public);
-    let max_messages = options.max_messages.map_or(Ok(-1), i64::try_from);
+    let max_messages = stream.max_messages.map_or(Ok(-1), i64::try_from);
     Ok(Config {
-        name: options.stream.clone(),
+        name: stream.stream_name.clone(),
         description: Some("Events of cim-es; append-only".to_owned()),
-        subjects: options.public.iter().map(filter).collect(),
+        subjects: stream.subjects.iter().map(filter).collect(),
         retention: RetentionPolicy::Limits,
         storage: StorageType::File,
-        discard: match options.when_full {
-            WhenFull::Refuse => DiscardPolicy::New,
-            WhenFull::DropOldest => DiscardPolicy::Old,
+        discard: match stream.drop_oldest_when_full {
+            true => DiscardPolicy::Old,
+            false => DiscardPolicy::New,
         },
         max_messages: max_messages.unwrap_or(i64::MAX),
         max_messages_per_subject: -1,
         max_bytes: -1,
         max_message_size: -1,
         max_consumers: -1,
-        max_age: options.max_age.unwrap_or_default(),
-        num_replicas: options.replicas,
-        duplicate_window: options.duplicate_window,
+        max_age: stream.max_age.unwrap_or_default(),
+        num_replicas: stream.replicas,
+        duplicate_window: stream.duplicate_window,
         deny_delete: true,
         deny_purge: true,
         allow_direct: true,
         allow_atomic_publish: true,
         compression: Some(Compression::None),
-        republish: Some(republish(options).map_err(|reason| incompatible(api, reason))?),
+        republish: Some(republish(options)),
         ..Config::default()
     })
 }
 
-fn check(options: &JetStreamOptions) -> Result<(), String> {
-    let name = &options.stream;
-    if name.is_empty() || name.contains(|c: char| c.is_whitespace() || "./\\*>".contains(c)) {
-        return Err(format!(
-            "`{name}` is no name for a stream: it may not be empty or have whitespace, `.`, `*`, `>` or slashes"
-        ));
-    }
-    if options.public.is_empty() {
-        return Err("no public subject is given: say which events the stream keeps, such as `infrastructure.>`".to_owned());
-    }
-    for public in &options.public {
-        check_filter(public)?;
-    }
-    if options.replicas == 0 || options.replicas > 5 {
-        let replicas = options.replicas;
-        return Err(format!(
-            "{replicas} replicas are not possible: 1, 3 or 5 are"
-        ));
-    }
-    let drops = match (options.max_age, options.when_full) {
-        (Some(_), _) => Some("a maximum age"),
-        (None, WhenFull::DropOldest) => Some("dropping the oldest when it is full"),
-        (None, WhenFull::Refuse) => None,
-    };
-    match drops {
-        Some(setting) if !options.accepts_losing_events => Err(format!(
-            "{setting} loses events, and with them whole histories: call `accept_losing_events` if that is meant"
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn check_filter(public: &str) -> Result<(), String> {
-    let mut tokens = public.split('.').peekable();
-    while let Some(token) = tokens.next() {
-        let is_rest = token == ">" && tokens.peek().is_none();
-        if token != "*"
-            && !is_rest
-            && let Err(error) = Token::new(token)
-        {
-            return Err(format!(
-                "`{public}` is no filter of public subjects: {error}"
-            ));
-        }
-    }
-    Ok(())
-}
-
 /// How stored subjects become public ones again, once the events are committed.
-pub(super) fn republish(options: &JetStreamOptions) -> Result<Republish, String> {
-    let pattern = match options.public.as_slice() {
-        [public] => public.clone(),
+pub(super) fn republish(options: &JetStreamOptions) -> Republish {
+    let pattern = match options.stream.subjects.as_slice() {
+        [public] if public != ">" => public.clone(),
         several => common(several),
     };
-    if pattern.starts_with(['>', '*']) && options.public_prefix.is_none() {
-        return Err(format!(
-            "the public subjects {} have no first token in common: give each domain its own stream, or set `public_prefix`",
-            options.public.join(", ")
-        ));
-    }
     // The partition and the id are the first two wildcards of the stored subject.
     let mut wildcard = 2;
     let public = pattern.split('.').map(|token| match token {
@@ -196,20 +143,20 @@ pub(super) fn republish(options: &JetStreamOptions) -> Result<Republish, String>
         token => token.to_owned(),
     });
     let public = public.collect::<Vec<_>>().join(".");
-    Ok(Republish {
+    Republish {
         source: options.subjects.filter(&pattern),
         destination: match &options.public_prefix {
             Some(prefix) => format!("{prefix}.{public}"),
             None => public,
         },
         headers_only: false,
-    })
+    }
 }
 
 /// The tokens with which all filters start, and the rest.
 fn common(filters: &[String]) -> String {
     let Some((first, others)) = filters.split_first() else {
-        return ">".to_owned();
+        return EVERYTHING.to_owned();
     };
     let is_shared = |(place, token): &(usize, &str)| {
         !matches!(*token, "*" | ">")
@@ -219,9 +166,16 @@ fn common(filters: &[String]) -> String {
     };
     let shared = first.split('.').enumerate().take_while(is_shared);
     let mut tokens: Vec<_> = shared.map(|(_, token)| token).collect();
+    if tokens.is_empty() {
+        return EVERYTHING.to_owned();
+    }
     tokens.push(">");
     tokens.join(".")
 }
+
+/// Every public subject of two tokens and more. The servers take a republished `>` for a cycle, but not a first token
+/// that is carried over.
+const EVERYTHING: &str = "*.>";
 
 pub(super) fn incompatible(api: &Api, reason: impl Into<String>) -> StoreError {
     StoreError::Incompatible {
@@ -233,17 +187,19 @@ pub(super) fn incompatible(api: &Api, reason: impl Into<String>) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jetstream::EventStoreConfig;
 
-    fn republished(public: &[&str], prefix: Option<&str>) -> Result<(String, String), String> {
-        let mut options = JetStreamOptions::new("S", public.iter().copied());
+    fn republished(public: &[&str], prefix: Option<&str>) -> (String, String) {
+        let stream = EventStoreConfig::new("S", public.iter().copied());
+        let mut options = JetStreamOptions::new(stream);
         options.public_prefix = prefix.map(str::to_owned);
-        let republish = republish(&options)?;
-        Ok((republish.source, republish.destination))
+        let republish = republish(&options);
+        (republish.source, republish.destination)
     }
 
     #[test]
     fn public_subjects_come_back_out_of_stored_ones() {
-        let pair = |source: &str, destination: &str| Ok((source.into(), destination.into()));
+        let pair = |source: &str, destination: &str| (source.into(), destination.into());
         assert_eq!(
             republished(&["infrastructure.>"], None),
             pair("es.*.*.infrastructure.>", "infrastructure.>")
@@ -260,15 +216,13 @@ mod tests {
             pair("es.*.*.cim.>", "cim.>")
         );
         assert_eq!(
-            republished(&["a.>", "b.>"], Some("events")),
-            pair("es.*.*.>", "events.>")
+            republished(&["a.>", "b.>"], None),
+            pair("es.*.*.*.>", "{{wildcard(3)}}.>")
         );
-    }
-
-    #[test]
-    fn several_domains_without_a_common_token_need_a_public_prefix() {
-        assert!(republished(&["a.>", "b.>"], None).is_err());
-        assert!(republished(&[">"], None).is_err());
+        assert_eq!(
+            republished(&[">"], Some("tenant")),
+            pair("es.*.*.*.>", "tenant.{{wildcard(3)}}.>")
+        );
     }
 
     #[test]

@@ -3,21 +3,22 @@
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
-use async_nats::Client;
 use async_trait::async_trait;
 use cid::Cid;
 use lru::LruCache;
 use tokio::sync::Semaphore;
 
 use super::api::Api;
+use super::connect::Connection;
 use super::doctor::{self, Finding};
 use super::message::Raw;
 use super::options::JetStreamOptions;
 use super::reader::{Reader, Selection};
 use super::{append, history, scan, setup, standing};
+use crate::__private::matches;
 use crate::block::StoredEvent;
 use crate::store::{
-    AggregateKey, CommitRequest, EventStore, EventStream, Position, SnapshotStore, StoreError,
+    AggregateKey, CommitRequest, EventStore, EventStream, Head, Position, SnapshotStore, StoreError,
 };
 use crate::subject::StoredSubjects;
 
@@ -52,23 +53,19 @@ pub(super) struct Inner {
 }
 
 impl JetStreamEventStore {
-    /// Opens the stream on a connected client: creates it when it is missing, and compares it with what the store needs
+    /// Opens the stream on a connection: creates it when it is missing, and compares it with what the store needs
     /// when it is there.
     ///
     /// # Errors
     /// [`StoreError::Incompatible`] for a server older than 2.14.4, for options or a stream that could lose events
     /// without the opt-in, and for a stream of another layout; the failures of the connection.
-    pub async fn open(client: Client, options: JetStreamOptions) -> Result<Self, StoreError> {
-        let prefix = match &options.domain {
-            Some(domain) => format!("$JS.{domain}.API"),
-            None => "$JS.API".to_owned(),
-        };
-        let api = Api {
-            client,
-            prefix: prefix.into(),
-            stream: options.stream.as_str().into(),
-            timeout: options.request_timeout,
-        };
+    pub async fn open(
+        connection: impl Into<Connection>,
+        options: impl Into<JetStreamOptions>,
+    ) -> Result<Self, StoreError> {
+        let options = options.into();
+        let stream = &options.stream.stream_name;
+        let api = Api::new(&connection.into(), stream, options.request_timeout);
         setup::open(&api, &options).await?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -107,11 +104,6 @@ impl JetStreamEventStore {
     pub fn stream_name(&self) -> &str {
         &self.inner.api.stream
     }
-
-    /// The client on which the store works.
-    pub fn client(&self) -> &Client {
-        &self.inner.api.client
-    }
 }
 
 impl std::fmt::Debug for JetStreamEventStore {
@@ -125,6 +117,31 @@ impl std::fmt::Debug for JetStreamEventStore {
 impl Inner {
     pub(super) fn subjects(&self) -> &StoredSubjects {
         &self.options.subjects
+    }
+
+    /// Refuses events whose type the stream does not keep, which no server would answer for.
+    pub(super) fn check_types(&self, commit: &CommitRequest) -> Result<(), StoreError> {
+        let public = &self.options.stream.subjects;
+        let events = commit.aggregates.iter().flat_map(|part| &part.events);
+        for event in events {
+            let event_type = &event.event_type;
+            let is_kept = public.iter().any(|filter| matches(filter, event_type));
+            if !is_kept {
+                return Err(invalid(format!(
+                    "stream {} keeps events on {}, and `{event_type}` is not among them: append it to the stream of its domain",
+                    self.api.stream,
+                    public.join(", "),
+                )));
+            }
+            let first = |subject: &str| subject.split('.').next().map(str::to_owned);
+            let is_republished_bare = self.options.public_prefix.is_none();
+            if is_republished_bare && first(event_type) == first(self.subjects().prefix()) {
+                return Err(invalid(format!(
+                    "`{event_type}` starts like a stored subject, and would be stored twice: give the domain another name"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The event that a message holds, proved.
@@ -156,9 +173,14 @@ impl Inner {
     }
 }
 
+fn invalid(reason: String) -> StoreError {
+    StoreError::InvalidCommit { reason }
+}
+
 #[async_trait]
 impl EventStore for JetStreamEventStore {
     async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
+        self.inner.check_types(&commit)?;
         let stored = append::append(&self.inner, commit).await?;
         self.inner.remember(&stored);
         Ok(stored)
@@ -170,6 +192,17 @@ impl EventStore for JetStreamEventStore {
         from_version: u64,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let events = history::read(&self.inner, aggregate, from_version, None).await?;
+        self.inner.remember(&events);
+        Ok(events)
+    }
+
+    async fn get_events_from(
+        &self,
+        aggregate: &AggregateKey,
+        known: &Head,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let version = known.version;
+        let events = history::read(&self.inner, aggregate, version, Some(known)).await?;
         self.inner.remember(&events);
         Ok(events)
     }

@@ -6,7 +6,7 @@ use super::{LoadError, Repository, Root, snapshot};
 use crate::aggregate::Aggregate;
 use crate::block::StoredEvent;
 use crate::message::Timestamp;
-use crate::store::AggregateKey;
+use crate::store::{AggregateKey, StoreError};
 
 /// A moment in the history of an aggregate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +134,7 @@ impl<A: Aggregate> Repository<A> {
         key: &AggregateKey,
         mut root: Root<A>,
     ) -> Result<Root<A>, LoadError> {
-        let events = self.inner.store.get_events(key, root.version()).await?;
+        let events = self.since(key, &root).await?;
         let Some(news) = after_head(&root, &events) else {
             return self.read(key).await;
         };
@@ -150,7 +150,7 @@ impl<A: Aggregate> Repository<A> {
     ) -> Result<Root<A>, LoadError> {
         let remembered = self.inner.options.remembered_commits;
         if let Some(mut root) = self.newest_snapshot(key).await {
-            let events = self.inner.store.get_events(key, root.version()).await?;
+            let events = self.since(key, &root).await?;
             let anchor = events.first().filter(|event| is_wanted(event));
             if anchor.is_some()
                 && let Some(news) = after_head(&root, &events)
@@ -165,6 +165,19 @@ impl<A: Aggregate> Repository<A> {
         let mut root = Root::empty(remembered);
         fold_all(&mut root, &events[..wanted])?;
         Ok(root)
+    }
+
+    /// The events from the head of `root` on.
+    async fn since(
+        &self,
+        key: &AggregateKey,
+        root: &Root<A>,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let store = &self.inner.store;
+        match &root.head {
+            Some(head) => store.get_events_from(key, head).await,
+            None => store.get_events(key, 1).await,
+        }
     }
 
     async fn newest_snapshot(&self, key: &AggregateKey) -> Option<Root<A>> {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use cid::Cid;
 use futures_core::Stream;
 
-use super::{AggregateKey, CommitRequest, Position, SnapshotStore, StoreError};
+use super::{AggregateKey, CommitRequest, Head, Position, SnapshotStore, StoreError};
 use crate::block::StoredEvent;
 
 /// Events as they are read, each verified; the first error ends the stream.
@@ -37,6 +37,21 @@ pub trait EventStore: Send + Sync + 'static {
         aggregate: &AggregateKey,
         from_version: u64,
     ) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// The events of an aggregate from one that the caller knows (this one included) to its last; what is there from
+    /// that version on when the event is another.
+    ///
+    /// An engine that finds events by their position reads no more than these.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] and the engine's failures.
+    async fn get_events_from(
+        &self,
+        aggregate: &AggregateKey,
+        known: &Head,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.get_events(aggregate, known.version).await
+    }
 
     /// At most `limit` events of a type after a position, in the store's order.
     ///
@@ -88,6 +103,14 @@ impl<S: EventStore + ?Sized> EventStore for Arc<S> {
         from_version: u64,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         (**self).get_events(aggregate, from_version).await
+    }
+
+    async fn get_events_from(
+        &self,
+        aggregate: &AggregateKey,
+        known: &Head,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        (**self).get_events_from(aggregate, known).await
     }
 
     async fn get_events_by_type(

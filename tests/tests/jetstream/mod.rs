@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cim_es::MemoryEventStore;
 use cim_es::block::{Cid, StoredEvent};
-use cim_es::jetstream::{JetStreamEventStore, JetStreamOptions};
+use cim_es::jetstream::{EventStoreConfig, JetStreamEventStore, JetStreamOptions};
 use cim_es::store::*;
 
 /// Events on JetStream, the rest in memory.
@@ -19,9 +19,8 @@ pub struct Store {
 /// Options for a stream of its own: its name and its stored subjects are nobody else's.
 pub fn options(replicas: usize) -> JetStreamOptions {
     let name = format!("t{}", uuid::Uuid::now_v7().simple());
-    JetStreamOptions::new(&name, ["contract.>"])
-        .stored_subjects(name.parse().unwrap())
-        .replicas(replicas)
+    let stream = EventStoreConfig::new(&name, ["contract.>"]).replicas(replicas);
+    JetStreamOptions::new(stream).stored_subjects(name.parse().unwrap())
 }
 
 pub async fn open(client: Client, options: &JetStreamOptions) -> JetStreamEventStore {
@@ -41,6 +40,14 @@ impl EventStore for Store {
         from_version: u64,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         self.events.get_events(aggregate, from_version).await
+    }
+
+    async fn get_events_from(
+        &self,
+        aggregate: &AggregateKey,
+        known: &Head,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.events.get_events_from(aggregate, known).await
     }
 
     async fn get_events_by_type(

@@ -1,0 +1,297 @@
+//! How to reach the servers and what to keep on them, from a TOML file, the environment, or code.
+
+mod duration;
+mod error;
+mod event_store;
+mod keys;
+mod read;
+mod secret;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use error::ConfigError;
+pub use event_store::EventStoreConfig;
+pub use secret::Secret;
+pub(crate) use secret::without_login;
+
+/// How to reach the servers and what to keep on them.
+///
+/// | key | default | meaning |
+/// |---|---|---|
+/// | `servers` | `nats://127.0.0.1:4222` | addresses; `tls://` asks for TLS |
+/// | `credentials` | | a file with a user's JWT and seed |
+/// | `user`, `password` | | or these two |
+/// | `token` | | or this |
+/// | `nkey` | | or a user's seed, or the file that holds it |
+/// | `connection_timeout` | `5s` | for one attempt to connect |
+/// | `max_reconnects` | 60 | attempts in a row after which the connection is given up; 0: never |
+/// | `reconnect_delay` | `250ms` | before the first of them; it doubles up to 64 times that, half of it at random |
+/// | `object_store_bucket` | `cim-es-objects` | where blocks are kept |
+/// | `tls.ca_cert` | | the authority that signs the servers' certificates; the system's by default |
+/// | `tls.client_cert`, `tls.client_key` | | the program's own certificate and key |
+/// | `tls.required` | `false` | refuses servers without TLS |
+/// | `jetstream.domain` | | the JetStream domain to talk to |
+/// | `jetstream.prefix` | | or the prefix of its API |
+/// | `event_store.stream_name` | `EVENTS` | |
+/// | `event_store.subjects` | `>` | the public subjects of the stream |
+/// | `event_store.max_age` | | drops older events |
+/// | `event_store.max_messages` | | the most events |
+/// | `event_store.when_full` | `refuse` | or `drop_oldest` |
+/// | `event_store.accept_losing_events` | `false` | must be true when the above can drop events |
+/// | `event_store.replicas` | 1 | servers that keep each event |
+/// | `event_store.retention` | `limits` | the only one under which reading an event does not delete it |
+/// | `event_store.duplicate_window` | `2m` | for how long a message sent again is recognised |
+/// | `event_store.snapshot_threshold` | 100 | events between two snapshots of an aggregate |
+///
+/// Files are PEM. The environment variable of a key is its name in capitals with `_` for `.` and `CIM_ES_NATS_` in
+/// front: `CIM_ES_NATS_TLS_CA_CERT`. Secrets do not show in `Debug`.
+///
+/// ```
+/// use cim_es::jetstream::{EventStoreConfig, NatsConfig};
+///
+/// let config = NatsConfig::new(["nats://127.0.0.1:4222"])
+///     .user_and_password("writer", "hunter2")
+///     .max_reconnects(10)
+///     .event_store(EventStoreConfig::new("NETWORK_EVENTS", ["network.>"]));
+/// assert!(!format!("{config:?}").contains("hunter2"));
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct NatsConfig {
+    /// The addresses of the servers. A user and a password in an address count as `user` and `password`.
+    pub servers: Vec<String>,
+    /// How to log in.
+    pub auth: NatsAuth,
+    /// How to encrypt.
+    pub tls: TlsConfig,
+    /// How long one attempt to connect may take.
+    pub connection_timeout: Duration,
+    /// After how many attempts in a row a lost connection is given up; 0 is never.
+    pub max_reconnects: usize,
+    /// How long to wait before the first attempt.
+    pub reconnect_delay: Duration,
+    /// How to address JetStream.
+    pub jetstream: JetStreamConfig,
+    /// The stream of events.
+    pub event_store: EventStoreConfig,
+    /// The bucket of the object store.
+    pub object_store_bucket: String,
+}
+
+/// How a program logs in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum NatsAuth {
+    /// Not at all.
+    #[default]
+    None,
+    /// With a file that holds a user's JWT and seed.
+    Credentials(PathBuf),
+    /// With a name and a password.
+    UserPassword {
+        /// The name.
+        user: String,
+        /// The password.
+        password: Secret,
+    },
+    /// With a token.
+    Token(Secret),
+    /// With a user's nkey: its seed, which starts with `SU`, or the path of a file that holds it.
+    Nkey(Secret),
+}
+
+impl NatsAuth {
+    fn keys(&self) -> &'static str {
+        match self {
+            Self::None => "no login",
+            Self::Credentials(_) => "`credentials`",
+            Self::UserPassword { .. } => "`user` with `password`",
+            Self::Token(_) => "`token`",
+            Self::Nkey(_) => "`nkey`",
+        }
+    }
+}
+
+/// How a connection is encrypted: TLS 1.3.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// A PEM file with the authorities that sign the servers' certificates; the system's where there is none.
+    pub ca_cert: Option<PathBuf>,
+    /// A PEM file with the program's own certificate.
+    pub client_cert: Option<PathBuf>,
+    /// A PEM file with its key.
+    pub client_key: Option<PathBuf>,
+    /// Refuses servers without TLS.
+    pub required: bool,
+}
+
+/// How JetStream is addressed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JetStreamConfig {
+    /// The domain, for servers behind a leaf node.
+    pub domain: Option<String>,
+    /// The prefix of the API's subjects, where an account imports it under another name than `$JS.API`.
+    pub prefix: Option<String>,
+}
+
+impl Default for NatsConfig {
+    fn default() -> Self {
+        Self {
+            servers: vec!["nats://127.0.0.1:4222".to_owned()],
+            auth: NatsAuth::None,
+            tls: TlsConfig::default(),
+            connection_timeout: Duration::from_secs(5),
+            max_reconnects: 60,
+            reconnect_delay: Duration::from_millis(250),
+            jetstream: JetStreamConfig::default(),
+            event_store: EventStoreConfig::default(),
+            object_store_bucket: "cim-es-objects".to_owned(),
+        }
+    }
+}
+
+impl NatsConfig {
+    /// The defaults, for servers by their addresses.
+    pub fn new<S: Into<String>>(servers: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            servers: servers.into_iter().map(Into::into).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Logs in with a file that holds a user's JWT and seed.
+    pub fn credentials(mut self, file: impl Into<PathBuf>) -> Self {
+        self.auth = NatsAuth::Credentials(file.into());
+        self
+    }
+
+    /// Logs in with a name and a password.
+    pub fn user_and_password(
+        mut self,
+        user: impl Into<String>,
+        password: impl Into<Secret>,
+    ) -> Self {
+        self.auth = NatsAuth::UserPassword {
+            user: user.into(),
+            password: password.into(),
+        };
+        self
+    }
+
+    /// Logs in with a token.
+    pub fn token(mut self, token: impl Into<Secret>) -> Self {
+        self.auth = NatsAuth::Token(token.into());
+        self
+    }
+
+    /// Logs in with a user's seed, or the path of a file that holds it.
+    pub fn nkey(mut self, seed: impl Into<Secret>) -> Self {
+        self.auth = NatsAuth::Nkey(seed.into());
+        self
+    }
+
+    /// Trusts the authorities of a PEM file, and refuses servers without TLS.
+    pub fn ca_cert(mut self, file: impl Into<PathBuf>) -> Self {
+        self.tls.ca_cert = Some(file.into());
+        self.tls.required = true;
+        self
+    }
+
+    /// Shows a certificate of the program's own, and refuses servers without TLS.
+    pub fn client_cert(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.tls.client_cert = Some(certificate.into());
+        self.tls.client_key = Some(key.into());
+        self.tls.required = true;
+        self
+    }
+
+    /// Sets how long one attempt to connect may take.
+    pub fn connection_timeout(mut self, timeout: Duration) -> Self {
+        self.connection_timeout = timeout;
+        self
+    }
+
+    /// Sets after how many attempts in a row a lost connection is given up; 0 is never.
+    pub fn max_reconnects(mut self, attempts: usize) -> Self {
+        self.max_reconnects = attempts;
+        self
+    }
+
+    /// Sets how long to wait before the first attempt to connect again.
+    pub fn reconnect_delay(mut self, delay: Duration) -> Self {
+        self.reconnect_delay = delay;
+        self
+    }
+
+    /// Talks to a JetStream domain.
+    pub fn domain(mut self, domain: impl Into<String>) -> Self {
+        self.jetstream.domain = Some(domain.into());
+        self
+    }
+
+    /// Sets the stream of events.
+    pub fn event_store(mut self, event_store: EventStoreConfig) -> Self {
+        self.event_store = event_store;
+        self
+    }
+
+    /// Sets the bucket of the object store.
+    pub fn object_store_bucket(mut self, bucket: impl Into<String>) -> Self {
+        self.object_store_bucket = bucket.into();
+        self
+    }
+
+    /// Whether the settings fit together.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first key that does not fit.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.servers.is_empty() {
+            return Err(ConfigError::invalid(
+                "servers",
+                "at least one address is needed",
+            ));
+        }
+        if self.connection_timeout.is_zero() {
+            return Err(ConfigError::invalid(
+                "connection_timeout",
+                "it must be longer than zero",
+            ));
+        }
+        if self.tls.client_cert.is_some() != self.tls.client_key.is_some() {
+            return Err(ConfigError::contradiction(
+                "`tls.client_cert` and `tls.client_key` need each other: set both or neither",
+            ));
+        }
+        if self.jetstream.domain.is_some() && self.jetstream.prefix.is_some() {
+            return Err(ConfigError::contradiction(
+                "`jetstream.domain` and `jetstream.prefix` are both set: a domain is a prefix, keep one",
+            ));
+        }
+        self.event_store.check()
+    }
+}
+
+impl fmt::Debug for NatsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let servers: Vec<_> = self
+            .servers
+            .iter()
+            .map(|server| without_login(server))
+            .collect();
+        f.debug_struct("NatsConfig")
+            .field("servers", &servers)
+            .field("auth", &self.auth)
+            .field("tls", &self.tls)
+            .field("connection_timeout", &self.connection_timeout)
+            .field("max_reconnects", &self.max_reconnects)
+            .field("reconnect_delay", &self.reconnect_delay)
+            .field("jetstream", &self.jetstream)
+            .field("event_store", &self.event_store)
+            .field("object_store_bucket", &self.object_store_bucket)
+            .finish()
+    }
+}
