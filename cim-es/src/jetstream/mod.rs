@@ -12,6 +12,7 @@ mod connect;
 mod direct;
 mod doctor;
 mod history;
+mod kept;
 mod leader;
 mod message;
 mod options;
@@ -29,5 +30,6 @@ pub use config::{
 };
 pub use connect::{Action, ConnectError, Connection, PermissionDenied};
 pub use doctor::{Finding, Severity};
+pub use kept::{JetStreamCheckpointStore, JetStreamObjectStore, JetStreamSnapshotStore, Link};
 pub use options::JetStreamOptions;
 pub use store::JetStreamEventStore;

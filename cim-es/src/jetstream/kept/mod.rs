@@ -1,0 +1,16 @@
+//! What is kept beside the events: snapshots, blocks, links between blocks, and checkpoints.
+//!
+//! Each lives in a bucket of its own, in the layout that every NATS tool knows: key-value buckets and an object store.
+//! Reads ask the leader, so that what was written is seen at once, whichever server wrote it.
+
+mod bucket;
+mod checkpoints;
+mod links;
+mod name;
+mod objects;
+mod snapshots;
+
+pub use checkpoints::JetStreamCheckpointStore;
+pub use links::Link;
+pub use objects::JetStreamObjectStore;
+pub use snapshots::JetStreamSnapshotStore;
