@@ -12,6 +12,7 @@ pub(crate) use payload::{check_block, encode_readable};
 pub use upcast::{UpcastError, Upcaster};
 
 use crate::aggregate::Aggregate;
+use crate::subject::Subjects;
 
 /// One kind of event as it was declared.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +59,11 @@ pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Takes the event's fields into the aggregate; [`Aggregate::apply`] is what to call.
     #[doc(hidden)]
     fn fold_into(self, aggregate: &mut Self::Aggregate);
+
+    /// The subjects of all these events, for a subscriber.
+    fn subjects() -> Subjects {
+        Subjects::of::<Self>()
+    }
 
     /// What is declared of this event.
     fn info(&self) -> &'static EventInfo {

@@ -23,6 +23,7 @@ mod scan;
 mod setup;
 mod standing;
 mod store;
+mod subscriber;
 
 pub use api::ApiFailure;
 pub use config::{
@@ -33,3 +34,8 @@ pub use doctor::{Finding, Severity};
 pub use kept::{JetStreamCheckpointStore, JetStreamObjectStore, JetStreamSnapshotStore, Link};
 pub use options::JetStreamOptions;
 pub use store::JetStreamEventStore;
+pub use subscriber::{
+    EventHandler, EventSubscriber, EventSubscriberBuilder, FnEventHandler, HandlerError,
+    ParkedEvent, ParkedEvents, ParkedRequest, Retry, Subscription, SubscriptionError,
+    SubscriptionStart,
+};

@@ -29,7 +29,7 @@ const FULL: [u64; 6] = [10002, 10023, 10028, 10047, 10054, 10077];
 
 /// Which layout a bucket has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(in crate::jetstream) enum Layout {
     KeyValue,
     Objects,
 }
@@ -45,7 +45,7 @@ impl Layout {
 
 /// A bucket.
 #[derive(Clone)]
-pub(super) struct Bucket {
+pub(in crate::jetstream) struct Bucket {
     connection: Connection,
     stream: Stream,
     name: String,
@@ -53,7 +53,7 @@ pub(super) struct Bucket {
 
 /// Whether a guarded write took place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Write {
+pub(in crate::jetstream) enum Write {
     /// At this sequence of the stream.
     Stored(u64),
     /// The subject's last message is another than the guard says.
@@ -93,7 +93,7 @@ struct AnswerError {
 
 impl Bucket {
     /// Opens a bucket, and creates it when it is missing.
-    pub(super) async fn open(
+    pub(in crate::jetstream) async fn open(
         connection: Connection,
         name: &str,
         layout: Layout,
@@ -136,22 +136,25 @@ impl Bucket {
     }
 
     /// The name.
-    pub(super) fn name(&self) -> &str {
+    pub(in crate::jetstream) fn name(&self) -> &str {
         &self.name
     }
 
     /// How messages name the bucket.
-    pub(super) fn place(&self) -> String {
+    pub(in crate::jetstream) fn place(&self) -> String {
         place(&self.name)
     }
 
     /// The largest message that the servers take, headers included.
-    pub(super) fn max_message(&self) -> usize {
+    pub(in crate::jetstream) fn max_message(&self) -> usize {
         self.connection.client().server_info().max_payload
     }
 
     /// The last message on a subject.
-    pub(super) async fn last(&self, subject: &str) -> Result<Option<StreamMessage>, StoreError> {
+    pub(in crate::jetstream) async fn last(
+        &self,
+        subject: &str,
+    ) -> Result<Option<StreamMessage>, StoreError> {
         self.read("reading", || {
             self.stream
                 .raw_message_builder()
@@ -162,7 +165,7 @@ impl Bucket {
     }
 
     /// The first message on a subject at or after a sequence of the stream.
-    pub(super) async fn next(
+    pub(in crate::jetstream) async fn next(
         &self,
         subject: &str,
         sequence: u64,
@@ -208,7 +211,7 @@ impl Bucket {
     /// Writes a message. With a guard, only if the subject's last message has that sequence; 0 is for no message at all.
     ///
     /// A write whose answer was lost is sent again, so that a guarded one may be refused because of itself.
-    pub(super) async fn write(
+    pub(in crate::jetstream) async fn write(
         &self,
         subject: &str,
         body: Bytes,
@@ -230,7 +233,7 @@ impl Bucket {
     }
 
     /// Removes the messages on a subject for good; what cannot be removed stays, and is only in the way.
-    pub(super) async fn discard(&self, subject: &str) {
+    pub(in crate::jetstream) async fn discard(&self, subject: &str) {
         let work = self.stream.purge().filter(subject);
         let suffix = format!(".STREAM.PURGE.{}", self.stream.cached_info().config.name);
         let concerns = |refused: &PermissionDenied| refused.subject.ends_with(&suffix);
@@ -252,7 +255,10 @@ impl Bucket {
     }
 
     /// The subjects under a filter that have messages.
-    pub(super) async fn subjects(&self, filter: &str) -> Result<Vec<String>, StoreError> {
+    pub(in crate::jetstream) async fn subjects(
+        &self,
+        filter: &str,
+    ) -> Result<Vec<String>, StoreError> {
         let suffix = format!(".STREAM.INFO.{}", self.stream.cached_info().config.name);
         let concerns = |refused: &PermissionDenied| refused.subject.ends_with(&suffix);
         patiently(&self.connection, &self.place(), "listing", || async {

@@ -3,10 +3,10 @@
 //! Each lives in a bucket of its own, in the layout that every NATS tool knows: key-value buckets and an object store.
 //! Reads ask the leader, so that what was written is seen at once, whichever server wrote it.
 
-mod bucket;
+pub(super) mod bucket;
 mod checkpoints;
 mod links;
-mod name;
+pub(super) mod name;
 mod objects;
 mod snapshots;
 

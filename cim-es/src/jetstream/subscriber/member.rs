@@ -1,0 +1,529 @@
+//! A member of a durable or partitioned subscription: it gives signs of life, and takes and leaves lanes as other members
+//! come and go.
+//!
+//! No clock is compared with another. A member that has not seen another's sign of life change for a whole lease, by its
+//! own clock, empties that member's place; only then are its lanes free. A member stops its own work when its last sign
+//! of life is two thirds of a lease old, which is always earlier. Every write is guarded by the revision that it follows.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
+use super::SubscriptionError;
+use super::book::{Book, Note};
+use super::feed::Source;
+use super::lane::{self, End, Lane, LaneRecord, Owner};
+use super::lease::{Holder, Lease};
+use super::parked::{self, ParkedEvent};
+use super::signal::{Giver, Signal, signal};
+use super::worker::Worker;
+use crate::store::{Position, StoreError};
+use crate::subject::{PARTITIONS, partition};
+
+/// How many members a subscription may have: one for each partition.
+const PLACES: u8 = PARTITIONS;
+/// How many signs of life a lease has room for.
+const BEATS: u32 = 4;
+/// How long leaving may take.
+const LEAVING: Duration = Duration::from_secs(2);
+
+/// What the members of a subscription have in common.
+pub(super) struct Crew {
+    pub(super) book: Book,
+    pub(super) source: Source,
+    pub(super) worker: Worker,
+    pub(super) name: String,
+    pub(super) is_partitioned: bool,
+    /// Where the subscription starts, if it has not started yet.
+    pub(super) first: Position,
+    pub(super) lease: Duration,
+    pub(super) holds: bool,
+}
+
+/// What is written down when a subscription is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Definition {
+    kind: String,
+    first: Position,
+}
+
+/// A sign of life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Sign {
+    id: String,
+    beat: u64,
+}
+
+/// A lane at work here.
+struct Working {
+    stop: Giver,
+    changes: UnboundedSender<Note<ParkedEvent>>,
+}
+
+/// This member.
+pub(super) struct Member {
+    crew: Crew,
+    first: Position,
+    owner: Owner,
+    beat: u64,
+    revision: u64,
+    holder: Holder,
+    lease: Lease,
+    /// When each other member's last sign of life was first seen, by its place.
+    seen: HashMap<String, (u64, Instant)>,
+    working: HashMap<Option<u8>, Working>,
+    lanes: JoinSet<(Option<u8>, Result<End, SubscriptionError>)>,
+    /// Up to where the notes about parked events were seen.
+    parked_seen: u64,
+}
+
+const DEFINITION: &str = "definition";
+
+impl Crew {
+    fn kind(&self) -> &'static str {
+        match self.is_partitioned {
+            true => "partitioned",
+            false => "durable",
+        }
+    }
+
+    fn lanes(&self) -> Vec<Option<u8>> {
+        match self.is_partitioned {
+            true => (0..PARTITIONS).map(Some).collect(),
+            false => vec![None],
+        }
+    }
+
+    fn beat(&self) -> Duration {
+        self.lease / BEATS
+    }
+
+    /// Two thirds of a lease: others wait for a whole one.
+    fn own_lease(&self) -> Duration {
+        self.lease * 2 / 3
+    }
+
+    /// Takes a place among the members.
+    pub(super) async fn join(self) -> Result<Member, SubscriptionError> {
+        let first = define(&self.book, &self.name, self.kind(), self.first).await?;
+        let (owner, revision, sent) = self.take_place().await?;
+        let (holder, lease) = Holder::new(sent, self.own_lease());
+        Ok(Member {
+            crew: self,
+            first,
+            owner,
+            beat: 0,
+            revision,
+            holder,
+            lease,
+            seen: HashMap::new(),
+            working: HashMap::new(),
+            lanes: JoinSet::new(),
+            parked_seen: 0,
+        })
+    }
+
+    async fn take_place(&self) -> Result<(Owner, u64, Instant), SubscriptionError> {
+        let id = uuid::Uuid::now_v7().to_string();
+        let sign = Sign {
+            id: id.clone(),
+            beat: 0,
+        };
+        for place in 0..PLACES {
+            let key = member_key(place);
+            let there = self.book.read::<Sign>(&key).await?;
+            if there.value.is_some() {
+                continue;
+            }
+            let sent = Instant::now();
+            if let Some(revision) = self.book.write(&key, &sign, there.revision).await? {
+                return Ok((Owner { place, id }, revision, sent));
+            }
+            // Another member, or this one and the answer was lost.
+            let there = self.book.read::<Sign>(&key).await?;
+            if there.value.as_ref() == Some(&sign) {
+                return Ok((Owner { place, id }, there.revision, sent));
+            }
+        }
+        Err(SubscriptionError::TooManyMembers {
+            name: self.name.clone(),
+            members: usize::from(PLACES),
+        })
+    }
+}
+
+/// Where a subscription starts and what kind it is: what the first member wrote down.
+pub(super) async fn define(
+    book: &Book,
+    name: &str,
+    kind: &'static str,
+    first: Position,
+) -> Result<Position, SubscriptionError> {
+    let own = Definition {
+        kind: kind.to_owned(),
+        first,
+    };
+    let there = loop {
+        let there = book.read::<Definition>(DEFINITION).await?;
+        if let Some(definition) = there.value {
+            break definition;
+        }
+        if book
+            .write(DEFINITION, &own, there.revision)
+            .await?
+            .is_some()
+        {
+            break own;
+        }
+    };
+    if there.kind == kind {
+        return Ok(there.first);
+    }
+    let known = ["durable", "partitioned", "a group"];
+    Err(SubscriptionError::AnotherKind {
+        name: name.to_owned(),
+        found: known
+            .into_iter()
+            .find(|known| *known == there.kind)
+            .unwrap_or("of a kind that this program does not know"),
+        wanted: kind,
+    })
+}
+
+impl Member {
+    /// Works until it is asked to stop.
+    pub(super) async fn run(mut self, stop: Signal) -> Result<(), SubscriptionError> {
+        let ended = loop {
+            let started = Instant::now();
+            match stop.unless_given(self.turn()).await {
+                None => break Ok(()),
+                Some(Ok(())) => {}
+                Some(Err(error)) if may_pass(&error) => {
+                    tracing::warn!(name = self.crew.name, %error, "a subscription waits for the servers");
+                }
+                Some(Err(error)) => break Err(error),
+            }
+            let next = started + self.crew.beat();
+            match stop.unless_given(self.wait(next)).await {
+                None => break Ok(()),
+                Some(Ok(())) => {}
+                Some(Err(error)) => break Err(error),
+            }
+        };
+        self.leave().await;
+        ended
+    }
+
+    /// A sign of life, and what follows from those of others.
+    async fn turn(&mut self) -> Result<(), SubscriptionError> {
+        if Instant::now() >= self.lease.until() || !self.give_sign().await? {
+            self.rejoin().await?;
+        }
+        let started = Instant::now();
+        self.pass_on_parked().await?;
+        let members = self.look_at_members().await?;
+        let mut records: HashMap<String, Note<LaneRecord>> = HashMap::new();
+        for note in self.crew.book.glance::<LaneRecord>("lane.*", 0).await? {
+            records.insert(note.key.clone(), note);
+        }
+        for lane in self.crew.lanes() {
+            // Many lanes to take must not keep the next sign of life waiting.
+            if started.elapsed() >= self.crew.beat() {
+                break;
+            }
+            let is_mine = owner_of(lane, &members) == Some(&self.owner.id);
+            match (is_mine, self.working.get(&lane)) {
+                (false, Some(working)) => working.stop.give(),
+                (true, None) => {
+                    self.take(lane, records.remove(&lane::key(lane)), &members)
+                        .await?
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a sign of life. Gives whether this member still has its place.
+    async fn give_sign(&mut self) -> Result<bool, SubscriptionError> {
+        let sign = Sign {
+            id: self.owner.id.clone(),
+            beat: self.beat + 1,
+        };
+        let key = member_key(self.owner.place);
+        let sent = Instant::now();
+        let written = self.crew.book.write(&key, &sign, self.revision);
+        // Past the lease the answer has no use: it would not say when the sign was given.
+        let Ok(written) = timeout_at(self.lease.until(), written).await else {
+            return Ok(false);
+        };
+        let revision = match written? {
+            Some(revision) => revision,
+            None => {
+                let there = self.crew.book.read::<Sign>(&key).await?;
+                if there.value.is_none_or(|sign| sign.id != self.owner.id) {
+                    return Ok(false);
+                }
+                there.revision
+            }
+        };
+        self.beat += 1;
+        self.revision = revision;
+        self.holder.extend(sent);
+        Ok(true)
+    }
+
+    /// Starts anew after this member was silent for too long.
+    async fn rejoin(&mut self) -> Result<(), SubscriptionError> {
+        self.holder.end();
+        while let Some(ended) = self.lanes.join_next().await {
+            self.ended(ended)?;
+        }
+        let (owner, revision, sent) = self.crew.take_place().await?;
+        tracing::warn!(
+            name = self.crew.name,
+            "a member was silent for too long and joins again"
+        );
+        let (holder, lease) = Holder::new(sent, self.crew.own_lease());
+        self.owner = owner;
+        self.revision = revision;
+        self.beat = 0;
+        self.holder = holder;
+        self.lease = lease;
+        self.seen.clear();
+        Ok(())
+    }
+
+    /// The ids of all members that are there, this one included; those that were silent for a lease lose their place.
+    async fn look_at_members(&mut self) -> Result<Vec<String>, SubscriptionError> {
+        let mut members = vec![self.owner.id.clone()];
+        let now = Instant::now();
+        for note in self.crew.book.glance::<Sign>("member.*", 0).await? {
+            let Some(sign) = note.value else {
+                self.seen.remove(&note.key);
+                continue;
+            };
+            if note.key == member_key(self.owner.place) {
+                continue;
+            }
+            let seen = self
+                .seen
+                .entry(note.key.clone())
+                .or_insert((note.revision, now));
+            // An answer from a server that lags may show an older sign.
+            if note.revision > seen.0 {
+                *seen = (note.revision, now);
+            }
+            let is_silent = now.duration_since(seen.1) >= self.crew.lease;
+            if is_silent && self.crew.book.clear(&note.key, seen.0).await?.is_some() {
+                tracing::warn!(name = self.crew.name, member = sign.id, "a member is gone");
+                self.seen.remove(&note.key);
+                continue;
+            }
+            members.push(sign.id);
+        }
+        Ok(members)
+    }
+
+    /// Takes a lane that is free, or goes on with one that is this member's.
+    async fn take(
+        &mut self,
+        lane: Option<u8>,
+        there: Option<Note<LaneRecord>>,
+        members: &[String],
+    ) -> Result<(), SubscriptionError> {
+        let key = lane::key(lane);
+        let (revision, former) = match there {
+            Some(note) => (note.revision, note.value),
+            None => (0, None),
+        };
+        let mut record = former.unwrap_or(LaneRecord {
+            owner: None,
+            position: self.first,
+            trying: None,
+            abandoned: 0,
+        });
+        if let Some(former) = record.owner.replace(self.owner.clone())
+            && former != self.owner
+        {
+            if members.contains(&former.id) || self.is_there(&former).await? {
+                return Ok(());
+            }
+            record.abandoned = match record.trying {
+                Some(_) => record.abandoned + 1,
+                None => 1,
+            };
+        }
+        // Written also when it was this member's already: the revision proves it.
+        let Some(revision) = self.crew.book.write(&key, &record, revision).await? else {
+            return Ok(());
+        };
+        let (giver, signal) = signal();
+        let (changes, receiver) = unbounded_channel();
+        let work = Lane {
+            partition: lane,
+            book: self.crew.book.clone(),
+            source: self.crew.source.clone(),
+            worker: self.crew.worker.clone(),
+            holds: self.crew.holds,
+            owner: self.owner.clone(),
+            record,
+            revision,
+            lease: self.lease.clone(),
+            stop: signal,
+            changes: receiver,
+            parked: Default::default(),
+            unwritten: None,
+            careful: 0,
+        };
+        self.lanes.spawn(async move { (lane, work.run().await) });
+        self.working.insert(
+            lane,
+            Working {
+                stop: giver,
+                changes,
+            },
+        );
+        Ok(())
+    }
+
+    /// Whether a member still has its place, asked of the leader.
+    async fn is_there(&self, member: &Owner) -> Result<bool, StoreError> {
+        let key = member_key(member.place);
+        let there = self.crew.book.read::<Sign>(&key).await?;
+        Ok(there.value.is_some_and(|sign| sign.id == member.id))
+    }
+
+    /// Tells the lanes what has changed about parked events.
+    async fn pass_on_parked(&mut self) -> Result<(), SubscriptionError> {
+        let book = &self.crew.book;
+        for note in book
+            .glance::<ParkedEvent>(parked::ALL, self.parked_seen + 1)
+            .await?
+        {
+            self.parked_seen = self.parked_seen.max(note.revision);
+            let lane = match (&note.value, self.crew.is_partitioned) {
+                (Some(event), true) => Some(partition(&event.aggregate_id)),
+                (None, true) => parked::partition_of(&note.key),
+                (_, false) => None,
+            };
+            if let Some(working) = self.working.get(&lane) {
+                // A lane that has just ended reads the notes when it is taken again.
+                let _ = working.changes.send(note);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the next turn, and for lanes that end.
+    async fn wait(&mut self, next: Instant) -> Result<(), SubscriptionError> {
+        loop {
+            if self.lanes.is_empty() {
+                sleep_until(next).await;
+                return Ok(());
+            }
+            match timeout_at(next, self.lanes.join_next()).await {
+                Ok(Some(ended)) => self.ended(ended)?,
+                Ok(None) => {}
+                Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    fn ended(
+        &mut self,
+        ended: Result<(Option<u8>, Result<End, SubscriptionError>), tokio::task::JoinError>,
+    ) -> Result<(), SubscriptionError> {
+        let (lane, ended) = ended.map_err(|error| SubscriptionError::Task {
+            reason: error.to_string(),
+        })?;
+        self.working.remove(&lane);
+        match ended {
+            Ok(_) => Ok(()),
+            Err(error) if may_pass(&error) => {
+                tracing::warn!(name = self.crew.name, %error, "a lane is taken again");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Finishes what is being handled, and leaves the place to others.
+    async fn leave(mut self) {
+        for working in self.working.values() {
+            working.stop.give();
+        }
+        // The handler may be at work for long: until it is done this member is there.
+        while !self.lanes.is_empty() {
+            let next = Instant::now() + self.crew.beat();
+            let waited = self.wait(next).await;
+            if let Err(error) = waited {
+                tracing::warn!(name = self.crew.name, %error, "a lane ended while leaving");
+            }
+            if !self.lanes.is_empty() && !self.give_sign().await.unwrap_or(false) {
+                self.holder.end();
+            }
+        }
+        let key = member_key(self.owner.place);
+        let left = timeout(LEAVING, self.crew.book.clear(&key, self.revision)).await;
+        if !matches!(left, Ok(Ok(_))) {
+            tracing::debug!(name = self.crew.name, "a member did not say that it leaves");
+        }
+    }
+}
+
+fn member_key(place: u8) -> String {
+    format!("member.{place:02x}")
+}
+
+/// Whose lane it is: the same answer for all who know of the same members, and the same as before for most lanes when a
+/// member comes or goes.
+fn owner_of(lane: Option<u8>, members: &[String]) -> Option<&String> {
+    let weight = |member: &&String| {
+        let digest = Sha256::new()
+            .chain_update(member.as_bytes())
+            .chain_update([lane.unwrap_or(PARTITIONS)])
+            .finalize();
+        <[u8; 32]>::from(digest)
+    };
+    members.iter().max_by_key(weight)
+}
+
+/// Whether the servers may only be restarting.
+fn may_pass(error: &SubscriptionError) -> bool {
+    matches!(error, SubscriptionError::Store(StoreError::Engine { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_are_spread_over_the_members_and_few_move_when_one_comes() {
+        let members: Vec<_> = ["a", "b", "c", "d"].map(str::to_owned).into();
+        let owners = |members: &[String]| -> Vec<String> {
+            let lanes = (0..PARTITIONS).map(Some);
+            lanes
+                .filter_map(|lane| owner_of(lane, members).cloned())
+                .collect()
+        };
+        let (three, four) = (owners(&members[..3]), owners(&members));
+        for member in &members {
+            let count = four.iter().filter(|owner| *owner == member).count();
+            assert!(
+                (6..=30).contains(&count),
+                "{member} has {count} of 64 lanes"
+            );
+        }
+        let moved = three
+            .iter()
+            .zip(&four)
+            .filter(|(before, after)| before != after);
+        assert!(moved.into_iter().all(|(_, after)| after == "d"));
+    }
+}
