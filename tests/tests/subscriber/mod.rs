@@ -81,8 +81,15 @@ impl Plant {
             ..EventStoreConfig::new(&name, ["plant.>"])
         };
         let options = JetStreamOptions::new(config).stored_subjects(name.parse().unwrap());
-        let store = JetStreamEventStore::open(connection.clone(), options).await;
-        let store = store.unwrap_or_else(|error| panic!("{error}"));
+        let end = Instant::now() + Duration::from_secs(20);
+        let store = loop {
+            match JetStreamEventStore::open(connection.clone(), options.clone()).await {
+                Ok(store) => break store,
+                // A cluster that has just started may not know all of its servers yet.
+                Err(error) => assert!(Instant::now() < end, "{error}"),
+            }
+            sleep(Duration::from_millis(100)).await;
+        };
         let meters = Repository::<Meter>::new(store.clone());
         Self {
             connection,

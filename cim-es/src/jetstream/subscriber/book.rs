@@ -8,6 +8,8 @@
 //!
 //! An empty value stands for none.
 
+use std::time::Duration;
+
 use async_nats::jetstream::message::StreamMessage;
 use bytes::Bytes;
 use serde::Serialize;
@@ -22,6 +24,9 @@ use crate::store::{Damage, StoreError};
 
 /// The bucket of all subscriptions of an account.
 pub(super) const BUCKET: &str = "cim-es-subscriptions";
+
+/// How long a glance may wait for one answer, before the leader is asked: the signs of life must not wait for it.
+const GLANCE: Duration = Duration::from_millis(300);
 
 /// The notes of one subscription.
 #[derive(Clone)]
@@ -50,7 +55,7 @@ impl Book {
         let stream = format!("KV_{BUCKET}");
         Ok(Self {
             bucket,
-            api: Api::new(connection, &stream, super::builder::REQUEST_TIMEOUT),
+            api: Api::new(connection, &stream, GLANCE),
             prefix: format!("$KV.{BUCKET}.{}.", token(name)),
         })
     }
@@ -81,15 +86,25 @@ impl Book {
         Ok(notes)
     }
 
-    /// Notes whose keys match a pattern and that were written from a revision on, as some server knows them: the last
-    /// ones may be missing.
+    /// Notes whose keys match a pattern and that were written from a revision on. The last ones may be missing.
     pub(super) async fn glance<T: DeserializeOwned>(
         &self,
         pattern: &str,
         from: u64,
     ) -> Result<Vec<Note<T>>, StoreError> {
-        let mut notes: Vec<Note<T>> = Vec::new();
-        let mut from = from;
+        match self.glance_nearby(pattern, from).await {
+            Err(StoreError::Engine { .. }) => self.glance_at_leader(pattern, from).await,
+            answer => answer,
+        }
+    }
+
+    /// Asks whichever server is near, which may lag, and may be one that no longer answers.
+    async fn glance_nearby<T: DeserializeOwned>(
+        &self,
+        pattern: &str,
+        mut from: u64,
+    ) -> Result<Vec<Note<T>>, StoreError> {
+        let mut notes = Vec::new();
         loop {
             let pages = direct::pages(&self.api, &[self.subject(pattern)], from).await;
             let pages = pages.map_err(|failure| self.api.error("reading", failure))?;
@@ -98,18 +113,28 @@ impl Book {
                 is_more |= page.is_more;
                 for raw in page.messages {
                     from = raw.sequence + 1;
-                    let value = self.value(&raw.subject, &raw.body)?;
-                    notes.push(Note {
-                        key: self.key(&raw.subject),
-                        revision: raw.sequence,
-                        value,
-                    });
+                    notes.push(self.noted(raw.sequence, &raw.subject, &raw.body)?);
                 }
             }
             if !is_more {
                 return Ok(notes);
             }
         }
+    }
+
+    /// Asks the leader, one note after the other.
+    async fn glance_at_leader<T: DeserializeOwned>(
+        &self,
+        pattern: &str,
+        mut from: u64,
+    ) -> Result<Vec<Note<T>>, StoreError> {
+        let mut notes = Vec::new();
+        let subject = self.subject(pattern);
+        while let Some(message) = self.bucket.next(&subject, from.max(1)).await? {
+            from = message.sequence + 1;
+            notes.push(self.note(message)?);
+        }
+        Ok(notes)
     }
 
     /// Writes a note, if its last revision is the one given. Gives the new revision; none when another write was first.
@@ -138,11 +163,19 @@ impl Book {
     }
 
     fn note<T: DeserializeOwned>(&self, message: StreamMessage) -> Result<Note<T>, StoreError> {
-        let subject = message.subject.as_str();
+        self.noted(message.sequence, &message.subject, &message.payload)
+    }
+
+    fn noted<T: DeserializeOwned>(
+        &self,
+        revision: u64,
+        subject: &str,
+        body: &[u8],
+    ) -> Result<Note<T>, StoreError> {
         Ok(Note {
             key: self.key(subject),
-            revision: message.sequence,
-            value: self.value(subject, &message.payload)?,
+            revision,
+            value: self.value(subject, body)?,
         })
     }
 

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures_util::future::try_join3;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -225,12 +226,17 @@ impl Member {
             self.rejoin().await?;
         }
         let started = Instant::now();
-        self.pass_on_parked().await?;
-        let members = self.look_at_members().await?;
-        let mut records: HashMap<String, Note<LaneRecord>> = HashMap::new();
-        for note in self.crew.book.glance::<LaneRecord>("lane.*", 0).await? {
-            records.insert(note.key.clone(), note);
-        }
+        let book = &self.crew.book;
+        let (parked, signs, lanes) = try_join3(
+            book.glance::<ParkedEvent>(parked::ALL, self.parked_seen + 1),
+            book.glance::<Sign>("member.*", 0),
+            book.glance::<LaneRecord>("lane.*", 0),
+        )
+        .await?;
+        self.pass_on(parked);
+        let members = self.look_at(signs).await?;
+        let by_key = |note: Note<LaneRecord>| (note.key.clone(), note);
+        let mut records: HashMap<_, _> = lanes.into_iter().map(by_key).collect();
         for lane in self.crew.lanes() {
             // Many lanes to take must not keep the next sign of life waiting.
             if started.elapsed() >= self.crew.beat() {
@@ -284,6 +290,12 @@ impl Member {
         while let Some(ended) = self.lanes.join_next().await {
             self.ended(ended)?;
         }
+        // Nobody has to wait for what is known here to be over.
+        let former = member_key(self.owner.place);
+        let there = self.crew.book.read::<Sign>(&former).await?;
+        if there.value.is_some_and(|sign| sign.id == self.owner.id) {
+            self.crew.book.clear(&former, there.revision).await?;
+        }
         let (owner, revision, sent) = self.crew.take_place().await?;
         tracing::warn!(
             name = self.crew.name,
@@ -300,10 +312,10 @@ impl Member {
     }
 
     /// The ids of all members that are there, this one included; those that were silent for a lease lose their place.
-    async fn look_at_members(&mut self) -> Result<Vec<String>, SubscriptionError> {
+    async fn look_at(&mut self, signs: Vec<Note<Sign>>) -> Result<Vec<String>, SubscriptionError> {
         let mut members = vec![self.owner.id.clone()];
         let now = Instant::now();
-        for note in self.crew.book.glance::<Sign>("member.*", 0).await? {
+        for note in signs {
             let Some(sign) = note.value else {
                 self.seen.remove(&note.key);
                 continue;
@@ -400,12 +412,8 @@ impl Member {
     }
 
     /// Tells the lanes what has changed about parked events.
-    async fn pass_on_parked(&mut self) -> Result<(), SubscriptionError> {
-        let book = &self.crew.book;
-        for note in book
-            .glance::<ParkedEvent>(parked::ALL, self.parked_seen + 1)
-            .await?
-        {
+    fn pass_on(&mut self, notes: Vec<Note<ParkedEvent>>) {
+        for note in notes {
             self.parked_seen = self.parked_seen.max(note.revision);
             let lane = match (&note.value, self.crew.is_partitioned) {
                 (Some(event), true) => Some(partition(&event.aggregate_id)),
@@ -417,7 +425,6 @@ impl Member {
                 let _ = working.changes.send(note);
             }
         }
-        Ok(())
     }
 
     /// Waits for the next turn, and for lanes that end.
