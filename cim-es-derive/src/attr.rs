@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
-use syn::{Attribute, Lit, Meta, MetaList, Token};
+use syn::{Attribute, Lit, LitInt, Meta, MetaList, Token};
 
 use crate::ctxt::Ctxt;
 use crate::names;
@@ -63,7 +63,7 @@ impl Keys {
                     skip_value(input)?;
                 }
                 if !input.is_empty() {
-                    input.parse::<Token![,]>()?;
+                    comma(input)?;
                 }
             }
             Ok(())
@@ -138,6 +138,51 @@ pub(crate) fn literal(input: ParseStream) -> syn::Result<Lit> {
             "expected a literal: a text in quotes, or a number",
         )
     })
+}
+
+/// A whole number from 1; another one is reported.
+pub(crate) fn number(ctxt: &Ctxt, input: ParseStream, what: &str) -> syn::Result<Option<LitInt>> {
+    let lit = literal(input)?;
+    if let Lit::Int(number) = &lit
+        && number.base10_parse::<u32>().is_ok_and(|value| value > 0)
+    {
+        return Ok(Some(number.clone()));
+    }
+    ctxt.error(
+        &lit,
+        format!("{what} is a whole number from 1 to {}", u32::MAX),
+    );
+    Ok(None)
+}
+
+/// The `=` between a key and its value.
+pub(crate) fn equals(key: &Ident, input: ParseStream) -> syn::Result<()> {
+    if input.peek(Token![=]) {
+        input.parse::<Token![=]>()?;
+        return Ok(());
+    }
+    let name = names::text(key);
+    Err(syn::Error::new(
+        key.span(),
+        format!("`{name}` has no value: write `{name} = …`"),
+    ))
+}
+
+/// A key that stands alone.
+pub(crate) fn flag(key: &Ident, input: ParseStream) -> syn::Result<()> {
+    if input.peek(Token![=]) {
+        let name = names::text(key);
+        return Err(input.error(format!("`{name}` takes no value: write `{name}` alone")));
+    }
+    Ok(())
+}
+
+fn comma(input: ParseStream) -> syn::Result<()> {
+    if input.peek(Token![,]) {
+        input.parse::<Token![,]>()?;
+        return Ok(());
+    }
+    Err(input.error("expected `,` before the next key"))
 }
 
 /// Reports the attributes of a derive that stand where they have no meaning.

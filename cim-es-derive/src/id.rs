@@ -22,7 +22,7 @@ pub(crate) fn derive(tokens: TokenStream) -> TokenStream {
     let ident = &input.ident;
     let name = names::text(ident);
     let text =
-        inner.map(|inner| quote_spanned!(inner.span()=> <#inner as ::cim_es::__private::IdText>));
+        inner.map(|inner| quote_spanned!(inner.span()=> <#inner as ::cim_es::aggregate::IdText>));
     quote! {
         #[automatically_derived]
         impl ::core::fmt::Display for #ident {

@@ -63,7 +63,7 @@
 //! | [`machine`] | the lifecycle: states, edges, diagram |
 //! | [`event`] | what happened, its names and its versions |
 //! | [`message`] | who asks and when |
-//! | [`subject`] | the names under which events are published and stored |
+//! | [`subject`](mod@subject) | the names under which events are published and stored |
 //! | [`block`] | content ids, the stored form of an event, and proofs |
 //! | [`store`] | the ports, and what every engine shares |
 //! | [`repository`] | executing commands and loading aggregates |

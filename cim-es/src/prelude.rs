@@ -60,12 +60,14 @@ pub use ipld_core::ipld::Ipld;
 pub use serde::{Deserialize, Serialize};
 pub use uuid::Uuid;
 
+#[cfg(feature = "sqlite")]
+pub use crate::SqliteEventStore;
 pub use crate::aggregate::{
     Aggregate, AggregateId, Command, Decide, Decision, Events, Id, emit, emit_all, nothing,
 };
 pub use crate::event::{DomainEvent, UpcastError};
 pub use crate::machine::StateMachine;
 pub use crate::message::{Context, MessageIdentity, Timestamp};
-pub use crate::repository::Repository;
+pub use crate::repository::{At, Repository};
 pub use crate::subject::{Domain, Filter, Subject};
 pub use crate::{MemoryEventStore, domain, filter, subject};

@@ -251,37 +251,95 @@ async fn fill_up(store: &SqliteEventStore) {
     );
 }
 
+/// A small disk, unmounted with the value; none when this user may not mount one.
+#[cfg(target_os = "linux")]
+struct Disk(PathBuf);
+
+#[cfg(target_os = "linux")]
+impl Disk {
+    fn mount(directory: &Directory) -> Option<Self> {
+        let disk = directory.file("disk");
+        std::fs::create_dir(&disk).expect("a place for the disk");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .arg(&disk)
+            .status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Self(disk));
+        }
+        eprintln!("skipped: this user may not mount a small disk");
+        None
+    }
+
+    fn protect(&self) {
+        let remounted = Command::new("mount")
+            .args(["-o", "remount,ro"])
+            .arg(&self.0)
+            .status();
+        assert!(remounted.is_ok_and(|status| status.success()));
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg(&self.0).status();
+        if !unmounted.is_ok_and(|status| status.success()) {
+            eprintln!("`{}` could not be unmounted", self.0.display());
+        }
+    }
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_refuses_the_commit_and_stays_whole() {
     let directory = Directory::new();
-    let disk = directory.file("disk");
-    std::fs::create_dir(&disk).unwrap();
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
-        .arg(&disk)
-        .status();
-    if !mounted.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: this user may not mount a small disk");
+    let Some(disk) = Disk::mount(&directory) else {
         return;
-    }
-    let outcome = std::panic::catch_unwind(|| {
-        run(async {
-            let path = disk.join("store.db");
-            let store = SqliteEventStore::open(&path).expect("the file opens");
-            fill_up(&store).await;
-            let acknowledged = everything(&store).await;
-            store.close().await;
-            let store = SqliteEventStore::options().open(&path);
-            let store = store.expect("the file opens on a full disk");
-            assert_eq!(everything(&store).await, acknowledged);
-            store.check().await.expect("the file is whole");
-            store.close().await;
-        });
+    };
+    run(async {
+        let path = disk.0.join("store.db");
+        let store = SqliteEventStore::open(&path).expect("the file opens");
+        fill_up(&store).await;
+        let acknowledged = everything(&store).await;
+        store.close().await;
+        let store = SqliteEventStore::open(&path).expect("the file opens on a full disk");
+        assert_eq!(everything(&store).await, acknowledged);
+        store.check().await.expect("the file is whole");
+        store.close().await;
     });
-    let unmounted = Command::new("umount").arg(&disk).status();
-    assert!(unmounted.is_ok_and(|status| status.success()));
-    outcome.expect("the disk was full");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_read_only_disk_is_read_as_immutable_and_says_so_otherwise() {
+    let directory = Directory::new();
+    let Some(disk) = Disk::mount(&directory) else {
+        return;
+    };
+    let path = disk.0.join("store.db");
+    run(async {
+        let store = SqliteEventStore::open(&path).expect("the file opens");
+        store
+            .append(any("a", vec![note(1)]))
+            .await
+            .expect("it appends");
+        store.close().await;
+    });
+    disk.protect();
+    let error = refused(&path);
+    assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
+    let error = refused(&disk.0.join("new.db"));
+    assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
+    let error = SqliteEventStore::options().read_only().open(&path);
+    let error = error.expect_err("its log cannot be shared with other processes");
+    assert!(
+        error.to_string().contains("open it as immutable"),
+        "{error}"
+    );
+    let store = SqliteEventStore::options().immutable().open(&path);
+    let store = store.expect("the file opens");
+    assert_eq!(run(everything(&store)).len(), 1);
 }
 
 #[test]

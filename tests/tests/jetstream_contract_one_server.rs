@@ -4,7 +4,6 @@ mod jetstream;
 
 use std::sync::OnceLock;
 
-use cim_es::MemoryEventStore;
 use cim_es::jetstream::JetStreamOptions;
 use cim_es::testing::contract::Provider;
 use cim_es_tests::nats::{Server, User};
@@ -18,14 +17,12 @@ fn server() -> &'static Server {
 
 struct OneServer {
     options: JetStreamOptions,
-    kept: MemoryEventStore,
 }
 
 impl OneServer {
     fn new() -> Self {
         Self {
             options: jetstream::options(1),
-            kept: MemoryEventStore::new(),
         }
     }
 }
@@ -36,10 +33,7 @@ impl Provider for OneServer {
 
     async fn open(&self) -> Store {
         let client = server().connect(User::Operator).await;
-        Store {
-            events: jetstream::open(client, &self.options).await,
-            kept: self.kept.clone(),
-        }
+        Store::open(client, &self.options, 1).await
     }
 }
 

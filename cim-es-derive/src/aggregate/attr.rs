@@ -1,8 +1,8 @@
 //! Reads `#[aggregate(…)]` and finds the field that holds the state.
 
 use proc_macro2::Ident;
-use quote::format_ident;
-use syn::{Data, DeriveInput, Fields, LitInt, LitStr, Token, Type, parse_quote};
+use quote::{ToTokens, format_ident};
+use syn::{Data, DeriveInput, Fields, LitStr, Type, parse_quote};
 
 use super::model::Aggregate;
 use crate::attr::{self, Keys};
@@ -39,7 +39,7 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
         .filter(|attr| attr.path().is_ident("aggregate"))
     {
         keys.read(ctxt, attr, |key, value| {
-            value.parse::<Token![=]>()?;
+            attr::equals(key, value)?;
             match names::text(key).as_str() {
                 "domain" => domain = Some(names::tokens(ctxt, attr::literal(value)?, "domain", 1)),
                 "name" => name = Some(names::tokens(ctxt, attr::literal(value)?, "name", 1)),
@@ -48,7 +48,7 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
                 "error" => error = Some(value.parse()?),
                 // Its value counts through the fingerprint of the declaration.
                 _ => {
-                    value.parse::<LitInt>()?.base10_parse::<u64>()?;
+                    attr::number(ctxt, value, "a fold")?;
                 }
             }
             Ok(())
@@ -75,6 +75,18 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
                 names::text(ident)
             ),
         );
+    }
+    if let (Some(named), Some((_, declared))) = (&state, &field)
+        && last_segment(named) != last_segment(declared)
+    {
+        ctxt.error(
+            named,
+            format!(
+                "the field `state` is a `{}`: name the same type, or leave `state = …` out",
+                declared.to_token_stream()
+            ),
+        );
+        state = None;
     }
     let declared = field.as_ref().map(|(_, ty)| ty.clone());
     // Without the field the convention says what its type would be.
@@ -110,6 +122,14 @@ fn refuse_reserved(ctxt: &Ctxt, domain: &LitStr) {
             format!("a domain cannot begin with `{first}`: tokens with `_` in front are the server's own"),
         );
     }
+}
+
+/// The name of a type, without the path in front of it.
+fn last_segment(ty: &Type) -> Option<&Ident> {
+    let Type::Path(path) = ty else {
+        return None;
+    };
+    path.path.segments.last().map(|segment| &segment.ident)
 }
 
 fn state_field(fields: &Fields) -> Option<(Ident, Type)> {

@@ -29,7 +29,7 @@ pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> 
     let access = match &aggregate.field {
         Some(field) => quote! {
             fn state(&self) -> #state {
-                self.#field
+                ::core::clone::Clone::clone(&self.#field)
             }
             fn set_state(&mut self, state: #state) {
                 self.#field = state;

@@ -1,6 +1,6 @@
 //! Reads `#[command(…)]`.
 
-use syn::{Data, DeriveInput, Path, Token};
+use syn::{Data, DeriveInput, Path};
 
 use super::model::Commands;
 use crate::attr::{self, Keys};
@@ -29,8 +29,8 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Commands> {
         .iter()
         .filter(|attr| attr.path().is_ident("command"))
     {
-        keys.read(ctxt, attr, |_, value| {
-            value.parse::<Token![=]>()?;
+        keys.read(ctxt, attr, |key, value| {
+            attr::equals(key, value)?;
             aggregate = Some(value.parse::<Path>()?);
             Ok(())
         });

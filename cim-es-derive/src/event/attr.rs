@@ -1,7 +1,7 @@
 //! Reads `#[event(…)]` and `#[upcast(…)]`, and the shapes of the variants.
 
 use proc_macro2::Ident;
-use syn::{Data, DeriveInput, Fields, Lit, LitInt, LitStr, Path, Token};
+use syn::{Data, DeriveInput, Fields, Lit, LitStr, Path};
 
 use super::model::{Events, Shape, Tail, Upcast, Variant, WireName};
 use super::{apply, serde};
@@ -37,8 +37,8 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Events> {
         .iter()
         .filter(|attr| attr.path().is_ident("event"))
     {
-        keys.read(ctxt, attr, |_, value| {
-            value.parse::<Token![=]>()?;
+        keys.read(ctxt, attr, |key, value| {
+            attr::equals(key, value)?;
             aggregate = Some(value.parse::<Path>()?);
             Ok(())
         });
@@ -80,7 +80,7 @@ fn variant(ctxt: &Ctxt, declared: &syn::Variant) -> Variant {
     for attr in &declared.attrs {
         if attr.path().is_ident("event") {
             keys.read(ctxt, attr, |key, value| {
-                value.parse::<Token![=]>()?;
+                attr::equals(key, value)?;
                 match names::text(key).as_str() {
                     key @ ("operation" | "subject") => {
                         let wire_name = wire_name(ctxt, key == "subject", attr::literal(value)?);
@@ -93,7 +93,7 @@ fn variant(ctxt: &Ctxt, declared: &syn::Variant) -> Variant {
                             (_, None) => {}
                         }
                     }
-                    "version" => version = number(ctxt, attr::literal(value)?, "a version"),
+                    "version" => version = attr::number(ctxt, value, "a version")?,
                     key => former.extend(wire_name(ctxt, key == "was_subject", attr::literal(value)?)),
                 }
                 Ok(())
@@ -171,27 +171,14 @@ fn wire_name(ctxt: &Ctxt, is_subject: bool, lit: Lit) -> Option<WireName> {
     })
 }
 
-fn number(ctxt: &Ctxt, lit: Lit, what: &str) -> Option<LitInt> {
-    if let Lit::Int(number) = &lit
-        && number.base10_parse::<u32>().is_ok_and(|value| value > 0)
-    {
-        return Some(number.clone());
-    }
-    ctxt.error(
-        &lit,
-        format!("{what} is a whole number from 1 to {}", u32::MAX),
-    );
-    None
-}
-
 fn upcast(ctxt: &Ctxt, attr: &syn::Attribute) -> Option<Upcast> {
     let (mut from, mut with) = (None, None);
     let mut keys = Keys::new("upcast", &["from", "with"]);
     let mut is_misread = false;
     keys.read(ctxt, attr, |key: &Ident, value| {
-        value.parse::<Token![=]>()?;
+        attr::equals(key, value)?;
         if names::text(key) == "from" {
-            from = number(ctxt, attr::literal(value)?, "a version");
+            from = attr::number(ctxt, value, "a version")?;
             is_misread = from.is_none();
         } else {
             with = Some(value.parse()?);

@@ -48,16 +48,17 @@ fn implementation(events: &Events, fingerprint: u64, fold: &TokenStream) -> Toke
                 #aggregate,
                 { ::cim_es::__private::types_length::<#ident, #aggregate>() },
             >();
+            const TYPES: &'static [&'static str] =
+                &::cim_es::__private::types::<#ident, #aggregate, #type_count>();
         }
         #[automatically_derived]
         impl ::cim_es::event::DomainEvent for #ident {
             type Aggregate = #aggregate;
             const VARIANTS: &'static [&'static str] = &[#(#names),*];
             const EVENTS: &'static [::cim_es::event::EventInfo] =
-                &::cim_es::__private::events::<#ident, #event_count>(
-                    <#ident as ::cim_es::event::DomainEvent>::TYPES,
-                );
-            const TYPES: &'static [&'static str] = &::cim_es::__private::types::<#ident, #aggregate, #type_count>();
+                &::cim_es::__private::events::<#ident, #event_count>();
+            const TYPES: &'static [&'static str] =
+                <#ident as ::cim_es::__private::EventDeclaration>::TYPES;
             const FINGERPRINT: u64 = #fingerprint;
             #index
             #fold

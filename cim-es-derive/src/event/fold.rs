@@ -101,10 +101,12 @@ fn by_name(
     (pattern, quote!(#(#assignments)* #(#body)*))
 }
 
+/// All tokens stand at the event's field: that is what the compiler's messages point at.
 fn assignment(field: &Ident) -> TokenStream {
-    let aggregate = aggregate();
-    let span = Span::mixed_site().located_at(field.span());
-    quote_spanned!(span=> ::cim_es::__private::assign(&mut (*#aggregate).#field, #field);)
+    let aggregate = names::generated(&Ident::new("aggregate", field.span()));
+    quote_spanned! {field.span()=>
+        ::cim_es::event::Assign::assign(&mut (*#aggregate).#field, #field);
+    }
 }
 
 fn with(variant: &Variant, path: &Path) -> (TokenStream, TokenStream) {

@@ -10,7 +10,7 @@ impl ::cim_es::aggregate::Aggregate for Compute {
     const KIND: &'static str = "infrastructure.compute";
     const FINGERPRINT: u64 = 727120283567674635u64;
     fn state(&self) -> ComputeState {
-        self.state
+        ::core::clone::Clone::clone(&self.state)
     }
     fn set_state(&mut self, state: ComputeState) {
         self.state = state;

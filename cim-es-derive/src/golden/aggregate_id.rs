@@ -1,7 +1,7 @@
 #[automatically_derived]
 impl ::core::fmt::Display for MachineId {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-        <String as ::cim_es::__private::IdText>::show(&self.0, formatter)
+        <String as ::cim_es::aggregate::IdText>::show(&self.0, formatter)
     }
 }
 #[automatically_derived]
@@ -11,7 +11,7 @@ impl ::core::str::FromStr for MachineId {
         text: &str,
     ) -> ::core::result::Result<Self, ::cim_es::aggregate::IdError> {
         ::core::result::Result::map(
-            <String as ::cim_es::__private::IdText>::read(text, "MachineId"),
+            <String as ::cim_es::aggregate::IdText>::read(text, "MachineId"),
             MachineId,
         )
     }

@@ -55,6 +55,11 @@ impl ::cim_es::__private::EventDeclaration for ComputeEvent {
         Compute,
         { ::cim_es::__private::types_length::<ComputeEvent, Compute>() },
     >();
+    const TYPES: &'static [&'static str] = &::cim_es::__private::types::<
+        ComputeEvent,
+        Compute,
+        7usize,
+    >();
 }
 #[automatically_derived]
 impl ::cim_es::event::DomainEvent for ComputeEvent {
@@ -70,12 +75,8 @@ impl ::cim_es::event::DomainEvent for ComputeEvent {
     const EVENTS: &'static [::cim_es::event::EventInfo] = &::cim_es::__private::events::<
         ComputeEvent,
         6usize,
-    >(<ComputeEvent as ::cim_es::event::DomainEvent>::TYPES);
-    const TYPES: &'static [&'static str] = &::cim_es::__private::types::<
-        ComputeEvent,
-        Compute,
-        7usize,
     >();
+    const TYPES: &'static [&'static str] = <ComputeEvent as ::cim_es::__private::EventDeclaration>::TYPES;
     const FINGERPRINT: u64 = 4352073742605623055u64;
     fn index(&self) -> usize {
         match *self {
@@ -91,11 +92,11 @@ impl ::cim_es::event::DomainEvent for ComputeEvent {
     fn fold_into(self, aggregate: &mut Compute) {
         match self {
             ComputeEvent::Registered { hostname, system } => {
-                ::cim_es::__private::assign(&mut (*aggregate).hostname, hostname);
-                ::cim_es::__private::assign(&mut (*aggregate).system, system);
+                ::cim_es::event::Assign::assign(&mut (*aggregate).hostname, hostname);
+                ::cim_es::event::Assign::assign(&mut (*aggregate).system, system);
             }
             ComputeEvent::Updated { capabilities } => {
-                ::cim_es::__private::assign(
+                ::cim_es::event::Assign::assign(
                     &mut (*aggregate).capabilities,
                     capabilities,
                 );

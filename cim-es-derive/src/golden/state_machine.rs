@@ -31,7 +31,7 @@ impl ::cim_es::machine::StateMachine for ComputeState {
     const TRANSITIONS: &'static [::cim_es::machine::Transition] = &::cim_es::__private::transitions::<
         ComputeState,
         4usize,
-    >();
+    >(&[(0u16, 1u16), (0u16, 1u16), (1u16, 1u16), (1u16, 2u16)]);
     const NEXT: &'static [u16] = &::cim_es::__private::next_table::<
         ComputeState,
         { 3usize * ::cim_es::__private::event_count::<ComputeState>() },
@@ -44,9 +44,12 @@ impl ::cim_es::machine::StateMachine for ComputeState {
         }
     }
     fn from_index(index: usize) -> ::core::option::Option<Self> {
-        [ComputeState::Unregistered, ComputeState::Active, ComputeState::Decommissioned]
-            .get(index)
-            .copied()
+        match index {
+            0usize => ::core::option::Option::Some(ComputeState::Unregistered),
+            1usize => ::core::option::Option::Some(ComputeState::Active),
+            2usize => ::core::option::Option::Some(ComputeState::Decommissioned),
+            _ => ::core::option::Option::None,
+        }
     }
     fn output(self) -> Availability {
         match self {
@@ -56,29 +59,31 @@ impl ::cim_es::machine::StateMachine for ComputeState {
         }
     }
     fn is_terminal(self) -> bool {
-        [
-            false, false, true,
-        ][<ComputeState as ::cim_es::machine::StateMachine>::index(self)]
+        match self {
+            ComputeState::Unregistered => false,
+            ComputeState::Active => false,
+            ComputeState::Decommissioned => true,
+        }
     }
 }
 const _: () = ::cim_es::__private::check_edge_event::<
     ComputeState,
->("Registered", "ComputeEvent");
+>(0usize, "ComputeEvent");
 const _: () = ::cim_es::__private::check_edge_command::<
     ComputeState,
->("Register", "ComputeCommand");
+>(0usize, "ComputeCommand");
 const _: () = ::cim_es::__private::check_edge_event::<
     ComputeState,
->("Imported", "ComputeEvent");
+>(1usize, "ComputeEvent");
 const _: () = ::cim_es::__private::check_edge_event::<
     ComputeState,
->("Updated", "ComputeEvent");
+>(2usize, "ComputeEvent");
 const _: () = ::cim_es::__private::check_edge_command::<
     ComputeState,
->("Update", "ComputeCommand");
+>(2usize, "ComputeCommand");
 const _: () = ::cim_es::__private::check_edge_event::<
     ComputeState,
->("Decommissioned", "ComputeEvent");
+>(3usize, "ComputeEvent");
 const _: () = ::cim_es::__private::check_edge_command::<
     ComputeState,
->("Decommission", "ComputeCommand");
+>(3usize, "ComputeCommand");

@@ -39,7 +39,7 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Machine> {
         .filter(|attr| attr.path().is_ident("machine"))
     {
         keys.read(ctxt, attr, |key, value| {
-            value.parse::<Token![=]>()?;
+            attr::equals(key, value)?;
             match names::text(key).as_str() {
                 "event" => event = Some(value.parse::<Path>()?),
                 "command" => command = Some(value.parse::<Path>()?),
@@ -108,10 +108,16 @@ fn state(ctxt: &Ctxt, variant: &Variant) -> State {
         if attr.path().is_ident("state") {
             keys.read(ctxt, attr, |key, value| {
                 match names::text(key).as_str() {
-                    "initial" => state.initial = Some(key.clone()),
-                    "terminal" => state.terminal = Some(key.clone()),
+                    "initial" => {
+                        attr::flag(key, value)?;
+                        state.initial = Some(key.clone());
+                    }
+                    "terminal" => {
+                        attr::flag(key, value)?;
+                        state.terminal = Some(key.clone());
+                    }
                     _ => {
-                        value.parse::<Token![=]>()?;
+                        attr::equals(key, value)?;
                         state.output = Some((key.clone(), value.parse()?));
                     }
                 }

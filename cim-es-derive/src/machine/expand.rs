@@ -20,6 +20,13 @@ pub(crate) fn whole(machine: &Machine, fingerprint: u64) -> TokenStream {
             Some(quote!(::cim_es::__private::edge(#from, #command, #event, #to)))
         })
     });
+    let ends = states.iter().flat_map(|state| {
+        state.edges.iter().filter_map(|edge| {
+            let from = place(machine, state)?;
+            let to = place(machine, machine.target(state, edge)?)?;
+            Some(quote!((#from, #to)))
+        })
+    });
     let edge_count = states.iter().map(|state| state.edges.len()).sum::<usize>();
     let state_count = states.len();
     let diagram = diagram(machine);
@@ -31,7 +38,7 @@ pub(crate) fn whole(machine: &Machine, fingerprint: u64) -> TokenStream {
         .iter()
         .map(|state| names::generated(&state.ident))
         .collect();
-    let places = 0..state_count;
+    let places: Vec<usize> = (0..state_count).collect();
     let terminal = states.iter().map(|state| state.terminal.is_some());
     let implementation = implementation(
         machine,
@@ -42,7 +49,7 @@ pub(crate) fn whole(machine: &Machine, fingerprint: u64) -> TokenStream {
             const DIAGRAM: &'static str = #diagram;
             const FINGERPRINT: u64 = #fingerprint;
             const TRANSITIONS: &'static [::cim_es::machine::Transition] =
-                &::cim_es::__private::transitions::<#ident, #edge_count>();
+                &::cim_es::__private::transitions::<#ident, #edge_count>(&[#(#ends),*]);
             const NEXT: &'static [u16] = &::cim_es::__private::next_table::<
                 #ident,
                 { #state_count * ::cim_es::__private::event_count::<#ident>() },
@@ -53,11 +60,16 @@ pub(crate) fn whole(machine: &Machine, fingerprint: u64) -> TokenStream {
                 }
             }
             fn from_index(index: usize) -> ::core::option::Option<Self> {
-                [#(#named::#variants),*].get(index).copied()
+                match index {
+                    #(#places => ::core::option::Option::Some(#named::#variants),)*
+                    _ => ::core::option::Option::None,
+                }
             }
             #output
             fn is_terminal(self) -> bool {
-                [#(#terminal),*][<#ident as ::cim_es::machine::StateMachine>::index(self)]
+                match self {
+                    #(#named::#variants => #terminal,)*
+                }
             }
         },
     );
@@ -155,25 +167,34 @@ fn output(machine: &Machine) -> TokenStream {
 fn checks(machine: &Machine) -> TokenStream {
     let edges = machine.states.iter().flat_map(|state| &state.edges);
     edges
-        .map(|edge| {
-            let event = check(machine, &edge.event, &machine.event, "check_edge_event");
+        .enumerate()
+        .map(|(at, edge)| {
+            let event = check(machine, at, &edge.event, &machine.event, "check_edge_event");
             let command = edge
                 .command
                 .as_ref()
-                .map(|name| check(machine, name, &machine.command, "check_edge_command"));
+                .map(|name| check(machine, at, name, &machine.command, "check_edge_command"));
             quote!(#event #command)
         })
         .collect()
 }
 
-fn check(machine: &Machine, name: &Ident, declared: &Path, function: &str) -> TokenStream {
+fn check(machine: &Machine, at: usize, name: &Ident, declared: &Path, check: &str) -> TokenStream {
     let ident = &machine.ident;
-    let text = names::text(name);
     let label = names::label(declared);
-    let function = Ident::new(function, name.span());
+    let check = Ident::new(check, name.span());
     quote_spanned! {name.span()=>
-        const _: () = ::cim_es::__private::#function::<#ident>(#text, #label);
+        const _: () = ::cim_es::__private::#check::<#ident>(#at, #label);
     }
+}
+
+/// The place of a state among all, as the tables of the machine count it.
+fn place(machine: &Machine, state: &State) -> Option<u16> {
+    let at = machine
+        .states
+        .iter()
+        .position(|other| std::ptr::eq(other, state))?;
+    u16::try_from(at).ok()
 }
 
 /// Mermaid's `stateDiagram-v2`.

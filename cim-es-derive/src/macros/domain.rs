@@ -57,15 +57,11 @@ pub(crate) fn domain(tokens: TokenStream) -> TokenStream {
         let text = format!(" The aggregates of the domain `{}`.", names::text(name));
         quote!(#[doc = #text])
     });
-    let checks = members.iter().enumerate().skip(1).map(|(at, member)| {
-        let earlier = &members[..at];
-        let label = names::label(member);
-        let labels = earlier.iter().map(|path| names::label(path));
+    let labels = members.iter().map(|member| names::label(member));
+    let count = members.len();
+    let checks = members.iter().enumerate().map(|(at, member)| {
         quote_spanned! {member.span()=>
-            const _: () = ::cim_es::__private::check_domain_member::<#member>(
-                #label,
-                &[#((#labels, ::cim_es::subject::AggregateInfo::of::<#earlier>())),*],
-            );
+            const _: () = ::cim_es::__private::check_domain_member(MEMBERS, &CLASHES, #at);
         }
     });
     quote! {
@@ -75,6 +71,14 @@ pub(crate) fn domain(tokens: TokenStream) -> TokenStream {
             ::cim_es::subject::Domain::__checked(&[
                 #(::cim_es::subject::AggregateInfo::of::<#members>()),*
             ]);
-        #(#checks)*
+        const _: () = {
+            const MEMBERS: &[::cim_es::__private::Member; #count] =
+                &[#(::cim_es::__private::member::<#members>(#labels)),*];
+            const CLASHES: [::cim_es::__private::Clash; #count] = ::cim_es::__private::clashes::<
+                #count,
+                { ::cim_es::__private::table_size(MEMBERS) },
+            >(MEMBERS);
+            #(#checks)*
+        };
     }
 }

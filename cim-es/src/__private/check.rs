@@ -4,31 +4,30 @@
 use super::text::{Message, equal, matches, position};
 use crate::aggregate::{Aggregate, Command};
 use crate::event::DomainEvent;
-use crate::machine::StateMachine;
-use crate::subject::AggregateInfo;
+use crate::machine::{NO_EDGE, StateMachine};
 
 type MachineOf<A> = <A as Aggregate>::State;
 
 /// Reports a message at the place of the const item.
 #[track_caller]
-const fn report(message: &Message) -> ! {
+pub(super) const fn report(message: &Message) -> ! {
     panic!("{}", message.as_str())
 }
 
-/// An edge's event is one of the machine's events.
+/// The event of the edge at a place exists.
 #[track_caller]
-pub const fn check_edge_event<M: StateMachine>(name: &str, label: &str) {
-    let known = <M::Event as DomainEvent>::VARIANTS;
-    if position(known, name).is_none() {
-        report(&unknown("event", name, label, known));
+pub const fn check_edge_event<M: StateMachine>(edge: usize, label: &str) {
+    if M::TRANSITIONS[edge].event == NO_EDGE {
+        let known = <M::Event as DomainEvent>::VARIANTS;
+        report(&unknown("event", M::EDGES[edge].event, label, known));
     }
 }
 
-/// An edge's command is one of the machine's commands.
+/// The command of the edge at a place exists.
 #[track_caller]
-pub const fn check_edge_command<M: StateMachine>(name: &str, label: &str) {
-    let known = <M::Command as Command>::VARIANTS;
-    if position(known, name).is_none() {
+pub const fn check_edge_command<M: StateMachine>(edge: usize, label: &str) {
+    if let (Some(NO_EDGE), Some(name)) = (M::TRANSITIONS[edge].command, M::EDGES[edge].command) {
+        let known = <M::Command as Command>::VARIANTS;
         report(&unknown("command", name, label, known));
     }
 }
@@ -84,10 +83,6 @@ type TakenCommand<A> = <MachineOf<A> as StateMachine>::Command;
 const fn takes_events<E: DomainEvent>() -> bool {
     <TakenEvent<E::Aggregate> as DomainEvent>::BROKEN
         || E::FINGERPRINT == <TakenEvent<E::Aggregate> as DomainEvent>::FINGERPRINT
-            && same_names(
-                E::VARIANTS,
-                <TakenEvent<E::Aggregate> as DomainEvent>::VARIANTS,
-            )
 }
 
 const fn takes_commands<C: Command>() -> bool {
@@ -125,19 +120,17 @@ const fn same_names(a: &[&str], b: &[&str]) -> bool {
 /// An event is on at least one edge.
 #[track_caller]
 pub const fn check_event_is_used<E: DomainEvent>(index: usize) {
-    if <MachineOf<E::Aggregate> as StateMachine>::BROKEN
-        || !takes_events::<E>()
-        || has_unknown_event::<E>()
-    {
-        return;
-    }
     let transitions = <MachineOf<E::Aggregate> as StateMachine>::TRANSITIONS;
+    // Where an edge names an event that does not exist, that is reported, and the event that it meant is not unused.
+    let mut is_found = <MachineOf<E::Aggregate> as StateMachine>::BROKEN;
     let mut at = 0;
-    while at < transitions.len() {
-        if transitions[at].event as usize == index {
-            return;
-        }
+    while at < transitions.len() && !is_found {
+        let event = transitions[at].event;
+        is_found = event as usize == index || event == NO_EDGE;
         at += 1;
+    }
+    if is_found || !takes_events::<E>() {
+        return;
     }
     let name = E::VARIANTS[index];
     report(
@@ -152,21 +145,17 @@ pub const fn check_event_is_used<E: DomainEvent>(index: usize) {
 /// A command is accepted in at least one state.
 #[track_caller]
 pub const fn check_command_is_accepted<C: Command>(index: usize) {
-    if <MachineOf<C::Aggregate> as StateMachine>::BROKEN
-        || !takes_commands::<C>()
-        || has_unknown_command::<C>()
-    {
-        return;
-    }
     let transitions = <MachineOf<C::Aggregate> as StateMachine>::TRANSITIONS;
+    let mut is_found = <MachineOf<C::Aggregate> as StateMachine>::BROKEN;
     let mut at = 0;
-    while at < transitions.len() {
-        if let Some(command) = transitions[at].command
-            && command as usize == index
-        {
-            return;
+    while at < transitions.len() && !is_found {
+        if let Some(command) = transitions[at].command {
+            is_found = command as usize == index || command == NO_EDGE;
         }
         at += 1;
+    }
+    if is_found || !takes_commands::<C>() {
+        return;
     }
     let name = C::VARIANTS[index];
     report(
@@ -176,35 +165,6 @@ pub const fn check_command_is_accepted<C: Command>(index: usize) {
             .text(name)
             .text(" / Event => State)]` to a state, or remove the command"),
     );
-}
-
-/// Whether an edge names an event that does not exist: the misspelled edge is reported, and the event that it meant
-/// is not unused.
-const fn has_unknown_event<E: DomainEvent>() -> bool {
-    let transitions = <MachineOf<E::Aggregate> as StateMachine>::TRANSITIONS;
-    let mut at = 0;
-    while at < transitions.len() {
-        if transitions[at].event == crate::machine::NO_EDGE {
-            return true;
-        }
-        at += 1;
-    }
-    false
-}
-
-/// Whether an edge names a command that does not exist.
-const fn has_unknown_command<C: Command>() -> bool {
-    let transitions = <MachineOf<C::Aggregate> as StateMachine>::TRANSITIONS;
-    let mut at = 0;
-    while at < transitions.len() {
-        if let Some(command) = transitions[at].command
-            && command == crate::machine::NO_EDGE
-        {
-            return true;
-        }
-        at += 1;
-    }
-    false
 }
 
 /// The type at a place among `E::TYPES` differs from all others.
@@ -302,62 +262,4 @@ pub const fn check_filter<E: DomainEvent>(pattern: &str, label: &str) {
             .text("`")
             .suggestion(pattern, present, "its subjects are"),
     );
-}
-
-/// An aggregate is of the same domain as those before it, and shares no subject and no name with them.
-#[track_caller]
-pub const fn check_domain_member<E: DomainEvent>(label: &str, earlier: &[(&str, AggregateInfo)]) {
-    if E::BROKEN || <E::Aggregate as Aggregate>::BROKEN {
-        return;
-    }
-    let mut at = 0;
-    while at < earlier.len() {
-        let (other_label, other) = &earlier[at];
-        check_same_domain::<E>(label, other_label, other);
-        let mut index = 0;
-        while index < E::TYPES.len() {
-            if position(other.types, E::TYPES[index]).is_some() {
-                report(
-                    &Message::new("`")
-                        .text(label)
-                        .text("` and `")
-                        .text(other_label)
-                        .text("` share the subject `")
-                        .text(E::TYPES[index])
-                        .text("`: set another with `#[event(operation = \"…\")]` or `#[event(subject = \"…\")]`"),
-                );
-            }
-            index += 1;
-        }
-        if equal(<E::Aggregate as Aggregate>::KIND, other.kind) {
-            report(
-                &Message::new("the aggregates of `")
-                    .text(label)
-                    .text("` and `")
-                    .text(other_label)
-                    .text("` have the same name `")
-                    .text(other.kind)
-                    .text("`: set another with `#[aggregate(name = \"…\")]`"),
-            );
-        }
-        at += 1;
-    }
-}
-
-#[track_caller]
-const fn check_same_domain<E: DomainEvent>(label: &str, other_label: &str, other: &AggregateInfo) {
-    let domain = <E::Aggregate as Aggregate>::DOMAIN;
-    if !equal(domain, other.domain) {
-        report(
-            &Message::new("`")
-                .text(label)
-                .text("` is of the domain `")
-                .text(domain)
-                .text("`, and `")
-                .text(other_label)
-                .text("` of `")
-                .text(other.domain)
-                .text("`: declare each domain on its own"),
-        );
-    }
 }

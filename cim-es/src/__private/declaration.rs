@@ -30,6 +30,8 @@ pub trait EventDeclaration {
     const SPECS: &'static [EventSpec];
     /// All types one behind the other: the present ones, then the former ones.
     const TEXT: &'static [u8];
+    /// The types in that text.
+    const TYPES: &'static [&'static str];
 }
 
 const fn type_length(domain: &str, name: &str, tail: Tail) -> usize {
@@ -123,9 +125,7 @@ where
 }
 
 /// What is declared of each event.
-pub const fn events<E: EventDeclaration, const COUNT: usize>(
-    types: &'static [&'static str],
-) -> [EventInfo; COUNT] {
+pub const fn events<E: EventDeclaration, const COUNT: usize>() -> [EventInfo; COUNT] {
     let mut events = [EventInfo {
         variant: "",
         event_type: "",
@@ -134,7 +134,7 @@ pub const fn events<E: EventDeclaration, const COUNT: usize>(
         upcasters: &[],
         fields: &[],
     }; COUNT];
-    let (present, mut former) = types.split_at(COUNT);
+    let (present, mut former) = E::TYPES.split_at(COUNT);
     let mut at = 0;
     while at < COUNT {
         let spec = &E::SPECS[at];

@@ -1,6 +1,6 @@
 //! The tables of a machine, resolved from names at compile time.
 
-use super::text::position;
+use super::text::equal;
 use crate::aggregate::Command;
 use crate::event::DomainEvent;
 use crate::machine::{Edge, NO_EDGE, StateMachine, Transition};
@@ -24,36 +24,56 @@ pub const fn edge(
     }
 }
 
-/// The edges by place. A name that does not exist is reported on its own token, and here it matches nothing.
-pub const fn transitions<M: StateMachine, const EDGES: usize>() -> [Transition; EDGES] {
+/// The edges by place, from the places of the states in which they start and end. An event or a command that does not
+/// exist is reported on its own token, and its place matches nothing.
+pub const fn transitions<M: StateMachine, const EDGES: usize>(
+    states: &[(u16, u16); EDGES],
+) -> [Transition; EDGES] {
     let mut transitions = [Transition {
         from: NO_EDGE,
         command: None,
         event: NO_EDGE,
         to: NO_EDGE,
     }; EDGES];
+    let (mut event, mut command) = (0, 0);
     let mut at = 0;
     while at < EDGES {
         let edge = &M::EDGES[at];
-        transitions[at] = Transition {
-            from: place(M::STATES, edge.from),
-            command: match edge.command {
-                Some(command) => Some(place(<M::Command as Command>::VARIANTS, command)),
-                None => None,
-            },
-            event: place(<M::Event as DomainEvent>::VARIANTS, edge.event),
-            to: place(M::STATES, edge.to),
-        };
+        event = place(<M::Event as DomainEvent>::VARIANTS, edge.event, event);
+        transitions[at].event = event;
+        if let Some(name) = edge.command {
+            command = place(<M::Command as Command>::VARIANTS, name, command);
+            transitions[at].command = Some(command);
+        }
+        (transitions[at].from, transitions[at].to) = states[at];
         at += 1;
     }
     transitions
 }
 
-const fn place(names: &[&str], name: &str) -> u16 {
-    match position(names, name) {
-        Some(at) => at as u16,
-        None => NO_EDGE,
+/// The place of a name. Edges mostly name events and commands in the order in which those are declared, so the search
+/// begins at the place found last: a compiler evaluates this, and stops what takes too long.
+const fn place(names: &[&str], name: &str, last: u16) -> u16 {
+    let start = if (last as usize) < names.len() {
+        last as usize
+    } else {
+        0
+    };
+    let mut at = start;
+    while at < names.len() {
+        if equal(names[at], name) {
+            return at as u16;
+        }
+        at += 1;
     }
+    at = 0;
+    while at < start {
+        if equal(names[at], name) {
+            return at as u16;
+        }
+        at += 1;
+    }
+    NO_EDGE
 }
 
 /// The number of a machine's events.

@@ -4,21 +4,19 @@
     reason = "not public: only code written by the derives names it"
 )]
 
-mod assign;
 mod check;
 mod declaration;
-mod id;
+mod domain;
 mod machine;
 mod text;
 
-pub use assign::{Assign, assign};
 pub use check::{
-    check_command_is_accepted, check_commands_are_decided, check_domain_member, check_edge_command,
-    check_edge_event, check_event_is_used, check_events_are_applied, check_filter, check_subject,
+    check_command_is_accepted, check_commands_are_decided, check_edge_command, check_edge_event,
+    check_event_is_used, check_events_are_applied, check_filter, check_subject,
     check_type_is_distinct,
 };
 pub use declaration::{EventDeclaration, EventSpec, Tail, events, types, types_length, types_text};
-pub use id::IdText;
+pub use domain::{Clash, Member, check_domain_member, clashes, member, table_size};
 pub use machine::{edge, event_count, next_table, transitions};
 pub use text::matches;
 #[cfg(feature = "jetstream")]

@@ -1,17 +1,17 @@
 //! Texts at compile time: comparing, matching, and writing a message.
 
-/// Whether two texts are the same.
+/// Whether two texts are the same. Subjects begin alike, so it looks from the end.
 pub(super) const fn equal(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     if a.len() != b.len() {
         return false;
     }
-    let mut at = 0;
-    while at < a.len() {
-        if a[at] != b[at] {
+    let mut left = a.len();
+    while left > 0 {
+        left -= 1;
+        if a[left] != b[left] {
             return false;
         }
-        at += 1;
     }
     true
 }

@@ -14,7 +14,7 @@ use crate::subject::{Token, TokenError};
 /// The id of one aggregate: its text is one valid token of a subject.
 ///
 /// [`Id<A>`] is the usual one. For a type of your own, derive it on a struct with one unnamed field that prints and
-/// parses, and name it with `#[aggregate(id = …)]`.
+/// parses, and name it with `#[aggregate(id = …)]`. The derive writes `Display` and `FromStr` for the struct as well.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an aggregate id",
     label = "this type cannot stand as a token of a subject",

@@ -2,6 +2,7 @@
 
 mod events;
 mod id;
+mod id_text;
 
 use std::fmt;
 
@@ -11,6 +12,7 @@ use serde::de::DeserializeOwned;
 pub use cim_es_derive::{Aggregate, AggregateId, Command};
 pub use events::{Decision, Events, emit, emit_all, nothing};
 pub use id::{AggregateId, Id, IdError};
+pub use id_text::IdText;
 
 use crate::event::DomainEvent;
 use crate::machine::{StateMachine, UnexpectedEvent};

@@ -2,11 +2,12 @@
 
 use ::cid::Cid;
 use bytes::Bytes;
+use uuid::Uuid;
 
 use super::reader::{NULL, NotCanonical, Reader};
 use super::{Envelope, Place, Verdict, accept_cid, canonical, envelope_block, verify_cid};
 use crate::event::{DomainEvent, PayloadError, decode_payload};
-use crate::message::Timestamp;
+use crate::message::{Cause, Timestamp};
 use crate::store::{Head, Position};
 
 /// The head of the body: an array of two.
@@ -23,6 +24,20 @@ pub struct StoredEvent {
     pub envelope: Envelope,
     pub(crate) body: Bytes,
     pub(crate) payload_at: usize,
+}
+
+impl Cause for StoredEvent {
+    fn cause_id(&self) -> Uuid {
+        self.envelope.cause_id()
+    }
+
+    fn correlation_id(&self) -> Uuid {
+        self.envelope.correlation_id
+    }
+
+    fn actor(&self) -> Option<&str> {
+        self.envelope.actor()
+    }
 }
 
 impl StoredEvent {

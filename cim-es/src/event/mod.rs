@@ -1,5 +1,6 @@
 //! Events: what happened, and how it is read again years later.
 
+mod assign;
 mod payload;
 mod upcast;
 
@@ -7,6 +8,7 @@ pub use cim_es_derive::DomainEvent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use assign::Assign;
 pub use payload::{PayloadError, decode_payload, encode_payload};
 pub(crate) use payload::{check_block, encode_readable};
 pub use upcast::{UpcastError, Upcaster};

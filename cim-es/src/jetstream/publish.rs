@@ -1,6 +1,7 @@
 //! One attempt to publish a commit: a guarded message, or a guarded atomic batch.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::client::PublishErrorKind;
@@ -125,7 +126,10 @@ impl Message {
             .headers(self.headers.clone())
             .payload(self.body.clone());
         let answer = api.send(&self.subject, request, timeout).await;
-        judge(api, answer.and_then(|answer| parse(&answer.payload)))
+        judge(
+            &api.place(),
+            answer.and_then(|answer| parse(&answer.payload)),
+        )
     }
 }
 
@@ -194,19 +198,19 @@ async fn send_batch(messages: &[Message], api: &Api, timeout: Duration) -> Attem
     let is_ours = |denied: &str| messages.iter().any(|message| message.subject == denied);
     let answer = match api.unless_denied(is_ours, received).await {
         Ok(answer) => answer,
-        Err(denied) => return judge(api, Err(denied)),
+        Err(denied) => return judge(&api.place(), Err(denied)),
     };
     match (answer, refused_at_start) {
         (Ok(Some(Err(failure))), Some(reason)) if failure.has_error(errors::BATCH_INCOMPLETE) => {
-            judge(api, Err(reason))
+            judge(&api.place(), Err(reason))
         }
-        (Ok(Some(outcome)), _) => judge(api, outcome),
+        (Ok(Some(outcome)), _) => judge(&api.place(), outcome),
         (Ok(None), _) => Attempt::Unknown(ApiFailure::Client("the subscription ended".to_owned())),
         (Err(_), _) => Attempt::Unknown(ApiFailure::TimedOut(timeout)),
     }
 }
 
-fn judge(api: &Api, answer: Result<Ack, ApiFailure>) -> Attempt {
+fn judge(place: &str, answer: Result<Ack, ApiFailure>) -> Attempt {
     let failure = match answer {
         Ok(ack) if ack.duplicate => return Attempt::Known,
         Ok(ack) => return Attempt::Stored(ack.seq),
@@ -221,7 +225,7 @@ fn judge(api: &Api, answer: Result<Ack, ApiFailure>) -> Attempt {
         return match failure {
             ApiFailure::NoResponders => Attempt::NotNow(failure),
             ApiFailure::Denied(denied) => Attempt::Refused(StoreError::ReadOnly {
-                place: api.place(),
+                place: place.to_owned(),
                 reason: denied.to_string(),
             }),
             _ => Attempt::Unknown(failure),
@@ -241,17 +245,88 @@ fn judge(api: &Api, answer: Result<Ack, ApiFailure>) -> Attempt {
         | errors::ACCOUNT_RESOURCES_EXCEEDED
         | errors::MEMORY_RESOURCES_EXCEEDED
         | errors::STORAGE_RESOURCES_EXCEEDED => Attempt::Refused(StoreError::Full {
-            place: api.place(),
+            place: place.to_owned(),
             reason: reason(),
         }),
         errors::STREAM_SEALED => Attempt::Refused(StoreError::ReadOnly {
-            place: api.place(),
+            place: place.to_owned(),
             reason: reason(),
         }),
         errors::MESSAGE_TOO_LARGE => {
             Attempt::Refused(StoreError::InvalidCommit { reason: reason() })
         }
         _ if *code == 503 => Attempt::NotNow(failure),
-        _ => Attempt::Refused(api.error("publish", failure)),
+        _ => Attempt::Refused(StoreError::Engine {
+            place: place.to_owned(),
+            operation: "publish",
+            source: Arc::new(failure),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(error: u64, code: u16) -> Attempt {
+        let failure = ApiFailure::Refused {
+            code,
+            error,
+            description: String::new(),
+        };
+        judge("stream S", Err(failure))
+    }
+
+    #[test]
+    fn both_numbers_of_a_wrong_last_sequence_are_conflicts() {
+        for error in [10071, 10164] {
+            assert!(matches!(refused(error, 400), Attempt::Conflict), "{error}");
+        }
+    }
+
+    #[test]
+    fn known_message_ids_say_that_an_earlier_attempt_counts() {
+        for error in [10158, 10201] {
+            assert!(matches!(refused(error, 400), Attempt::Repeated), "{error}");
+        }
+        let ack = parse::<Ack>(br#"{"stream":"S","seq":7,"duplicate":true}"#);
+        assert!(matches!(judge("stream S", ack), Attempt::Known));
+    }
+
+    #[test]
+    fn what_a_server_could_not_take_at_the_moment_is_sent_again() {
+        for (error, code) in [
+            (10176, 400),
+            (10210, 429),
+            (10008, 503),
+            (10163, 400),
+            (0, 503),
+        ] {
+            assert!(
+                matches!(refused(error, code), Attempt::NotNow(_)),
+                "{error}"
+            );
+        }
+        let unheard = judge("stream S", Err(ApiFailure::NoResponders));
+        assert!(matches!(unheard, Attempt::NotNow(_)));
+    }
+
+    #[test]
+    fn silence_and_nonsense_leave_the_outcome_open() {
+        let silence = judge("stream S", Err(ApiFailure::TimedOut(Duration::ZERO)));
+        assert!(matches!(silence, Attempt::Unknown(_)));
+        let nonsense = judge("stream S", parse::<Ack>(b"{}"));
+        assert!(matches!(nonsense, Attempt::Unknown(_)));
+    }
+
+    #[test]
+    fn a_stream_without_room_is_full() {
+        for error in [10077, 10023, 10047] {
+            let is_full = matches!(
+                refused(error, 503),
+                Attempt::Refused(StoreError::Full { .. })
+            );
+            assert!(is_full, "{error}");
+        }
     }
 }

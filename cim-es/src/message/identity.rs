@@ -10,6 +10,10 @@ use uuid::Uuid;
 /// is idempotent by its [message id](Self::message_id): keep the identity when you send a command again, and it takes
 /// effect once.
 ///
+/// **Each command needs an identity of its own.** One that comes with the identity of an earlier command on the same
+/// aggregate counts as that command sent again: it is not looked at, and the earlier commit is the answer. For what
+/// follows from a command, take [`caused_by`](Self::caused_by).
+///
 /// ```
 /// use cim_es::message::MessageIdentity;
 ///

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// A moment in microseconds since the Unix epoch, the resolution in which events are stored.
 ///
-/// It reads and prints as RFC 3339 in UTC.
+/// It reads and prints as RFC 3339 in UTC; in an event, and wherever serde writes it, it is the number.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

@@ -14,7 +14,8 @@ impl<A: Aggregate> Repository<A> {
     /// Executes a command: decides it on the present aggregate, checks the events against the machine, and stores
     /// them as one commit.
     ///
-    /// A command takes effect once: one with the same message id gives the earlier commit again. After a conflict it
+    /// A command takes effect once: one with the same message id gives the earlier commit again, whatever it says, and
+    /// [`Commit::is_repeated`] tells so. Each command therefore needs an identity of its own. After a conflict it
     /// is decided again on the newer history, with the same [`Context`], up to the set number of times.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use rusqlite::Row;
 
 use super::aggregates::{self, NameDigest, Slot};
@@ -26,6 +26,39 @@ macro_rules! columns {
     };
 }
 
+/// Room for the bodies of many events: they share it, so that a list needs few allocations, and one event that is
+/// kept longer than the others holds no more than this.
+struct Room {
+    free: BytesMut,
+    size: usize,
+}
+
+impl Room {
+    /// For a list.
+    fn new() -> Self {
+        Self {
+            free: BytesMut::new(),
+            size: 16 * 1024,
+        }
+    }
+
+    /// For one event.
+    fn exact() -> Self {
+        Self {
+            free: BytesMut::new(),
+            size: 0,
+        }
+    }
+
+    fn keep(&mut self, body: &[u8]) -> Bytes {
+        if self.free.capacity() < body.len() {
+            self.free = BytesMut::with_capacity(body.len().max(self.size));
+        }
+        self.free.extend_from_slice(body);
+        self.free.split().freeze()
+    }
+}
+
 struct Stored {
     position: u64,
     previous_of_aggregate: u64,
@@ -45,7 +78,7 @@ struct Linked {
 
 /// The event at a position, which the caller knows to exist.
 pub(super) fn at(database: &Database, position: u64) -> Result<StoredEvent, StoreError> {
-    linked_at(database, position).map(|linked| linked.event)
+    linked_at(database, position, &mut Room::exact()).map(|linked| linked.event)
 }
 
 /// The last event of an aggregate, and the head that leads to it; none when it has no event.
@@ -66,7 +99,7 @@ pub(super) fn at_head(
     aggregate: &AggregateKey,
     head: &Head,
 ) -> Result<StoredEvent, StoreError> {
-    let event = linked_at(database, head.position.0)?.event;
+    let event = linked_at(database, head.position.0, &mut Room::exact())?.event;
     check_head(database, aggregate, head, &event)?;
     Ok(event)
 }
@@ -96,6 +129,7 @@ pub(super) fn history(
     }
     let mut events = Vec::with_capacity((head.version - first + 1).min(RESERVED) as usize);
     let mut position = head.position.0;
+    let mut room = Room::new();
     let mut statement = database
         .connection
         .prepare_cached(columns!("WHERE position <= ?1 ORDER BY position DESC"))
@@ -122,7 +156,7 @@ pub(super) fn history(
                 return Err(missing(database, position));
             }
             steps = 0;
-            let linked = Stored::from_row(row)
+            let linked = Stored::from_row(row, &mut room)
                 .map_err(database.failed("reading an event"))?
                 .verify(database)?;
             match events.last() {
@@ -167,8 +201,9 @@ pub(super) fn of_type(
     };
     let positions = types::positions(database, kept.number, after, limit, types.last)?;
     let mut events: Vec<StoredEvent> = Vec::with_capacity(positions.len());
+    let mut room = Room::new();
     for position in positions {
-        let linked = linked_at(database, position)?;
+        let linked = linked_at(database, position, &mut room)?;
         let event = &linked.event;
         let follows = match events.last() {
             None => linked.previous_of_type <= after,
@@ -211,11 +246,12 @@ pub(super) fn page(
 ) -> Result<(Vec<StoredEvent>, u64), StoreError> {
     let last = types::last_position(database)?;
     let expected = last.saturating_sub(after).min(limit);
+    let mut room = Room::new();
     let rows = database.all(
         "reading events",
         columns!("WHERE position > ?1 ORDER BY position LIMIT ?2"),
         (stored(after), stored(expected)),
-        Stored::from_row,
+        |row| Stored::from_row(row, &mut room),
     )?;
     let mut events = Vec::with_capacity(rows.len());
     for (row, position) in rows.into_iter().zip(after + 1..) {
@@ -230,13 +266,13 @@ pub(super) fn page(
     Ok((events, last))
 }
 
-fn linked_at(database: &Database, position: u64) -> Result<Linked, StoreError> {
+fn linked_at(database: &Database, position: u64, room: &mut Room) -> Result<Linked, StoreError> {
     database
         .first(
             "reading an event",
             columns!("WHERE position = ?1"),
             (stored(position),),
-            Stored::from_row,
+            |row| Stored::from_row(row, room),
         )?
         .ok_or_else(|| missing(database, position))?
         .verify(database)
@@ -317,7 +353,7 @@ fn check_link(
 }
 
 impl Stored {
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn from_row(row: &Row<'_>, room: &mut Room) -> rusqlite::Result<Self> {
         Ok(Self {
             position: count(row, 0)?,
             previous_of_aggregate: count(row, 1)?,
@@ -325,7 +361,7 @@ impl Stored {
             sequence: count(row, 3)?,
             timestamp: row.get(4)?,
             cid: parse_cid(row.get_ref(5)?.as_blob()?),
-            body: Bytes::copy_from_slice(row.get_ref(6)?.as_blob()?),
+            body: room.keep(row.get_ref(6)?.as_blob()?),
         })
     }
 

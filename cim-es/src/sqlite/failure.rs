@@ -82,3 +82,62 @@ pub(super) fn damaged(
         reason: reason.into(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Arc<str> {
+        "store.db".into()
+    }
+
+    fn failure(code: i32) -> Error {
+        Error::SqliteFailure(ffi::Error::new(code), None)
+    }
+
+    #[test]
+    fn a_commit_that_may_have_reached_the_log_has_an_unknown_outcome() {
+        for code in [
+            ffi::SQLITE_IOERR_FSYNC,
+            ffi::SQLITE_IOERR_SHMMAP,
+            ffi::SQLITE_NOMEM,
+            ffi::SQLITE_IOERR,
+        ] {
+            let error = commit_error(&place(), failure(code));
+            assert!(
+                matches!(error, StoreError::OutcomeUnknown { .. }),
+                "{error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_commit_that_did_not_reach_the_log_stored_nothing() {
+        let full = commit_error(&place(), failure(ffi::SQLITE_FULL));
+        assert!(matches!(full, StoreError::Full { .. }), "{full:?}");
+        let busy = commit_error(&place(), failure(ffi::SQLITE_BUSY));
+        assert!(matches!(busy, StoreError::Busy { .. }), "{busy:?}");
+        let write = commit_error(&place(), failure(ffi::SQLITE_IOERR_WRITE));
+        assert!(matches!(write, StoreError::Engine { .. }), "{write:?}");
+    }
+
+    #[test]
+    fn a_failure_is_named_for_what_it_is() {
+        for (code, text) in [
+            (ffi::SQLITE_FULL, "no room left"),
+            (ffi::SQLITE_IOERR_SHMSIZE, "no room left"),
+            (ffi::SQLITE_READONLY, "read-only"),
+            (ffi::SQLITE_BUSY, "held by another process"),
+            (ffi::SQLITE_CORRUPT, "damaged"),
+            (ffi::SQLITE_NOTADB, "damaged"),
+            (ffi::SQLITE_CONSTRAINT_PRIMARYKEY, "damaged"),
+            (ffi::SQLITE_IOERR_READ, "reading failed"),
+        ] {
+            let error = store_error(&place(), "reading", failure(code)).to_string();
+            assert!(
+                error.contains(text) && error.contains("store.db"),
+                "{error}"
+            );
+        }
+    }
+}

@@ -20,6 +20,7 @@ mod aggregates;
 mod check;
 mod checkpoints;
 mod cids;
+mod create;
 mod database;
 mod events;
 mod failure;
@@ -229,3 +230,6 @@ impl EventStore for SqliteEventStore {
         Some(Arc::new(self.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests;

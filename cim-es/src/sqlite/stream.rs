@@ -94,14 +94,7 @@ impl Cursor {
                 }
                 End::At(_) => return Ok(events),
                 End::Never(_) if !events.is_empty() => return Ok(events),
-                End::Never(Some(moved)) => {
-                    // A position that the store has not reached yet: wait until it has.
-                    let caught_up = last.max(after);
-                    moved
-                        .wait_for(|known| *known > caught_up)
-                        .await
-                        .map_err(|_| closed())?;
-                }
+                End::Never(Some(moved)) => moved.changed().await.map_err(|_| closed())?,
                 End::Never(waits @ None) => *waits = Some(self.shared.writer.follow()?),
             }
         }

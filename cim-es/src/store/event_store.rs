@@ -17,6 +17,25 @@ pub type EventStream = Pin<Box<dyn Stream<Item = Result<StoredEvent, StoreError>
 ///
 /// Every method that gives events gives them as they were written: a block that does not hash to the CID beside it, a
 /// gap in a history or a broken link is [`StoreError::Damaged`], never a shorter answer.
+///
+/// ```
+/// # use cim_es::prelude::*;
+/// # async fn read(store: MemoryEventStore) -> Result<(), cim_es::store::StoreError> {
+/// use cim_es::store::{EventStore, Position, StreamExt};
+///
+/// let mut events = store.read_all(Position::START);
+/// while let Some(event) = events.next().await {
+///     let event = event?;
+///     println!("{} {} {}", event.position, event.event_type(), event.cid);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event store",
+    label = "this type keeps no events",
+    note = "give a `SqliteEventStore`, a `MemoryEventStore` or another store; what opens one gives a `Result`, to be taken apart with `?`"
+)]
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
     /// Stores a commit over one or several aggregates: all of it or nothing. Gives the sealed events in order.
@@ -55,6 +74,9 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// At most `limit` events of a type after a position, in the store's order.
     ///
+    /// The type is the one under which an event is stored: after a rename, older events are found under the former
+    /// type alone, which [`EventInfo::former_types`](crate::event::EventInfo::former_types) has.
+    ///
     /// # Errors
     /// [`StoreError::Damaged`] and the engine's failures.
     async fn get_events_by_type(
@@ -81,7 +103,8 @@ pub trait EventStore: Send + Sync + 'static {
     /// number of events in memory.
     fn read_all(&self, after: Position) -> EventStream;
 
-    /// All events after a position, then those that are yet to come; the stream does not end by itself.
+    /// All events after a position, then those that are yet to come; the stream does not end by itself. A reader that
+    /// goes on where it was keeps its position in a [`CheckpointStore`](super::CheckpointStore).
     fn subscribe(&self, after: Position) -> EventStream;
 
     /// The snapshots that are kept beside these events, if the engine has room for them; a repository uses them

@@ -16,6 +16,9 @@ pub use checkpoint::CheckpointStore;
 pub use commit::{AggregateCommit, CommitRequest, ExpectedVersion, Head, NewEvent};
 pub use error::{Damage, StoreError};
 pub use event_store::{EventStore, EventStream};
+/// `next` and the like on an [`EventStream`].
+#[doc(no_inline)]
+pub use futures_util::{StreamExt, TryStreamExt};
 pub use key::{AggregateKey, Position};
 pub use object::ObjectStore;
 pub use seal::{SealOptions, SealedEvent, seal};

@@ -40,8 +40,41 @@ pub struct MachineReport {
 /// `commands` gives the generator of commands for an aggregate as it is, so that a command may name what is there:
 /// `|account| (1..=account.balance).prop_map(|amount| Withdraw { amount })`. The walk is deterministic.
 ///
-/// ```text
-/// check_machine::<Account, _>(|account| account_commands(account.balance));
+/// The generators are proptest's, from [`testing::proptest`](super::proptest):
+///
+/// ```
+/// # use cim_es::prelude::*;
+/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # enum TapState { #[state(initial)] #[on(Fill / Filled => _)] #[on(Drain / Drained => _)] Any }
+/// # #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// # enum TapEvent {
+/// #     #[apply(level += amount)] Filled { amount: u32 },
+/// #     #[apply(level -= amount)] Drained { amount: u32 },
+/// # }
+/// # #[derive(Command, Clone, Debug)]
+/// # enum TapCommand { Fill { amount: u32 }, Drain { amount: u32 } }
+/// # #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+/// # #[aggregate(domain = "home", name = "tap")]
+/// # struct Tap { state: TapState, level: u32 }
+/// # impl Decide for Tap {
+/// #     fn decide(&self, command: TapCommand, _: &Context) -> Decision<Self> {
+/// #         match command {
+/// #             TapCommand::Drain { amount } if amount > self.level => nothing(),
+/// #             TapCommand::Drain { amount } => emit(TapEvent::Drained { amount }),
+/// #             TapCommand::Fill { amount } => emit(TapEvent::Filled { amount }),
+/// #         }
+/// #     }
+/// # }
+/// use cim_es::testing::check_machine;
+/// use cim_es::testing::proptest::prelude::*;
+///
+/// let report = check_machine::<Tap, _>(|tap| {
+///     prop_oneof![
+///         (1..=9_u32).prop_map(|amount| TapCommand::Fill { amount }),
+///         (0..=tap.level).prop_map(|amount| TapCommand::Drain { amount }),
+///     ]
+/// });
+/// assert_eq!(report.taken.len(), 2);
 /// ```
 #[track_caller]
 pub fn check_machine<A, S>(commands: impl Fn(&A) -> S) -> MachineReport

@@ -13,7 +13,9 @@
 //! ```
 
 mod binary;
+mod certificate;
 mod cluster;
+mod jwt;
 mod port;
 mod process;
 mod server;
@@ -21,7 +23,9 @@ mod site;
 mod user;
 mod wire;
 
+pub use certificate::{Authority, Certificate};
 pub use cluster::Cluster;
+pub use jwt::{Account, Operator};
 pub use server::Server;
 pub use site::Layout;
 pub use user::User;

@@ -23,6 +23,11 @@ pub enum Layout {
         /// The contents of `site-jwt.conf`.
         accounts: String,
     },
+    /// `server.conf`, with a configuration of one's own for who may log in.
+    Login {
+        /// That configuration.
+        text: String,
+    },
     /// `three-nodes.conf`.
     Cluster {
         /// The server's own port for the others.
@@ -38,6 +43,7 @@ impl Layout {
             Self::OneNode => "one-node.conf",
             Self::Tls { .. } => "one-node-tls.conf",
             Self::Jwt { .. } => "one-node-jwt.conf",
+            Self::Login { .. } => "one-node-login.conf",
             Self::Cluster { .. } => "three-nodes.conf",
         }
     }
@@ -107,6 +113,12 @@ impl Site {
             }
             Layout::Jwt { accounts } => {
                 self.write("site-jwt.conf", accounts);
+            }
+            Layout::Login { text } => {
+                self.write(
+                    "one-node-login.conf",
+                    &format!("include \"server.conf\"\n{text}\n"),
+                );
             }
             Layout::Cluster { port, routes } => {
                 let routes: Vec<_> = routes

@@ -1,19 +1,46 @@
 //! What the tests of the distributed engine share: a store with all ports, and streams of their own on shared servers.
 #![allow(dead_code, reason = "each test crate takes what it needs")]
 
+pub mod checker;
+pub mod proxy;
+pub mod sample;
+
+use std::sync::Arc;
+
 use async_nats::Client;
 use async_trait::async_trait;
 use bytes::Bytes;
-use cim_es::MemoryEventStore;
 use cim_es::block::{Cid, StoredEvent};
-use cim_es::jetstream::{EventStoreConfig, JetStreamEventStore, JetStreamOptions};
+use cim_es::jetstream::{
+    EventStoreConfig, JetStreamCheckpointStore, JetStreamEventStore, JetStreamObjectStore,
+    JetStreamOptions, JetStreamSnapshotStore,
+};
 use cim_es::store::*;
 
-/// Events on JetStream, the rest in memory.
+/// Every port on JetStream.
 #[derive(Clone)]
 pub struct Store {
-    pub events: JetStreamEventStore,
-    pub kept: MemoryEventStore,
+    events: JetStreamEventStore,
+    snapshots: JetStreamSnapshotStore,
+    objects: JetStreamObjectStore,
+    checkpoints: JetStreamCheckpointStore,
+}
+
+impl Store {
+    /// A stream by itself, and the buckets that all tests of a program share: their keys differ.
+    pub async fn open(client: Client, options: &JetStreamOptions, replicas: usize) -> Self {
+        let snapshots = JetStreamSnapshotStore::open(client.clone(), "snapshots", replicas);
+        let snapshots = snapshots.await.unwrap();
+        let objects = JetStreamObjectStore::open(client.clone(), "objects", replicas);
+        let checkpoints = JetStreamCheckpointStore::open(client.clone(), "checkpoints", replicas);
+        let events = open(client.clone(), options).await;
+        Self {
+            events: events.with_snapshots(Arc::new(snapshots.clone())),
+            snapshots,
+            objects: objects.await.unwrap(),
+            checkpoints: checkpoints.await.unwrap(),
+        }
+    }
 }
 
 /// Options for a stream of its own: its name and its stored subjects are nobody else's.
@@ -21,6 +48,24 @@ pub fn options(replicas: usize) -> JetStreamOptions {
     let name = format!("t{}", uuid::Uuid::now_v7().simple());
     let stream = EventStoreConfig::new(&name, ["contract.>"]).replicas(replicas);
     JetStreamOptions::new(stream).stored_subjects(name.parse().unwrap())
+}
+
+/// Asks the JetStream API as an operator would.
+pub async fn ask(client: &Client, subject: &str, body: serde_json::Value) -> serde_json::Value {
+    let subject = format!("$JS.API.{subject}");
+    let answer = client.request(subject, body.to_string().into()).await;
+    serde_json::from_slice(&answer.unwrap().payload).unwrap()
+}
+
+/// How many consumers a stream has.
+pub async fn consumers(client: &Client, stream: &str) -> u64 {
+    let info = ask(
+        client,
+        &format!("STREAM.INFO.{stream}"),
+        serde_json::json!({}),
+    )
+    .await;
+    info["state"]["consumer_count"].as_u64().unwrap()
 }
 
 pub async fn open(client: Client, options: &JetStreamOptions) -> JetStreamEventStore {
@@ -77,8 +122,8 @@ impl EventStore for Store {
         self.events.subscribe(after)
     }
 
-    fn snapshots(&self) -> Option<std::sync::Arc<dyn SnapshotStore>> {
-        self.kept.snapshots()
+    fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
+        self.events.snapshots()
     }
 }
 
@@ -89,7 +134,7 @@ impl SnapshotStore for Store {
         aggregate: &AggregateKey,
         snapshot: Snapshot,
     ) -> Result<(), StoreError> {
-        self.kept.save_snapshot(aggregate, snapshot).await
+        self.snapshots.save_snapshot(aggregate, snapshot).await
     }
 
     async fn get_latest_snapshot(
@@ -97,28 +142,28 @@ impl SnapshotStore for Store {
         aggregate: &AggregateKey,
         tag: u64,
     ) -> Result<Option<Snapshot>, StoreError> {
-        self.kept.get_latest_snapshot(aggregate, tag).await
+        self.snapshots.get_latest_snapshot(aggregate, tag).await
     }
 }
 
 #[async_trait]
 impl ObjectStore for Store {
     async fn put_object(&self, bytes: Bytes) -> Result<Cid, StoreError> {
-        self.kept.put_object(bytes).await
+        self.objects.put_object(bytes).await
     }
 
     async fn get_object(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
-        self.kept.get_object(cid).await
+        self.objects.get_object(cid).await
     }
 }
 
 #[async_trait]
 impl CheckpointStore for Store {
     async fn save_checkpoint(&self, reader: &str, position: Position) -> Result<(), StoreError> {
-        self.kept.save_checkpoint(reader, position).await
+        self.checkpoints.save_checkpoint(reader, position).await
     }
 
     async fn get_checkpoint(&self, reader: &str) -> Result<Option<Position>, StoreError> {
-        self.kept.get_checkpoint(reader).await
+        self.checkpoints.get_checkpoint(reader).await
     }
 }

@@ -38,7 +38,10 @@ pub fn decode_payload<E: DomainEvent>(
         .iter()
         .position(|info| is_called(info, event_type))
     else {
-        return Err(newer("no event of this type".to_owned()));
+        return Err(newer(
+            "no event of this type (one that was renamed here names it with `#[event(was = …)]`)"
+                .to_owned(),
+        ));
     };
     let info = &E::EVENTS[index];
     if schema > info.schema {

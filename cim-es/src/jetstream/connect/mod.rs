@@ -9,8 +9,9 @@ mod tls;
 use std::fmt;
 use std::future::{Future, pending};
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Context;
 use async_nats::{Client, ClientError, ConnectOptions, Event, ServerError};
@@ -21,8 +22,12 @@ pub use error::{Action, ConnectError, PermissionDenied};
 
 use super::config::{JetStreamConfig, NatsConfig, without_login};
 
+/// How long one request waits for its answer, where nobody says otherwise.
+const REQUEST: Duration = Duration::from_secs(5);
 /// How many refusals a slow listener may be behind; one that is further behind waits for its answer in vain.
 const REFUSALS: usize = 64;
+/// A connection that is lost sooner counts as a failed attempt, so that a server that drops every client meets no storm.
+const SHORT_LIVED: Duration = Duration::from_secs(1);
 
 /// A connection to the servers. A clone is another handle to it.
 ///
@@ -51,6 +56,9 @@ struct Signals {
     servers: String,
     max_reconnects: usize,
     was_connected: AtomicBool,
+    since: Mutex<Instant>,
+    /// How many connections in a row were lost as soon as they were made: the client counts those as successes.
+    short_lived: AtomicUsize,
     refused: broadcast::Sender<PermissionDenied>,
     ended: watch::Sender<Option<ConnectError>>,
 }
@@ -79,13 +87,15 @@ impl NatsConfig {
             .tls_client_config(tls::client_config(&self.tls)?)
             .require_tls(uses_tls)
             .connection_timeout(self.connection_timeout)
+            .request_timeout(Some(REQUEST))
             .max_reconnects(attempts);
         let waiting = Arc::clone(&signals);
         let options = options.reconnect_delay_callback(move |attempt| {
             if waiting.was_connected.load(Ordering::Relaxed) {
-                delay::delay(first_delay, attempt)
+                let short_lived = waiting.short_lived.load(Ordering::Relaxed);
+                delay::delay(first_delay, attempt.saturating_add(short_lived))
             } else {
-                std::time::Duration::ZERO
+                Duration::ZERO
             }
         });
         let client = listen(options, &signals)
@@ -117,6 +127,8 @@ impl Signals {
             servers: servers.join(", "),
             max_reconnects: config.max_reconnects,
             was_connected: AtomicBool::new(false),
+            since: Mutex::new(Instant::now()),
+            short_lived: AtomicUsize::new(0),
             refused: broadcast::channel(REFUSALS).0,
             ended: watch::channel(None).0,
         }
@@ -130,6 +142,11 @@ impl Signals {
                     let _ = self.refused.send(refused);
                 }
             }
+            Event::Connected => *self.since() = Instant::now(),
+            Event::Disconnected if self.since().elapsed() < SHORT_LIVED => {
+                self.short_lived.fetch_add(1, Ordering::Relaxed);
+            }
+            Event::Disconnected => self.short_lived.store(0, Ordering::Relaxed),
             Event::ClientError(ClientError::MaxReconnects) => self.end(ConnectError::GivenUp {
                 servers: self.servers.clone(),
                 attempts: self.max_reconnects,
@@ -137,6 +154,10 @@ impl Signals {
             Event::Closed => self.end(ConnectError::Closed),
             _ => {}
         }
+    }
+
+    fn since(&self) -> MutexGuard<'_, Instant> {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn end(&self, reason: ConnectError) {

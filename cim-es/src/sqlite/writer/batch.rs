@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use rusqlite::CachedStatement;
+
 use super::heads::{Heads, Known};
 use super::prepare::{Base, Guard, Prepared};
 use crate::block::StoredEvent;
@@ -40,6 +42,7 @@ pub(super) struct Batch<'a> {
     first_new_type: u64,
     touched_types: HashSet<Box<str>>,
     before: u64,
+    insert: CachedStatement<'a>,
 }
 
 /// What the writer knows once the transaction is committed.
@@ -72,12 +75,20 @@ impl<'a> Batch<'a> {
             heads,
             options,
             digest,
-            aggregates: HashMap::new(),
+            aggregates: HashMap::with_capacity(64),
             reserved: HashSet::new(),
             first_new_type: types.by_name.len() as u64 + 1,
             before: types.last,
             types,
             touched_types: HashSet::new(),
+            insert: database
+                .connection
+                .prepare_cached(
+                    "INSERT INTO events (position, aggregate, previous_of_aggregate, type, previous_of_type, sequence,
+                        timestamp, cid, body)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                )
+                .map_err(database.failed("adding an event"))?,
         })
     }
 
@@ -135,6 +146,7 @@ impl<'a> Batch<'a> {
     /// Writes what is kept once for the whole transaction.
     pub(super) fn finish(self) -> Result<Outcome, StoreError> {
         let database = self.database;
+        drop(self.insert);
         let mut heads = Vec::with_capacity(self.aggregates.len());
         for (aggregate, present) in self.aggregates {
             let Some(head) = present.head else {
@@ -211,23 +223,18 @@ impl<'a> Batch<'a> {
             ));
         };
         let previous = present.head.map_or(0, |head| head.position.0);
-        self.database.execute(
-            "adding an event",
-            "INSERT INTO events (position, aggregate, previous_of_aggregate, type, previous_of_type, sequence,
-                timestamp, cid, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            (
-                stored(position),
-                present.key,
-                stored(previous),
-                stored(number),
-                stored(previous_of_type),
-                stored(event.envelope.sequence),
-                event.envelope.timestamp.as_micros(),
-                event.cid.to_bytes(),
-                &event.body[..],
-            ),
-        )?;
+        let added = self.insert.execute((
+            stored(position),
+            present.key,
+            stored(previous),
+            stored(number),
+            stored(previous_of_type),
+            stored(event.envelope.sequence),
+            event.envelope.timestamp.as_micros(),
+            event.cid.to_bytes(),
+            &event.body[..],
+        ));
+        added.map_err(self.database.failed("adding an event"))?;
         present.head = Some(Head {
             version: event.envelope.sequence,
             cid: event.cid,

@@ -66,6 +66,7 @@ impl Writer {
                 data_version: database.data_version()?,
             },
             seen: database.data_version()?,
+            looked: Instant::now(),
             database,
             heads: heads.clone(),
             seal: options.seal,
@@ -164,6 +165,7 @@ struct Thread {
     poll_interval: Duration,
     /// The state of the file that `last` was taken from.
     seen: i64,
+    looked: Instant,
     last: watch::Sender<u64>,
 }
 
@@ -180,6 +182,10 @@ impl Thread {
                 waiting.push(job);
             }
             self.serve(waiting);
+            // Work that never ends must not keep the commits of other processes from the subscriptions.
+            if self.is_followed() && self.looked.elapsed() >= self.poll_interval {
+                self.look();
+            }
         }
     }
 
@@ -195,8 +201,7 @@ impl Thread {
             }
         }
         loop {
-            // One receiver is the handle's own.
-            if self.last.receiver_count() <= 1 {
+            if !self.is_followed() {
                 return jobs.recv().ok();
             }
             match jobs.recv_timeout(self.poll_interval) {
@@ -207,7 +212,13 @@ impl Thread {
         }
     }
 
+    /// Whether subscriptions wait; one receiver is the handle's own.
+    fn is_followed(&self) -> bool {
+        self.last.receiver_count() > 1
+    }
+
     fn look(&mut self) {
+        self.looked = Instant::now();
         let moved = self.database.data_version().and_then(|version| {
             if version == self.seen {
                 return Ok(None);

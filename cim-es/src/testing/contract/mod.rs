@@ -72,9 +72,8 @@ pub fn run(test: impl Future<Output = ()>) {
     );
 }
 
-/// Writes one `#[test]` for each promise of the contract; the expression makes a new [`Provider`](contract::Provider).
-///
-/// [`contract::Provider`]: crate::testing::contract::Provider
+/// Writes one `#[test]` for each promise of the contract; the expression makes a new
+/// [`Provider`](crate::testing::contract::Provider).
 #[macro_export]
 macro_rules! contract_tests {
     ($provider:expr) => {

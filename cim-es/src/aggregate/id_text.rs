@@ -1,17 +1,28 @@
-//! Ids of the author's own, by way of their text.
+//! What the field of an id has to do.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-use crate::aggregate::IdError;
+use super::IdError;
 
-/// What the field of an id has to do: print, and parse what it printed.
+/// A type that can be the field of a struct with `#[derive(AggregateId)]`: it prints, and parses what it printed.
+///
+/// It is implemented through [`Display`] and [`FromStr`] alone.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the text of an aggregate id",
     label = "this type has to print and parse: `Display`, and `FromStr` with an error that prints"
 )]
 pub trait IdText: Sized {
+    /// Prints the id.
+    ///
+    /// # Errors
+    /// What the formatter reports.
     fn show(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result;
+
+    /// The id in a text; `expected` is the type that the error names.
+    ///
+    /// # Errors
+    /// [`IdError`] when the text is no id.
     fn read(text: &str, expected: &'static str) -> Result<Self, IdError>;
 }
 

@@ -1,12 +1,16 @@
-//! Assignment by name: an event's field into the aggregate's field.
+//! Assignment by name: how a field of an event goes into the aggregate's field of the same name.
 
-/// Taking a value of an event: the same type, an `Option` around it, or what `From` makes of it.
+/// A field that takes a value of type `Value`: every type does that can be made `From` it, so a `T` takes a `T`, and
+/// an `Option<T>` takes a `T` too.
+///
+/// It is implemented through [`From`] alone; what that does not cover stands in `#[apply(…)]`.
 #[diagnostic::on_unimplemented(
     message = "the event's field is a `{Value}`, and the aggregate's field of this name is a `{Self}`",
     label = "cannot be assigned by name",
     note = "give both the same type, make the aggregate's an `Option`, implement `From<{Value}>`, or say with `#[apply(…)]` where the field goes"
 )]
 pub trait Assign<Value> {
+    /// Takes the value in place of what is there.
     fn assign(&mut self, value: Value);
 }
 
@@ -15,8 +19,4 @@ impl<Place: From<Value>, Value> Assign<Value> for Place {
     fn assign(&mut self, value: Value) {
         *self = Place::from(value);
     }
-}
-
-pub fn assign<Place: Assign<Value>, Value>(place: &mut Place, value: Value) {
-    place.assign(value);
 }

@@ -1,0 +1,253 @@
+//! The embedded engine beside bare rusqlite with the same pragmas and the same bytes.
+//!
+//! Each bare table has one row an event: its position, its CID and its body.
+
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use cim_es::SqliteEventStore;
+use cim_es::block::{StoredEvent, parse_cid};
+use cim_es::message::{Clock, MessageIdentity, SystemClock};
+use cim_es::store::{
+    AggregateKey, CommitRequest, EventStore, ExpectedVersion, Head, NewEvent, Position,
+};
+use cim_es::subject::Token;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use rusqlite::Connection;
+use tokio::runtime::{Builder, Runtime};
+use uuid::Uuid;
+
+/// The writers that append at the same time, each to an aggregate of its own.
+const WRITERS: u64 = 64;
+/// The length of the history that is loaded.
+const HISTORY: u64 = 10_000;
+
+/// A directory that is gone with the value.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("cim-es-bench-{}", Uuid::now_v7().simple()));
+        std::fs::create_dir_all(&path).expect("a directory for the bench");
+        Self(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // What remains is in the directory for temporary files.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn key(number: u64) -> AggregateKey {
+    let id = Token::new(&Uuid::from_u128(u128::from(number) << 64 | 0x7000_8000).to_string());
+    AggregateKey::new("infrastructure.compute", id.expect("a UUID is a token"))
+}
+
+/// An event of about 300 bytes, as stored a little over 600.
+fn event() -> NewEvent {
+    let mut payload = Vec::new();
+    payload.extend_from_slice(&[0xa2, 0x66]);
+    payload.extend_from_slice(b"system");
+    payload.extend_from_slice(&[0x78, 60]);
+    payload.extend_from_slice(&[b'x'; 60]);
+    payload.extend_from_slice(&[0x68]);
+    payload.extend_from_slice(b"hostname");
+    payload.extend_from_slice(&[0x78, 200]);
+    payload.extend_from_slice(&[b'y'; 200]);
+    NewEvent::from_payload("infrastructure.compute.registered", 1, payload)
+}
+
+fn commit(key: &AggregateKey, expected: ExpectedVersion, events: Vec<NewEvent>) -> CommitRequest {
+    let identity = MessageIdentity::new_from_user("bench");
+    CommitRequest::new(identity, SystemClock.now()).aggregate(key.clone(), expected, events)
+}
+
+/// One writer that knows the head, as a repository with a warm aggregate does, and the commands that it is given.
+struct Writer {
+    key: AggregateKey,
+    head: Option<Head>,
+    commands: Vec<(MessageIdentity, NewEvent)>,
+}
+
+impl Writer {
+    async fn new(store: &SqliteEventStore, number: u64, commands: u64) -> Self {
+        let key = key(number);
+        let last = store.last(&key).await.expect("the head reads");
+        let command = |_| (MessageIdentity::new_from_user("bench"), event());
+        Self {
+            key,
+            head: last.map(|event| event.head()),
+            commands: (0..commands).map(command).collect(),
+        }
+    }
+
+    async fn write(self, store: &SqliteEventStore) {
+        let mut head = self.head;
+        for (identity, event) in self.commands {
+            let commit = CommitRequest::new(identity, SystemClock.now());
+            let (key, events) = (self.key.clone(), vec![event]);
+            let commit = match head {
+                None => commit.aggregate(key, ExpectedVersion::NoStream, events),
+                Some(head) => commit.aggregate_at(key, head, events),
+            };
+            let stored = store.append(commit).await.expect("it appends");
+            head = stored.last().map(StoredEvent::head);
+        }
+    }
+}
+
+/// The time of `writers` that append `commands` events each, all at the same time.
+async fn time_writers(store: &SqliteEventStore, writers: u64, commands: u64) -> Duration {
+    let mut ready = Vec::new();
+    for number in 0..writers {
+        ready.push(Writer::new(store, number, commands).await);
+    }
+    let start = Instant::now();
+    let writing: Vec<_> = ready
+        .into_iter()
+        .map(|writer| {
+            let store = store.clone();
+            tokio::spawn(async move { writer.write(&store).await })
+        })
+        .collect();
+    for writer in writing {
+        writer.await.expect("the writer ends");
+    }
+    start.elapsed()
+}
+
+/// The bare table, with the pragmas of the store.
+fn bare(path: &Path) -> Connection {
+    let connection = Connection::open(path).expect("the file opens");
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000;
+             PRAGMA cache_size = -16384; PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;
+             CREATE TABLE events (position INTEGER PRIMARY KEY, cid BLOB NOT NULL, body BLOB NOT NULL) STRICT;",
+        )
+        .expect("the table is made");
+    connection
+}
+
+fn bare_commits(connection: &Connection, commits: u64, rows: u64, cid: &[u8], body: &[u8]) {
+    for _ in 0..commits {
+        let run = |sql: &str| {
+            connection
+                .prepare_cached(sql)
+                .and_then(|mut statement| statement.execute(()))
+                .expect("it runs");
+        };
+        run("BEGIN IMMEDIATE");
+        for _ in 0..rows {
+            connection
+                .prepare_cached("INSERT INTO events (cid, body) VALUES (?1, ?2)")
+                .and_then(|mut insert| insert.execute((cid, body)))
+                .expect("it inserts");
+        }
+        run("COMMIT");
+    }
+}
+
+fn runtime() -> Runtime {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()
+        .expect("a runtime starts")
+}
+
+/// A stored event, for its bytes.
+fn sample(runtime: &Runtime) -> StoredEvent {
+    let directory = Directory::new();
+    let store = SqliteEventStore::open(directory.0.join("sample.db")).expect("the file opens");
+    runtime
+        .block_on(store.append(commit(&key(1), ExpectedVersion::NoStream, vec![event()])))
+        .expect("it appends")
+        .remove(0)
+}
+
+fn one_writer(criterion: &mut Criterion) {
+    let runtime = runtime();
+    let sample = sample(&runtime);
+    let mut group = criterion.benchmark_group("append, one writer");
+    group.throughput(Throughput::Elements(1));
+    let directory = Directory::new();
+    let connection = bare(&directory.0.join("bare.db"));
+    let cid = sample.cid.to_bytes();
+    group.bench_function("bare rusqlite", |bench| {
+        bench.iter(|| bare_commits(&connection, 1, 1, &cid, sample.body()));
+    });
+    let store = SqliteEventStore::open(directory.0.join("store.db")).expect("the file opens");
+    group.bench_function("store", |bench| {
+        bench.iter_custom(|events| runtime.block_on(time_writers(&store, 1, events)));
+    });
+    group.finish();
+}
+
+fn many_writers(criterion: &mut Criterion) {
+    let runtime = runtime();
+    let sample = sample(&runtime);
+    let mut group = criterion.benchmark_group("append, 64 writers");
+    group.throughput(Throughput::Elements(WRITERS));
+    let directory = Directory::new();
+    let connection = bare(&directory.0.join("bare.db"));
+    let cid = sample.cid.to_bytes();
+    group.bench_function("bare rusqlite, batches of 64", |bench| {
+        bench.iter(|| bare_commits(&connection, 1, WRITERS, &cid, sample.body()));
+    });
+    let store = SqliteEventStore::open(directory.0.join("store.db")).expect("the file opens");
+    group.bench_function("store", |bench| {
+        bench.iter_custom(|events| runtime.block_on(time_writers(&store, WRITERS, events)));
+    });
+    group.finish();
+}
+
+fn load(criterion: &mut Criterion) {
+    let runtime = runtime();
+    let directory = Directory::new();
+    let store = SqliteEventStore::open(directory.0.join("store.db")).expect("the file opens");
+    let events: Vec<StoredEvent> = runtime.block_on(async {
+        for version in (0..HISTORY).step_by(500) {
+            let events = vec![event(); 500];
+            store
+                .append(commit(&key(1), ExpectedVersion::Exactly(version), events))
+                .await
+                .expect("it appends");
+        }
+        store.get_events(&key(1), 1).await.expect("it loads")
+    });
+    let rows: Vec<_> = events
+        .iter()
+        .map(|event| (event.cid.to_bytes(), event.body().clone()))
+        .collect();
+    let mut group = criterion.benchmark_group("load");
+    group.throughput(Throughput::Elements(HISTORY));
+    group.sample_size(20);
+    group.bench_function(
+        BenchmarkId::new("decoding and hashing from memory", HISTORY),
+        |bench| {
+            bench.iter(|| {
+                let mut events = Vec::with_capacity(rows.len());
+                for (cid, body) in &rows {
+                    let cid = parse_cid(cid).expect("it is a CID");
+                    let event = StoredEvent::verify(Position(1), cid, body.clone());
+                    events.push(event.expect("it verifies"));
+                }
+                black_box(events)
+            });
+        },
+    );
+    group.bench_function(BenchmarkId::new("store", HISTORY), |bench| {
+        bench.iter(|| {
+            runtime
+                .block_on(store.get_events(&key(1), 1))
+                .expect("it loads")
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, one_writer, many_writers, load);
+criterion_main!(benches);

@@ -1,0 +1,111 @@
+//! Making the file: all at once, so that nobody ever finds half of it.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{failure, schema};
+use crate::store::StoreError;
+
+/// Makes the file under another name and links it into place, so that nobody ever finds half of it; whoever comes
+/// second uses the file of the first.
+pub(super) fn create(path: &Path, place: &Arc<str>) -> Result<(), StoreError> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let unusable = |reason: String| StoreError::Incompatible {
+        place: place.to_string(),
+        reason,
+    };
+    match fs::metadata(&directory) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => {
+            return Err(unusable(format!(
+                "`{}` is not a directory",
+                directory.display()
+            )));
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(unusable(format!(
+                "the directory `{}` does not exist; create it first",
+                directory.display()
+            )));
+        }
+        Err(error) => {
+            return Err(unusable(format!(
+                "the directory `{}` cannot be looked at: {error}",
+                directory.display()
+            )));
+        }
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", uuid::Uuid::now_v7().simple()));
+    let draft = directory.join(name);
+    let made = fill(&draft, place).and_then(|()| {
+        match fs::hard_link(&draft, path) {
+            Ok(()) => sync_directory(&directory),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            // A file system without links: renaming would replace the file of another process that came first.
+            Err(_) if !path.exists() => {
+                fs::rename(&draft, path).and_then(|()| sync_directory(&directory))
+            }
+            Err(error) => Err(error),
+        }
+        .map_err(|error| creation_failed(place, &directory, &error))
+    });
+    if draft.exists()
+        && let Err(error) = fs::remove_file(&draft)
+    {
+        tracing::warn!(draft = %draft.display(), %error, "a draft of a new file could not be removed");
+    }
+    made
+}
+
+fn fill(draft: &Path, place: &Arc<str>) -> Result<(), StoreError> {
+    // The file is made here and not by SQLite to know why when it cannot be.
+    File::create_new(draft).map_err(|error| {
+        let directory = draft.parent().unwrap_or(Path::new("."));
+        creation_failed(place, directory, &error)
+    })?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let fill = || {
+        let connection = Connection::open_with_flags(draft, flags)?;
+        connection.execute_batch("PRAGMA synchronous = FULL; BEGIN;")?;
+        connection.execute_batch(&schema::creation())?;
+        connection.execute_batch("COMMIT; PRAGMA journal_mode = WAL;")?;
+        connection.close().map_err(|(_, error)| error)
+    };
+    fill().map_err(|error| failure::store_error(place, "creating the file", error))
+}
+
+fn creation_failed(place: &Arc<str>, directory: &Path, error: &std::io::Error) -> StoreError {
+    let place = place.to_string();
+    match error.kind() {
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => StoreError::ReadOnly {
+            place,
+            reason: format!("no file can be made in `{}`: {error}", directory.display()),
+        },
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full {
+            place,
+            reason: error.to_string(),
+        },
+        _ => StoreError::Incompatible {
+            place,
+            reason: format!("no file can be made in `{}`: {error}", directory.display()),
+        },
+    }
+}
+
+/// Makes the entry of a new file survive a power cut.
+fn sync_directory(directory: &Path) -> std::io::Result<()> {
+    if cfg!(unix) {
+        File::open(directory)?.sync_all()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,372 @@
+//! Appends whose answer is lost, late or strange: never a duplicate, never a false answer.
+
+mod jetstream;
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use async_nats::{Client, ConnectOptions, HeaderMap};
+use cim_es::jetstream::{JetStreamEventStore, JetStreamOptions};
+use cim_es::message::{MessageIdentity, Timestamp};
+use cim_es::store::*;
+use cim_es_tests::nats::{Server, User};
+use futures_util::StreamExt;
+use jetstream::proxy::Proxy;
+use jetstream::sample::*;
+use jetstream::{ask, open, options};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(Server::start)
+}
+
+async fn client() -> Client {
+    server().connect(User::Operator).await
+}
+
+async fn client_through(proxy: &Proxy) -> Client {
+    let options: ConnectOptions = User::Operator.options();
+    options
+        .reconnect_delay_callback(|_| Duration::from_millis(20))
+        .connect(proxy.url())
+        .await
+        .unwrap()
+}
+
+fn impatient(options: JetStreamOptions) -> JetStreamOptions {
+    options.request_timeout(Duration::from_millis(200))
+}
+
+async fn events_in(store: &impl EventStore) -> usize {
+    store.read_all(Position::START).count().await
+}
+
+/// Two stores on one stream: one whose answers can be lost, one that always hears.
+async fn lossy() -> (Proxy, JetStreamEventStore, JetStreamEventStore) {
+    let options = impatient(options(1));
+    let proxy = Proxy::to(server().address()).await;
+    let deaf = open(client_through(&proxy).await, &options).await;
+    let hearing = open(client().await, &options).await;
+    (proxy, deaf, hearing)
+}
+
+async fn wait_for_events(store: &impl EventStore, count: usize) {
+    let end = Instant::now() + Duration::from_secs(5);
+    while events_in(store).await < count {
+        assert!(Instant::now() < end, "nothing was stored");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_commit_whose_acknowledgement_is_lost_is_found_and_stored_once() {
+    for count in [1_usize, 4] {
+        let (proxy, deaf, hearing) = lossy().await;
+        let key = key();
+        proxy.lose_answers();
+        let request = commit().aggregate(
+            key.clone(),
+            ExpectedVersion::NoStream,
+            notes(0..count as u64),
+        );
+        let appending = tokio::spawn({
+            let deaf = deaf.clone();
+            async move { deaf.append(request).await }
+        });
+        wait_for_events(&hearing, count).await;
+        sleep(Duration::from_millis(500)).await;
+        assert!(
+            !appending.is_finished(),
+            "nothing was heard, so nothing can be known"
+        );
+        proxy.cut();
+        let stored = appending.await.unwrap().unwrap();
+        assert_eq!(stored, history(&hearing, &key).await);
+        assert_eq!(events_in(&hearing).await, count);
+    }
+}
+
+#[tokio::test]
+async fn a_lost_acknowledgement_is_found_also_when_others_appended_behind() {
+    for count in [1_usize, 3] {
+        let (proxy, deaf, hearing) = lossy().await;
+        let (key, other) = (key(), key_of("contract.other", "shared"));
+        let first = hearing.append(commit().aggregate(
+            key.clone(),
+            ExpectedVersion::NoStream,
+            notes([100]),
+        ));
+        let head = first.await.unwrap()[0].head();
+        proxy.lose_answers();
+        let request = commit().aggregate_at(key.clone(), head, notes(0..count as u64));
+        let appending = tokio::spawn({
+            let deaf = deaf.clone();
+            async move { deaf.append(request).await }
+        });
+        wait_for_events(&hearing, 1 + count).await;
+        for number in 0..5 {
+            for key in [&key, &other] {
+                let request =
+                    commit().aggregate(key.clone(), ExpectedVersion::Any, notes([200 + number]));
+                hearing.append(request).await.unwrap();
+            }
+        }
+        proxy.cut();
+        let stored = appending.await.unwrap().unwrap();
+        let events = history(&hearing, &key).await;
+        assert_eq!(stored, events[1..=count]);
+        assert_eq!(events.len(), 1 + count + 5);
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_lost_the_race_behind_a_lost_answer_is_a_conflict() {
+    let (proxy, deaf, hearing) = lossy().await;
+    let key = key();
+    let first =
+        hearing.append(commit().aggregate(key.clone(), ExpectedVersion::NoStream, notes([1])));
+    let head = first.await.unwrap()[0].head();
+    let winner = commit().aggregate_at(key.clone(), head, notes([2]));
+    hearing.append(winner).await.unwrap();
+    proxy.lose_answers();
+    let request = commit().aggregate_at(key.clone(), head, notes([3]));
+    let appending = tokio::spawn({
+        let deaf = deaf.clone();
+        async move { deaf.append(request).await }
+    });
+    sleep(Duration::from_millis(600)).await;
+    proxy.cut();
+    let outcome = appending.await.unwrap();
+    assert!(outcome.is_err_and(|error| error.is_conflict()));
+    assert_eq!(numbers(&history(&hearing, &key).await), [1, 2]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_found_out_in_time_is_unknown() {
+    let proxy = Proxy::to(server().address()).await;
+    let options = impatient(options(1)).patience(Duration::from_millis(800));
+    let deaf = open(client_through(&proxy).await, &options).await;
+    let hearing = open(client().await, &options).await;
+    let key = key();
+    proxy.lose_answers();
+    let request = commit().aggregate(key.clone(), ExpectedVersion::NoStream, notes([1]));
+    let start = Instant::now();
+    let outcome = deaf.append(request).await;
+    assert!(
+        matches!(outcome, Err(StoreError::OutcomeUnknown { .. })),
+        "{outcome:?}"
+    );
+    assert!(
+        start.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(numbers(&history(&hearing, &key).await), [1]);
+}
+
+/// A commit whose bytes, and so its CIDs, are known beforehand.
+fn fixed(key: &AggregateKey, count: u64) -> CommitRequest {
+    let identity = MessageIdentity::root(uuid::Uuid::from_u128(7), Some("test"));
+    CommitRequest::new(identity, Timestamp::from_micros(1)).aggregate(
+        key.clone(),
+        ExpectedVersion::NoStream,
+        notes(0..count),
+    )
+}
+
+/// Stores something else under the message ids of a commit.
+async fn steal_message_ids(
+    client: &Client,
+    store: &JetStreamEventStore,
+    key: &AggregateKey,
+    count: u64,
+) {
+    let sealed = seal(fixed(key, count), &[None], &SealOptions::default()).unwrap();
+    let elsewhere = store
+        .subjects()
+        .stored(sample_id().id(), "contract.thief.came");
+    for event in sealed {
+        let mut headers = HeaderMap::new();
+        headers.insert("Nats-Msg-Id", event.cid.to_string());
+        let body = event.body.clone();
+        client
+            .publish_with_headers(elsewhere.clone(), headers, body)
+            .await
+            .unwrap();
+    }
+    client.flush().await.unwrap();
+}
+
+fn sample_id() -> AggregateKey {
+    key_of("contract.thief", "thief")
+}
+
+#[tokio::test]
+async fn a_message_id_that_the_server_knows_from_elsewhere_is_no_success() {
+    // One event is answered with `duplicate: true`, a batch with error 10201.
+    for count in [1, 3] {
+        let options = options(1).patience(Duration::from_millis(700));
+        let (client, store) = (client().await, open(client().await, &options).await);
+        let key = key();
+        steal_message_ids(&client, &store, &key, count).await;
+        let outcome = store.append(fixed(&key, count)).await;
+        assert!(
+            matches!(outcome, Err(StoreError::OutcomeUnknown { .. })),
+            "{outcome:?}"
+        );
+        assert_eq!(history(&store, &key).await, []);
+    }
+}
+
+#[tokio::test]
+async fn the_same_commit_sent_twice_is_stored_once() {
+    for count in [1, 3] {
+        let store = open(client().await, &options(1)).await;
+        let key = key();
+        let stored = store.append(fixed(&key, count)).await.unwrap();
+        match store.append(fixed(&key, count)).await {
+            Ok(again) => assert_eq!(again, stored),
+            Err(error) => assert!(error.is_conflict(), "{error}"),
+        }
+        assert_eq!(history(&store, &key).await, stored);
+    }
+}
+
+/// Opens a batch that stays unfinished.
+async fn begin_batch(client: &Client, subject: &str, batch: &str, sequence: u64) {
+    let mut headers = HeaderMap::new();
+    headers.insert("Nats-Batch-Id", batch);
+    headers.insert("Nats-Batch-Sequence", sequence.to_string());
+    client
+        .publish_with_headers(subject.to_owned(), headers, "".into())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_batch_waits_while_the_server_has_too_many_in_flight() {
+    // The first message is refused with 10210, and the last one of the headless batch with 10176.
+    let (client, store) = (client().await, open(client().await, &options(1)).await);
+    let subject = store
+        .subjects()
+        .stored(sample_id().id(), "contract.thief.came");
+    for batch in 0..50 {
+        begin_batch(&client, &subject, &format!("b{batch}"), 1).await;
+    }
+    client.flush().await.unwrap();
+    let key = key();
+    let appending = tokio::spawn({
+        let (store, key) = (store.clone(), key.clone());
+        async move {
+            store
+                .append(commit().aggregate(key, ExpectedVersion::NoStream, notes(0..3)))
+                .await
+        }
+    });
+    sleep(Duration::from_millis(500)).await;
+    assert!(!appending.is_finished(), "the server took the 51st batch");
+    for batch in 0..50 {
+        begin_batch(&client, &subject, &format!("b{batch}"), 9).await;
+    }
+    let stored = appending.await.unwrap().unwrap();
+    assert_eq!(history(&store, &key).await, stored);
+}
+
+#[tokio::test]
+async fn an_append_waits_while_nobody_answers_for_the_stream() {
+    for count in [1, 3] {
+        let options = options(1);
+        let (client, store) = (client().await, open(client().await, &options).await);
+        let delete = format!("STREAM.DELETE.{}", store.stream_name());
+        ask(&client, &delete, json!({})).await;
+        let key = key();
+        let appending = tokio::spawn({
+            let (store, key) = (store.clone(), key.clone());
+            let request = commit().aggregate(key, ExpectedVersion::NoStream, notes(0..count));
+            async move { store.append(request).await }
+        });
+        sleep(Duration::from_millis(400)).await;
+        assert!(!appending.is_finished());
+        open(client, &options).await;
+        let stored = appending.await.unwrap().unwrap();
+        assert_eq!(history(&store, &key).await, stored);
+    }
+}
+
+#[tokio::test]
+async fn an_append_that_nobody_ever_answers_stored_nothing_and_says_so() {
+    let options = options(1).patience(Duration::from_millis(600));
+    let (client, store) = (client().await, open(client().await, &options).await);
+    ask(
+        &client,
+        &format!("STREAM.DELETE.{}", store.stream_name()),
+        json!({}),
+    )
+    .await;
+    let outcome = store
+        .append(commit().aggregate(key(), ExpectedVersion::NoStream, notes([1])))
+        .await;
+    assert!(
+        matches!(outcome, Err(StoreError::Busy { .. })),
+        "{outcome:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_subscription_goes_on_within_seconds_after_a_restart_of_the_server() {
+    let mut server = Server::start();
+    let client = server.connect(User::Operator).await;
+    let store = open(client, &options(1)).await;
+    let key = key();
+    let mut following = store.subscribe(Position::START);
+    let mut expected = Vec::new();
+    let mut seen = Vec::new();
+    for round in 0..2 {
+        let numbers = round * 300..(round + 1) * 300;
+        for number in numbers {
+            let request = commit().aggregate(key.clone(), ExpectedVersion::Any, notes([number]));
+            expected.extend(store.append(request).await.unwrap());
+        }
+        let start = Instant::now();
+        while seen.len() < expected.len() {
+            let event = tokio::time::timeout(Duration::from_secs(10), following.next()).await;
+            seen.push(event.unwrap().unwrap().unwrap());
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(6),
+            "{:?}",
+            start.elapsed()
+        );
+        server.kill();
+        sleep(Duration::from_millis(300)).await;
+        server.restart();
+    }
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn a_replay_goes_on_where_its_connection_was_cut() {
+    let (proxy, cut, hearing) = lossy().await;
+    let request = |start: u64| {
+        commit().aggregate(
+            key(),
+            ExpectedVersion::NoStream,
+            notes(start..start + 1_000),
+        )
+    };
+    let mut stored = Vec::new();
+    for start in 0..5 {
+        stored.extend(hearing.append(request(start * 1_000)).await.unwrap());
+    }
+    let mut replay = cut.read_all(Position::START);
+    let mut seen = Vec::new();
+    while let Some(event) = replay.next().await {
+        seen.push(event.unwrap());
+        if seen.len() % 1_500 == 0 {
+            proxy.cut();
+        }
+    }
+    assert_eq!(seen, stored);
+}
