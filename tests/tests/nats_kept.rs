@@ -1,5 +1,8 @@
 //! Snapshots, objects, links and checkpoints on JetStream, on one server and on three.
 
+#[path = "jetstream/proxy.rs"]
+mod proxy;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
@@ -389,13 +392,15 @@ async fn links_are_kept_over_a_restart_and_can_be_traversed() {
     assert_eq!(objects.links_from(&cids[3]).await.unwrap(), []);
 }
 
+const CHECKPOINTS: &str = "INFRASTRUCTURE_EVENTS-checkpoints";
+
 #[tokio::test]
 async fn a_writer_keeps_what_the_operator_made_room_for_and_makes_no_room_itself() {
     let server = Server::start();
     let operator = connect(vec![server.url()], User::Operator).await;
     let writer = connect(vec![server.url()], User::Writer).await;
     let started = std::time::Instant::now();
-    let refused = JetStreamCheckpointStore::open(writer.clone(), "cim-es-checkpoints", 1).await;
+    let refused = JetStreamCheckpointStore::open(writer.clone(), CHECKPOINTS, 1).await;
     assert!(
         matches!(refused, Err(StoreError::ReadOnly { .. })),
         "{refused:?}"
@@ -406,7 +411,7 @@ async fn a_writer_keeps_what_the_operator_made_room_for_and_makes_no_room_itself
     );
     for connection in [operator, writer] {
         let snapshots =
-            JetStreamSnapshotStore::open(connection.clone(), JetStreamSnapshotStore::BUCKET, 1);
+            JetStreamSnapshotStore::open(connection.clone(), "INFRASTRUCTURE_EVENTS-snapshots", 1);
         let snapshots = snapshots.await.unwrap();
         for version in 1..3 {
             let snapshot = snapshot(version, 2_000_000);
@@ -423,8 +428,7 @@ async fn a_writer_keeps_what_the_operator_made_room_for_and_makes_no_room_itself
             .unwrap();
         objects.link_objects(&cid, &cid, "itself").await.unwrap();
         assert_eq!(objects.links_from(&cid).await.unwrap().len(), 1);
-        let checkpoints =
-            JetStreamCheckpointStore::open(connection, JetStreamCheckpointStore::BUCKET, 1);
+        let checkpoints = JetStreamCheckpointStore::open(connection, CHECKPOINTS, 1);
         let checkpoints = checkpoints.await.unwrap();
         checkpoints
             .save_checkpoint("reader", Position(7))
@@ -432,7 +436,7 @@ async fn a_writer_keeps_what_the_operator_made_room_for_and_makes_no_room_itself
             .unwrap();
     }
     let reader = connect(vec![server.url()], User::Reader).await;
-    let checkpoints = JetStreamCheckpointStore::open(reader, JetStreamCheckpointStore::BUCKET, 1);
+    let checkpoints = JetStreamCheckpointStore::open(reader, CHECKPOINTS, 1);
     let checkpoints = checkpoints.await.unwrap();
     assert_eq!(
         checkpoints.get_checkpoint("reader").await.unwrap(),
@@ -462,4 +466,104 @@ async fn a_write_waits_for_a_server_that_restarts() {
         kept.get_checkpoint("reader").await.unwrap(),
         Some(Position(2))
     );
+}
+
+/// While the servers of a cluster step down, are killed and are paused, one program after another writes down how far it
+/// has come; what was acknowledged is never lost or taken back.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_outlives_step_downs_kills_and_pauses() {
+    use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
+    let mut cluster = Cluster::start(3);
+    let connection = connect(cluster.urls(), User::Operator).await;
+    let kept = open(connection, "test", 3, &MemoryEventStore::new()).await;
+    let is_done = Arc::new(AtomicBool::new(false));
+    let writer = tokio::spawn({
+        let (kept, is_done) = (kept.clone(), Arc::clone(&is_done));
+        async move {
+            let mut cids = Vec::new();
+            while !is_done.load(Ordering::Relaxed) {
+                let count = cids.len() as u64 + 1;
+                let bytes = count.to_be_bytes().repeat(20_000);
+                cids.push(kept.put_object(Bytes::from(bytes)).await.unwrap());
+                kept.save_checkpoint("reader", Position(count))
+                    .await
+                    .unwrap();
+                kept.save_snapshot(&some_key(), snapshot(count, 1_000))
+                    .await
+                    .unwrap();
+                let found = kept.get_checkpoint("reader").await.unwrap();
+                assert_eq!(
+                    found,
+                    Some(Position(count)),
+                    "what was just written is read"
+                );
+            }
+            cids
+        }
+    });
+    let operator = cluster.connect(User::Operator).await;
+    let stream = "KV_test-checkpoints";
+    let pause = || tokio::time::sleep(Duration::from_millis(1_500));
+    for stream in [stream, "OBJ_test-objects", "KV_test-snapshots"] {
+        cluster.step_down(&operator, stream).await;
+        pause().await;
+    }
+    let leader = cluster.leader(&operator, stream).await;
+    cluster.server(leader).kill();
+    pause().await;
+    pause().await;
+    cluster.server(leader).restart();
+    cluster.wait_until_healthy();
+    let leader = cluster.leader(&operator, stream).await;
+    cluster.server(leader).pause();
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    cluster.server(leader).resume();
+    pause().await;
+    is_done.store(true, Ordering::Relaxed);
+    let cids = writer.await.unwrap();
+    assert!(cids.len() > 10, "only {} rounds", cids.len());
+    let count = cids.len() as u64;
+    assert_eq!(
+        kept.get_checkpoint("reader").await.unwrap(),
+        Some(Position(count))
+    );
+    let found = kept.get_latest_snapshot(&some_key(), 1).await.unwrap();
+    assert_eq!(found, Some(snapshot(count, 1_000)));
+    for cid in &cids {
+        assert!(kept.get_object(cid).await.unwrap().is_some());
+    }
+}
+
+/// A chunk whose answer is lost is sent again; equal chunks are told apart all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_of_equal_chunks_is_whole_when_answers_are_lost() {
+    use std::time::Duration;
+    let server = Server::start();
+    let proxy = proxy::Proxy::to(server.address()).await;
+    let connection = connect(vec![proxy.url()], User::Operator).await;
+    let kept = open(connection, "test", 1, &MemoryEventStore::new()).await;
+    for round in 0..2_u8 {
+        let bytes = Bytes::from(vec![round; 12_000_000]);
+        let putting = tokio::spawn({
+            let (kept, bytes) = (kept.clone(), bytes.clone());
+            async move { kept.put_object(bytes).await }
+        });
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        proxy.lose_answers();
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        assert!(
+            !putting.is_finished(),
+            "it was put before an answer could be lost"
+        );
+        proxy.cut();
+        let cid = putting.await.unwrap().unwrap();
+        assert_eq!(
+            kept_on(&server).await.get_object(&cid).await.unwrap(),
+            Some(bytes)
+        );
+        kept.save_checkpoint("reader", Position(u64::from(round)))
+            .await
+            .unwrap();
+    }
 }

@@ -65,8 +65,9 @@ async fn a_dropped_server_leaves_nothing_behind() {
 async fn a_stream_with_three_replicas_survives_each_of_its_servers() {
     let mut cluster = Cluster::start(3);
     let client = cluster.connect(User::Operator).await;
-    let context = jetstream::new(client.clone());
+    let mut context = jetstream::new(client.clone());
     context.create_stream(stream(3)).await.unwrap();
+    context.set_timeout(Duration::from_millis(500));
     let former = cluster.step_down(&client, "CARS").await;
     assert!(former < 3);
     for index in 0..3 {

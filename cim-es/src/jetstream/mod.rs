@@ -23,6 +23,7 @@ mod scan;
 mod setup;
 mod standing;
 mod store;
+mod stores;
 mod subscriber;
 
 pub use api::ApiFailure;
@@ -34,6 +35,7 @@ pub use doctor::{Finding, Severity};
 pub use kept::{JetStreamCheckpointStore, JetStreamObjectStore, JetStreamSnapshotStore, Link};
 pub use options::JetStreamOptions;
 pub use store::JetStreamEventStore;
+pub use stores::{JetStreamStores, OpenError};
 pub use subscriber::{
     EventHandler, EventSubscriber, EventSubscriberBuilder, FnEventHandler, HandlerError,
     ParkedEvent, ParkedEvents, ParkedRequest, Retry, Subscription, SubscriptionError,

@@ -130,6 +130,16 @@ impl EventStoreConfig {
         self
     }
 
+    /// The bucket for snapshots of what the stream holds: its name and `-snapshots`.
+    pub fn snapshot_bucket(&self) -> String {
+        format!("{}-snapshots", self.stream_name)
+    }
+
+    /// The bucket for checkpoints of the stream's readers: its name and `-checkpoints`.
+    pub fn checkpoint_bucket(&self) -> String {
+        format!("{}-checkpoints", self.stream_name)
+    }
+
     /// Whether a stream with these settings drops events at some time.
     pub fn can_lose_events(&self) -> bool {
         self.max_age.is_some() || (self.max_messages.is_some() && self.drop_oldest_when_full)

@@ -9,7 +9,8 @@ use async_nats::rustls::{self, AlertDescription, CertificateError};
 
 use super::ConnectError;
 
-/// What the failure means. `shows_certificate` tells whether the program has a certificate of its own.
+/// What the failure means. With TLS, a server that closes the connection without a word does not like the program's
+/// certificate.
 pub(super) fn classify(
     error: async_nats::ConnectError,
     servers: String,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::message::StreamMessage;
@@ -12,21 +12,17 @@ use async_nats::jetstream::{ErrorCode, kv, object_store};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use serde::Deserialize;
-use tokio::time::{Instant, sleep};
 
+use super::failure::{Failure, Operation, patiently};
+use crate::jetstream::api::errors;
 use crate::jetstream::{Connection, PermissionDenied};
 use crate::store::StoreError;
 
-/// How long an operation goes on while the servers elect a leader or restart.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long it waits before it asks again.
-const PAUSE: Duration = Duration::from_millis(100);
-
 /// Codes of the server with which it refuses a write because of its guard.
-const GUARD: [u64; 2] = [10071, 10164];
-/// Codes of the server for a stream, a server or an account that has no room.
-const FULL: [u64; 6] = [10002, 10023, 10028, 10047, 10054, 10077];
-
+const GUARD: [u64; 2] = [
+    errors::WRONG_LAST_SEQUENCE,
+    errors::WRONG_LAST_SEQUENCE_IN_FLIGHT,
+];
 /// Which layout a bucket has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::jetstream) enum Layout {
@@ -49,6 +45,9 @@ pub(in crate::jetstream) struct Bucket {
     connection: Connection,
     stream: Stream,
     name: String,
+    /// The highest sequence of the stream that this program has seen. A server that was paused takes itself for the leader
+    /// for a moment longer, so that what it does not find is believed only if it has all that was seen.
+    seen: Arc<AtomicU64>,
 }
 
 /// Whether a guarded write took place.
@@ -59,21 +58,6 @@ pub(in crate::jetstream) enum Write {
     /// The subject's last message is another than the guard says.
     Refused,
 }
-
-enum Failure {
-    /// Nobody answered, or there is no leader at the moment.
-    Passing(String),
-    Denied(PermissionDenied),
-    Server {
-        code: u64,
-        description: String,
-    },
-    Other(String),
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Said(String);
 
 #[derive(Deserialize)]
 struct Answer {
@@ -102,7 +86,7 @@ impl Bucket {
         let place = place(name);
         let stream_name = layout.stream(name);
         let context = connection.jetstream();
-        let found = patiently(&connection, &place, "opening the bucket", || async {
+        let found = patiently(&connection, &place, Operation::Open, || async {
             let asked = context.get_stream(&stream_name);
             let concerns = |refused: &PermissionDenied| refused.subject.ends_with(&stream_name);
             match connection.unless_refused(concerns, asked).await {
@@ -112,7 +96,7 @@ impl Bucket {
                         if error.error_code() == ErrorCode::STREAM_NOT_FOUND {
                             return Ok(None);
                         }
-                        Err(server_failure(
+                        Err(Failure::of_server(
                             error.code() as u16,
                             error.error_code().0,
                             error.to_string(),
@@ -132,6 +116,7 @@ impl Bucket {
             connection,
             stream,
             name: name.to_owned(),
+            seen: Arc::default(),
         })
     }
 
@@ -150,16 +135,25 @@ impl Bucket {
         self.connection.client().server_info().max_payload
     }
 
-    /// The last message on a subject.
-    pub(in crate::jetstream) async fn last(
+    /// The last message on a subject, as far as the leader knows at the moment: for what is guarded, or a cache.
+    pub(in crate::jetstream) async fn peek(
         &self,
         subject: &str,
     ) -> Result<Option<StreamMessage>, StoreError> {
-        self.read("reading", || {
-            self.stream
-                .raw_message_builder()
-                .last_by_subject(subject)
-                .send()
+        patiently(&self.connection, &self.place(), Operation::Read, || {
+            self.ask_last(subject)
+        })
+        .await
+    }
+
+    /// The last message on a subject, which is known to be at a sequence or after it.
+    pub(in crate::jetstream) async fn last(
+        &self,
+        subject: &str,
+        at_least: u64,
+    ) -> Result<Option<StreamMessage>, StoreError> {
+        patiently(&self.connection, &self.place(), Operation::Read, || {
+            self.believed(at_least, || self.ask_last(subject))
         })
         .await
     }
@@ -170,87 +164,121 @@ impl Bucket {
         subject: &str,
         sequence: u64,
     ) -> Result<Option<StreamMessage>, StoreError> {
-        self.read("reading", || {
+        let ask = || {
             let builder = self.stream.raw_message_builder();
-            builder.sequence(sequence).next_by_subject(subject).send()
+            self.read_once(builder.sequence(sequence).next_by_subject(subject).send())
+        };
+        patiently(&self.connection, &self.place(), Operation::Read, || {
+            self.believed(0, ask)
         })
         .await
     }
 
-    async fn read<F>(
+    async fn ask_last(&self, subject: &str) -> Result<Option<StreamMessage>, Failure> {
+        let builder = self.stream.raw_message_builder();
+        self.read_once(builder.last_by_subject(subject).send())
+            .await
+    }
+
+    async fn read_once(
         &self,
-        operation: &'static str,
-        mut ask: impl FnMut() -> F,
-    ) -> Result<Option<StreamMessage>, StoreError>
-    where
-        F: Future<Output = Result<StreamMessage, RawMessageError>>,
-    {
-        let suffix = format!(".STREAM.MSG.GET.{}", self.stream.cached_info().config.name);
-        let concerns = |refused: &PermissionDenied| refused.subject.ends_with(&suffix);
-        patiently(&self.connection, &self.place(), operation, || {
-            let asked = ask();
-            async {
-                match self.connection.unless_refused(concerns, asked).await {
-                    Ok(Ok(message)) => Ok(Some(message)),
-                    Ok(Err(error)) => match error.kind() {
-                        LastRawMessageErrorKind::NoMessageFound => Ok(None),
-                        LastRawMessageErrorKind::JetStream(error) => Err(server_failure(
-                            error.code() as u16,
-                            error.error_code().0,
-                            error.to_string(),
-                        )),
-                        _ => Err(Failure::Passing(error.to_string())),
-                    },
-                    Err(denied) => Err(Failure::Denied(denied)),
-                }
+        asked: impl Future<Output = Result<StreamMessage, RawMessageError>>,
+    ) -> Result<Option<StreamMessage>, Failure> {
+        match self.unless_refused("MSG.GET", asked).await? {
+            Ok(message) => {
+                self.seen.fetch_max(message.sequence, Ordering::Relaxed);
+                Ok(Some(message))
             }
-        })
-        .await
+            Err(error) => match error.kind() {
+                LastRawMessageErrorKind::NoMessageFound => Ok(None),
+                LastRawMessageErrorKind::JetStream(error) => Err(Failure::of_server(
+                    error.code() as u16,
+                    error.error_code().0,
+                    error.to_string(),
+                )),
+                _ => Err(Failure::Passing(error.to_string())),
+            },
+        }
     }
 
-    /// Writes a message. With a guard, only if the subject's last message has that sequence; 0 is for no message at all.
+    /// What is found, once the leader has all that this program has seen.
+    async fn believed<F>(
+        &self,
+        at_least: u64,
+        ask: impl Fn() -> F,
+    ) -> Result<Option<StreamMessage>, Failure>
+    where
+        F: Future<Output = Result<Option<StreamMessage>, Failure>>,
+    {
+        let mut found = ask().await?;
+        if found.is_none() && self.seen.load(Ordering::Relaxed) > 0 {
+            if !self.has_caught_up().await? {
+                return Err(behind());
+            }
+            found = ask().await?;
+        }
+        if found.as_ref().is_some_and(|it| it.sequence < at_least) {
+            return Err(behind());
+        }
+        Ok(found)
+    }
+
+    /// Whether the leader has all that this program has seen.
+    async fn has_caught_up(&self) -> Result<bool, Failure> {
+        let info = self.unless_refused("INFO", self.stream.get_info()).await?;
+        let info = info.map_err(|error| Failure::Passing(error.to_string()))?;
+        Ok(info.state.last_sequence >= self.seen.load(Ordering::Relaxed))
+    }
+
+    /// Does some work that uses an operation of the API on the stream, unless the servers refuse that.
+    async fn unless_refused<T>(
+        &self,
+        operation: &str,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Failure> {
+        let suffix = format!(
+            ".STREAM.{operation}.{}",
+            self.stream.cached_info().config.name
+        );
+        let concerns = |refused: &PermissionDenied| refused.subject.ends_with(&suffix);
+        let done = self.connection.unless_refused(concerns, work).await;
+        done.map_err(Failure::Denied)
+    }
+
+    /// Writes a message if the subject's last message has a sequence; 0 is for no message at all.
     ///
-    /// A write whose answer was lost is sent again, so that a guarded one may be refused because of itself.
+    /// A write whose answer was lost is sent again, so that it may be refused because of itself.
     pub(in crate::jetstream) async fn write(
         &self,
         subject: &str,
         body: Bytes,
-        guard: Option<u64>,
+        guard: u64,
     ) -> Result<Write, StoreError> {
         let mut headers = HeaderMap::new();
-        if let Some(sequence) = guard {
-            headers.insert(
-                "Nats-Expected-Last-Subject-Sequence",
-                sequence.to_string().as_str(),
-            );
-        }
-        let written = self.ask("writing", subject, headers, body).await;
-        match written {
-            Ok(sequence) => Ok(Write::Stored(sequence)),
-            Err(Failure::Server { code, .. }) if GUARD.contains(&code) => Ok(Write::Refused),
-            Err(failure) => Err(error(&self.place(), "writing", failure)),
-        }
+        headers.insert(
+            "Nats-Expected-Last-Subject-Sequence",
+            guard.to_string().as_str(),
+        );
+        patiently(&self.connection, &self.place(), Operation::Write, || {
+            self.ask(subject, &headers, &body)
+        })
+        .await
     }
 
     /// Removes the messages on a subject for good; what cannot be removed stays, and is only in the way.
     pub(in crate::jetstream) async fn discard(&self, subject: &str) {
         let work = self.stream.purge().filter(subject);
-        let suffix = format!(".STREAM.PURGE.{}", self.stream.cached_info().config.name);
-        let concerns = |refused: &PermissionDenied| refused.subject.ends_with(&suffix);
-        let discarded = self
-            .connection
-            .unless_refused(concerns, async { work.await })
-            .await;
-        let reason = match discarded {
+        let reason = match self.unless_refused("PURGE", async { work.await }).await {
             Ok(Ok(_)) => return,
             Ok(Err(error)) => error.to_string(),
-            Err(denied) => denied.to_string(),
+            Err(Failure::Denied(denied)) => denied.to_string(),
+            Err(_) => String::new(),
         };
         tracing::info!(
             place = self.place(),
             subject,
             reason,
-            "could not remove what is no longer needed"
+            "what is no longer needed stays"
         );
     }
 
@@ -259,52 +287,51 @@ impl Bucket {
         &self,
         filter: &str,
     ) -> Result<Vec<String>, StoreError> {
-        let suffix = format!(".STREAM.INFO.{}", self.stream.cached_info().config.name);
-        let concerns = |refused: &PermissionDenied| refused.subject.ends_with(&suffix);
-        patiently(&self.connection, &self.place(), "listing", || async {
+        patiently(&self.connection, &self.place(), Operation::Read, || async {
             let listed = async {
                 let listed = self.stream.info_with_subjects(filter).await;
                 let listed = listed.map_err(|error| Failure::Passing(error.to_string()))?;
+                if listed.info.state.last_sequence < self.seen.load(Ordering::Relaxed) {
+                    return Err(behind());
+                }
                 let listed = listed.map_ok(|(subject, _)| subject).try_collect().await;
                 listed.map_err(|error| Failure::Passing(error.to_string()))
             };
-            let listed = self.connection.unless_refused(concerns, listed).await;
-            listed.unwrap_or_else(|denied| Err(Failure::Denied(denied)))
+            self.unless_refused("INFO", listed).await?
         })
         .await
     }
 
     async fn ask(
         &self,
-        operation: &'static str,
         subject: &str,
-        headers: HeaderMap,
-        body: Bytes,
-    ) -> Result<u64, Failure> {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let client = self.connection.client();
-            let asked =
-                client.request_with_headers(subject.to_owned(), headers.clone(), body.clone());
-            let concerns = |refused: &PermissionDenied| refused.subject == subject;
-            let failure = match self.connection.unless_refused(concerns, asked).await {
-                Err(denied) => return Err(Failure::Denied(denied)),
-                Ok(Err(error)) => Failure::Passing(error.to_string()),
-                Ok(Ok(message)) => match serde_json::from_slice::<Answer>(&message.payload) {
-                    Ok(Answer {
-                        error: Some(it), ..
-                    }) => server_failure(it.code, it.err_code, it.description),
-                    Ok(Answer { seq, .. }) => return Ok(seq),
-                    Err(error) => Failure::Other(error.to_string()),
-                },
-            };
-            match failure {
-                Failure::Passing(reason) if may_go_on(&self.connection, end) => {
-                    tracing::debug!(operation, subject, reason, "asking again");
-                    sleep(PAUSE).await;
-                }
-                failure => return Err(failure),
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<Write, Failure> {
+        let asked = self.connection.client().request_with_headers(
+            subject.to_owned(),
+            headers.clone(),
+            body.clone(),
+        );
+        let concerns = |refused: &PermissionDenied| refused.subject == subject;
+        let message = match self.connection.unless_refused(concerns, asked).await {
+            Ok(Ok(message)) => message,
+            Ok(Err(error)) => return Err(Failure::Passing(error.to_string())),
+            Err(denied) => return Err(Failure::Denied(denied)),
+        };
+        let answer: Answer = serde_json::from_slice(&message.payload)
+            .map_err(|error| Failure::Malformed(error.to_string()))?;
+        match answer.error {
+            None => {
+                self.seen.fetch_max(answer.seq, Ordering::Relaxed);
+                Ok(Write::Stored(answer.seq))
             }
+            Some(error) if GUARD.contains(&error.err_code) => Ok(Write::Refused),
+            Some(error) => Err(Failure::of_server(
+                error.code,
+                error.err_code,
+                error.description,
+            )),
         }
     }
 }
@@ -313,6 +340,11 @@ impl fmt::Debug for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bucket").field("name", &self.name).finish()
     }
+}
+
+fn behind() -> Failure {
+    let reason = "the leader is behind what this program has seen; was the bucket made anew?";
+    Failure::Passing(reason.to_owned())
 }
 
 fn place(name: &str) -> String {
@@ -332,8 +364,7 @@ async fn create(
     let concerns = |refused: &PermissionDenied| {
         refused.subject.ends_with(&suffix) || refused.subject.ends_with(".INFO")
     };
-    let operation = "creating the bucket";
-    patiently(connection, place, operation, || async {
+    patiently(connection, place, Operation::Create, || async {
         let work = async {
             match layout {
                 Layout::KeyValue => {
@@ -369,73 +400,4 @@ async fn create(
         }
     })
     .await
-}
-
-async fn patiently<T, F>(
-    connection: &Connection,
-    place: &str,
-    operation: &'static str,
-    mut work: impl FnMut() -> F,
-) -> Result<T, StoreError>
-where
-    F: Future<Output = Result<T, Failure>>,
-{
-    let end = Instant::now() + PATIENCE;
-    loop {
-        match work().await {
-            Ok(done) => return Ok(done),
-            Err(Failure::Passing(reason)) if may_go_on(connection, end) => {
-                tracing::debug!(place, operation, reason, "asking again");
-                sleep(PAUSE).await;
-            }
-            Err(failure) => {
-                if let Some(ended) = connection.why_ended() {
-                    let reason = ended.to_string();
-                    return Err(StoreError::Closed { reason });
-                }
-                return Err(error(place, operation, failure));
-            }
-        }
-    }
-}
-
-fn may_go_on(connection: &Connection, end: Instant) -> bool {
-    connection.why_ended().is_none() && Instant::now() < end
-}
-
-/// A failure that the server reports. With 503 it has no leader at the moment.
-fn server_failure(status: u16, code: u64, description: String) -> Failure {
-    if status == 503 && !FULL.contains(&code) {
-        return Failure::Passing(description);
-    }
-    Failure::Server { code, description }
-}
-
-fn error(place: &str, operation: &'static str, failure: Failure) -> StoreError {
-    let place = place.to_owned();
-    match failure {
-        Failure::Denied(denied) => StoreError::ReadOnly {
-            place,
-            reason: denied.to_string(),
-        },
-        Failure::Server { code, description } if FULL.contains(&code) => StoreError::Full {
-            place,
-            reason: format!("{description} ({code})"),
-        },
-        Failure::Server { code, description } => StoreError::Engine {
-            place,
-            operation,
-            source: Arc::new(Said(format!("{description} ({code})"))),
-        },
-        Failure::Passing(reason) => StoreError::Engine {
-            place,
-            operation,
-            source: Arc::new(Said(format!("{reason}, for {} s", PATIENCE.as_secs()))),
-        },
-        Failure::Other(reason) => StoreError::Engine {
-            place,
-            operation,
-            source: Arc::new(Said(reason)),
-        },
-    }
 }

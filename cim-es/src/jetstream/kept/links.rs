@@ -35,7 +35,7 @@ impl JetStreamObjectStore {
         let subject = self.filter(&parent.to_string(), &token(link_type), &child.to_string());
         // The subject says it all; a value makes it visible to tools, which take an empty one for a deleted key.
         self.links
-            .write(&subject, Bytes::from_static(b"link"), Some(0))
+            .write(&subject, Bytes::from_static(b"link"), 0)
             .await?;
         Ok(())
     }

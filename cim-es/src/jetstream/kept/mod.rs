@@ -5,6 +5,7 @@
 
 pub(super) mod bucket;
 mod checkpoints;
+mod failure;
 mod links;
 pub(super) mod name;
 mod objects;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::object_store::{ObjectInfo, ObjectOptions};
 use async_trait::async_trait;
 use base64::Engine;
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::bucket::{Bucket, Layout, Write};
+use super::failure::{ATTEMPTS, pause};
 use crate::block::{HashCode, verify_cid};
 use crate::jetstream::Connection;
 use crate::store::{Damage, ObjectStore, StoreError};
@@ -128,24 +130,25 @@ pub(super) async fn put(bucket: &Bucket, cid: &Cid, bytes: Bytes) -> Result<(), 
         deleted: false,
     };
     let body = serde_json::to_vec(&info).map_err(|error| damaged(bucket, cid, error))?;
-    if let Write::Stored(_) = bucket.write(&entry, body.into(), Some(0)).await? {
-        return Ok(());
-    }
-    // Refused because of another writer, or because of itself after a lost answer.
-    match find(bucket, cid).await? {
-        Some(present) if present.nuid == info.nuid => Ok(()),
-        Some(_) => {
-            if count > 0 {
+    let body = Bytes::from(body);
+    for _ in 0..ATTEMPTS {
+        if let Write::Stored(_) = bucket.write(&entry, body.clone(), 0).await? {
+            return Ok(());
+        }
+        // Refused because of another writer, or because of itself after a lost answer.
+        if let Some(present) = find(bucket, cid).await? {
+            if present.nuid != info.nuid && count > 0 {
                 bucket.discard(&chunks).await;
             }
-            Ok(())
+            return Ok(());
         }
-        None => Err(damaged(
-            bucket,
-            cid,
-            "its entry was removed by hand; restore it or use another bucket",
-        )),
+        pause().await;
     }
+    Err(damaged(
+        bucket,
+        cid,
+        "its entry was deleted by hand; restore it or use another bucket",
+    ))
 }
 
 /// Writes a chunk behind the one at a sequence of the stream, 0 for the first; gives its own sequence.
@@ -155,22 +158,29 @@ async fn write_chunk(
     chunk: Bytes,
     guard: u64,
 ) -> Result<u64, StoreError> {
-    if let Write::Stored(sequence) = bucket.write(subject, chunk.clone(), Some(guard)).await? {
-        return Ok(sequence);
+    for _ in 0..ATTEMPTS {
+        if let Write::Stored(sequence) = bucket.write(subject, chunk.clone(), guard).await? {
+            return Ok(sequence);
+        }
+        // Nobody else writes here: it was refused because of itself, or by a leader that is not up to date yet.
+        match bucket.peek(subject).await? {
+            Some(message) if message.sequence > guard && message.payload == chunk => {
+                return Ok(message.sequence);
+            }
+            Some(message) if message.sequence > guard => break,
+            _ => pause().await,
+        }
     }
-    // Nobody else writes here, so it was refused because of itself.
-    match bucket.last(subject).await? {
-        Some(message) if message.payload == chunk => Ok(message.sequence),
-        _ => Err(StoreError::Busy {
-            place: bucket.place(),
-            reason: "another program writes to the chunks of this object".to_owned(),
-        }),
-    }
+    Err(StoreError::Busy {
+        place: bucket.place(),
+        reason: "another program writes to the chunks of this object".to_owned(),
+    })
 }
 
 /// The bytes under a CID, their hash checked.
 pub(super) async fn get(bucket: &Bucket, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
-    let Some(info) = find(bucket, cid).await? else {
+    let entry = bucket.last(&entry_subject(bucket, cid), 0).await?;
+    let Some(info) = parse(bucket, cid, entry)? else {
         return Ok(None);
     };
     let chunks = format!("$O.{}.C.{}", bucket.name(), info.nuid);
@@ -207,7 +217,16 @@ pub(super) async fn discard(bucket: &Bucket, cid: &Cid) -> Result<(), StoreError
 }
 
 async fn find(bucket: &Bucket, cid: &Cid) -> Result<Option<ObjectInfo>, StoreError> {
-    let Some(message) = bucket.last(&entry_subject(bucket, cid)).await? else {
+    let message = bucket.peek(&entry_subject(bucket, cid)).await?;
+    parse(bucket, cid, message)
+}
+
+fn parse(
+    bucket: &Bucket,
+    cid: &Cid,
+    message: Option<StreamMessage>,
+) -> Result<Option<ObjectInfo>, StoreError> {
+    let Some(message) = message else {
         return Ok(None);
     };
     let info: ObjectInfo =

@@ -59,10 +59,10 @@ impl Value {
 }
 
 impl JetStreamSnapshotStore {
-    /// The bucket of [`open`](Self::open) where nobody names another.
-    pub const BUCKET: &'static str = "cim-es-snapshots";
-
-    /// Opens the bucket for values and the one for objects, and creates with a number of replicas what is missing.
+    /// Opens the bucket for values and the one for objects, and creates with a number of replicas what is missing. For the
+    /// snapshots beside a stream it is [`EventStoreConfig::snapshot_bucket`].
+    ///
+    /// [`EventStoreConfig::snapshot_bucket`]: crate::jetstream::EventStoreConfig::snapshot_bucket
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`] when one is missing and this user may not create it, and the engine's failures.
@@ -85,7 +85,7 @@ impl JetStreamSnapshotStore {
 
     /// The value under a subject with its sequence, which guards the next one.
     async fn find(&self, subject: &str) -> Result<(u64, Option<Value>), StoreError> {
-        let Some(message) = self.values.last(subject).await? else {
+        let Some(message) = self.values.peek(subject).await? else {
             return Ok((0, None));
         };
         // What cannot be read is as good as absent: a snapshot of another program's version, or a deleted key.
@@ -159,12 +159,7 @@ impl SnapshotStore for JetStreamSnapshotStore {
                 state: ByteBuf::from(snapshot.state.to_vec()),
             })
             .await?;
-        while self
-            .values
-            .write(&subject, body.clone(), Some(guard))
-            .await?
-            == Write::Refused
-        {
+        while self.values.write(&subject, body.clone(), guard).await? == Write::Refused {
             (guard, present) = self.find(&subject).await?;
             if present.as_ref().is_some_and(|it| it.version() >= version) {
                 return Ok(());

@@ -1,0 +1,187 @@
+//! All stores of a configuration behind one handle.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cid::Cid;
+
+use super::{
+    ConnectError, Connection, JetStreamCheckpointStore, JetStreamEventStore, JetStreamObjectStore,
+    JetStreamSnapshotStore, NatsConfig,
+};
+use crate::block::StoredEvent;
+use crate::store::{
+    AggregateKey, CheckpointStore, CommitRequest, EventStore, EventStream, Head, ObjectStore,
+    Position, Snapshot, SnapshotStore, StoreError,
+};
+
+/// Events, snapshots, objects and checkpoints on the servers of one configuration.
+///
+/// A clone is another handle to the same stores.
+///
+/// ```no_run
+/// use cim_es::jetstream::NatsConfig;
+///
+/// # async fn example() -> Result<(), cim_es::jetstream::OpenError> {
+/// let stores = NatsConfig::new(["nats://127.0.0.1:4222"]).open().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct JetStreamStores {
+    /// The connection under all of them.
+    pub connection: Connection,
+    /// The events; repositories on it use the snapshots.
+    pub events: JetStreamEventStore,
+    /// The snapshots, in a bucket for this stream.
+    pub snapshots: JetStreamSnapshotStore,
+    /// The objects, in the bucket that the configuration names.
+    pub objects: JetStreamObjectStore,
+    /// The checkpoints, in a bucket for this stream.
+    pub checkpoints: JetStreamCheckpointStore,
+}
+
+/// Why the stores of a configuration cannot be opened.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// There is no connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// A stream or a bucket cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl NatsConfig {
+    /// Connects, and opens the stores; creates the stream and the buckets that are missing.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what is wrong, where, and what to do.
+    pub async fn open(&self) -> Result<JetStreamStores, OpenError> {
+        let connection = self.connect().await?;
+        connection.check_jetstream().await?;
+        let replicas = self.event_store.replicas;
+        let snapshots = JetStreamSnapshotStore::open(
+            connection.clone(),
+            &self.event_store.snapshot_bucket(),
+            replicas,
+        )
+        .await?;
+        let events =
+            JetStreamEventStore::open(connection.clone(), self.event_store.clone()).await?;
+        Ok(JetStreamStores {
+            events: events.with_snapshots(Arc::new(snapshots.clone())),
+            snapshots,
+            objects: JetStreamObjectStore::open(
+                connection.clone(),
+                &self.object_store_bucket,
+                replicas,
+            )
+            .await?,
+            checkpoints: JetStreamCheckpointStore::open(
+                connection.clone(),
+                &self.event_store.checkpoint_bucket(),
+                replicas,
+            )
+            .await?,
+            connection,
+        })
+    }
+}
+
+#[async_trait]
+impl EventStore for JetStreamStores {
+    async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
+        self.events.append(commit).await
+    }
+
+    async fn get_events(
+        &self,
+        aggregate: &AggregateKey,
+        from_version: u64,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.events.get_events(aggregate, from_version).await
+    }
+
+    async fn get_events_from(
+        &self,
+        aggregate: &AggregateKey,
+        known: &Head,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.events.get_events_from(aggregate, known).await
+    }
+
+    async fn get_events_by_type(
+        &self,
+        event_type: &str,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.events
+            .get_events_by_type(event_type, after, limit)
+            .await
+    }
+
+    async fn last(&self, aggregate: &AggregateKey) -> Result<Option<StoredEvent>, StoreError> {
+        self.events.last(aggregate).await
+    }
+
+    async fn get_by_cid(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
+        self.events.get_by_cid(cid).await
+    }
+
+    fn read_all(&self, after: Position) -> EventStream {
+        self.events.read_all(after)
+    }
+
+    fn subscribe(&self, after: Position) -> EventStream {
+        self.events.subscribe(after)
+    }
+
+    fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
+        self.events.snapshots()
+    }
+}
+
+#[async_trait]
+impl SnapshotStore for JetStreamStores {
+    async fn save_snapshot(
+        &self,
+        aggregate: &AggregateKey,
+        snapshot: Snapshot,
+    ) -> Result<(), StoreError> {
+        self.snapshots.save_snapshot(aggregate, snapshot).await
+    }
+
+    async fn get_latest_snapshot(
+        &self,
+        aggregate: &AggregateKey,
+        tag: u64,
+    ) -> Result<Option<Snapshot>, StoreError> {
+        self.snapshots.get_latest_snapshot(aggregate, tag).await
+    }
+}
+
+#[async_trait]
+impl ObjectStore for JetStreamStores {
+    async fn put_object(&self, bytes: Bytes) -> Result<Cid, StoreError> {
+        self.objects.put_object(bytes).await
+    }
+
+    async fn get_object(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
+        self.objects.get_object(cid).await
+    }
+}
+
+#[async_trait]
+impl CheckpointStore for JetStreamStores {
+    async fn save_checkpoint(&self, reader: &str, position: Position) -> Result<(), StoreError> {
+        self.checkpoints.save_checkpoint(reader, position).await
+    }
+
+    async fn get_checkpoint(&self, reader: &str) -> Result<Option<Position>, StoreError> {
+        self.checkpoints.get_checkpoint(reader).await
+    }
+}

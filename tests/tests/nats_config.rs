@@ -1,0 +1,203 @@
+//! A configuration opens everything it describes, and the presets work as they are written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cim_es::jetstream::{
+    EventStoreConfig, JetStreamEventStore, JetStreamStores, NatsConfig, OpenError,
+};
+use cim_es::message::{Clock, MessageIdentity, SystemClock};
+use cim_es::store::{
+    AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent, StoreError,
+};
+use cim_es::subject::Token;
+use cim_es::testing::contract::Provider;
+use cim_es_tests::nats::{Cluster, Server, User};
+use futures_util::StreamExt;
+
+/// Everything on one server of its own; the configuration is the default but for the login.
+struct Everything(Server);
+
+#[async_trait]
+impl Provider for Everything {
+    type Store = JetStreamStores;
+
+    async fn open(&self) -> JetStreamStores {
+        config(&self.0).open().await.unwrap()
+    }
+}
+
+mod contract {
+    use super::*;
+
+    cim_es::contract_tests!(Everything(Server::start()));
+}
+
+fn config(server: &Server) -> NatsConfig {
+    let user = User::Operator;
+    NatsConfig::new([server.url()]).user_and_password(user.name(), user.password())
+}
+
+fn commit(event_type: &str) -> CommitRequest {
+    let kind = event_type.rsplit_once('.').unwrap().0.to_owned();
+    let key = AggregateKey::new(kind, Token::new("one").unwrap());
+    let event = NewEvent::from_payload(event_type, 1, vec![0xa0]);
+    CommitRequest::new(MessageIdentity::new_from_user("test"), SystemClock.now()).aggregate(
+        key,
+        ExpectedVersion::NoStream,
+        vec![event],
+    )
+}
+
+#[tokio::test]
+async fn the_default_takes_every_domain_on_a_server_that_nobody_configured() {
+    let server = Server::start();
+    let stores = config(&server).open().await.unwrap();
+    let mut public = stores.connection.client().subscribe("*.>").await.unwrap();
+    stores.connection.client().flush().await.unwrap();
+    for event_type in [
+        "infrastructure.compute.registered",
+        "bank.opened",
+        "cim.keys.nats.user.created",
+    ] {
+        stores.append(commit(event_type)).await.unwrap();
+        let mut seen = async || loop {
+            let message = public.next().await.unwrap();
+            if message.subject.as_str() == event_type {
+                return;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), seen())
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_account_without_jetstream_is_said_so() {
+    let server = Server::start();
+    let user = User::System;
+    let config = NatsConfig::new([server.url()]).user_and_password(user.name(), user.password());
+    let error = config.open().await.unwrap_err();
+    assert!(matches!(error, OpenError::Connect(_)), "{error}");
+    assert!(error.to_string().contains("JetStream"), "{error}");
+}
+
+#[tokio::test]
+async fn the_presets_work_side_by_side_on_three_servers_once_losing_events_is_accepted() {
+    let cluster = Cluster::start(3);
+    let user = User::Operator;
+    let config = NatsConfig::new(cluster.urls()).user_and_password(user.name(), user.password());
+    let connection = config.connect().await.unwrap();
+    let context = connection.jetstream();
+    for (preset, event_type) in [
+        (
+            EventStoreConfig::cim_graph_events(),
+            "cim.graph.workflow.events.node_added",
+        ),
+        (
+            EventStoreConfig::cim_keys_events(),
+            "cim.keys.nats.operator.natsoperatorcreated",
+        ),
+        (
+            EventStoreConfig::infrastructure_events(),
+            "infrastructure.compute.registered",
+        ),
+        (
+            EventStoreConfig::cim_events(["person", "organization"]),
+            "person.profile.created",
+        ),
+    ] {
+        let name = preset.stream_name.clone();
+        if preset.can_lose_events() {
+            let refused = JetStreamEventStore::open(connection.clone(), preset.clone()).await;
+            let error = refused.unwrap_err();
+            assert!(
+                matches!(error, StoreError::Incompatible { .. }),
+                "{name}: {error}"
+            );
+            assert!(
+                error.to_string().contains("accept_losing_events"),
+                "{name}: {error}"
+            );
+            assert!(
+                context.get_stream(&name).await.is_err(),
+                "{name} was created all the same"
+            );
+        }
+        let accepted = preset.clone().accept_losing_events();
+        let store = JetStreamEventStore::open(connection.clone(), accepted)
+            .await
+            .unwrap();
+        let mut public = connection
+            .client()
+            .subscribe(event_type.to_owned())
+            .await
+            .unwrap();
+        connection.client().flush().await.unwrap();
+        let stored = store.append(commit(event_type)).await.unwrap();
+        let seen = tokio::time::timeout(Duration::from_secs(10), public.next()).await;
+        assert_eq!(seen.unwrap().unwrap().payload, stored[0].body(), "{name}");
+        let mut stream = context.get_stream(&name).await.unwrap();
+        let found = stream.info().await.unwrap().config.clone();
+        assert_eq!(found.num_replicas, preset.replicas, "{name}");
+        assert_eq!(found.max_age, preset.max_age.unwrap_or_default(), "{name}");
+        let most = preset.max_messages.map_or(-1, |most| most as i64);
+        assert_eq!(found.max_messages, most, "{name}");
+        assert_eq!(found.duplicate_window, Duration::from_secs(120), "{name}");
+    }
+    let overlapping = EventStoreConfig::new("OVERLAPPING", ["cim.keys.nats.>"]);
+    let error = JetStreamEventStore::open(connection, overlapping)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("overlap"), "{error}");
+}
+
+#[tokio::test]
+async fn a_full_stream_refuses_new_events_and_keeps_the_old_ones() {
+    let server = Server::start();
+    let mut config = config(&server);
+    config.event_store.max_messages = Some(3);
+    let stores = Arc::new(config.open().await.unwrap());
+    for event_type in ["bank.one.opened", "bank.two.opened", "bank.three.opened"] {
+        stores
+            .append(commit(event_type))
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+    let error = stores.append(commit("bank.four.opened")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Full { .. }), "{error}");
+    assert_eq!(stores.read_all(Default::default()).count().await, 3);
+}
+
+#[tokio::test]
+async fn a_writer_and_a_reader_open_what_the_operator_has_made() {
+    let server = Server::start();
+    let config = |user: User| {
+        let config = NatsConfig::new([server.url()]);
+        config
+            .user_and_password(user.name(), user.password())
+            .event_store(EventStoreConfig::new(
+                "INFRASTRUCTURE_EVENTS",
+                ["infrastructure.>"],
+            ))
+    };
+    let error = config(User::Writer).open().await.unwrap_err();
+    assert!(error.to_string().contains("does not permit"), "{error}");
+    config(User::Operator).open().await.unwrap();
+    let writer = config(User::Writer).open().await.unwrap();
+    writer
+        .append(commit("infrastructure.compute.registered"))
+        .await
+        .unwrap();
+    let reader = config(User::Reader).open().await.unwrap();
+    assert_eq!(reader.read_all(Default::default()).count().await, 1);
+    let refused = server.log().matches("Violation").count();
+    assert_eq!(
+        refused,
+        1,
+        "only the bucket that the writer could not create:\n{}",
+        server.log()
+    );
+}
