@@ -461,23 +461,32 @@ async fn a_refused_permission_is_named_and_not_asked_for_again_and_again() {
     let plant = Plant::new(server()).await;
     let log = Log::default();
     let reader = connect(vec![server().url()], User::Reader).await;
-    // The reader may make consumers on another stream alone, and may write no notes.
+    // The reader may make consumers on another stream alone.
     let builder = || plant.subscriber().client(reader.clone());
-    let live = builder().handler(log.handler(0)).build().unwrap();
-    let ended = timeout(Duration::from_secs(5), live.subscribe().await.unwrap()).await;
-    let error = ended.expect("an answer at once").unwrap_err();
-    assert!(
-        matches!(&error, SubscriptionError::Denied(denied) if denied.subject.contains("CONSUMER.CREATE")),
-        "{error}"
-    );
-    let durable = builder()
-        .durable(&plant.name)
-        .handler(log.handler(0))
-        .build()
-        .unwrap();
-    let error = timeout(Duration::from_secs(5), durable.subscribe()).await;
-    let error = error.expect("an answer at once").unwrap_err();
-    assert!(error.to_string().contains("permit"), "{error}");
+    let builders = [
+        builder(),
+        builder().durable(format!("{}-d", plant.name)),
+        builder().partitioned(format!("{}-p", plant.name)),
+    ];
+    for builder in builders {
+        let subscriber = builder.handler(log.handler(0)).build().unwrap();
+        let ended = timeout(
+            Duration::from_secs(10),
+            subscriber.subscribe().await.unwrap(),
+        )
+        .await;
+        let error = ended.expect("an answer at once").unwrap_err();
+        let SubscriptionError::Denied(denied) = &error else {
+            panic!("{error}");
+        };
+        assert!(denied.subject.contains("CONSUMER.CREATE"), "{denied}");
+    }
+    let group = builder().group(&plant.name).handler(log.handler(0));
+    let subscribed = timeout(Duration::from_secs(5), group.build().unwrap().subscribe()).await;
+    let error = subscribed.expect("an answer at once").unwrap_err();
+    assert!(matches!(error, SubscriptionError::Denied(_)), "{error}");
+    let violations = server().log().matches("Permissions Violation").count();
+    assert!(violations < 80, "{violations} requests that were refused");
 }
 
 #[tokio::test]

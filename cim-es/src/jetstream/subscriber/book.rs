@@ -62,7 +62,7 @@ impl Book {
 
     /// A note, read from the leader; its revision is 0 when it was never written.
     pub(super) async fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Note<T>, StoreError> {
-        match self.bucket.last(&self.subject(key)).await? {
+        match self.bucket.last(&self.subject(key), 0).await? {
             None => Ok(Note {
                 key: key.to_owned(),
                 revision: 0,
@@ -79,7 +79,7 @@ impl Book {
     ) -> Result<Vec<Note<T>>, StoreError> {
         let mut notes = Vec::new();
         for subject in self.bucket.subjects(&self.subject(pattern)).await? {
-            if let Some(message) = self.bucket.last(&subject).await? {
+            if let Some(message) = self.bucket.last(&subject, 0).await? {
                 notes.push(self.note(message)?);
             }
         }
@@ -156,7 +156,7 @@ impl Book {
 
     async fn put(&self, key: &str, body: Bytes, revision: u64) -> Result<Option<u64>, StoreError> {
         let subject = self.subject(key);
-        match self.bucket.write(&subject, body, Some(revision)).await? {
+        match self.bucket.write(&subject, body, revision).await? {
             Write::Stored(revision) => Ok(Some(revision)),
             Write::Refused => Ok(None),
         }

@@ -263,25 +263,34 @@ impl Member {
         };
         let key = member_key(self.owner.place);
         let sent = Instant::now();
-        let written = self.crew.book.write(&key, &sign, self.revision);
         // Past the lease the answer has no use: it would not say when the sign was given.
-        let Ok(written) = timeout_at(self.lease.until(), written).await else {
+        let Ok(given) = timeout_at(self.lease.until(), self.write_sign(&key, &sign)).await else {
             return Ok(false);
         };
-        let revision = match written? {
-            Some(revision) => revision,
-            None => {
-                let there = self.crew.book.read::<Sign>(&key).await?;
-                if there.value.is_none_or(|sign| sign.id != self.owner.id) {
-                    return Ok(false);
-                }
-                there.revision
-            }
+        let Some(revision) = given? else {
+            return Ok(false);
         };
-        self.beat += 1;
+        self.beat = sign.beat;
         self.revision = revision;
         self.holder.extend(sent);
         Ok(true)
+    }
+
+    /// Gives the revision of the sign; none when this member has lost its place.
+    async fn write_sign(&self, key: &str, sign: &Sign) -> Result<Option<u64>, StoreError> {
+        let mut revision = self.revision;
+        loop {
+            if let Some(revision) = self.crew.book.write(key, sign, revision).await? {
+                return Ok(Some(revision));
+            }
+            // Another took the place, or this member's own write counted and its answer was lost.
+            let there = self.crew.book.read::<Sign>(key).await?;
+            match there.value {
+                Some(found) if found == *sign => return Ok(Some(there.revision)),
+                Some(found) if found.id == sign.id => revision = there.revision,
+                _ => return Ok(None),
+            }
+        }
     }
 
     /// Starts anew after this member was silent for too long.
@@ -363,7 +372,7 @@ impl Member {
         if let Some(former) = record.owner.replace(self.owner.clone())
             && former != self.owner
         {
-            if members.contains(&former.id) || self.is_there(&former).await? {
+            if members.contains(&former.id) || !self.is_gone(&former, revision).await? {
                 return Ok(());
             }
             record.abandoned = match record.trying {
@@ -404,11 +413,19 @@ impl Member {
         Ok(())
     }
 
-    /// Whether a member still has its place, asked of the leader.
-    async fn is_there(&self, member: &Owner) -> Result<bool, StoreError> {
+    /// Whether a member that wrote the note of a lane at a revision has lost its place since.
+    ///
+    /// A server that was paused takes itself for the leader for a moment longer, so what it says to be there must be
+    /// newer than the note, or is proved by a guarded write.
+    async fn is_gone(&self, member: &Owner, written: u64) -> Result<bool, StoreError> {
         let key = member_key(member.place);
         let there = self.crew.book.read::<Sign>(&key).await?;
-        Ok(there.value.is_some_and(|sign| sign.id == member.id))
+        match there.value {
+            Some(sign) if sign.id == member.id => Ok(false),
+            _ if there.revision > written => Ok(true),
+            Some(_) => Ok(false),
+            None => Ok(self.crew.book.clear(&key, there.revision).await?.is_some()),
+        }
     }
 
     /// Tells the lanes what has changed about parked events.
