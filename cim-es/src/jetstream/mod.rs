@@ -18,6 +18,7 @@ mod message;
 mod options;
 mod patience;
 mod publish;
+mod publisher;
 mod reader;
 mod scan;
 mod setup;
@@ -34,6 +35,7 @@ pub use connect::{Action, ConnectError, Connection, PermissionDenied};
 pub use doctor::{Finding, Severity};
 pub use kept::{JetStreamCheckpointStore, JetStreamObjectStore, JetStreamSnapshotStore, Link};
 pub use options::JetStreamOptions;
+pub use publisher::{EventPublisher, Publication, PublishError};
 pub use store::JetStreamEventStore;
 pub use stores::{JetStreamStores, OpenError};
 pub use subscriber::{
