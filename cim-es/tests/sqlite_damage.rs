@@ -36,12 +36,25 @@ fn copy(directory: &Directory, name: &str, bytes: &[u8]) -> std::path::PathBuf {
     path
 }
 
-/// The place of a bit to flip: half of them anywhere, half where a page says how to read the rest of it.
-fn place(numbers: &mut Numbers, length: u64) -> u64 {
+/// The pages that hold no events but say where they are, by number from 0.
+fn pages_that_lead(path: &Path) -> Vec<u64> {
+    let file = rusqlite::Connection::open(path).expect("the file opens");
+    let mut pages = file
+        .prepare("SELECT pageno - 1 FROM dbstat WHERE name NOT IN ('events', 'snapshots')")
+        .expect("SQLite tells its pages");
+    pages
+        .query_map((), |row| row.get::<_, i64>(0))
+        .and_then(|pages| pages.map(|page| page.map(i64::unsigned_abs)).collect())
+        .expect("SQLite tells its pages")
+}
+
+/// The place of a bit to flip: anywhere, where a page says how to read the rest of it, or on a page that leads to
+/// events.
+fn place(numbers: &mut Numbers, length: u64, leading: &[u64]) -> u64 {
     match numbers.below(4) {
-        0 | 1 => numbers.below(length),
-        2 => numbers.below(length / 4096) * 4096 + numbers.below(64),
-        _ => numbers.below(4096.min(length)),
+        0 => numbers.below(length),
+        1 => numbers.below(length / 4096) * 4096 + numbers.below(64),
+        _ => leading[numbers.below(leading.len() as u64) as usize] * 4096 + numbers.below(4096),
     }
 }
 
@@ -50,6 +63,7 @@ fn a_flipped_bit_gives_an_error_or_the_true_answer() {
     let directory = Arc::new(Directory::new());
     let path = directory.file("whole.db");
     let truth = Arc::new(run(truth::fill(&path)));
+    let leading = Arc::new(pages_that_lead(&path));
     let bytes = Arc::new(std::fs::read(&path).expect("the file reads"));
     assert_eq!(compare(&truth, &path, "the whole file"), 0);
     let flips = if is_long() { 4_000 } else { 320 };
@@ -57,11 +71,11 @@ fn a_flipped_bit_gives_an_error_or_the_true_answer() {
     let threads: Vec<_> = (0..2)
         .map(|thread| {
             let (directory, truth, bytes) = (directory.clone(), truth.clone(), bytes.clone());
-            let noticed = noticed.clone();
+            let (noticed, leading) = (noticed.clone(), leading.clone());
             std::thread::spawn(move || {
                 let mut numbers = Numbers::new(100 + thread);
                 for _ in 0..flips / 2 {
-                    let place = place(&mut numbers, bytes.len() as u64);
+                    let place = place(&mut numbers, bytes.len() as u64, &leading);
                     let bit = numbers.below(8);
                     let mut damaged = bytes.to_vec();
                     damaged[place as usize] ^= 1 << bit;

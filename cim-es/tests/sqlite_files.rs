@@ -98,6 +98,23 @@ fn a_directory_is_refused() {
 }
 
 #[test]
+fn a_name_that_sqlite_takes_for_no_path_is_refused() {
+    assert_incompatible(Path::new(":memory:"), "take `MemoryEventStore`");
+    assert_incompatible(Path::new("file:store.db?mode=ro"), "a path is needed");
+    assert!(!Path::new(":memory:").exists());
+    assert!(!Path::new("file:store.db?mode=ro").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_no_file_is_refused() {
+    let directory = Directory::new();
+    let link = directory.file("link.db");
+    std::os::unix::fs::symlink("missing/store.db", &link).unwrap();
+    assert_incompatible(&link, "a link to a file that does not exist");
+}
+
+#[test]
 fn a_missing_directory_is_named() {
     let directory = Directory::new();
     let path = directory.file("missing").join("store.db");

@@ -47,7 +47,9 @@ async fn a_scenario_holds_on_the_pure_aggregate_and_unchanged_on_a_store() {
 }
 
 #[test]
-#[should_panic = "on the pure aggregate"]
+#[should_panic = "on the pure aggregate, after Deposit { amount: 1 }:
+  expected: Deposited { amount: 2 }
+     found: Deposited { amount: 1 }"]
 fn a_scenario_with_other_events_fails() {
     given([Opened])
         .when(Deposit { amount: 1 })
@@ -69,7 +71,7 @@ fn a_history_that_the_machine_does_not_know_fails() {
 }
 
 #[tokio::test]
-#[should_panic = "given event 1 could not be stored"]
+#[should_panic = "given event 1 could not be stored, under an id that must have no events yet"]
 async fn a_scenario_needs_an_id_without_events() {
     let store = MemoryEventStore::new();
     let id = Id::new();

@@ -119,6 +119,15 @@ fn a_payload_of_every_former_version_is_brought_up() {
 }
 
 #[test]
+fn an_unknown_type_says_how_a_renamed_event_is_read() {
+    let error =
+        decode_payload::<PersonEvent>("people.person.called", 1, &payload(&[])).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("people.person.called"), "{text}");
+    assert!(text.contains("#[event(was = …)]"), "{text}");
+}
+
+#[test]
 fn a_version_newer_than_this_program_is_never_guessed_at() {
     let error = decode_payload::<PersonEvent>(NAMED, 4, &payload(&[])).unwrap_err();
     assert!(
@@ -131,4 +140,71 @@ fn a_version_newer_than_this_program_is_never_guessed_at() {
 fn an_upcaster_that_refuses_says_why() {
     let error = decode_payload::<PersonEvent>(NAMED, 1, &payload(&[("x", "y")])).unwrap_err();
     assert!(error.to_string().contains("a field is missing"), "{error}");
+}
+
+/// One declaration, twice the same and once with another fold.
+#[allow(dead_code, reason = "only what the declarations say counts")]
+mod folds {
+    use cim_es::prelude::{Aggregate, DomainEvent, StateMachine};
+
+    macro_rules! tally {
+        ($module:ident, $fold:literal) => {
+            pub mod $module {
+                use cim_es::prelude::*;
+
+                #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+                #[aggregate(domain = "tools", name = "tally", state = State, fold = $fold)]
+                pub struct Tally {
+                    pub state: State,
+                }
+
+                #[derive(
+                    StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize,
+                )]
+                #[machine(event = Event, command = Command)]
+                pub enum State {
+                    #[state(initial)]
+                    #[on(Count / Counted => _)]
+                    Counting,
+                }
+
+                #[derive(DomainEvent, Clone, Debug, Serialize, Deserialize)]
+                #[event(aggregate = Tally)]
+                pub enum Event {
+                    Counted,
+                }
+
+                #[derive(cim_es::aggregate::Command, Clone, Debug)]
+                #[command(aggregate = Tally)]
+                pub enum Command {
+                    Count,
+                }
+            }
+        };
+    }
+
+    tally!(first, 1);
+    tally!(again, 1);
+    tally!(raised, 2);
+
+    pub fn fingerprints<A: Aggregate>() -> [u64; 3] {
+        [
+            A::FINGERPRINT,
+            <A::State as StateMachine>::FINGERPRINT,
+            <A::Event as DomainEvent>::FINGERPRINT,
+        ]
+    }
+}
+
+#[test]
+fn raising_the_fold_changes_the_fingerprint_of_the_aggregate_alone() {
+    use folds::{again, fingerprints, first, raised};
+    let [first, again, raised] = [
+        fingerprints::<first::Tally>(),
+        fingerprints::<again::Tally>(),
+        fingerprints::<raised::Tally>(),
+    ];
+    assert_eq!(first, again);
+    assert_ne!(first[0], raised[0]);
+    assert_eq!(first[1..], raised[1..]);
 }

@@ -184,6 +184,7 @@ async fn steal_message_ids(
     count: u64,
 ) {
     let sealed = seal(fixed(key, count), &[None], &SealOptions::default()).unwrap();
+    let context = async_nats::jetstream::new(client.clone());
     let elsewhere = store
         .subjects()
         .stored(sample_id().id(), "contract.thief.came");
@@ -191,12 +192,9 @@ async fn steal_message_ids(
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Msg-Id", event.cid.to_string());
         let body = event.body.clone();
-        client
-            .publish_with_headers(elsewhere.clone(), headers, body)
-            .await
-            .unwrap();
+        let sent = context.publish_with_headers(elsewhere.clone(), headers, body);
+        sent.await.unwrap().await.unwrap();
     }
-    client.flush().await.unwrap();
 }
 
 fn sample_id() -> AggregateKey {
@@ -234,15 +232,13 @@ async fn the_same_commit_sent_twice_is_stored_once() {
     }
 }
 
-/// Opens a batch that stays unfinished.
-async fn begin_batch(client: &Client, subject: &str, batch: &str, sequence: u64) {
+/// Sends one message of a batch that stays unfinished, and waits until the server has it.
+async fn send_of_batch(client: &Client, subject: &str, batch: &str, sequence: u64) {
     let mut headers = HeaderMap::new();
     headers.insert("Nats-Batch-Id", batch);
     headers.insert("Nats-Batch-Sequence", sequence.to_string());
-    client
-        .publish_with_headers(subject.to_owned(), headers, "".into())
-        .await
-        .unwrap();
+    let answer = client.request_with_headers(subject.to_owned(), headers, "".into());
+    answer.await.unwrap();
 }
 
 #[tokio::test]
@@ -253,9 +249,8 @@ async fn a_batch_waits_while_the_server_has_too_many_in_flight() {
         .subjects()
         .stored(sample_id().id(), "contract.thief.came");
     for batch in 0..50 {
-        begin_batch(&client, &subject, &format!("b{batch}"), 1).await;
+        send_of_batch(&client, &subject, &format!("b{batch}"), 1).await;
     }
-    client.flush().await.unwrap();
     let key = key();
     let appending = tokio::spawn({
         let (store, key) = (store.clone(), key.clone());
@@ -268,7 +263,7 @@ async fn a_batch_waits_while_the_server_has_too_many_in_flight() {
     sleep(Duration::from_millis(500)).await;
     assert!(!appending.is_finished(), "the server took the 51st batch");
     for batch in 0..50 {
-        begin_batch(&client, &subject, &format!("b{batch}"), 9).await;
+        send_of_batch(&client, &subject, &format!("b{batch}"), 9).await;
     }
     let stored = appending.await.unwrap().unwrap();
     assert_eq!(history(&store, &key).await, stored);

@@ -268,6 +268,13 @@ async fn a_known_event_that_stands_elsewhere_changes_no_answer() {
         ..foreign
     };
     assert_eq!(store.get_events_from(&key, &past).await.unwrap(), []);
+    let beyond = Head {
+        position: Position(1_000),
+        version: 2,
+        ..foreign
+    };
+    let from_two = store.get_events_from(&key, &beyond).await.unwrap();
+    assert_eq!(from_two, events[1..]);
 }
 
 #[tokio::test]

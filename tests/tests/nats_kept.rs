@@ -522,7 +522,7 @@ async fn what_was_acknowledged_outlives_step_downs_kills_and_pauses() {
     pause().await;
     is_done.store(true, Ordering::Relaxed);
     let cids = writer.await.unwrap();
-    assert!(cids.len() > 10, "only {} rounds", cids.len());
+    assert!(cids.len() > 2, "only {} rounds", cids.len());
     let count = cids.len() as u64;
     assert_eq!(
         kept.get_checkpoint("reader").await.unwrap(),

@@ -1,12 +1,15 @@
 //! Reads `#[apply(…)]`: statements on the aggregate's fields, fields that are dropped, or a function.
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use std::fmt::Display;
+
+use proc_macro2::Ident;
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
-use syn::{Attribute, BinOp, Expr, Path, Token, UnOp};
+use syn::{Attribute, Expr, Path, Token};
 
 use super::model::{Apply, Shape, Statement};
+use super::statement;
 use crate::attr;
 use crate::ctxt::Ctxt;
 use crate::names;
@@ -46,23 +49,56 @@ pub(crate) fn read(ctxt: &Ctxt, variant: &syn::Variant, shape: &Shape) -> Apply 
             dropped: Vec::new(),
         };
     }
-    let mut parts = Vec::new();
-    let mut is_whole = true;
+    let scope = scope(variant, shape);
+    let mut collector = Collector {
+        ctxt,
+        event: names::text(&variant.ident),
+        scope: &scope,
+        statements: Vec::new(),
+        dropped: Vec::new(),
+        with: None,
+        is_whole: true,
+    };
     for attr in attrs {
-        let Some(list) = attr::list(ctxt, attr, "apply", CONTENT) else {
-            is_whole = false;
-            continue;
-        };
-        match ctxt.keep(list.parse_args_with(parse_parts)) {
-            Some(more) => parts.extend(more),
-            None => is_whole = false,
+        let list = attr::list(ctxt, attr, "apply", CONTENT);
+        match list.and_then(|list| ctxt.keep(list.parse_args_with(parse_parts))) {
+            Some(parts) => parts.into_iter().for_each(|part| collector.add(part)),
+            None => collector.is_whole = false,
         }
     }
-    let scope = scope(variant, shape);
-    match collect(ctxt, parts, &scope, &names::text(&variant.ident)) {
-        Some(apply) if is_whole => apply,
-        _ => Apply::Refused,
+    let Some(apply) = collector.finish() else {
+        return Apply::Refused;
+    };
+    if matches!(shape, Shape::Payload) && !takes_payload(&apply) {
+        refuse_unused_payload(ctxt, variant);
     }
+    apply
+}
+
+fn takes_payload(apply: &Apply) -> bool {
+    match apply {
+        Apply::Fields {
+            statements,
+            dropped,
+        } => {
+            !dropped.is_empty()
+                || statements
+                    .iter()
+                    .any(|statement| !statement.names.is_empty())
+        }
+        Apply::With(_) | Apply::Refused => true,
+    }
+}
+
+fn refuse_unused_payload(ctxt: &Ctxt, variant: &syn::Variant) {
+    let name = names::text(&variant.ident);
+    ctxt.error(
+        &variant.fields,
+        format!(
+            "no statement uses the struct of event `{name}`, which is called `{PAYLOAD}` there: \
+             write `field = {PAYLOAD}.field`, or add `_ = {PAYLOAD}` if nothing of it is kept"
+        ),
+    );
 }
 
 /// The names of the event that statements can use.
@@ -158,201 +194,84 @@ fn refuse_keyword(input: ParseStream) -> syn::Result<()> {
     Err(syn::Error::new(first.span(), message))
 }
 
-fn collect(ctxt: &Ctxt, parts: Vec<Part>, scope: &[Ident], event: &str) -> Option<Apply> {
-    let mut statements = Vec::new();
-    let mut dropped: Vec<Ident> = Vec::new();
-    let mut with: Option<(Ident, Path)> = None;
-    let mut is_whole = true;
-    let mut wrong = |tokens: &dyn ToTokens, message: String| {
-        is_whole = false;
-        ctxt.error(tokens, message);
-    };
-    for part in parts {
+/// Puts the parts of a variant's attributes together; none when one of them is wrong, which is reported.
+struct Collector<'a> {
+    ctxt: &'a Ctxt,
+    event: String,
+    scope: &'a [Ident],
+    statements: Vec<Statement>,
+    dropped: Vec<Ident>,
+    with: Option<(Ident, Path)>,
+    is_whole: bool,
+}
+
+impl Collector<'_> {
+    fn add(&mut self, part: Part) {
         match part {
-            Part::Statement(expr) => {
-                if let Err((tokens, message)) = check_statement(&expr) {
-                    wrong(&tokens, message.to_owned());
-                    continue;
-                }
-                let names = named(&expr, scope);
-                statements.push(Statement { expr, names });
+            Part::Statement(expr) => self.add_statement(expr),
+            Part::Dropped(fields) => fields.into_iter().for_each(|field| self.drop_field(field)),
+            Part::With(key, _) if self.with.is_some() => {
+                self.refuse(key, "`with` is given twice: keep one");
             }
-            Part::Dropped(fields) => {
-                for field in fields {
-                    let name = names::text(&field);
-                    if !scope.contains(&field) {
-                        let known: Vec<String> = scope.iter().map(names::text).collect();
-                        let hint = names::suggestion(&name, known.iter().map(String::as_str));
-                        wrong(
-                            &field,
-                            format!("event `{event}` has no field `{name}`{hint}"),
-                        );
-                    } else if dropped.contains(&field) {
-                        wrong(&field, format!("`{name}` is dropped twice: keep one"));
-                    } else {
-                        dropped.push(field);
-                    }
-                }
-            }
-            Part::With(key, path) => {
-                if with.is_some() {
-                    wrong(&key, "`with` is given twice: keep one".to_owned());
-                } else {
-                    with = Some((key, path));
-                }
-            }
+            Part::With(key, path) => self.with = Some((key, path)),
         }
     }
-    for field in &dropped {
-        if statements
-            .iter()
-            .any(|statement| statement.names.contains(field))
-        {
-            let name = names::text(field);
-            wrong(
+
+    fn add_statement(&mut self, expr: Expr) {
+        if let Err((tokens, message)) = statement::check(&expr) {
+            return self.refuse(tokens, message);
+        }
+        let names = statement::named(&expr, self.scope);
+        self.statements.push(Statement { expr, names });
+    }
+
+    fn drop_field(&mut self, field: Ident) {
+        let name = names::text(&field);
+        if !self.scope.contains(&field) {
+            let known: Vec<String> = self.scope.iter().map(names::text).collect();
+            let hint = names::suggestion(&name, known.iter().map(String::as_str));
+            let message = format!("event `{}` has no field `{name}`{hint}", self.event);
+            return self.refuse(field, message);
+        }
+        if self.dropped.contains(&field) {
+            return self.refuse(field, format!("`{name}` is dropped twice: keep one"));
+        }
+        self.dropped.push(field);
+    }
+
+    fn finish(mut self) -> Option<Apply> {
+        let uses = |field: &&Ident| {
+            let mut statements = self.statements.iter();
+            statements.any(|statement| statement.names.contains(field))
+        };
+        if let Some(field) = self.dropped.iter().find(uses).cloned() {
+            let name = names::text(&field);
+            self.refuse(
                 field,
                 format!("`{name}` is dropped here, and a statement uses it: keep one"),
             );
         }
-    }
-    if let Some((key, path)) = with {
-        if !statements.is_empty() || !dropped.is_empty() {
-            wrong(
-                &key,
-                "`with` gets all fields of the event, so nothing can stand beside it: move the rest into the function".to_owned(),
+        let stands_alone = self.statements.is_empty() && self.dropped.is_empty();
+        if let Some((key, _)) = &self.with
+            && !stands_alone
+        {
+            self.refuse(
+                key.clone(),
+                "`with` gets all fields of the event, so nothing can stand beside it: move the rest into the function",
             );
         }
-        return is_whole.then_some(Apply::With(path));
+        let apply = match self.with {
+            Some((_, path)) => Apply::With(path),
+            None => Apply::Fields {
+                statements: self.statements,
+                dropped: self.dropped,
+            },
+        };
+        self.is_whole.then_some(apply)
     }
-    is_whole.then_some(Apply::Fields {
-        statements,
-        dropped,
-    })
-}
 
-/// A statement changes a field: it assigns to one, or calls a method on one.
-fn check_statement(expr: &Expr) -> Result<(), (TokenStream, &'static str)> {
-    let place = match expr {
-        Expr::Assign(assign) => &*assign.left,
-        Expr::Binary(binary) if is_assignment(&binary.op) => &*binary.left,
-        Expr::MethodCall(call) => &*call.receiver,
-        _ => {
-            return Err((
-                expr.to_token_stream(),
-                "this does not change the aggregate: write `field = value`, `field += value` or \
-                 `field.method(value)`, or use `with = path` for a function",
-            ));
-        }
-    };
-    match leftmost(place) {
-        None => Err((
-            place.to_token_stream(),
-            "a statement begins with a field of the aggregate",
-        )),
-        Some(field) if names::text(field) == "state" => Err((
-            field.to_token_stream(),
-            "`state` is moved by the machine alone: declare an edge with `#[on(…)]` instead",
-        )),
-        Some(_) => Ok(()),
+    fn refuse(&mut self, tokens: impl ToTokens, message: impl Display) {
+        self.is_whole = false;
+        self.ctxt.error(tokens, message);
     }
-}
-
-fn is_assignment(op: &BinOp) -> bool {
-    matches!(
-        op,
-        BinOp::AddAssign(_)
-            | BinOp::SubAssign(_)
-            | BinOp::MulAssign(_)
-            | BinOp::DivAssign(_)
-            | BinOp::RemAssign(_)
-            | BinOp::BitXorAssign(_)
-            | BinOp::BitAndAssign(_)
-            | BinOp::BitOrAssign(_)
-            | BinOp::ShlAssign(_)
-            | BinOp::ShrAssign(_)
-    )
-}
-
-/// The name with which a place begins.
-fn leftmost(place: &Expr) -> Option<&Ident> {
-    match place {
-        Expr::Path(path) if path.qself.is_none() => path.path.get_ident(),
-        Expr::Field(field) => leftmost(&field.base),
-        Expr::Index(index) => leftmost(&index.expr),
-        Expr::MethodCall(call) => leftmost(&call.receiver),
-        Expr::Paren(paren) => leftmost(&paren.expr),
-        Expr::Group(group) => leftmost(&group.expr),
-        Expr::Unary(unary) if matches!(unary.op, UnOp::Deref(_)) => leftmost(&unary.expr),
-        _ => None,
-    }
-}
-
-/// The names of the event that a statement uses, each once.
-fn named(expr: &Expr, scope: &[Ident]) -> Vec<Ident> {
-    let mut found = Vec::new();
-    let mut skip = assigned_name(expr).map(names::text);
-    find(expr.to_token_stream(), scope, &mut skip, &mut found);
-    found
-}
-
-fn assigned_name(expr: &Expr) -> Option<&Ident> {
-    match expr {
-        Expr::Assign(assign) => leftmost(&assign.left),
-        Expr::Binary(binary) => leftmost(&binary.left),
-        other => leftmost(other),
-    }
-}
-
-/// Collects names of `scope` that stand for a value: not behind `.`, not a part of a path, not the key of a struct.
-/// The first occurrence of `skip` is the aggregate's field.
-fn find(tokens: TokenStream, scope: &[Ident], skip: &mut Option<String>, found: &mut Vec<Ident>) {
-    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
-    let punct = |at: Option<usize>| match at.and_then(|at| tokens.get(at)) {
-        Some(TokenTree::Punct(punct)) => Some(punct.as_char()),
-        _ => None,
-    };
-    for (at, token) in tokens.iter().enumerate() {
-        match token {
-            TokenTree::Group(group) => find(group.stream(), scope, skip, found),
-            TokenTree::Literal(literal) => {
-                // `format!("{reason}")` names a field too.
-                let text = literal.to_string();
-                let is_formatted = |name: &&Ident| is_formatted(&text, &names::text(name));
-                found.extend(scope.iter().filter(is_formatted).map(|name| {
-                    let mut name = name.clone();
-                    name.set_span(literal.span());
-                    name
-                }));
-            }
-            TokenTree::Ident(ident) => {
-                if skip.as_deref() == Some(names::text(ident).as_str()) {
-                    *skip = None;
-                    continue;
-                }
-                let before = punct(at.checked_sub(1));
-                let is_range = before == Some('.') && punct(at.checked_sub(2)) == Some('.');
-                let after = (punct(Some(at + 1)), punct(Some(at + 2)));
-                let is_member = before == Some('.') && !is_range;
-                let is_path = before == Some(':') && punct(at.checked_sub(2)) == Some(':')
-                    || after == (Some(':'), Some(':'));
-                let is_key = after.0 == Some(':');
-                if !is_member && !is_path && !is_key && scope.contains(ident) {
-                    found.push(ident.clone());
-                }
-            }
-            TokenTree::Punct(_) => {}
-        }
-    }
-    let mut unique: Vec<Ident> = Vec::new();
-    for name in found.drain(..) {
-        if !unique.contains(&name) {
-            unique.push(name);
-        }
-    }
-    *found = unique;
-}
-
-/// Whether a literal is a text with the name in braces.
-fn is_formatted(literal: &str, name: &str) -> bool {
-    literal.contains(&format!("{{{name}}}")) || literal.contains(&format!("{{{name}:"))
 }

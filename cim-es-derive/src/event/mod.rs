@@ -7,6 +7,7 @@ mod expand;
 mod fold;
 mod model;
 mod serde;
+mod statement;
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -93,7 +93,7 @@ pub trait Decide: Aggregate {
     note = "add `#[derive(Command)]` to the enum of commands"
 )]
 pub trait Command: fmt::Debug + Send + 'static {
-    /// The aggregate that decides these commands.
+    /// The aggregate that decides these commands; its machine takes them, which the derive checks.
     type Aggregate: Aggregate;
 
     /// The names of the variants, in order of declaration.

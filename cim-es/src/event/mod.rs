@@ -33,6 +33,13 @@ pub struct EventInfo {
     pub fields: &'static [&'static str],
 }
 
+impl EventInfo {
+    /// Whether events of this kind are, or were, stored under a type.
+    pub fn is_called(&self, event_type: &str) -> bool {
+        self.event_type == event_type || self.former_types.contains(&event_type)
+    }
+}
+
 /// The events of an aggregate; `#[derive(DomainEvent)]` writes it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a domain event",
@@ -40,7 +47,7 @@ pub struct EventInfo {
     note = "add `#[derive(DomainEvent)]` to the enum of events"
 )]
 pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// What the events fold into.
+    /// What the events fold into; its machine takes them, which the derive checks.
     type Aggregate: Aggregate;
 
     /// The names of the variants, in order of declaration.
@@ -65,6 +72,11 @@ pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The subjects of all these events, for a subscriber.
     fn subjects() -> Subjects {
         Subjects::of::<Self>()
+    }
+
+    /// What is declared of the events that are, or were, stored under a type; none for a type that is not known.
+    fn info_of(event_type: &str) -> Option<&'static EventInfo> {
+        Self::EVENTS.iter().find(|info| info.is_called(event_type))
     }
 
     /// What is declared of this event.

@@ -15,7 +15,7 @@ use super::api::{Api, ApiFailure, json};
 use super::message::Raw;
 
 /// How many messages one request asks for.
-pub(super) const PAGE: usize = 500;
+const PAGE: usize = 500;
 /// How many bytes one answer may have, so that a page of large events does not fill the memory.
 const PAGE_BYTES: usize = 16 * 1024 * 1024;
 
@@ -137,7 +137,8 @@ fn message(answer: Message) -> Result<Raw, ApiFailure> {
     let subject = headers
         .get_last(NATS_SUBJECT)
         .ok_or_else(|| malformed("a message without its subject"))?
-        .to_string();
+        .as_str()
+        .into();
     Ok(Raw::new(sequence, subject, &headers, answer.payload))
 }
 

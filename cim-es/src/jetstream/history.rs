@@ -10,17 +10,20 @@ use std::time::Duration;
 use futures_util::future::try_join;
 use tokio::time::{Instant, sleep};
 
-use super::direct::{self, PAGE, Page};
+use super::direct::{self, Page};
 use super::leader::Leader;
 use super::message::Raw;
 use super::patience::Patience;
 use super::reader::{Reader, Selection, Step};
 use super::store::Inner;
 use crate::block::{ChainVerifier, StoredEvent, Verdict};
-use crate::store::{AggregateKey, Head, Position, StoreError};
+use crate::store::{AggregateKey, Head, StoreError};
 
 /// How often a read by literal subjects that shows a hole is repeated before the wildcard is read.
 const REPEATS: u32 = 4;
+
+/// How long a leader that was deposed may not know it.
+const DEPOSED: Duration = Duration::from_secs(2);
 
 /// The events of an aggregate from a version on, in order.
 ///
@@ -57,11 +60,11 @@ struct Read<'a> {
 enum Unfit {
     /// Events are missing; reading again may find them.
     Incomplete(Box<Verdict>),
-    /// The replicas have more than one page.
-    Long,
     /// The read by literal subjects cannot tell.
     Unknown,
 }
+
+type Reading = Result<Vec<StoredEvent>, Unfit>;
 
 impl Read<'_> {
     async fn run(&self) -> Result<Vec<StoredEvent>, StoreError> {
@@ -73,28 +76,35 @@ impl Read<'_> {
             let Some(last) = last else {
                 return Ok(Vec::new());
             };
-            match self.assemble(&last, pages)? {
+            match self.assemble(&last, &subjects, pages).await? {
                 Ok(events) => return Ok(events),
-                Err(Unfit::Long) => match self.long(&last, &subjects).await? {
-                    Ok(events) => return Ok(events),
-                    Err(_) => break,
-                },
-                Err(Unfit::Unknown) => break,
-                Err(Unfit::Incomplete(_)) if repeat == REPEATS => break,
-                Err(Unfit::Incomplete(_)) => {
+                Err(Unfit::Incomplete(_)) if repeat < REPEATS => {
                     sleep(pause).await;
                     pause *= 2;
                 }
+                Err(_) => break,
             }
         }
         self.by_wildcard(&leader).await
     }
 
     /// The known event, when it still is the last one: the usual answer for an aggregate that was just used.
+    ///
+    /// A leader that was deposed and does not know it yet may answer from before the known event, so an answer that is
+    /// older is asked for again. What stays older is a stream that never had the event.
     async fn unless_moved(&self, known: &Head) -> Result<Option<StoredEvent>, StoreError> {
         let leader = Leader::new(&self.store.api, self.store.options.patience);
-        let last = self.last(&leader).await?;
-        Ok(last.filter(|last| self.is_ours(last) && last.head() == *known))
+        let end = Instant::now() + DEPOSED;
+        loop {
+            let last = self.last(&leader).await?;
+            let is_older = last
+                .as_ref()
+                .is_none_or(|last| last.position < known.position);
+            if !is_older || Instant::now() > end {
+                return Ok(last.filter(|last| self.is_ours(last) && last.head() == *known));
+            }
+            sleep(DEPOSED / 20).await;
+        }
     }
 
     /// The position of the known event, or that of the first message when the event does not stand there: a snapshot may
@@ -136,47 +146,59 @@ impl Read<'_> {
         }
     }
 
-    /// The history out of its pages, when they are whole.
-    fn assemble(
+    /// The history out of its pages, and through a consumer from where these end, when they end early.
+    async fn assemble(
         &self,
         last: &StoredEvent,
+        subjects: &[String],
         pages: Vec<Page>,
-    ) -> Result<Result<Vec<StoredEvent>, Unfit>, StoreError> {
+    ) -> Result<Reading, StoreError> {
         if !self.is_ours(last) || !self.key.types().contains(&last.event_type()) {
             return Ok(Err(Unfit::Unknown));
         }
         if last.envelope.sequence < self.from {
             return Ok(Ok(Vec::new()));
         }
-        let is_more = pages.iter().any(|page| page.is_more);
+        // Up to where every page reaches.
+        let unfinished = pages.iter().filter(|page| page.is_more);
+        let reach = unfinished.map(|page| page.messages.last().map_or(0, |last| last.sequence));
+        let reach = reach.min().unwrap_or(last.position.0);
+        let mut events = Vec::new();
         let raws = pages.into_iter().flat_map(|page| page.messages);
-        if is_more {
-            return Ok(Err(Unfit::Long));
+        for raw in raws.filter(|raw| raw.sequence <= reach) {
+            self.take(raw, last, &mut events)?;
         }
-        self.check(last, raws)
+        if reach < last.position.0 {
+            self.consume(subjects.to_vec(), reach + 1, last, &mut events)
+                .await?;
+        }
+        Ok(self.prove(events, last))
     }
 
-    /// Proves messages and their chain, up to the last event and not past it: what came later may be half read.
-    fn check(
+    /// Takes an event of the history, up to the last one and not past it: what came later may be half read.
+    fn take(
         &self,
+        raw: Raw,
         last: &StoredEvent,
-        raws: impl Iterator<Item = Raw>,
-    ) -> Result<Result<Vec<StoredEvent>, Unfit>, StoreError> {
-        let mut events = Vec::new();
-        for raw in raws.filter(|raw| raw.sequence <= last.position.0) {
+        events: &mut Vec<StoredEvent>,
+    ) -> Result<(), StoreError> {
+        if raw.sequence <= last.position.0 {
             let event = self.store.verify(raw)?;
             if self.is_ours(&event) && event.envelope.sequence >= self.from {
                 events.push(event);
             }
         }
+        Ok(())
+    }
+
+    /// Proves that events are the history up to the last one.
+    fn prove(&self, mut events: Vec<StoredEvent>, last: &StoredEvent) -> Reading {
         events.sort_unstable_by_key(|event| event.position);
         events.dedup_by_key(|event| event.position);
-        Ok(
-            match self.chain(&events, self.is_ours(last).then_some(last)) {
-                Ok(()) => Ok(events),
-                Err(verdict) => Err(Unfit::Incomplete(Box::new(verdict))),
-            },
-        )
+        match self.chain(&events, self.is_ours(last).then_some(last)) {
+            Ok(()) => Ok(events),
+            Err(verdict) => Err(Unfit::Incomplete(Box::new(verdict))),
+        }
     }
 
     fn chain(&self, events: &[StoredEvent], last: Option<&StoredEvent>) -> Result<(), Verdict> {
@@ -195,16 +217,6 @@ impl Read<'_> {
             && event.envelope.aggregate_id == self.key.id().as_str()
     }
 
-    /// A long history, through one consumer on its literal subjects.
-    async fn long(
-        &self,
-        last: &StoredEvent,
-        subjects: &[String],
-    ) -> Result<Result<Vec<StoredEvent>, Unfit>, StoreError> {
-        let raws = self.consume(subjects.to_vec(), last.position).await?;
-        self.check(last, raws.into_iter())
-    }
-
     /// Everything under the guard, also what this program has no name for.
     async fn by_wildcard(&self, leader: &Leader<'_>) -> Result<Vec<StoredEvent>, StoreError> {
         let guard = self.store.subjects().guard(self.key.id());
@@ -217,8 +229,8 @@ impl Read<'_> {
             if self.is_ours(&last) && last.envelope.sequence < self.from {
                 return Ok(Vec::new());
             }
-            let raws = self.wildcard_messages(&guard, last.position).await?;
-            match self.check(&last, raws.into_iter())? {
+            let events = self.wildcard_events(&guard, &last).await?;
+            match self.prove(events, &last) {
                 Ok(events) => return Ok(events),
                 Err(Unfit::Incomplete(verdict)) if repeats == REPEATS => {
                     let place = format!("{}, {}", self.store.api.place(), self.key);
@@ -233,50 +245,60 @@ impl Read<'_> {
         }
     }
 
-    /// The messages under the guard up to a position: one page when that is all, else through a consumer.
-    async fn wildcard_messages(
+    /// The events under the guard up to the last one: one page when that is all, else through a consumer.
+    async fn wildcard_events(
         &self,
         guard: &str,
-        until: Position,
-    ) -> Result<Vec<Raw>, StoreError> {
+        last: &StoredEvent,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
         let pages = self.pages(&[guard.to_owned()]).await?;
         let is_whole = |page: &Page| {
-            let last = page.messages.last();
-            !page.is_more && last.is_some_and(|last| last.sequence >= until.0)
+            let end = page.messages.last();
+            !page.is_more && end.is_some_and(|end| end.sequence >= last.position.0)
         };
+        let mut events = Vec::new();
         if pages.iter().all(is_whole) {
-            return Ok(pages.into_iter().flat_map(|page| page.messages).collect());
+            for raw in pages.into_iter().flat_map(|page| page.messages) {
+                self.take(raw, last, &mut events)?;
+            }
+        } else {
+            let filters = vec![guard.to_owned()];
+            self.consume(filters, self.start, last, &mut events).await?;
         }
-        self.consume(vec![guard.to_owned()], until).await
+        Ok(events)
     }
 
-    /// The messages of subjects up to a position, through a consumer that is deleted then.
-    async fn consume(&self, filters: Vec<String>, until: Position) -> Result<Vec<Raw>, StoreError> {
+    /// The events of subjects from a sequence up to the last one, through a consumer that is deleted then. Each is
+    /// proved while the next ones are on their way.
+    async fn consume(
+        &self,
+        filters: Vec<String>,
+        from: u64,
+        last: &StoredEvent,
+        events: &mut Vec<StoredEvent>,
+    ) -> Result<(), StoreError> {
         let selection = Selection {
             filters,
             headers_only: false,
         };
         let patience = self.store.options.patience;
-        let api = self.store.api.clone();
-        let mut reader = Reader::new(api, selection, self.start, patience);
-        let mut raws = Vec::with_capacity(2 * PAGE);
-        let deadline = Instant::now() + patience;
-        let mut heard = deadline;
+        let mut reader = Reader::new(self.store.api.clone(), selection, from, patience);
+        let mut give_up = Instant::now() + patience;
         loop {
             match reader.step().await? {
                 Step::Message(raw) => {
-                    heard = Instant::now() + patience;
-                    let is_last = raw.sequence >= until.0;
-                    raws.push(raw);
+                    give_up = Instant::now() + patience;
+                    let is_last = raw.sequence >= last.position.0;
+                    self.take(raw, last, events)?;
                     if is_last {
                         break;
                     }
                 }
-                Step::Idle if Instant::now() > heard => break,
+                Step::Idle if Instant::now() > give_up => break,
                 Step::Idle => {}
             }
         }
         reader.close().await;
-        Ok(raws)
+        Ok(())
     }
 }

@@ -88,7 +88,7 @@ impl<'a> Leader<'a> {
                 Err(failure) => patience.wait(self.api, operation, failure).await?,
             }
         };
-        let (sequence, subject) = (message.sequence, message.subject.clone());
+        let (sequence, subject) = (message.sequence, message.subject.as_str().into());
         let message = StreamMessage::try_from(message).map_err(|error| {
             let failure = ApiFailure::Malformed(error.to_string());
             self.api.error(operation, failure)

@@ -1,6 +1,6 @@
 //! An event as a message: its headers when it goes out, its proof when it comes in.
 
-use async_nats::HeaderMap;
+use async_nats::{HeaderMap, Subject};
 use bytes::Bytes;
 use cid::Cid;
 
@@ -61,14 +61,14 @@ pub(super) fn size(headers: &HeaderMap, body: &Bytes) -> usize {
 #[derive(Clone, Debug)]
 pub(super) struct Raw {
     pub(super) sequence: u64,
-    pub(super) subject: String,
+    pub(super) subject: Subject,
     /// The event CID that stands beside the body, when it is one.
     pub(super) cid: Option<Cid>,
     pub(super) body: Bytes,
 }
 
 impl Raw {
-    pub(super) fn new(sequence: u64, subject: String, headers: &HeaderMap, body: Bytes) -> Self {
+    pub(super) fn new(sequence: u64, subject: Subject, headers: &HeaderMap, body: Bytes) -> Self {
         let cid = headers.get(CID);
         Self {
             sequence,
@@ -102,9 +102,9 @@ impl Raw {
         let event = StoredEvent::verify(position, cid, self.body)
             .map_err(|verdict| verdict.into_damage(api.place()))?;
         let envelope = &event.envelope;
-        let id = Token::trusted(&envelope.aggregate_id);
-        let expected = subjects.stored(&id, &envelope.event_type);
-        if expected != self.subject {
+        if !subjects.is_stored(&self.subject, &envelope.aggregate_id, &envelope.event_type) {
+            let id = Token::trusted(&envelope.aggregate_id);
+            let expected = subjects.stored(&id, &envelope.event_type);
             let subject = self.subject;
             let reason = format!("it stands on `{subject}`, its envelope belongs on `{expected}`");
             return Err(damaged(Some(cid), reason));

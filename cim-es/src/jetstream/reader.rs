@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use async_nats::{Message, StatusCode, Subscriber};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use serde_json::{Value, json as query};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -16,7 +16,7 @@ use super::message::Raw;
 use crate::store::StoreError;
 
 /// How many messages one pull asks for.
-const BATCH: usize = 256;
+const BATCH: usize = 500;
 /// How many bytes one pull may bring, unless a single message may be larger.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// How long a pull waits for messages.
@@ -132,7 +132,11 @@ impl Reader {
                 }
                 continue;
             }
-            let received = timeout(TICK, session.messages.next()).await;
+            // What is there already needs no timer.
+            let received = match session.messages.next().now_or_never() {
+                Some(received) => Ok(received),
+                None => timeout(TICK, session.messages.next()).await,
+            };
             let heard = match received {
                 Ok(Some(message)) => session.hear(message, self.next),
                 Ok(None) => Heard::Lost("the subscription ended"),
@@ -334,8 +338,8 @@ impl Session {
         self.delivered = place.consumer;
         self.open = self.open.saturating_sub(1);
         let headers = message.headers.unwrap_or_default();
-        let subject = message.subject.to_string();
-        Heard::Message(Raw::new(place.stream, subject, &headers, message.payload))
+        let raw = Raw::new(place.stream, message.subject, &headers, message.payload);
+        Heard::Message(raw)
     }
 }
 
@@ -349,15 +353,15 @@ impl Place {
     /// `$JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.<consumer sequence>.<time>.<pending>`, or with domain
     /// and account hash before the stream and a token behind.
     fn parse(reply: &str) -> Option<Self> {
-        let tokens: Vec<&str> = reply.split('.').collect();
-        let at = match tokens.len() {
+        let before = match reply.bytes().filter(|byte| *byte == b'.').count() + 1 {
             9 => 5,
             11.. => 7,
             _ => return None,
         };
+        let mut tokens = reply.split('.').skip(before);
         Some(Self {
-            stream: tokens[at].parse().ok()?,
-            consumer: tokens[at + 1].parse().ok()?,
+            stream: tokens.next()?.parse().ok()?,
+            consumer: tokens.next()?.parse().ok()?,
         })
     }
 }

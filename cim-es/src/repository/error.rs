@@ -1,6 +1,7 @@
 //! What can go wrong between a command and its commit.
 
 use cid::Cid;
+use uuid::Uuid;
 
 use crate::event::PayloadError;
 use crate::machine::UnexpectedEvent;
@@ -48,6 +49,20 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
         state: &'static str,
         /// The command.
         command: &'static str,
+    },
+    /// The message id belongs to an earlier command, which was another one; nothing was stored.
+    #[error(
+        "message id {message_id} was used before: it led to `{event_type}` at version {version}, which `{command}` never does; give each command an identity of its own"
+    )]
+    MessageIdReused {
+        /// The message id.
+        message_id: Uuid,
+        /// The command that came now.
+        command: &'static str,
+        /// The type of the first event of the earlier commit.
+        event_type: String,
+        /// The version that the event gave.
+        version: u64,
     },
     /// An event cannot be stored; nothing was stored.
     #[error(transparent)]

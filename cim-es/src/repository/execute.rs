@@ -5,8 +5,10 @@ use futures_core::future::BoxFuture;
 use super::decide::{Decided, decide};
 use super::recent::RecentCommit;
 use super::{Commit, ExecuteError, LoadError, Repository, Root};
-use crate::aggregate::{Aggregate, Decide};
+use crate::aggregate::{Aggregate, Command, Decide};
 use crate::block::StoredEvent;
+use crate::event::DomainEvent;
+use crate::machine::StateMachine;
 use crate::message::{Context, MessageIdentity};
 use crate::store::{AggregateKey, CommitRequest, ExpectedVersion, NewEvent, StoreError};
 
@@ -57,7 +59,7 @@ impl<A: Aggregate> Repository<A> {
             if let Some(earlier) = root.recent.find(identity.message_id()) {
                 let commit = self.earlier_commit(&key, earlier).await?;
                 *slot = Some(root);
-                return Ok(commit);
+                return answer_again::<A>(&command, commit, identity);
             }
             match decide::<A>(&root, command.clone(), &context) {
                 Decided::Events(events) => {
@@ -161,4 +163,32 @@ fn without_events<A: Decide>(
             is_repeated: false,
         }),
     }
+}
+
+/// The earlier commit as the answer to a command that came again; an error when another command made it.
+///
+/// The event of a commit does not name its command, so the machine is asked: a command that has no edge with the first
+/// event, in any state, cannot have led to it.
+fn answer_again<A: Aggregate>(
+    command: &A::Command,
+    commit: Commit,
+    identity: &MessageIdentity,
+) -> Result<Commit, ExecuteError<A::Error>> {
+    let Some(first) = commit.events.first() else {
+        return Ok(commit);
+    };
+    let known = A::Event::info_of(first.event_type());
+    let is_possible = known.is_none_or(|event| {
+        let mut edges = A::State::EDGES.iter();
+        edges.any(|edge| edge.command == Some(command.name()) && edge.event == event.variant)
+    });
+    if is_possible {
+        return Ok(commit);
+    }
+    Err(ExecuteError::MessageIdReused {
+        message_id: identity.message_id(),
+        command: command.name(),
+        event_type: first.event_type().to_owned(),
+        version: first.envelope.sequence,
+    })
 }

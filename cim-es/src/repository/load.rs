@@ -5,8 +5,10 @@ use cid::Cid;
 use super::{LoadError, Repository, Root, snapshot};
 use crate::aggregate::Aggregate;
 use crate::block::StoredEvent;
+use crate::event::DomainEvent;
 use crate::message::Timestamp;
-use crate::store::{AggregateKey, StoreError};
+use crate::store::{AggregateKey, Position, StoreError};
+use crate::subject::Subject;
 
 /// A moment in the history of an aggregate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +19,12 @@ pub enum At {
     Time(Timestamp),
     /// After the event with this CID.
     Cid(Cid),
+}
+
+impl From<u64> for At {
+    fn from(version: u64) -> Self {
+        Self::Version(version)
+    }
 }
 
 impl From<Timestamp> for At {
@@ -90,6 +98,43 @@ impl<A: Aggregate> Repository<A> {
             })
         };
         events.into_iter().map(recorded).collect()
+    }
+
+    /// At most `limit` events of one subject after a position, over all aggregates of this kind, in the store's order;
+    /// those stored under a former name of the event are among them.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub async fn events_of(
+        &self,
+        subject: Subject<A::Event>,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Recorded<A::Event>>, LoadError> {
+        let info = A::Event::info_of(subject.as_str());
+        let former = info.map_or(&[][..], |info| info.former_types);
+        let mut found = Vec::new();
+        for event_type in former.iter().chain([&subject.as_str()]) {
+            let events = self
+                .inner
+                .store
+                .get_events_by_type(event_type, after, limit);
+            found.extend(events.await?);
+        }
+        found.sort_by_key(|event| event.position);
+        let of_this_kind = |event: &StoredEvent| event.envelope.aggregate == A::KIND;
+        let recorded = |stored: StoredEvent| {
+            Ok(Recorded {
+                event: stored.decode()?,
+                stored,
+            })
+        };
+        found
+            .into_iter()
+            .filter(of_this_kind)
+            .take(limit)
+            .map(recorded)
+            .collect()
     }
 
     async fn load_version(&self, key: &AggregateKey, version: u64) -> Result<Root<A>, LoadError> {

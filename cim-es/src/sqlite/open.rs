@@ -95,6 +95,20 @@ fn inspect(path: &Path, place: &Arc<str>, access: Access) -> Result<(), StoreErr
         place: place.to_string(),
         reason,
     };
+    // SQLite takes these for something else than a path, and would open another database than the file that is made here.
+    let name = path.as_os_str().to_string_lossy();
+    if name == ":memory:" {
+        return Err(unusable(
+            "a store of this kind is a file; take `MemoryEventStore` to keep events in memory"
+                .into(),
+        ));
+    }
+    if name.starts_with("file:") {
+        return Err(unusable(
+            "it is a URI, and a path is needed; write `./` in front if the file is called so"
+                .into(),
+        ));
+    }
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => {
             return Err(unusable(
@@ -109,6 +123,12 @@ fn inspect(path: &Path, place: &Arc<str>, access: Access) -> Result<(), StoreErr
             if access != Access::ReadWrite {
                 return Err(unusable(
                     "the file does not exist, and it was to be opened for reading only".into(),
+                ));
+            }
+            if fs::symlink_metadata(path).is_ok() {
+                return Err(unusable(
+                    "it is a link to a file that does not exist; give the path of the file itself"
+                        .into(),
                 ));
             }
             return create::create(path, place);

@@ -146,3 +146,24 @@ pub(super) fn creation() -> String {
             "PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {USER_VERSION};\n"
         )
 }
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::{USER_VERSION, creation};
+
+    /// A file of other tables under the same version would be taken for a damaged one.
+    #[test]
+    fn other_tables_have_another_version() {
+        let digest: String = Sha256::digest(creation())[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            (USER_VERSION, digest.as_str()),
+            (1, "eaddb6023e06aa44"),
+            "the tables changed: raise USER_VERSION, then pin both here",
+        );
+    }
+}

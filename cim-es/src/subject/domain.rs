@@ -89,8 +89,6 @@ impl Domain {
         self.aggregates
             .iter()
             .flat_map(|aggregate| aggregate.events)
-            .find(|event| {
-                event.event_type == event_type || event.former_types.contains(&event_type)
-            })
+            .find(|event| event.is_called(event_type))
     }
 }

@@ -102,9 +102,75 @@ impl StoredSubjects {
         format!("{}.{partition:02x}.*.{public}", self.prefix)
     }
 
+    /// Whether a subject is where an event of an id and a type is stored.
+    pub fn is_stored(&self, subject: &str, id: &str, event_type: &str) -> bool {
+        let rest = subject.strip_prefix(&self.prefix);
+        let rest = rest.and_then(|rest| rest.strip_prefix('.'));
+        let Some((token, rest)) = rest.and_then(|rest| rest.split_once('.')) else {
+            return false;
+        };
+        let rest = rest.strip_prefix(id);
+        let found = rest.and_then(|rest| rest.strip_prefix('.'));
+        found == Some(event_type) && is_partition(token, partition(id))
+    }
+
     /// The public subject of a stored one; none when it is not a stored subject of this prefix.
     pub fn public<'a>(&self, stored: &'a str) -> Option<&'a str> {
         let rest = stored.strip_prefix(&self.prefix)?.strip_prefix('.')?;
         rest.splitn(3, '.').nth(2)
+    }
+}
+
+/// Whether a token is a partition in two lower hexadecimal digits.
+fn is_partition(token: &str, partition: u8) -> bool {
+    let digit = |value: u8| char::from_digit(u32::from(value), 16);
+    let mut digits = token.chars();
+    let is = (digits.next(), digits.next()) == (digit(partition >> 4), digit(partition & 15));
+    is && digits.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_stored_on_its_own_subject_and_on_no_other() {
+        for prefix in ["es", "tenant.es"] {
+            let subjects: StoredSubjects = prefix.parse().unwrap();
+            for id in ["4711", "0197a3e0-0000-7000-8000-000000000001", "ä"] {
+                let (token, event_type) = (Token::new(id).unwrap(), "bank.account.opened");
+                let stored = subjects.stored(&token, event_type);
+                assert!(subjects.is_stored(&stored, id, event_type), "{stored}");
+                assert_eq!(subjects.public(&stored), Some(event_type));
+                let guard = subjects.guard(&token);
+                assert!(stored.starts_with(guard.trim_end_matches('>')));
+                let elsewhere = format!("{prefix}.{:02x}.{id}.{event_type}", partition(id) ^ 1);
+                for wrong in [
+                    elsewhere.as_str(),
+                    &stored.to_uppercase(),
+                    &stored[1..],
+                    &format!("{stored}.more"),
+                    &format!("{prefix}.{id}.{event_type}"),
+                    event_type,
+                    "",
+                ] {
+                    assert!(!subjects.is_stored(wrong, id, event_type), "{wrong}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_partition_is_below_64_and_some_id_falls_into_each() {
+        let partitions = (0..2_000).map(|id| partition(&id.to_string()));
+        let found: std::collections::BTreeSet<_> = partitions.collect();
+        assert!(found.into_iter().eq(0..PARTITIONS));
+    }
+
+    #[test]
+    fn a_prefix_is_one_or_several_tokens() {
+        for wrong in ["", "es.", ".es", "es.*", "e s", ">"] {
+            assert!(wrong.parse::<StoredSubjects>().is_err(), "{wrong}");
+        }
     }
 }

@@ -9,9 +9,11 @@
 pub mod contract;
 mod model;
 mod scenario;
+mod stored;
 
 pub use model::{MachineReport, check_machine};
 pub use scenario::{Given, Scenario, When, given, given_nothing};
+pub use stored::read_stored;
 
 /// Generators for [`check_machine`], of the version that this crate uses.
 pub use proptest;

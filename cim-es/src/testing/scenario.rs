@@ -1,6 +1,6 @@
 //! Given these events, when this command comes, then these events follow, or this error.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 
 use uuid::Uuid;
 
@@ -173,11 +173,11 @@ where
 
     #[track_caller]
     fn expect(self, expected: Answer) -> Scenario<A> {
-        let found = self.decide();
-        assert_eq!(
-            found, expected,
-            "on the pure aggregate, after {:?}",
-            self.command
+        compare(
+            "on the pure aggregate",
+            &self.command,
+            &expected,
+            &self.decide(),
         );
         Scenario {
             when: self,
@@ -218,7 +218,10 @@ where
                 vec![event.clone()],
             );
             if let Err(error) = store.append(commit).await {
-                panic!("given event {} could not be stored: {error}", place + 1);
+                panic!(
+                    "given event {} could not be stored, under an id that must have no events yet: {error}",
+                    place + 1
+                );
             }
         }
         let repository = Repository::<A>::builder(store)
@@ -235,12 +238,29 @@ where
             }
             Err(error) => refusal(&error),
         };
-        assert_eq!(
-            found, self.expected,
-            "on the store, after {:?}",
-            self.when.command
-        );
+        let place = format!("on the store, for {key}");
+        compare(&place, &self.when.command, &self.expected, &found);
         self
+    }
+}
+
+#[track_caller]
+fn compare(place: &str, command: &impl Debug, expected: &Answer, found: &Answer) {
+    assert!(
+        found == expected,
+        "{place}, after {command:?}:\n  expected: {expected}\n     found: {found}"
+    );
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Events(events) if events.is_empty() => f.write_str("nothing changes"),
+            Self::Events(events) => f.write_str(&events.join(", ")),
+            Self::Refused(error) => write!(f, "refused: {error}"),
+            Self::NotAccepted => f.write_str("not accepted in the present state"),
+            Self::Failed(error) => write!(f, "failed: {error}"),
+        }
     }
 }
 

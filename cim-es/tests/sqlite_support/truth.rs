@@ -14,7 +14,8 @@ use super::{Numbers, collect, commit, key, typed};
 
 /// More than two segments of the index of CIDs, and some events behind them.
 const EVENTS: usize = 560;
-const AGGREGATES: u64 = 13;
+/// More than fit on one page of the table of aggregates.
+const AGGREGATES: u64 = 61;
 const TYPES: [&str; 3] = ["test.note.written", "test.note.moved", "other.thing.seen"];
 
 /// What the store holds.

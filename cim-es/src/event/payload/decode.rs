@@ -34,10 +34,7 @@ pub fn decode_payload<E: DomainEvent>(
         schema,
         reason,
     };
-    let Some(index) = E::EVENTS
-        .iter()
-        .position(|info| is_called(info, event_type))
-    else {
+    let Some(index) = E::EVENTS.iter().position(|info| info.is_called(event_type)) else {
         return Err(newer(
             "no event of this type (one that was renamed here names it with `#[event(was = …)]`)"
                 .to_owned(),
@@ -59,10 +56,6 @@ pub fn decode_payload<E: DomainEvent>(
     })?;
     decode(index, &payload)
         .map_err(|reason| unreadable(format!("what the upcasters gave does not decode: {reason}")))
-}
-
-fn is_called(info: &EventInfo, event_type: &str) -> bool {
-    info.event_type == event_type || info.former_types.contains(&event_type)
 }
 
 fn upcast(

@@ -4,41 +4,29 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use async_nats::HeaderMap;
+use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageError, Stream};
-use async_nats::jetstream::{ErrorCode, kv, object_store};
+use async_nats::{HeaderMap, Request};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use serde::Deserialize;
 
+use super::create::{Layout, create};
 use super::failure::{Failure, Operation, patiently};
 use crate::jetstream::api::errors;
 use crate::jetstream::{Connection, PermissionDenied};
 use crate::store::StoreError;
 
+/// How long one answer may take; a server that steps down or dies gives none, and another is asked.
+const ANSWER: Duration = Duration::from_secs(2);
 /// Codes of the server with which it refuses a write because of its guard.
 const GUARD: [u64; 2] = [
     errors::WRONG_LAST_SEQUENCE,
     errors::WRONG_LAST_SEQUENCE_IN_FLIGHT,
 ];
-/// Which layout a bucket has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::jetstream) enum Layout {
-    KeyValue,
-    Objects,
-}
-
-impl Layout {
-    fn stream(self, name: &str) -> String {
-        match self {
-            Self::KeyValue => format!("KV_{name}"),
-            Self::Objects => format!("OBJ_{name}"),
-        }
-    }
-}
-
 /// A bucket.
 #[derive(Clone)]
 pub(in crate::jetstream) struct Bucket {
@@ -85,7 +73,8 @@ impl Bucket {
     ) -> Result<Self, StoreError> {
         let place = place(name);
         let stream_name = layout.stream(name);
-        let context = connection.jetstream();
+        let mut context = connection.jetstream();
+        context.set_timeout(ANSWER);
         let found = patiently(&connection, &place, Operation::Open, || async {
             let asked = context.get_stream(&stream_name);
             let concerns = |refused: &PermissionDenied| refused.subject.ends_with(&stream_name);
@@ -308,11 +297,14 @@ impl Bucket {
         headers: &HeaderMap,
         body: &Bytes,
     ) -> Result<Write, Failure> {
-        let asked = self.connection.client().request_with_headers(
-            subject.to_owned(),
-            headers.clone(),
-            body.clone(),
-        );
+        let request = Request::new()
+            .headers(headers.clone())
+            .payload(body.clone())
+            .timeout(Some(ANSWER));
+        let asked = self
+            .connection
+            .client()
+            .send_request(subject.to_owned(), request);
         let concerns = |refused: &PermissionDenied| refused.subject == subject;
         let message = match self.connection.unless_refused(concerns, asked).await {
             Ok(Ok(message)) => message,
@@ -349,55 +341,4 @@ fn behind() -> Failure {
 
 fn place(name: &str) -> String {
     format!("bucket `{name}`")
-}
-
-async fn create(
-    connection: &Connection,
-    name: &str,
-    layout: Layout,
-    replicas: usize,
-    place: &str,
-) -> Result<Stream, StoreError> {
-    let context = connection.jetstream();
-    let stream_name = layout.stream(name);
-    let suffix = format!(".STREAM.CREATE.{stream_name}");
-    let concerns = |refused: &PermissionDenied| {
-        refused.subject.ends_with(&suffix) || refused.subject.ends_with(".INFO")
-    };
-    patiently(connection, place, Operation::Create, || async {
-        let work = async {
-            match layout {
-                Layout::KeyValue => {
-                    let config = kv::Config {
-                        bucket: name.to_owned(),
-                        history: 1,
-                        num_replicas: replicas,
-                        ..kv::Config::default()
-                    };
-                    let created = context.create_key_value(config).await;
-                    created.map(drop).map_err(|error| error.to_string())
-                }
-                Layout::Objects => {
-                    let config = object_store::Config {
-                        bucket: name.to_owned(),
-                        num_replicas: replicas,
-                        ..object_store::Config::default()
-                    };
-                    let created = context.create_object_store(config).await;
-                    created.map(drop).map_err(|error| error.to_string())
-                }
-            }
-        };
-        let created = connection.unless_refused(concerns, work).await;
-        if let Err(denied) = created {
-            return Err(Failure::Denied(denied));
-        }
-        // Another program may have created it a moment before, with other settings.
-        match (created, context.get_stream(&stream_name).await) {
-            (_, Ok(stream)) => Ok(stream),
-            (Ok(Err(reason)), Err(_)) => Err(Failure::Passing(reason)),
-            (_, Err(error)) => Err(Failure::Passing(error.to_string())),
-        }
-    })
-    .await
 }

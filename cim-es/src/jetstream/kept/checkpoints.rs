@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::bucket::{Bucket, Layout, Write};
+use super::bucket::{Bucket, Write};
+use super::create::Layout;
 use super::name::token;
 use crate::jetstream::Connection;
 use crate::store::{CheckpointStore, Damage, Position, StoreError};

@@ -5,6 +5,7 @@
 
 pub(super) mod bucket;
 mod checkpoints;
+pub(super) mod create;
 mod failure;
 mod links;
 pub(super) mod name;

@@ -12,7 +12,8 @@ use cid::Cid;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::bucket::{Bucket, Layout, Write};
+use super::bucket::{Bucket, Write};
+use super::create::Layout;
 use super::failure::{ATTEMPTS, pause};
 use crate::block::{HashCode, verify_cid};
 use crate::jetstream::Connection;

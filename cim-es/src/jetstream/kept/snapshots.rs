@@ -6,7 +6,8 @@ use cid::Cid;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::bucket::{Bucket, Layout, Write};
+use super::bucket::{Bucket, Write};
+use super::create::Layout;
 use super::name::token;
 use super::objects;
 use crate::block::HashCode;

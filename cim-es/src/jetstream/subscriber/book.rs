@@ -18,7 +18,8 @@ use serde::de::DeserializeOwned;
 use crate::jetstream::Connection;
 use crate::jetstream::api::Api;
 use crate::jetstream::direct;
-use crate::jetstream::kept::bucket::{Bucket, Layout, Write};
+use crate::jetstream::kept::bucket::{Bucket, Write};
+use crate::jetstream::kept::create::Layout;
 use crate::jetstream::kept::name::token;
 use crate::store::{Damage, StoreError};
 

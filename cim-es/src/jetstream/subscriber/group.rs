@@ -279,8 +279,7 @@ impl Group {
             return Ok(None);
         };
         let headers = message.headers.unwrap_or_default();
-        let subject = message.subject.to_string();
-        let raw = Raw::new(sequence, subject, &headers, message.payload);
+        let raw = Raw::new(sequence, message.subject, &headers, message.payload);
         let event = raw.verify(&self.source.api, &self.source.layout)?;
         Ok(Some(Delivery {
             event,

@@ -8,8 +8,10 @@ use super::counter::{Counter, CounterCommand, CounterError, CounterEvent, TWICE,
 use super::sample::everything;
 use crate::aggregate::Id;
 use crate::message::{FixedClock, MessageIdentity, Timestamp};
-use crate::repository::{At, Commit, ExecuteError, LoadError, Repository, RepositoryBuilder};
-use crate::store::{AggregateKey, EventStore, Snapshot, SnapshotStore, StoreError};
+use crate::repository::{
+    At, Commit, ExecuteError, LoadError, Recorded, Repository, RepositoryBuilder,
+};
+use crate::store::{AggregateKey, EventStore, Position, Snapshot, SnapshotStore, StoreError};
 
 use CounterCommand::{Add, Close, SetLimit};
 
@@ -64,6 +66,68 @@ pub async fn a_command_takes_effect_once(provider: impl Provider) {
         .unwrap();
     assert!(cold.is_repeated());
     assert_eq!(everything(&store).await.len(), 2);
+}
+
+/// A message id that led to another command's events is refused, and not answered with them.
+pub async fn a_message_id_that_another_command_used_is_refused(provider: impl Provider) {
+    let store = provider.open().await;
+    let counters = repository(&store);
+    let id = Id::new();
+    let identity = MessageIdentity::new_from_user("contract");
+    counters
+        .execute(&id, Add { amount: 5 }, &identity)
+        .await
+        .unwrap();
+    let outcome = counters.execute(&id, Close, &identity).await;
+    let is_refused = matches!(
+        outcome,
+        Err(ExecuteError::MessageIdReused {
+            command: "Close",
+            version: 1,
+            ..
+        })
+    );
+    assert!(is_refused, "{outcome:?}");
+    assert_eq!(everything(&store).await.len(), 1);
+}
+
+/// The events of one subject come typed, over all aggregates of the kind, in the store's order.
+pub async fn events_of_a_subject_come_typed_and_in_order(provider: impl Provider) {
+    let store = provider.open().await;
+    let counters = repository(&store);
+    let ids = [Id::new(), Id::new()];
+    for amount in 1..=6 {
+        add(&counters, &ids[amount as usize % 2], amount)
+            .await
+            .unwrap();
+        execute(
+            &counters,
+            &ids[0],
+            SetLimit {
+                limit: 100 + amount,
+            },
+        )
+        .await
+        .unwrap();
+    }
+    let subject = crate::subject!(CounterEvent, "contract.counter.added");
+    let added = counters
+        .events_of(subject, Position::START, 4)
+        .await
+        .unwrap();
+    let amounts = |recorded: &[Recorded<CounterEvent>]| {
+        let amount = |recorded: &Recorded<CounterEvent>| match recorded.event {
+            CounterEvent::Added { amount } => amount,
+            _ => 0,
+        };
+        recorded.iter().map(amount).collect::<Vec<_>>()
+    };
+    assert_eq!(amounts(&added), [1, 2, 3, 4]);
+    let rest = counters
+        .events_of(subject, added[3].stored.position, 100)
+        .await
+        .unwrap();
+    assert_eq!(amounts(&rest), [5, 6]);
 }
 
 /// The message ids of the last commits are kept in the snapshot too.

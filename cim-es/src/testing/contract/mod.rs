@@ -112,6 +112,8 @@ macro_rules! contract_tests {
             an_object_is_kept_under_its_cid,
             a_checkpoint_is_kept_by_name,
             a_command_takes_effect_once,
+            a_message_id_that_another_command_used_is_refused,
+            events_of_a_subject_come_typed_and_in_order,
             a_command_takes_effect_once_past_a_snapshot_and_a_restart,
             a_conflict_decides_again_on_the_newer_history,
             without_retries_the_conflict_is_the_answer,

@@ -1,0 +1,54 @@
+//! Reading payloads as older programs stored them.
+
+use ipld_core::ipld::Ipld;
+
+use crate::event::{DomainEvent, PayloadError, decode_payload};
+
+/// The event that a payload of an older program gives: through the former names and the upcasters of `E`.
+///
+/// ```
+/// # use cim_es::prelude::*;
+/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # enum LampState { #[state(initial)] #[on(Switch / Switched => _)] Any }
+/// # #[derive(Command, Clone, Debug)]
+/// # enum LampCommand { Switch }
+/// # #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+/// # #[aggregate(domain = "home", name = "lamp")]
+/// # struct Lamp { state: LampState, on: bool }
+/// use std::collections::BTreeMap;
+///
+/// use cim_es::testing::read_stored;
+///
+/// #[derive(DomainEvent, Debug, PartialEq, Serialize, Deserialize)]
+/// enum LampEvent {
+///     #[event(version = 2, was = "toggled")]
+///     #[upcast(from = 1, with = on_was_a_number)]
+///     Switched { on: bool },
+/// }
+///
+/// fn on_was_a_number(payload: Ipld) -> Result<Ipld, UpcastError> {
+///     let Ipld::Map(mut fields) = payload else { return Err(UpcastError::new("not a map")) };
+///     let on = fields.get("on") == Some(&Ipld::Integer(1));
+///     fields.insert("on".into(), Ipld::Bool(on));
+///     Ok(Ipld::Map(fields))
+/// }
+///
+/// let stored = Ipld::Map(BTreeMap::from([("on".into(), Ipld::Integer(1))]));
+/// let event = read_stored::<LampEvent>("home.lamp.toggled", 1, &stored);
+/// assert_eq!(event, Ok(LampEvent::Switched { on: true }));
+/// ```
+///
+/// # Errors
+/// [`PayloadError`], as a load of such an event would give it.
+pub fn read_stored<E: DomainEvent>(
+    event_type: &str,
+    schema: u32,
+    payload: &Ipld,
+) -> Result<E, PayloadError> {
+    let bytes = serde_ipld_dagcbor::to_vec(payload).map_err(|error| PayloadError::NotStorable {
+        event_type: event_type.to_owned(),
+        path: String::new(),
+        reason: error.to_string(),
+    })?;
+    decode_payload(event_type, schema, &bytes)
+}
