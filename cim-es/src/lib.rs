@@ -69,7 +69,8 @@
 //! | [`repository`] | executing commands and loading aggregates |
 //! | `testing` (feature) | given/when/then, the walk through the machine, the contract of stores |
 //!
-//! The engines are [`MemoryEventStore`] and, with the feature `sqlite` (on by default), `SqliteEventStore`.
+//! The engines are [`MemoryEventStore`] and, with the feature `sqlite` (on by default), `SqliteEventStore`;
+//! the feature `jetstream` adds `jetstream::JetStreamEventStore`.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

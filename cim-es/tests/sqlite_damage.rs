@@ -146,7 +146,7 @@ fn a_small_damaged_file_is_refused_when_it_is_opened() {
 }
 
 #[test]
-fn a_log_that_is_cut_off_or_damaged_leaves_a_whole_shorter_history() {
+fn a_log_that_is_cut_off_or_damaged_gives_an_error_or_a_whole_shorter_history() {
     let directory = Directory::new();
     let path = directory.file("live.db");
     let store = SqliteEventStore::open(&path).expect("the file opens");
@@ -178,8 +178,13 @@ fn a_log_that_is_cut_off_or_damaged_leaves_a_whole_shorter_history() {
             let store = truth::unchecked().open(&copy)?;
             store.check().await?;
             collect(store.read_all(Position::START)).await
-        })
-        .expect("what is left is whole");
+        });
+        let found = match found {
+            Ok(found) => found,
+            // SQLite may also notice that the log is not what it says of itself.
+            Err(StoreError::Damaged(_)) => continue,
+            Err(error) => panic!("round {round}: {error}"),
+        };
         assert_eq!(found, events[..found.len()], "round {round}");
         let ends_a_commit = found
             .last()

@@ -27,6 +27,17 @@ pub(super) fn store_error(place: &Arc<str>, operation: &'static str, error: Erro
         ErrorCode::SystemIoFailure if code.extended_code == ffi::SQLITE_IOERR_SHMSIZE => {
             StoreError::Full { place, reason }
         }
+        // A read past the end of the file or of its log, where their own headers say that there is more.
+        ErrorCode::SystemIoFailure if code.extended_code == ffi::SQLITE_IOERR_SHORT_READ => {
+            StoreError::Damaged(Damage {
+                place,
+                position: None,
+                cid: None,
+                reason: format!(
+                    "{operation}: the file or its log ends before it should; restore it from a copy"
+                ),
+            })
+        }
         ErrorCode::ReadOnly => StoreError::ReadOnly { place, reason },
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy { place, reason },
         // A statement of ours that the file does not understand, or a row that is there already: the tables are not
