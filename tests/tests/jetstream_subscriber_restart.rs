@@ -144,10 +144,9 @@ async fn a_member_that_cannot_reach_the_servers_stops_before_another_takes_over(
             .subscriber()
             .client(connection)
             .partitioned(&plant.name);
-        let subscriber = builder.handler(log.handler(number)).build().unwrap();
-        subscriber.subscribe().await.unwrap()
+        builder.handler(log.handler(number)).build().unwrap()
     };
-    let first = member(1, &urls[0]).await;
+    let first = member(1, &urls[0]).await.subscribe().await.unwrap();
     record(&plant, 1..=6).await;
     log.wait_for("the first", |log| log.distinct() == 6).await;
     // The first member is at work for longer than all that follows.
@@ -156,7 +155,7 @@ async fn a_member_that_cannot_reach_the_servers_stops_before_another_takes_over(
     log.wait_for("the first at work", |log| log.started().len() == 12)
         .await;
     log.pause(Duration::from_millis(10));
-    let second = member(2, &urls[1]).await;
+    let second = member(2, &urls[1]).await.subscribe().await.unwrap();
     cluster.servers()[0].pause();
     let paused = Instant::now();
     log.wait_for("the second", |log| log.distinct() == 12).await;

@@ -16,9 +16,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::SubscriptionError;
 use super::book::{Book, Note};
+use super::crew::define;
 use super::feed::{PATIENCE, Source};
 use super::handler::HandlerError;
-use super::member::define;
 use super::parked::{self, ParkedEvent, ParkedRequest};
 use super::signal::Signal;
 use super::worker::{Outcome, Worker};

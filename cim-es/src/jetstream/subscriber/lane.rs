@@ -92,8 +92,8 @@ pub(super) fn key(partition: Option<u8>) -> String {
 }
 
 enum Wake {
-    Event(StoredEvent),
-    Note(Note<ParkedEvent>),
+    Event(Box<StoredEvent>),
+    Note(Box<Note<ParkedEvent>>),
     Due,
     Idle,
 }
@@ -102,11 +102,11 @@ impl Lane {
     /// Works the lane until it is asked to stop or its lease is over, even in the middle of an event.
     pub(super) async fn run(mut self) -> Result<End, SubscriptionError> {
         let lease = self.lease.clone();
-        let ended = match select(pin!(lease.over()), pin!(self.work())).await {
+        let work = pin!(self.work());
+        match select(pin!(lease.over()), work).await {
             Either::Left(_) => Ok(End::Lost),
             Either::Right((ended, _)) => ended,
-        };
-        ended
+        }
     }
 
     async fn work(&mut self) -> Result<End, SubscriptionError> {
@@ -135,10 +135,12 @@ impl Lane {
                     None => break,
                     Some(Either::Right(_)) => Wake::Due,
                     Some(Either::Left((Either::Left((event, _)), _))) => match event? {
-                        Some(event) => Wake::Event(event),
+                        Some(event) => Wake::Event(Box::new(event)),
                         None => Wake::Idle,
                     },
-                    Some(Either::Left((Either::Right((Some(note), _)), _))) => Wake::Note(note),
+                    Some(Either::Left((Either::Right((Some(note), _)), _))) => {
+                        Wake::Note(Box::new(note))
+                    }
                     // The member is gone, and so will be the lease.
                     Some(Either::Left((Either::Right((None, _)), _))) => return Ok(End::Lost),
                 }
@@ -154,7 +156,7 @@ impl Lane {
                     }
                 }
                 Wake::Note(note) => {
-                    self.note(note);
+                    self.note(*note);
                     next = self.serve().await?;
                 }
                 Wake::Due | Wake::Idle => {

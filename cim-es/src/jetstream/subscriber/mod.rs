@@ -34,6 +34,7 @@
 
 mod book;
 mod builder;
+mod crew;
 mod error;
 mod feed;
 mod group;
@@ -44,7 +45,7 @@ mod live;
 mod member;
 mod parked;
 mod signal;
-mod subscriber;
+mod start;
 mod subscription;
 mod worker;
 
@@ -52,6 +53,6 @@ pub use builder::{EventSubscriberBuilder, SubscriptionStart};
 pub use error::SubscriptionError;
 pub use handler::{EventHandler, FnEventHandler, HandlerError};
 pub use parked::{ParkedEvent, ParkedEvents, ParkedRequest};
-pub use subscriber::EventSubscriber;
+pub use start::EventSubscriber;
 pub use subscription::Subscription;
 pub use worker::Retry;

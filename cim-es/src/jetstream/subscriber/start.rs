@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 use super::book::Book;
 use super::builder::{Kind, REQUEST_TIMEOUT, SubscriptionStart};
+use super::crew::Crew;
 use super::feed::{PATIENCE, Source};
 use super::group::Group;
 use super::live::Live;
-use super::member::Crew;
 use super::worker::Worker;
 use super::{Subscription, SubscriptionError};
 use crate::jetstream::Connection;
