@@ -14,6 +14,7 @@ pub(crate) use payload::{check_block, encode_readable};
 pub use upcast::{UpcastError, Upcaster};
 
 use crate::aggregate::Aggregate;
+use crate::subject::Subjects;
 
 /// One kind of event as it was declared.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +68,11 @@ pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Takes the event's fields into the aggregate; [`Aggregate::apply`] is what to call.
     #[doc(hidden)]
     fn fold_into(self, aggregate: &mut Self::Aggregate);
+
+    /// The subjects of all these events, for a subscriber.
+    fn subjects() -> Subjects {
+        Subjects::of::<Self>()
+    }
 
     /// What is declared of the events that are, or were, stored under a type; none for a type that is not known.
     fn info_of(event_type: &str) -> Option<&'static EventInfo> {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use cid::Cid;
 
 use super::api::Api;
-use crate::block::{StoredEvent, parse_cid_text};
+use crate::block::{Envelope, StoredEvent, parse_cid_text};
 use crate::store::{Damage, Position, SealedEvent, StoreError};
 use crate::subject::{StoredSubjects, Token};
 
@@ -21,9 +21,13 @@ pub(super) const EXPECTED_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-S
 
 /// The headers of an event, which repeat for tools what the block says.
 pub(super) fn headers(event: &SealedEvent) -> HeaderMap {
-    let envelope = &event.envelope;
+    headers_of(&event.cid, &event.envelope)
+}
+
+/// The same for an event that is stored.
+pub(super) fn headers_of(cid: &Cid, envelope: &Envelope) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let cid = event.cid.to_string();
+    let cid = cid.to_string();
     headers.insert(MESSAGE_ID, cid.as_str());
     headers.insert(CID, cid);
     if let Some(previous) = &envelope.previous {

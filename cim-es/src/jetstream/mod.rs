@@ -18,12 +18,14 @@ mod message;
 mod options;
 mod patience;
 mod publish;
+mod publisher;
 mod reader;
 mod scan;
 mod setup;
 mod standing;
 mod store;
 mod stores;
+mod subscriber;
 
 pub use api::ApiFailure;
 pub use config::{
@@ -33,5 +35,11 @@ pub use connect::{Action, ConnectError, Connection, PermissionDenied};
 pub use doctor::{Finding, Severity};
 pub use kept::{JetStreamCheckpointStore, JetStreamObjectStore, JetStreamSnapshotStore, Link};
 pub use options::JetStreamOptions;
+pub use publisher::{EventPublisher, Publication, PublishError};
 pub use store::JetStreamEventStore;
 pub use stores::{JetStreamStores, OpenError};
+pub use subscriber::{
+    EventHandler, EventSubscriber, EventSubscriberBuilder, FnEventHandler, HandlerError,
+    ParkedEvent, ParkedEvents, ParkedRequest, Retry, Subscription, SubscriptionError,
+    SubscriptionStart,
+};

@@ -237,4 +237,8 @@ impl EventStore for JetStreamEventStore {
     fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
         self.snapshots.clone()
     }
+
+    fn publishes(&self) -> bool {
+        true
+    }
 }

@@ -112,6 +112,11 @@ pub trait EventStore: Send + Sync + 'static {
     fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
         None
     }
+
+    /// Whether the engine itself publishes committed events on their public subjects, so that nobody else has to.
+    fn publishes(&self) -> bool {
+        false
+    }
 }
 
 #[async_trait]
@@ -163,5 +168,9 @@ impl<S: EventStore + ?Sized> EventStore for Arc<S> {
 
     fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
         (**self).snapshots()
+    }
+
+    fn publishes(&self) -> bool {
+        (**self).publishes()
     }
 }

@@ -8,10 +8,13 @@
 
 mod domain;
 mod stored;
+mod subjects;
 mod token;
 mod typed;
 
 pub use domain::{AggregateInfo, Domain};
 pub use stored::{PARTITIONS, StoredSubjects, partition};
+pub(crate) use subjects::overlap;
+pub use subjects::{PatternError, Subjects};
 pub use token::{Token, TokenError};
 pub use typed::{Filter, Subject};

@@ -29,7 +29,7 @@ const GUARD: [u64; 2] = [
 ];
 /// A bucket.
 #[derive(Clone)]
-pub(super) struct Bucket {
+pub(in crate::jetstream) struct Bucket {
     connection: Connection,
     stream: Stream,
     name: String,
@@ -40,7 +40,7 @@ pub(super) struct Bucket {
 
 /// Whether a guarded write took place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Write {
+pub(in crate::jetstream) enum Write {
     /// At this sequence of the stream.
     Stored(u64),
     /// The subject's last message is another than the guard says.
@@ -65,7 +65,7 @@ struct AnswerError {
 
 impl Bucket {
     /// Opens a bucket, and creates it when it is missing.
-    pub(super) async fn open(
+    pub(in crate::jetstream) async fn open(
         connection: Connection,
         name: &str,
         layout: Layout,
@@ -110,22 +110,25 @@ impl Bucket {
     }
 
     /// The name.
-    pub(super) fn name(&self) -> &str {
+    pub(in crate::jetstream) fn name(&self) -> &str {
         &self.name
     }
 
     /// How messages name the bucket.
-    pub(super) fn place(&self) -> String {
+    pub(in crate::jetstream) fn place(&self) -> String {
         place(&self.name)
     }
 
     /// The largest message that the servers take, headers included.
-    pub(super) fn max_message(&self) -> usize {
+    pub(in crate::jetstream) fn max_message(&self) -> usize {
         self.connection.client().server_info().max_payload
     }
 
     /// The last message on a subject, as far as the leader knows at the moment: for what is guarded, or a cache.
-    pub(super) async fn peek(&self, subject: &str) -> Result<Option<StreamMessage>, StoreError> {
+    pub(in crate::jetstream) async fn peek(
+        &self,
+        subject: &str,
+    ) -> Result<Option<StreamMessage>, StoreError> {
         patiently(&self.connection, &self.place(), Operation::Read, || {
             self.ask_last(subject)
         })
@@ -133,7 +136,7 @@ impl Bucket {
     }
 
     /// The last message on a subject, which is known to be at a sequence or after it.
-    pub(super) async fn last(
+    pub(in crate::jetstream) async fn last(
         &self,
         subject: &str,
         at_least: u64,
@@ -145,7 +148,7 @@ impl Bucket {
     }
 
     /// The first message on a subject at or after a sequence of the stream.
-    pub(super) async fn next(
+    pub(in crate::jetstream) async fn next(
         &self,
         subject: &str,
         sequence: u64,
@@ -234,7 +237,7 @@ impl Bucket {
     /// Writes a message if the subject's last message has a sequence; 0 is for no message at all.
     ///
     /// A write whose answer was lost is sent again, so that it may be refused because of itself.
-    pub(super) async fn write(
+    pub(in crate::jetstream) async fn write(
         &self,
         subject: &str,
         body: Bytes,
@@ -252,7 +255,7 @@ impl Bucket {
     }
 
     /// Removes the messages on a subject for good; what cannot be removed stays, and is only in the way.
-    pub(super) async fn discard(&self, subject: &str) {
+    pub(in crate::jetstream) async fn discard(&self, subject: &str) {
         let work = self.stream.purge().filter(subject);
         let reason = match self.unless_refused("PURGE", async { work.await }).await {
             Ok(Ok(_)) => return,
@@ -269,7 +272,10 @@ impl Bucket {
     }
 
     /// The subjects under a filter that have messages.
-    pub(super) async fn subjects(&self, filter: &str) -> Result<Vec<String>, StoreError> {
+    pub(in crate::jetstream) async fn subjects(
+        &self,
+        filter: &str,
+    ) -> Result<Vec<String>, StoreError> {
         patiently(&self.connection, &self.place(), Operation::Read, || async {
             let listed = async {
                 let listed = self.stream.info_with_subjects(filter).await;

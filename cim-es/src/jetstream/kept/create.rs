@@ -9,7 +9,7 @@ use crate::store::StoreError;
 
 /// Which layout a bucket has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(in crate::jetstream) enum Layout {
     KeyValue,
     Objects,
 }

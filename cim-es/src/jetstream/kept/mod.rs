@@ -3,12 +3,12 @@
 //! Each lives in a bucket of its own, in the layout that every NATS tool knows: key-value buckets and an object store.
 //! Reads ask the leader, so that what was written is seen at once, whichever server wrote it.
 
-mod bucket;
+pub(super) mod bucket;
 mod checkpoints;
-mod create;
+pub(super) mod create;
 mod failure;
 mod links;
-mod name;
+pub(super) mod name;
 mod objects;
 mod snapshots;
 

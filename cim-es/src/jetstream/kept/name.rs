@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 /// A token that a bucket takes for any text: ASCII letters, digits, `-` and `_` stand for themselves, every other byte is
 /// `=` and two hex digits, and nothing is `=`. Different texts have different tokens.
-pub(super) fn token(text: &str) -> String {
+pub(in crate::jetstream) fn token(text: &str) -> String {
     if text.is_empty() {
         return "=".to_owned();
     }
@@ -20,7 +20,7 @@ pub(super) fn token(text: &str) -> String {
 }
 
 /// The text of a token; none when [`token`] does not make it.
-pub(super) fn text(token: &str) -> Option<String> {
+pub(in crate::jetstream) fn text(token: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(token.len());
     let mut rest = if token == "=" { "" } else { token };
     while let Some(first) = rest.bytes().next() {
