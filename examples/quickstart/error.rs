@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use cim_es::block::Verdict;
+use cim_es::jetstream::OpenError;
 use cim_es::repository::{ExecuteError, LoadError};
 use cim_es::store::StoreError;
 
@@ -39,6 +40,9 @@ pub enum QuickstartError {
     /// The store could not be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The servers could not be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// The history could not be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),

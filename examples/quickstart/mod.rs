@@ -7,6 +7,7 @@ mod args;
 pub mod domain;
 pub mod error;
 pub mod host;
+mod place;
 mod program;
 pub mod report;
 pub mod survey;

@@ -1,7 +1,7 @@
 //! One run of the program, from the command line to what it has to tell.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::Path;
 
 use cim_es::block::{ChainHead, EventBlock, StoredEvent, verify_event_chain};
 use cim_es::prelude::*;
@@ -16,7 +16,7 @@ use super::error::QuickstartError;
 use super::host::Host;
 use super::report::{EventRow, Outcome, Report, TamperReport, Verification};
 use super::tamper::tamper;
-use super::{Surroundings, survey, text};
+use super::{Surroundings, place, survey, text};
 
 /// How often the machine is compared again when another run of this program was quicker.
 const ATTEMPTS: usize = 5;
@@ -30,7 +30,9 @@ pub fn run(
     surroundings: &Surroundings,
     out: &mut dyn Write,
 ) -> Result<(), QuickstartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(perform(args, surroundings, out))
 }
 
@@ -39,17 +41,22 @@ async fn perform(
     surroundings: &Surroundings,
     out: &mut dyn Write,
 ) -> Result<(), QuickstartError> {
-    let records_facts = args.decommission.is_none() && !args.tamper;
-    let path = place(args, surroundings, records_facts)?;
-    let host = (surroundings.read_host)()?;
-    let session = Session::open(path, host.machine, args.tamper)?;
     if args.tamper {
-        let report = session.tamper().await?;
+        let path = place::file(args, surroundings)?;
+        let id = Id::from_uuid((surroundings.read_host)()?.machine);
+        let report = tamper_with(&path, &id).await?;
         return match args.json {
             true => print_json(&report, out),
             false => Ok(text::print_tampering(&report, out)?),
         };
     }
+    let (computes, store) = place::open(args, surroundings).await?;
+    let host = (surroundings.read_host)()?;
+    let session = Session {
+        store,
+        id: Id::from_uuid(host.machine),
+        computes,
+    };
     let identity = MessageIdentity::new_from_user("quickstart");
     match &args.decommission {
         Some(reason) => {
@@ -69,57 +76,15 @@ async fn perform(
     }
 }
 
-/// The file of the store; its directory exists when facts are to be recorded.
-fn place(
-    args: &Args,
-    surroundings: &Surroundings,
-    records_facts: bool,
-) -> Result<PathBuf, QuickstartError> {
-    let default = surroundings
-        .data_directory
-        .as_ref()
-        .map(|data| data.join("quickstart.db"));
-    let path = args
-        .store
-        .clone()
-        .or(default)
-        .ok_or(QuickstartError::NoDataDirectory)?;
-    if path.is_dir() {
-        return Err(QuickstartError::IsDirectory(path));
-    }
-    if !records_facts && !path.exists() {
-        return Err(QuickstartError::NoStore(path));
-    }
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(|source| QuickstartError::Directory {
-            directory: directory.to_owned(),
-            source,
-        })?;
-    }
-    Ok(path)
-}
-
 /// One store, and one machine in it.
 struct Session {
-    path: PathBuf,
+    /// The store by its name.
+    store: String,
     id: Id<Compute>,
     computes: Repository<Compute>,
 }
 
 impl Session {
-    fn open(path: PathBuf, machine: Uuid, is_only_read: bool) -> Result<Self, QuickstartError> {
-        let options = SqliteEventStore::options();
-        let store = match is_only_read {
-            true => options.read_only().open(&path)?,
-            false => options.open(&path)?,
-        };
-        Ok(Self {
-            path,
-            id: Id::from_uuid(machine),
-            computes: Repository::new(store),
-        })
-    }
-
     /// Records what is different on the machine from what the store knows of it.
     async fn record(&self, host: &Host, identity: &MessageIdentity) -> Result<(), QuickstartError> {
         let mut attempts = 0;
@@ -168,7 +133,7 @@ impl Session {
             .collect();
         let state = compute.state();
         Ok(Report {
-            store: self.path.display().to_string(),
+            store: self.store.clone(),
             machine: self.id.as_uuid(),
             outcome: Outcome::of(&events, state),
             recorded: events.iter().filter(|event| event.is_new).count(),
@@ -180,27 +145,32 @@ impl Session {
             events,
         })
     }
+}
 
-    /// Damages a copy of the store and shows that it is noticed; the store itself is only read.
-    async fn tamper(&self) -> Result<TamperReport, QuickstartError> {
-        let key = AggregateKey::of::<Compute>(&self.id).map_err(StoreError::from)?;
-        let head = self.computes.load(&self.id).await?.head();
-        let tampering = tamper(&self.path, &key, &self.events().await?).await?;
-        Ok(TamperReport {
-            store: self.path.display().to_string(),
-            machine: self.id.as_uuid(),
-            tampering,
-            verification: verify(&self.events().await?, head)?,
-        })
-    }
+/// Damages a copy of the file and shows that it is noticed; the file itself is only read.
+async fn tamper_with(path: &Path, id: &Id<Compute>) -> Result<TamperReport, QuickstartError> {
+    let store = SqliteEventStore::options().read_only().open(path)?;
+    let computes = Repository::<Compute>::new(store);
+    let key = AggregateKey::of::<Compute>(id).map_err(StoreError::from)?;
+    let head = computes.load(id).await?.head();
+    let tampering = tamper(path, &key, &stored_events(&computes, id).await?).await?;
+    Ok(TamperReport {
+        store: path.display().to_string(),
+        machine: id.as_uuid(),
+        tampering,
+        verification: verify(&stored_events(&computes, id).await?, head)?,
+    })
+}
 
-    async fn events(&self) -> Result<Vec<StoredEvent>, QuickstartError> {
-        let history = self.computes.history(&self.id).await?;
-        Ok(history
-            .into_iter()
-            .map(|recorded| recorded.stored)
-            .collect())
-    }
+async fn stored_events(
+    computes: &Repository<Compute>,
+    id: &Id<Compute>,
+) -> Result<Vec<StoredEvent>, QuickstartError> {
+    let history = computes.history(id).await?;
+    Ok(history
+        .into_iter()
+        .map(|recorded| recorded.stored)
+        .collect())
 }
 
 /// Checks the whole chain from the stored bytes, up to the head that the repository folded.

@@ -10,7 +10,7 @@ use super::tamper::Tampering;
 /// Everything about one run that records, or could have recorded.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// The file of the store.
+    /// The store: its file, or its stream and servers.
     pub store: String,
     /// The id of the machine in the store.
     pub machine: Uuid,

@@ -177,6 +177,11 @@ impl Connection {
         &self.client
     }
 
+    /// The addresses of the servers as they were configured, without users and passwords, for people to read.
+    pub fn servers(&self) -> &str {
+        &self.signals.servers
+    }
+
     /// What the subjects of the JetStream API start with.
     pub(in crate::jetstream) fn api_prefix(&self) -> String {
         match (&self.api.domain, &self.api.prefix) {
