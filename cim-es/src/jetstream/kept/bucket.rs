@@ -1,5 +1,6 @@
 //! A bucket: the stream under a key-value or an object bucket, read from its leader and written with a guard.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -271,7 +272,9 @@ impl Bucket {
         );
     }
 
-    /// The subjects under a filter that have messages.
+    /// The subjects under a filter that have messages, each once.
+    ///
+    /// The server lists them in pages, by the place in an order that a new subject shifts: one may come twice.
     pub(in crate::jetstream) async fn subjects(
         &self,
         filter: &str,
@@ -283,8 +286,10 @@ impl Bucket {
                 if listed.info.state.last_sequence < self.seen.load(Ordering::Relaxed) {
                     return Err(behind());
                 }
-                let listed = listed.map_ok(|(subject, _)| subject).try_collect().await;
-                listed.map_err(|error| Failure::Passing(error.to_string()))
+                let listed = listed.map_ok(|(subject, _)| subject);
+                let listed: Result<BTreeSet<_>, _> = listed.try_collect().await;
+                let listed = listed.map_err(|error| Failure::Passing(error.to_string()))?;
+                Ok(listed.into_iter().collect())
             };
             self.unless_refused("INFO", listed).await?
         })
