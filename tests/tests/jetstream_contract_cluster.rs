@@ -4,10 +4,9 @@ mod jetstream;
 
 use std::sync::OnceLock;
 
-use cim_es::jetstream::JetStreamOptions;
+use cim_es::jetstream::{JetStreamOptions, JetStreamStores};
 use cim_es::testing::contract::Provider;
 use cim_es_tests::nats::{Cluster, User};
-use jetstream::Store;
 
 /// One cluster for all tests of this program; each test has a stream of its own.
 fn cluster() -> &'static Cluster {
@@ -29,11 +28,11 @@ impl ThreeServers {
 
 #[async_trait::async_trait]
 impl Provider for ThreeServers {
-    type Store = Store;
+    type Store = JetStreamStores;
 
-    async fn open(&self) -> Store {
+    async fn open(&self) -> JetStreamStores {
         let client = cluster().connect(User::Operator).await;
-        Store::open(client, &self.options, 3).await
+        jetstream::open_all(client, &self.options, 3).await
     }
 }
 

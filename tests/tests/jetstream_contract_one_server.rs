@@ -4,10 +4,9 @@ mod jetstream;
 
 use std::sync::OnceLock;
 
-use cim_es::jetstream::JetStreamOptions;
+use cim_es::jetstream::{JetStreamOptions, JetStreamStores};
 use cim_es::testing::contract::Provider;
 use cim_es_tests::nats::{Server, User};
-use jetstream::Store;
 
 /// One server for all tests of this program; each test has a stream of its own.
 fn server() -> &'static Server {
@@ -29,11 +28,11 @@ impl OneServer {
 
 #[async_trait::async_trait]
 impl Provider for OneServer {
-    type Store = Store;
+    type Store = JetStreamStores;
 
-    async fn open(&self) -> Store {
+    async fn open(&self) -> JetStreamStores {
         let client = server().connect(User::Operator).await;
-        Store::open(client, &self.options, 1).await
+        jetstream::open_all(client, &self.options, 1).await
     }
 }
 

@@ -8,38 +8,31 @@ pub mod sample;
 use std::sync::Arc;
 
 use async_nats::Client;
-use async_trait::async_trait;
-use bytes::Bytes;
-use cim_es::block::{Cid, StoredEvent};
 use cim_es::jetstream::{
-    EventStoreConfig, JetStreamCheckpointStore, JetStreamEventStore, JetStreamObjectStore,
-    JetStreamOptions, JetStreamSnapshotStore,
+    Connection, EventStoreConfig, JetStreamCheckpointStore, JetStreamEventStore,
+    JetStreamObjectStore, JetStreamOptions, JetStreamSnapshotStore, JetStreamStores,
 };
-use cim_es::store::*;
 
-/// Every port on JetStream.
-#[derive(Clone)]
-pub struct Store {
-    events: JetStreamEventStore,
-    snapshots: JetStreamSnapshotStore,
-    objects: JetStreamObjectStore,
-    checkpoints: JetStreamCheckpointStore,
-}
-
-impl Store {
-    /// A stream by itself, and the buckets that all tests of a program share: their keys differ.
-    pub async fn open(client: Client, options: &JetStreamOptions, replicas: usize) -> Self {
-        let snapshots = JetStreamSnapshotStore::open(client.clone(), "snapshots", replicas);
-        let snapshots = snapshots.await.unwrap();
-        let objects = JetStreamObjectStore::open(client.clone(), "objects", replicas);
-        let checkpoints = JetStreamCheckpointStore::open(client.clone(), "checkpoints", replicas);
-        let events = open(client.clone(), options).await;
-        Self {
-            events: events.with_snapshots(Arc::new(snapshots.clone())),
-            snapshots,
-            objects: objects.await.unwrap(),
-            checkpoints: checkpoints.await.unwrap(),
-        }
+/// Every port: a stream by itself, and the buckets that all tests of a program share, whose keys differ.
+pub async fn open_all(
+    client: Client,
+    options: &JetStreamOptions,
+    replicas: usize,
+) -> JetStreamStores {
+    let connection = Connection::from(client);
+    let snapshots = JetStreamSnapshotStore::open(connection.clone(), "snapshots", replicas);
+    let snapshots = snapshots.await.unwrap();
+    let objects = JetStreamObjectStore::open(connection.clone(), "objects", replicas);
+    let checkpoints = JetStreamCheckpointStore::open(connection.clone(), "checkpoints", replicas);
+    let events = JetStreamEventStore::open(connection.clone(), options.clone()).await;
+    JetStreamStores {
+        events: events
+            .unwrap_or_else(|error| panic!("{error}"))
+            .with_snapshots(Arc::new(snapshots.clone())),
+        snapshots,
+        objects: objects.await.unwrap(),
+        checkpoints: checkpoints.await.unwrap(),
+        connection,
     }
 }
 
@@ -71,99 +64,4 @@ pub async fn consumers(client: &Client, stream: &str) -> u64 {
 pub async fn open(client: Client, options: &JetStreamOptions) -> JetStreamEventStore {
     let store = JetStreamEventStore::open(client, options.clone()).await;
     store.unwrap_or_else(|error| panic!("{error}"))
-}
-
-#[async_trait]
-impl EventStore for Store {
-    async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
-        self.events.append(commit).await
-    }
-
-    async fn get_events(
-        &self,
-        aggregate: &AggregateKey,
-        from_version: u64,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        self.events.get_events(aggregate, from_version).await
-    }
-
-    async fn get_events_from(
-        &self,
-        aggregate: &AggregateKey,
-        known: &Head,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        self.events.get_events_from(aggregate, known).await
-    }
-
-    async fn get_events_by_type(
-        &self,
-        event_type: &str,
-        after: Position,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        self.events
-            .get_events_by_type(event_type, after, limit)
-            .await
-    }
-
-    async fn last(&self, aggregate: &AggregateKey) -> Result<Option<StoredEvent>, StoreError> {
-        self.events.last(aggregate).await
-    }
-
-    async fn get_by_cid(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
-        self.events.get_by_cid(cid).await
-    }
-
-    fn read_all(&self, after: Position) -> EventStream {
-        self.events.read_all(after)
-    }
-
-    fn subscribe(&self, after: Position) -> EventStream {
-        self.events.subscribe(after)
-    }
-
-    fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
-        self.events.snapshots()
-    }
-}
-
-#[async_trait]
-impl SnapshotStore for Store {
-    async fn save_snapshot(
-        &self,
-        aggregate: &AggregateKey,
-        snapshot: Snapshot,
-    ) -> Result<(), StoreError> {
-        self.snapshots.save_snapshot(aggregate, snapshot).await
-    }
-
-    async fn get_latest_snapshot(
-        &self,
-        aggregate: &AggregateKey,
-        tag: u64,
-    ) -> Result<Option<Snapshot>, StoreError> {
-        self.snapshots.get_latest_snapshot(aggregate, tag).await
-    }
-}
-
-#[async_trait]
-impl ObjectStore for Store {
-    async fn put_object(&self, bytes: Bytes) -> Result<Cid, StoreError> {
-        self.objects.put_object(bytes).await
-    }
-
-    async fn get_object(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
-        self.objects.get_object(cid).await
-    }
-}
-
-#[async_trait]
-impl CheckpointStore for Store {
-    async fn save_checkpoint(&self, reader: &str, position: Position) -> Result<(), StoreError> {
-        self.checkpoints.save_checkpoint(reader, position).await
-    }
-
-    async fn get_checkpoint(&self, reader: &str) -> Result<Option<Position>, StoreError> {
-        self.checkpoints.get_checkpoint(reader).await
-    }
 }
