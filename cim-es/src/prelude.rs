@@ -63,7 +63,8 @@ pub use uuid::Uuid;
 #[cfg(feature = "sqlite")]
 pub use crate::SqliteEventStore;
 pub use crate::aggregate::{
-    Aggregate, AggregateId, Command, Decide, Decision, Events, Id, emit, emit_all, nothing,
+    Aggregate, AggregateId, Command, Decide, Decision, Events, Id, UniqueName, emit, emit_all,
+    nothing,
 };
 pub use crate::event::{DomainEvent, UpcastError};
 pub use crate::machine::StateMachine;

@@ -3,6 +3,7 @@
 mod subscriber;
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cim_es::block::StoredEvent;
@@ -144,8 +145,16 @@ async fn partitions_keep_each_aggregate_in_order_while_members_come_go_and_are_k
     let plant = Plant::new(server()).await;
     let log = Log::default();
     log.pause(Duration::from_millis(3));
-    let total = 1_200;
-    let writer = record(&plant, 1..=total);
+    // Events keep coming while members come and go, so that each of them has something to do.
+    let is_moving = AtomicBool::new(true);
+    let writer = async {
+        let mut written = 0;
+        while written < 1_200 || is_moving.load(Ordering::Relaxed) {
+            written += 1;
+            record(&plant, written..=written).await;
+        }
+        written
+    };
     let members = async {
         let first = join(&plant, &log, 0).await;
         log.wait_for("the first", |log| log.distinct() > 50).await;
@@ -163,9 +172,10 @@ async fn partitions_keep_each_aggregate_in_order_while_members_come_go_and_are_k
             .await;
         second.stop().await.unwrap();
         third.abort();
+        is_moving.store(false, Ordering::Relaxed);
         fourth
     };
-    let ((), last) = tokio::join!(writer, members);
+    let (total, last) = tokio::join!(writer, members);
     log.wait_at_most(Duration::from_secs(60), "all", |log| {
         log.distinct() == total as usize
     })

@@ -2,14 +2,15 @@
 
 use proc_macro2::Ident;
 use quote::{ToTokens, format_ident};
-use syn::{Data, DeriveInput, Fields, LitStr, Type, parse_quote};
+use syn::parse::ParseStream;
+use syn::{Data, DeriveInput, Fields, LitStr, Path, Type, parse_quote};
 
 use super::model::Aggregate;
 use crate::attr::{self, Keys};
 use crate::ctxt::Ctxt;
 use crate::{names, shape};
 
-const KEYS: &[&str] = &["domain", "name", "id", "state", "error", "fold"];
+const KEYS: &[&str] = &["domain", "name", "id", "state", "error", "fold", "unique"];
 
 pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
     shape::refuse_generics(ctxt, input, "an aggregate")?;
@@ -31,6 +32,7 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
         ("output", "into `#[machine(…)]` on the enum of states"),
     ]);
     let (mut domain, mut name) = (None, None);
+    let mut unique: Option<Path> = None;
     let (mut id, mut state, mut error): (Option<Type>, Option<Type>, Option<Type>) =
         (None, None, None);
     for attr in input
@@ -46,6 +48,7 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
                 "id" => id = Some(value.parse()?),
                 "state" => state = Some(value.parse()?),
                 "error" => error = Some(value.parse()?),
+                "unique" => unique = Some(function(value)?),
                 // Its value counts through the fingerprint of the declaration.
                 _ => {
                     attr::number(ctxt, value, "a fold")?;
@@ -103,7 +106,16 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
         id,
         state,
         error,
+        unique,
         field: field.map(|(field, _)| field),
+    })
+}
+
+/// The path of a function.
+fn function(input: ParseStream) -> syn::Result<Path> {
+    input.parse().map_err(|error| {
+        let expected = "expected the path of a function that lists the names, such as `unique = Compute::unique_names`";
+        syn::Error::new(error.span(), expected)
     })
 }
 

@@ -42,6 +42,16 @@ pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> 
             fn set_state(&mut self, _: #state) {}
         },
     };
+    let unique = aggregate.unique.as_ref().map(|unique| {
+        let names =
+            quote_spanned!(unique.span()=> ::cim_es::__private::unique_names(#unique(self)));
+        quote! {
+            const HAS_UNIQUE_NAMES: bool = true;
+            fn unique_names(&self) -> ::std::vec::Vec<::cim_es::aggregate::UniqueName> {
+                #names
+            }
+        }
+    });
     let broken = is_broken.then(|| {
         quote!(
             const BROKEN: bool = true;
@@ -61,6 +71,7 @@ pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> 
             const FINGERPRINT: u64 = #fingerprint;
             #broken
             #access
+            #unique
         }
     }
 }

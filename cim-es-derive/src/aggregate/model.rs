@@ -1,7 +1,7 @@
 //! An aggregate as it was declared.
 
 use proc_macro2::Ident;
-use syn::Type;
+use syn::{Path, Type};
 
 pub(crate) struct Aggregate {
     pub ident: Ident,
@@ -10,6 +10,8 @@ pub(crate) struct Aggregate {
     pub id: Option<Type>,
     pub state: Type,
     pub error: Option<Type>,
+    /// The function that lists the unique names.
+    pub unique: Option<Path>,
     /// The field that holds the state; none when it is missing, which is reported.
     pub field: Option<Ident>,
 }

@@ -8,11 +8,15 @@ impl ::cim_es::aggregate::Aggregate for Compute {
     const DOMAIN: &'static str = "infrastructure";
     const NAME: &'static str = "compute";
     const KIND: &'static str = "infrastructure.compute";
-    const FINGERPRINT: u64 = 727120283567674635u64;
+    const FINGERPRINT: u64 = 8474959362303039724u64;
     fn state(&self) -> ComputeState {
         ::core::clone::Clone::clone(&self.state)
     }
     fn set_state(&mut self, state: ComputeState) {
         self.state = state;
+    }
+    const HAS_UNIQUE_NAMES: bool = true;
+    fn unique_names(&self) -> ::std::vec::Vec<::cim_es::aggregate::UniqueName> {
+        ::cim_es::__private::unique_names(Compute::names(self))
     }
 }

@@ -69,7 +69,7 @@ fn commands_input() -> TokenStream {
 
 fn aggregate_input() -> TokenStream {
     quote! {
-        #[aggregate(domain = "infrastructure", name = "compute", error = ComputeError)]
+        #[aggregate(domain = "infrastructure", name = "compute", error = ComputeError, unique = Compute::names)]
         struct Compute {
             state: ComputeState,
             hostname: Option<Hostname>,

@@ -9,6 +9,7 @@ mod declaration;
 mod domain;
 mod machine;
 mod text;
+mod unique;
 
 pub use check::{
     check_command_is_accepted, check_commands_are_decided, check_edge_command, check_edge_event,
@@ -21,3 +22,4 @@ pub use machine::{edge, event_count, next_table, transitions};
 pub use text::matches;
 #[cfg(feature = "jetstream")]
 pub(crate) use text::nearest;
+pub use unique::unique_names;

@@ -3,6 +3,7 @@
 mod events;
 mod id;
 mod id_text;
+mod unique;
 
 use std::fmt;
 
@@ -13,6 +14,7 @@ pub use cim_es_derive::{Aggregate, AggregateId, Command};
 pub use events::{Decision, Events, emit, emit_all, nothing};
 pub use id::{AggregateId, Id, IdError};
 pub use id_text::IdText;
+pub use unique::UniqueName;
 
 use crate::event::DomainEvent;
 use crate::machine::{StateMachine, UnexpectedEvent};
@@ -49,9 +51,16 @@ pub trait Aggregate:
     /// Set when the declaration has errors: what builds on it is then not checked.
     #[doc(hidden)]
     const BROKEN: bool = false;
+    /// Whether it may hold unique names: `#[aggregate(unique = …)]`.
+    const HAS_UNIQUE_NAMES: bool = false;
 
     /// The present state.
     fn state(&self) -> Self::State;
+
+    /// The names that it holds in its present state; see [`UniqueName`].
+    fn unique_names(&self) -> Vec<UniqueName> {
+        Vec::new()
+    }
 
     /// Sets the state; [`apply`](Self::apply) is what to call.
     #[doc(hidden)]

@@ -3,6 +3,8 @@
 use cid::Cid;
 use uuid::Uuid;
 
+use super::Holder;
+use crate::aggregate::UniqueName;
 use crate::event::PayloadError;
 use crate::machine::UnexpectedEvent;
 use crate::store::StoreError;
@@ -63,6 +65,22 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
         event_type: String,
         /// The version that the event gave.
         version: u64,
+    },
+    /// Another aggregate holds a name that this one would hold after the command; nothing was stored.
+    #[error("{name} is held by {holder}: choose another, or have it released first")]
+    NameTaken {
+        /// The name.
+        name: UniqueName,
+        /// Who holds it.
+        holder: Holder,
+    },
+    /// The scope of a unique name cannot stand in a subject; nothing was stored.
+    #[error("{name} cannot be reserved: its scope is a part of a subject, and {source}")]
+    NameScope {
+        /// The name.
+        name: UniqueName,
+        /// What the scope has that a token cannot have.
+        source: TokenError,
     },
     /// An event cannot be stored; nothing was stored.
     #[error(transparent)]

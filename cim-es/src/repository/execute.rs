@@ -63,12 +63,11 @@ impl<A: Aggregate> Repository<A> {
             }
             match decide::<A>(&root, command.clone(), &context) {
                 Decided::Events(events) => {
-                    match self.append(&key, &root, &events, &context).await {
+                    let new = New::of(&root, &command, events)?;
+                    match self.append(&key, &root, &new, &context).await {
                         Ok(stored) => {
                             let before = root.version();
-                            for (event, stored) in events.into_iter().zip(&stored) {
-                                root.take(event, stored)?;
-                            }
+                            new.fold_into(&mut root, &stored)?;
                             self.keep_snapshot(&key, &root, before).await;
                             let version = root.version();
                             *slot = Some(root);
@@ -85,15 +84,22 @@ impl<A: Aggregate> Repository<A> {
                             root = self.catch_up(&key, root).await?;
                             is_confirmed = true;
                         }
+                        // The command was decided on an aggregate from memory: it may be another by now.
+                        Err(error @ ExecuteError::NameTaken { .. }) => {
+                            if is_confirmed || !self.has_moved(&key, &mut root).await? {
+                                *slot = Some(root);
+                                return Err(error);
+                            }
+                            is_confirmed = true;
+                        }
                         Err(error) => return Err(error),
                     }
                 }
                 // What does not publish is not guarded: an answer from memory counts once the store agrees.
                 answer if !is_confirmed => {
-                    let (version, head) = (root.version(), root.head());
-                    root = self.catch_up(&key, root).await?;
+                    let version = root.version();
                     is_confirmed = true;
-                    if root.head() == head {
+                    if !self.has_moved(&key, &mut root).await? {
                         *slot = Some(root);
                         return without_events(answer, version);
                     }
@@ -107,28 +113,43 @@ impl<A: Aggregate> Repository<A> {
         }
     }
 
+    /// Catches up with the store, and tells whether there was anything new.
+    async fn has_moved(&self, key: &AggregateKey, root: &mut Root<A>) -> Result<bool, LoadError> {
+        let before = root.head();
+        let stale = std::mem::replace(root, Root::empty(0));
+        *root = self.catch_up(key, stale).await?;
+        Ok(root.head() != before)
+    }
+
+    /// Stores the events, and what becomes of the aggregate's unique names; gives the events of the aggregate alone.
     async fn append(
         &self,
         key: &AggregateKey,
         root: &Root<A>,
-        events: &[A::Event],
+        new: &New<A>,
         context: &Context,
     ) -> Result<Vec<StoredEvent>, ExecuteError<A::Error>> {
-        let events: Result<Vec<_>, _> = events.iter().map(NewEvent::of).collect();
-        let events = events.map_err(ExecuteError::Payload)?;
         let request = CommitRequest::of(context);
-        let request = match root.head {
+        let events = new.encoded.clone();
+        let mut request = match root.head {
             Some(head) => request.aggregate_at(key.clone(), head, events),
             None => request.aggregate(key.clone(), ExpectedVersion::NoStream, events),
         };
-        self.inner
+        if let Fold::Done(after) = &new.fold {
+            let (before, after) = (root.unique_names(), after.unique_names());
+            request = self.with_names(key, before, after, request).await?;
+        }
+        let mut stored = self
+            .inner
             .store
             .append(request)
             .await
             .map_err(|error| match error {
                 StoreError::Payload(error) => ExecuteError::Payload(error),
                 error => ExecuteError::Store(error),
-            })
+            })?;
+        stored.truncate(new.encoded.len());
+        Ok(stored)
     }
 
     async fn earlier_commit(
@@ -148,6 +169,60 @@ impl<A: Aggregate> Repository<A> {
             version,
             is_repeated: true,
         })
+    }
+}
+
+/// What a command decided, as it is stored and as it is folded.
+struct New<A: Aggregate> {
+    encoded: Vec<NewEvent>,
+    fold: Fold<A>,
+}
+
+enum Fold<A: Aggregate> {
+    /// The aggregate after the events: what names it then holds is to be known before they are stored.
+    Done(A),
+    /// The events, to be folded once they are stored.
+    Waiting(Vec<A::Event>),
+}
+
+impl<A: Aggregate> New<A> {
+    fn of(
+        root: &Root<A>,
+        command: &A::Command,
+        events: Vec<A::Event>,
+    ) -> Result<Self, ExecuteError<A::Error>> {
+        let encoded: Result<Vec<_>, _> = events.iter().map(NewEvent::of).collect();
+        let encoded = encoded.map_err(ExecuteError::Payload)?;
+        if !A::HAS_UNIQUE_NAMES {
+            let fold = Fold::Waiting(events);
+            return Ok(Self { encoded, fold });
+        }
+        let mut after = root.aggregate.clone();
+        for event in events {
+            after
+                .apply(event)
+                .map_err(|unexpected| ExecuteError::UndeclaredEvent {
+                    state: unexpected.state,
+                    command: command.name(),
+                    event: unexpected.event,
+                })?;
+        }
+        let fold = Fold::Done(after);
+        Ok(Self { encoded, fold })
+    }
+
+    fn fold_into(self, root: &mut Root<A>, stored: &[StoredEvent]) -> Result<(), LoadError> {
+        match self.fold {
+            Fold::Waiting(events) => {
+                let mut events = events.into_iter().zip(stored);
+                events.try_for_each(|(event, stored)| root.take(event, stored))
+            }
+            Fold::Done(after) => {
+                root.aggregate = after;
+                stored.iter().for_each(|stored| root.note(stored));
+                Ok(())
+            }
+        }
     }
 }
 

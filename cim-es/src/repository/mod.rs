@@ -8,6 +8,7 @@ mod load;
 mod recent;
 mod root;
 mod snapshot;
+mod unique;
 
 use std::fmt;
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -27,6 +28,7 @@ pub use load::{At, Recorded};
 pub use root::Root;
 #[cfg(feature = "testing")]
 pub(crate) use snapshot::tag as snapshot_tag;
+pub use unique::Holder;
 
 /// One aggregate that is kept warm; empty while a command works on it, so that a command whose caller gave up leaves
 /// nothing behind that the store may contradict.

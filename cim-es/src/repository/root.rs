@@ -57,9 +57,14 @@ impl<A: Aggregate> Root<A> {
                 version: stored.envelope.sequence,
                 source,
             })?;
+        self.note(stored);
+        Ok(())
+    }
+
+    /// Notes an event that is folded.
+    pub(super) fn note(&mut self, stored: &StoredEvent) {
         self.head = Some(stored.head());
         self.recent.note(&stored.envelope);
-        Ok(())
     }
 }
 

@@ -28,6 +28,7 @@ mod counter;
 mod follow;
 mod guard;
 mod kept;
+mod names;
 mod read;
 mod sample;
 
@@ -38,6 +39,7 @@ pub use commands::*;
 pub use follow::*;
 pub use guard::*;
 pub use kept::*;
+pub use names::*;
 pub use read::*;
 
 use crate::store::{CheckpointStore, EventStore, ObjectStore, SnapshotStore};
@@ -125,6 +127,11 @@ macro_rules! contract_tests {
             a_snapshot_that_does_not_fit_is_ignored,
             an_aggregate_loads_as_it_was,
             repositories_on_two_handles_share_an_aggregate,
+            a_unique_name_has_one_holder,
+            a_commit_carries_what_it_changes_about_names,
+            what_is_known_of_names_is_what_the_store_says,
+            a_scope_that_is_no_token_is_refused,
+            racing_writers_never_share_a_name,
         }
     };
     (@tests $provider:expr; $($name:ident),* $(,)?) => {

@@ -1,0 +1,187 @@
+//! Keeping names unique: what a command's events reserve and release, in the same commit.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{ExecuteError, LoadError, Repository};
+use crate::aggregate::{Aggregate, UniqueName};
+use crate::block::StoredEvent;
+use crate::event::PayloadError;
+use crate::store::{AggregateKey, CommitRequest, ExpectedVersion, Head, NewEvent};
+use crate::subject::{Token, TokenError};
+
+const RESERVED: &str = "reserved";
+const RELEASED: &str = "released";
+const SCHEMA: u32 = 1;
+
+/// Who holds a unique name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The kind of the aggregate, `<domain>.<name>`.
+    pub kind: String,
+    /// The id of the aggregate.
+    pub id: String,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind, self.id)
+    }
+}
+
+/// The payload of both events: the same fields, so that each tells the whole.
+#[derive(Serialize, Deserialize)]
+struct Reservation {
+    name: String,
+    holder_id: String,
+    holder_kind: String,
+}
+
+/// A name as the store has it.
+struct Present {
+    key: AggregateKey,
+    head: Option<Head>,
+    holder: Option<Holder>,
+}
+
+impl<A: Aggregate> Repository<A> {
+    /// Who holds a name of this aggregate's domain at the moment; none when it is free.
+    ///
+    /// # Errors
+    /// [`LoadError`]; also for a scope that cannot stand in a subject.
+    pub async fn holder(&self, name: &UniqueName) -> Result<Option<Holder>, LoadError> {
+        let key = key::<A>(name)?;
+        Ok(self.present(key).await?.holder)
+    }
+
+    /// Adds to a commit what becomes of the names: those of `after` alone are reserved, those of `before` alone released.
+    pub(super) async fn with_names(
+        &self,
+        holder: &AggregateKey,
+        before: Vec<UniqueName>,
+        after: Vec<UniqueName>,
+        mut request: CommitRequest,
+    ) -> Result<CommitRequest, ExecuteError<A::Error>> {
+        let (before, after): (BTreeSet<_>, BTreeSet<_>) =
+            (before.into_iter().collect(), after.into_iter().collect());
+        let ours = Holder {
+            kind: holder.kind().to_owned(),
+            id: holder.id().as_str().to_owned(),
+        };
+        for name in before.symmetric_difference(&after) {
+            let is_claimed = after.contains(name);
+            let key = key::<A>(name).map_err(|source| ExecuteError::NameScope {
+                name: name.clone(),
+                source,
+            })?;
+            let present = self.present(key).await?;
+            let operation = match (is_claimed, &present.holder) {
+                (true, None) => RESERVED,
+                (true, Some(held)) if *held != ours => {
+                    return Err(ExecuteError::NameTaken {
+                        name: name.clone(),
+                        holder: held.clone(),
+                    });
+                }
+                (false, Some(held)) if *held == ours => RELEASED,
+                // It is what it shall be, or was never reserved for this aggregate.
+                _ => continue,
+            };
+            let event = event(&present.key, operation, name, &ours);
+            let events = vec![event.map_err(ExecuteError::Payload)?];
+            request = match present.head {
+                Some(head) => request.aggregate_at(present.key, head, events),
+                None => request.aggregate(present.key, ExpectedVersion::NoStream, events),
+            };
+        }
+        Ok(request)
+    }
+
+    /// Reads the last event of a name: it alone says who holds it.
+    async fn present(&self, key: AggregateKey) -> Result<Present, LoadError> {
+        let last = self.inner.store.last(&key).await?;
+        let holder = last.as_ref().map(|last| held_by(&key, last)).transpose()?;
+        Ok(Present {
+            head: last.map(|last| last.head()),
+            holder: holder.flatten(),
+            key,
+        })
+    }
+}
+
+/// The key under which a name is stored: its kind is `<domain>.<scope>`, its id the SHA-256 of kind and name in
+/// hexadecimal digits, because a name may hold what a subject cannot. It never changes.
+fn key<A: Aggregate>(name: &UniqueName) -> Result<AggregateKey, TokenError> {
+    let scope = Token::new(name.scope())?;
+    let kind = format!("{}.{}", A::DOMAIN, scope.as_str());
+    let digest = Sha256::new()
+        .chain_update(kind.as_bytes())
+        .chain_update([0])
+        .chain_update(name.name().as_bytes())
+        .finalize();
+    let id: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(AggregateKey::new(kind, Token::new(&id)?))
+}
+
+fn event(
+    key: &AggregateKey,
+    operation: &str,
+    name: &UniqueName,
+    holder: &Holder,
+) -> Result<NewEvent, PayloadError> {
+    let reservation = Reservation {
+        name: name.name().to_owned(),
+        holder_id: holder.id.clone(),
+        holder_kind: holder.kind.clone(),
+    };
+    let event_type = format!("{}.{operation}", key.kind());
+    match serde_ipld_dagcbor::to_vec(&reservation) {
+        Ok(payload) => Ok(NewEvent::from_payload(event_type, SCHEMA, payload)),
+        Err(error) => Err(PayloadError::NotStorable {
+            event_type,
+            path: String::new(),
+            reason: error.to_string(),
+        }),
+    }
+}
+
+/// Who holds the name after its last event.
+fn held_by(key: &AggregateKey, last: &StoredEvent) -> Result<Option<Holder>, PayloadError> {
+    let envelope = &last.envelope;
+    let operation = last.event_type().strip_prefix(key.kind());
+    let is_reserved = match operation.and_then(|operation| operation.strip_prefix('.')) {
+        Some(RESERVED) => true,
+        Some(RELEASED) => false,
+        _ => {
+            return Err(PayloadError::NewerThanThisProgram {
+                event_type: last.event_type().to_owned(),
+                schema: envelope.schema,
+                known: format!("`{RESERVED}` and `{RELEASED}` of a unique name"),
+            });
+        }
+    };
+    if envelope.schema > SCHEMA {
+        return Err(PayloadError::NewerThanThisProgram {
+            event_type: last.event_type().to_owned(),
+            schema: envelope.schema,
+            known: format!("schema version {SCHEMA}"),
+        });
+    }
+    if !is_reserved {
+        return Ok(None);
+    }
+    let reservation: Reservation =
+        serde_ipld_dagcbor::from_slice(last.payload()).map_err(|error| {
+            PayloadError::NotReadable {
+                event_type: last.event_type().to_owned(),
+                schema: envelope.schema,
+                reason: error.to_string(),
+            }
+        })?;
+    Ok(Some(Holder {
+        kind: reservation.holder_kind,
+        id: reservation.holder_id,
+    }))
+}
