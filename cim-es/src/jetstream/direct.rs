@@ -15,7 +15,7 @@ use super::api::{Api, ApiFailure, json};
 use super::message::Raw;
 
 /// How many messages one request asks for.
-const PAGE: usize = 500;
+const PAGE: usize = 250;
 /// How many bytes one answer may have, so that a page of large events does not fill the memory.
 const PAGE_BYTES: usize = 16 * 1024 * 1024;
 

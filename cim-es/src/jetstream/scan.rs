@@ -71,7 +71,7 @@ impl Scan {
         let until = state.last_seq;
         self.stage = match until > self.after && !is_gone(&state, until) {
             true => Stage::Reading {
-                reader: Box::new(self.store.reader(Selection::all(), self.after)),
+                reader: Box::new(self.store.reader(Selection::all(), self.after).pushed()),
                 until,
             },
             false => Stage::Over,
@@ -188,7 +188,7 @@ pub(super) async fn by_cid(store: &Inner, cid: &Cid) -> Result<Option<StoredEven
         filters: Vec::new(),
         headers_only: true,
     };
-    let mut reader = store.reader(selection, 0);
+    let mut reader = store.reader(selection, 0).pushed();
     let found = loop {
         match reader.step().await? {
             Step::Message(raw) if raw.cid.as_ref() == Some(cid) => break Some(raw.sequence),
