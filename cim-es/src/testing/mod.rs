@@ -3,17 +3,23 @@
 //!
 //! - [`given`] states a rule of a domain as a sentence, on the pure aggregate and unchanged on any store.
 //! - [`check_machine`] walks the declared machine with generated commands.
+//! - [`decision_table`] prints what every command leads to in every state, and [`check_page`] keeps a page that shows it
+//!   current.
 //! - [`contract`] holds every promise of the ports as a test; [`contract_tests!`](crate::contract_tests) runs all of
 //!   them on a store.
 
 pub mod contract;
 mod model;
+mod page;
 mod scenario;
 mod stored;
+mod table;
 
 pub use model::{MachineReport, check_machine};
+pub use page::check_page;
 pub use scenario::{Given, Scenario, When, given, given_nothing};
 pub use stored::read_stored;
+pub use table::{decision_table, diagram, subject_table};
 
 /// Generators for [`check_machine`], of the version that this crate uses.
 pub use proptest;

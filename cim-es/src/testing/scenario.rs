@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::aggregate::{Aggregate, Decide};
 use crate::block::StoredEvent;
 use crate::event::{DomainEvent, decode_payload};
+use crate::machine::StateMachine;
 use crate::message::{Context, FixedClock, MessageIdentity, Timestamp};
 use crate::repository::{Decided, ExecuteError, Repository, decide};
 use crate::store::{AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent};
@@ -129,6 +130,28 @@ where
         When {
             given: self,
             command,
+        }
+    }
+
+    /// What a command leads to, in a few words: the events and the state after them, or why not.
+    pub(super) fn answer(&self, command: A::Command) -> String {
+        let context = Context::new(self.identity.clone(), self.now);
+        let events = match decide(&self.aggregate, command, &context) {
+            Decided::Events(events) => events,
+            Decided::Nothing => return "nothing".to_owned(),
+            Decided::Refused(ExecuteError::NotAccepted { .. }) => return "·".to_owned(),
+            Decided::Refused(error) => return error.to_string(),
+        };
+        let names: Vec<_> = events
+            .iter()
+            .map(|it| A::Event::VARIANTS[it.index()])
+            .collect();
+        let (mut after, before) = (self.aggregate.clone(), self.aggregate.state());
+        // The decision was checked against the machine.
+        let _ = events.into_iter().try_for_each(|event| after.apply(event));
+        match after.state() {
+            state if state.index() == before.index() => names.join(", "),
+            state => format!("{} → {}", names.join(", "), state.name()),
         }
     }
 
