@@ -4,6 +4,7 @@
 
 #[path = "bank_account/domain.rs"]
 pub mod bank_account;
+pub mod infrastructure;
 pub mod quickstart;
 
 /// The README, whose code the tests of this crate compile and run.

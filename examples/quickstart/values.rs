@@ -14,11 +14,17 @@ pub struct ValueError {
     rule: &'static str,
 }
 
+impl ValueError {
+    pub(crate) fn new(text: String, what: &'static str, rule: &'static str) -> Self {
+        Self { text, what, rule }
+    }
+}
+
 /// Declares a value that is a text with a rule; decoding goes through the same rule.
 macro_rules! text_value {
     ($(#[$doc:meta])* $name:ident: $what:literal, $rule:literal, $is_valid:expr) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
@@ -30,7 +36,7 @@ macro_rules! text_value {
                 if is_valid(&text) {
                     return Ok(Self(text));
                 }
-                Err(ValueError { text, what: $what, rule: $rule })
+                Err(ValueError::new(text, $what, $rule))
             }
         }
 

@@ -1,0 +1,664 @@
+//! The rules of the infrastructure domain: as tables on its page, over generated histories, and value by value.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::path::Path;
+
+use cim_es::prelude::*;
+use cim_es::testing::proptest::prelude::*;
+use cim_es::testing::proptest::sample::select;
+use cim_es::testing::{
+    Given, check_machine, check_page, decision_table, diagram, given, given_nothing, subject_table,
+};
+use cim_es_examples::infrastructure::connection::Medium;
+use cim_es_examples::infrastructure::site::{SiteCommand, SiteError, SiteEvent};
+use cim_es_examples::infrastructure::values::*;
+use cim_es_examples::infrastructure::*;
+
+fn text<T: TryFrom<String>>(text: &str) -> T
+where
+    T::Error: Debug,
+{
+    text.to_owned().try_into().expect("a value")
+}
+
+fn id(number: u128) -> Id<Compute> {
+    Id::from_uuid(Uuid::from_u128(
+        0x0197_0000_0000_7000_8000_0000_0000_0000 + number,
+    ))
+}
+
+fn capacity(cores: u32, memory_mib: u32) -> Capacity {
+    let positive = |number: u32| number.try_into().expect("positive");
+    Capacity {
+        cores: positive(cores),
+        memory_mib: positive(memory_mib),
+    }
+}
+
+fn interface(name: &str, last: u8) -> Interface {
+    Interface {
+        name: text(name),
+        mac: text(&format!("02:fc:00:00:00:{last:02x}")),
+    }
+}
+
+fn port(compute: u128, name: &str) -> InterfaceRef {
+    InterfaceRef {
+        compute: id(compute),
+        name: text(name),
+    }
+}
+
+fn blocks(texts: &[&str]) -> Vec<Cidr> {
+    texts.iter().map(|it| text(it)).collect()
+}
+
+fn reason() -> Reason {
+    text("replaced")
+}
+
+/// The three parts of an aggregate on the page.
+fn parts<A: Decide>(
+    states: Vec<(&'static str, Given<A>)>,
+    commands: Vec<(&'static str, A::Command)>,
+) -> Vec<(String, String)>
+where
+    A::Command: Clone,
+    A::Event: Debug,
+{
+    let name = A::NAME;
+    vec![
+        (format!("{name} lifecycle"), diagram::<A>()),
+        (format!("{name} subjects"), subject_table::<A>()),
+        (format!("{name} rules"), decision_table(states, commands)),
+    ]
+}
+
+fn compute() -> Vec<(String, String)> {
+    use cim_es_examples::infrastructure::compute::{ComputeCommand::*, ComputeEvent::*, Severity};
+    let registered = || Registered {
+        hostname: text("server01"),
+        system: text("x86_64-linux"),
+    };
+    let equipped = || {
+        vec![
+            registered(),
+            Updated {
+                capacity: capacity(8, 16_384),
+            },
+            InterfaceAdded {
+                interface: interface("eth0", 1),
+            },
+            OwnerAssigned { owner: text("Ann") },
+        ]
+    };
+    let active = |more: Vec<ComputeEvent>| given([equipped(), vec![Activated], more].concat());
+    let placed = || GuestPlaced {
+        guest: id(7),
+        needs: capacity(6, 8_192),
+    };
+    let started = || MaintenanceStarted { reason: reason() };
+    let decommissioned = Decommissioned {
+        reason: reason(),
+        severity: Severity::Critical,
+    };
+    let states = vec![
+        ("Unregistered", given_nothing::<Compute>()),
+        ("Provisioning", given(equipped())),
+        ("Active", active(vec![])),
+        ("Active with guest 7", active(vec![placed()])),
+        ("Maintenance", active(vec![started()])),
+        (
+            "Maintenance with guest 7",
+            active(vec![placed(), started()]),
+        ),
+        ("Decommissioned", active(vec![decommissioned])),
+    ];
+    let commands = vec![
+        (
+            "Register",
+            Register {
+                hostname: text("server02"),
+                system: text("aarch64-linux"),
+            },
+        ),
+        ("Activate", Activate),
+        (
+            "Rename",
+            Rename {
+                hostname: text("server03"),
+            },
+        ),
+        (
+            "Rename, same name",
+            Rename {
+                hostname: text("server01"),
+            },
+        ),
+        (
+            "Update",
+            Update {
+                capacity: capacity(16, 32_768),
+            },
+        ),
+        (
+            "Update, same capacity",
+            Update {
+                capacity: capacity(8, 16_384),
+            },
+        ),
+        (
+            "AddInterface",
+            AddInterface {
+                interface: interface("eth1", 2),
+            },
+        ),
+        (
+            "AddInterface, name known",
+            AddInterface {
+                interface: interface("eth0", 3),
+            },
+        ),
+        (
+            "AddInterface, address known",
+            AddInterface {
+                interface: interface("eth1", 1),
+            },
+        ),
+        ("RemoveInterface", RemoveInterface { name: text("eth0") }),
+        (
+            "RemoveInterface, not known",
+            RemoveInterface { name: text("eth9") },
+        ),
+        ("BeginMaintenance", BeginMaintenance { reason: reason() }),
+        ("EndMaintenance", EndMaintenance),
+        ("AssignOwner", AssignOwner { owner: text("Bob") }),
+        ("AssignOwner, same", AssignOwner { owner: text("Ann") }),
+        (
+            "AssignOrganization",
+            AssignOrganization {
+                organization: text("Acme"),
+            },
+        ),
+        (
+            "AssignLocation",
+            AssignLocation {
+                location: text("Rack 4"),
+            },
+        ),
+        (
+            "PlaceGuest",
+            PlaceGuest {
+                guest: id(8),
+                needs: capacity(4, 4_096),
+            },
+        ),
+        (
+            "PlaceGuest, placed",
+            PlaceGuest {
+                guest: id(7),
+                needs: capacity(1, 1),
+            },
+        ),
+        ("RemoveGuest", RemoveGuest { guest: id(7) }),
+        ("Decommission", Decommission { reason: reason() }),
+    ];
+    parts(states, commands)
+}
+
+fn network() -> Vec<(String, String)> {
+    use cim_es_examples::infrastructure::network::{NetworkCommand::*, NetworkEvent::*};
+    let defined = || Defined {
+        name: text("office"),
+        scope: text("site-1"),
+        blocks: blocks(&["10.1.0.0/24"]),
+        vlan: Some(7.try_into().expect("a VLAN")),
+    };
+    let attached = || Attached {
+        interface: port(1, "eth0"),
+        address: text("10.1.0.7"),
+    };
+    let removed = Removed { reason: reason() };
+    let states = vec![
+        ("Undefined", given_nothing::<Network>()),
+        ("Defined", given([defined()])),
+        ("Defined, eth0 attached", given([defined(), attached()])),
+        ("Removed", given([defined(), removed])),
+    ];
+    let define = |texts: &[&str]| Define {
+        name: text("lab"),
+        scope: text("site-1"),
+        blocks: blocks(texts),
+        vlan: None,
+    };
+    let attach = |name: &str, address: &str| Attach {
+        interface: port(1, name),
+        address: text(address),
+    };
+    let resize = |texts: &[&str]| Resize {
+        blocks: blocks(texts),
+    };
+    let commands = vec![
+        ("Define", define(&["10.2.0.0/16", "2001:db8::/48"])),
+        ("Define, no block", define(&[])),
+        (
+            "Define, overlapping",
+            define(&["10.2.0.0/16", "10.2.3.0/24"]),
+        ),
+        ("Resize", resize(&["10.1.0.0/16"])),
+        ("Resize, same blocks", resize(&["10.1.0.0/24"])),
+        ("Resize, away", resize(&["10.9.0.0/16"])),
+        ("Attach", attach("eth1", "10.1.0.8")),
+        ("Attach, same interface", attach("eth0", "10.1.0.8")),
+        ("Attach, same address", attach("eth1", "10.1.0.7")),
+        ("Attach, network address", attach("eth1", "10.1.0.0")),
+        ("Attach, broadcast address", attach("eth1", "10.1.0.255")),
+        ("Attach, outside", attach("eth1", "10.8.0.1")),
+        (
+            "Detach",
+            Detach {
+                interface: port(1, "eth0"),
+            },
+        ),
+        ("Remove", Remove { reason: reason() }),
+    ];
+    parts(states, commands)
+}
+
+fn connection() -> Vec<(String, String)> {
+    use cim_es_examples::infrastructure::connection::{ConnectionCommand::*, ConnectionEvent::*};
+    let established = || Established {
+        first: port(1, "eth0"),
+        second: port(2, "eth0"),
+        medium: Medium::Physical,
+    };
+    let severed = Severed { reason: reason() };
+    let states = vec![
+        ("Unconnected", given_nothing::<Connection>()),
+        ("Established", given([established()])),
+        ("Severed", given([established(), severed])),
+    ];
+    let connect = |one, other| Connect {
+        one,
+        other,
+        medium: Medium::Virtual,
+    };
+    let commands = vec![
+        ("Connect", connect(port(2, "eth0"), port(1, "eth0"))),
+        (
+            "Connect, one machine",
+            connect(port(1, "eth0"), port(1, "eth1")),
+        ),
+        ("Sever", Sever { reason: reason() }),
+    ];
+    parts(states, commands)
+}
+
+fn software() -> Vec<(String, String)> {
+    use cim_es_examples::infrastructure::software::{SoftwareCommand::*, SoftwareEvent::*};
+    let configured = || Configured {
+        compute: id(1),
+        name: text("nginx"),
+        version: text("1.9"),
+        dependencies: vec![text("libc6")],
+    };
+    let reconfigured = || Reconfigured {
+        version: text("1.10"),
+    };
+    let retired = Retired { reason: reason() };
+    let states = vec![
+        ("Unconfigured", given_nothing::<Software>()),
+        ("Configured", given([configured()])),
+        ("Deployed", given([configured(), Deployed])),
+        (
+            "Reconfigured",
+            given([configured(), Deployed, reconfigured()]),
+        ),
+        ("Retired", given([configured(), Deployed, retired])),
+    ];
+    let configure = |dependency| Configure {
+        compute: id(1),
+        name: text("nginx"),
+        version: text("1.9"),
+        dependencies: vec![text(dependency)],
+    };
+    let reconfigure = |version, allow_downgrade| Reconfigure {
+        version: text(version),
+        allow_downgrade,
+    };
+    let commands = vec![
+        ("Configure", configure("libc6")),
+        ("Configure, needs itself", configure("nginx")),
+        ("Deploy", Deploy),
+        ("Reconfigure to 1.10", reconfigure("1.10", false)),
+        ("Reconfigure to 1.8", reconfigure("1.8", false)),
+        ("Reconfigure to 1.8, allowed", reconfigure("1.8", true)),
+        ("Retire", Retire { reason: reason() }),
+    ];
+    parts(states, commands)
+}
+
+fn policy() -> Vec<(String, String)> {
+    use cim_es_examples::infrastructure::policy::{PolicyCommand::*, PolicyEvent::*};
+    let rules = |rule: &str| vec![text(rule)];
+    let set = || Set {
+        name: text("patching"),
+        scope: text("site-1"),
+        rules: rules("weekly"),
+    };
+    let states = vec![
+        ("Unset", given_nothing::<Policy>()),
+        ("Set", given([set()])),
+        ("Revoked", given([set(), Revoked { reason: reason() }])),
+    ];
+    let apply = |name, rules| Apply {
+        name: text(name),
+        scope: text("site-1"),
+        rules,
+    };
+    let commands = vec![
+        ("Apply", apply("patching", rules("daily"))),
+        ("Apply, same rules", apply("patching", rules("weekly"))),
+        ("Apply, no rule", apply("patching", vec![])),
+        ("Apply, another name", apply("backup", rules("daily"))),
+        ("Revoke", Revoke { reason: reason() }),
+    ];
+    parts(states, commands)
+}
+
+#[test]
+fn the_page_shows_every_lifecycle_every_subject_and_every_rule() {
+    let parts = [compute(), network(), connection(), software(), policy()].concat();
+    let parts: Vec<_> = parts
+        .iter()
+        .map(|(name, content)| (name.as_str(), content.clone()))
+        .collect();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("infrastructure/README.md");
+    check_page(page, &parts);
+}
+
+fn some_text<T: TryFrom<String> + Clone + Debug + 'static>(
+    texts: &[&str],
+) -> impl Strategy<Value = T> + Clone + use<T>
+where
+    T::Error: Debug,
+{
+    let values: Vec<T> = texts.iter().map(|it| text(it)).collect();
+    select(values)
+}
+
+fn some_capacity() -> impl Strategy<Value = Capacity> {
+    (1..8_u32, 1..8_u32).prop_map(|(cores, memory)| capacity(cores, memory * 1_024))
+}
+
+#[test]
+fn machines_keep_their_rules_over_any_history() {
+    use cim_es_examples::infrastructure::compute::ComputeCommand::*;
+    check_machine(|compute: &Compute| {
+        let names: BTreeSet<_> = compute.interfaces.iter().map(|it| &it.name).collect();
+        assert_eq!(
+            names.len(),
+            compute.interfaces.len(),
+            "one name, one interface"
+        );
+        let addresses: BTreeSet<_> = compute.interfaces.iter().map(|it| &it.mac).collect();
+        assert_eq!(addresses.len(), compute.interfaces.len());
+        let guests: BTreeSet<_> = compute.guests.iter().map(|(guest, _)| guest).collect();
+        assert_eq!(guests.len(), compute.guests.len());
+        let hostname = some_text::<Hostname>(&["one", "two.example"]);
+        let system = some_text::<SystemArchitecture>(&["x86_64-linux"]);
+        let (label, reason) = (some_text::<Label>(&["a", "b"]), some_text::<Reason>(&["r"]));
+        let device = some_text::<DeviceName>(&["eth0", "eth1"]);
+        let guest = (1..4_u128).prop_map(id);
+        prop_oneof![
+            (hostname.clone(), system).prop_map(|(hostname, system)| Register { hostname, system }),
+            hostname.prop_map(|hostname| Rename { hostname }),
+            Just(Activate),
+            some_capacity().prop_map(|capacity| Update { capacity }),
+            (select(vec!["eth0", "eth1", "eth2"]), 1..4_u8).prop_map(|(name, last)| AddInterface {
+                interface: interface(name, last)
+            }),
+            device.prop_map(|name| RemoveInterface { name }),
+            reason
+                .clone()
+                .prop_map(|reason| BeginMaintenance { reason }),
+            Just(EndMaintenance),
+            label.clone().prop_map(|owner| AssignOwner { owner }),
+            label
+                .clone()
+                .prop_map(|organization| AssignOrganization { organization }),
+            label.prop_map(|location| AssignLocation { location }),
+            (guest.clone(), some_capacity()).prop_map(|(guest, needs)| PlaceGuest { guest, needs }),
+            guest.prop_map(|guest| RemoveGuest { guest }),
+            reason.prop_map(|reason| Decommission { reason }),
+        ]
+    });
+}
+
+#[test]
+fn networks_give_each_address_once_over_any_history() {
+    use cim_es_examples::infrastructure::network::NetworkCommand::*;
+    check_machine(|network: &Network| {
+        let addresses: BTreeSet<_> = network.attached.iter().map(|(_, it)| it).collect();
+        assert_eq!(
+            addresses.len(),
+            network.attached.len(),
+            "one address, one interface"
+        );
+        for address in addresses {
+            let is_inside = |block: &Cidr| block.is_for_a_host(address);
+            assert!(
+                network.blocks.iter().any(is_inside),
+                "{address} in {network:?}"
+            );
+        }
+        let some_blocks = select(vec![
+            blocks(&["10.0.0.0/29"]),
+            blocks(&["10.0.0.0/30", "10.0.0.8/29"]),
+            blocks(&["10.0.0.0/28"]),
+            vec![],
+        ]);
+        let interface = (1..5_u128).prop_map(|compute| port(compute, "eth0"));
+        let address = (0..16_u8).prop_map(|last| text::<Address>(&format!("10.0.0.{last}")));
+        let vlan = select(vec![None, Some(Vlan::try_from(1).expect("a VLAN"))]);
+        prop_oneof![
+            (some_blocks.clone(), vlan).prop_map(|(blocks, vlan)| Define {
+                name: text("n"),
+                scope: text("s"),
+                blocks,
+                vlan
+            }),
+            some_blocks.prop_map(|blocks| Resize { blocks }),
+            (interface.clone(), address)
+                .prop_map(|(interface, address)| Attach { interface, address }),
+            interface.prop_map(|interface| Detach { interface }),
+            Just(Remove { reason: reason() }),
+        ]
+    });
+}
+
+#[test]
+fn connections_join_two_machines_in_a_fixed_order() {
+    use cim_es_examples::infrastructure::connection::ConnectionCommand::*;
+    check_machine(|connection: &Connection| {
+        if let Some((first, second)) = &connection.ends {
+            assert!(first < second && first.compute != second.compute);
+        }
+        let end = (1..4_u128, select(vec!["eth0", "eth1"])).prop_map(|(id, name)| port(id, name));
+        let medium = select(vec![Medium::Physical, Medium::Virtual]);
+        prop_oneof![
+            (end.clone(), end, medium).prop_map(|(one, other, medium)| Connect {
+                one,
+                other,
+                medium
+            }),
+            Just(Sever { reason: reason() }),
+        ]
+    });
+}
+
+#[test]
+fn software_and_policies_can_take_every_edge() {
+    use cim_es_examples::infrastructure::policy::PolicyCommand::*;
+    use cim_es_examples::infrastructure::software::SoftwareCommand::*;
+    check_machine(|_: &Software| {
+        let version = some_text::<Version>(&["1.9", "1.10", "2"]);
+        prop_oneof![
+            version.clone().prop_map(|version| Configure {
+                compute: id(1),
+                name: text("nginx"),
+                version,
+                dependencies: vec![]
+            }),
+            Just(Deploy),
+            (version, any::<bool>()).prop_map(|(version, allow_downgrade)| Reconfigure {
+                version,
+                allow_downgrade
+            }),
+            Just(Retire { reason: reason() }),
+        ]
+    });
+    check_machine(|policy: &Policy| {
+        assert!(policy.name.is_none() || !policy.rules.is_empty());
+        let rules = select(vec![vec![], vec![text("a")], vec![text("a"), text("b")]]);
+        prop_oneof![
+            rules.prop_map(|rules| Apply {
+                name: text("p"),
+                scope: text("s"),
+                rules
+            }),
+            Just(Revoke { reason: reason() }),
+        ]
+    });
+}
+
+#[test]
+fn a_site_decides_over_all_it_has_and_publishes_on_the_subjects_of_each_kind() {
+    let defined = |block: &str| SiteEvent::NetworkDefined {
+        name: text("office"),
+        block: text(block),
+    };
+    assert_eq!(
+        SiteEvent::TYPES,
+        [
+            "sites.compute.registered",
+            "sites.compute.decommissioned",
+            "sites.network.defined"
+        ]
+    );
+    given([defined("10.1.0.0/16")])
+        .when(SiteCommand::DefineNetwork {
+            name: text("lab"),
+            block: text("10.1.2.0/24"),
+        })
+        .then_error(SiteError::Overlap {
+            asked: text("10.1.2.0/24"),
+            block: text("10.1.0.0/16"),
+            name: text("office"),
+        });
+    given([defined("10.1.0.0/16")])
+        .when(SiteCommand::RegisterCompute {
+            hostname: text("server01"),
+            system: text("x86_64-linux"),
+        })
+        .then([SiteEvent::ComputeRegistered {
+            hostname: text("server01"),
+            system: text("x86_64-linux"),
+        }]);
+}
+
+/// Whether a text makes the value; decoding must agree.
+fn is_accepted<T>(text: &str) -> bool
+where
+    T: TryFrom<String> + serde::de::DeserializeOwned,
+{
+    let decoded = serde_json::from_value::<T>(text.into()).is_ok();
+    assert_eq!(T::try_from(text.to_owned()).is_ok(), decoded, "{text:?}");
+    decoded
+}
+
+#[test]
+fn values_say_no_to_what_they_are_not() {
+    for (text, is_good) in [
+        ("x86_64-linux", true),
+        ("aarch64-darwin", true),
+        ("x86_64", false),
+        ("vax-linux", false),
+        ("x86_64-templeos", false),
+    ] {
+        assert_eq!(is_accepted::<SystemArchitecture>(text), is_good, "{text}");
+    }
+    for (text, is_good) in [
+        ("10.0.0.0/8", true),
+        ("2001:db8::/32", true),
+        ("10.0.0.1/8", false),
+        ("10.0.0.0/33", false),
+        ("10.0.0.0", false),
+    ] {
+        assert_eq!(is_accepted::<Cidr>(text), is_good, "{text}");
+    }
+    assert_eq!(
+        SystemArchitecture::new("vax").unwrap_err().to_string(),
+        "\"vax\" is no system: an architecture and an operating system that Nix knows, joined by a hyphen, such as x86_64-linux"
+    );
+    assert!(Vlan::try_from(0).is_err() && Vlan::try_from(4095).is_err());
+    assert!(serde_json::from_value::<Vlan>(4095.into()).is_err());
+    assert!(Vlan::try_from(4094).is_ok());
+}
+
+#[test]
+fn versions_compare_number_by_number() {
+    let is_older = |one: &str, other: &str| text::<Version>(one).is_older_than(&text(other));
+    for (older, newer) in [
+        ("1.9", "1.10"),
+        ("2.36-9+deb12u1", "2.36-9+deb12u10"),
+        ("1.0", "1.0.1"),
+    ] {
+        assert!(is_older(older, newer), "{older} {newer}");
+        assert!(!is_older(newer, older), "{newer} {older}");
+    }
+    assert!(!is_older("1.0", "1.0"));
+}
+
+proptest! {
+    #[test]
+    fn a_block_overlaps_what_shares_an_address_with_it(a in 0..32_u32, b in 0..32_u32, x in 27..=32_u32, y in 27..=32_u32) {
+        let block = |host: u32, prefix: u32| {
+            let mask = u32::MAX << (32 - prefix);
+            text::<Cidr>(&format!("10.0.0.{}/{prefix}", host & mask & 0xff))
+        };
+        let range = |host: u32, prefix: u32| {
+            let size = 1 << (32 - prefix);
+            let start = host / size * size;
+            start..start + size
+        };
+        let shared = range(a, x).any(|address| range(b, y).contains(&address));
+        prop_assert_eq!(block(a, x).overlaps(&block(b, y)), shared);
+    }
+}
+
+#[test]
+fn the_subjects_are_those_that_others_rely_on() {
+    let subjects: Vec<_> = [
+        ComputeEvent::TYPES,
+        NetworkEvent::TYPES,
+        ConnectionEvent::TYPES,
+        SoftwareEvent::TYPES,
+        PolicyEvent::TYPES,
+    ]
+    .concat();
+    for subject in [
+        "infrastructure.compute.registered",
+        "infrastructure.compute.updated",
+        "infrastructure.compute.decommissioned",
+        "infrastructure.network.defined",
+        "infrastructure.network.removed",
+        "infrastructure.connection.established",
+        "infrastructure.connection.severed",
+        "infrastructure.software.configured",
+        "infrastructure.policy.set",
+    ] {
+        assert!(subjects.contains(&subject), "{subject}");
+    }
+}
