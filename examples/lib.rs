@@ -1,6 +1,6 @@
 //! Programs written with cim-es, as a library, so that their tests can run them in the same process.
 //!
-//! `cargo run --example quickstart` and `cargo run --example bank_account` run them.
+//! `cargo run --example` runs `quickstart`, `bank_account` and `infrastructure`.
 
 #[path = "bank_account/domain.rs"]
 pub mod bank_account;

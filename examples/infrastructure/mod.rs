@@ -10,6 +10,7 @@ pub mod network;
 pub mod policy;
 pub mod site;
 pub mod software;
+pub mod survey;
 pub mod values;
 
 pub use compute::{Compute, ComputeCommand, ComputeError, ComputeEvent};

@@ -69,6 +69,10 @@ fn the_readme_says_how_many_lines_the_domains_are() {
             "bank_account/domain.rs",
             "`examples/bank_account/domain.rs`",
         ),
+        (
+            "infrastructure/compute.rs",
+            "`examples/infrastructure/compute.rs`",
+        ),
     ] {
         let sentence = format!("{name}, {} lines", lines_of(path));
         assert!(
