@@ -155,6 +155,7 @@ async fn partitions_keep_each_aggregate_in_order_while_members_come_go_and_are_k
         }
         written
     };
+    let mut last = None;
     let members = async {
         let first = join(&plant, &log, 0).await;
         log.wait_for("the first", |log| log.distinct() > 50).await;
@@ -173,14 +174,14 @@ async fn partitions_keep_each_aggregate_in_order_while_members_come_go_and_are_k
         second.stop().await.unwrap();
         third.abort();
         is_moving.store(false, Ordering::Relaxed);
-        fourth
+        last = Some(fourth);
     };
-    let (total, last) = tokio::join!(writer, members);
+    let (total, ()) = tokio::join!(writer, members);
     log.wait_at_most(Duration::from_secs(60), "all", |log| {
         log.distinct() == total as usize
     })
     .await;
-    last.stop().await.unwrap();
+    last.unwrap().stop().await.unwrap();
     assert_eq!(log.overlaps(), Vec::<String>::new());
     assert!(log.out_of_order().is_empty(), "{:?}", log.out_of_order());
     let again = log.values().len() - total as usize;

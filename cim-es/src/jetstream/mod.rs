@@ -17,6 +17,7 @@ mod leader;
 mod message;
 mod options;
 mod patience;
+mod patterns;
 mod publish;
 mod publisher;
 mod reader;

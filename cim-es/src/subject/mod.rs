@@ -14,7 +14,6 @@ mod typed;
 
 pub use domain::{AggregateInfo, Domain};
 pub use stored::{PARTITIONS, StoredSubjects, partition};
-pub(crate) use subjects::overlap;
 pub use subjects::{PatternError, Subjects};
 pub use token::{Token, TokenError};
 pub use typed::{Filter, Subject};

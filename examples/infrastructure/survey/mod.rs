@@ -1,5 +1,5 @@
 //! Keeping an inventory of the machine that the program runs on: [`found`] reads it, [`view`] folds what is known, and
-//! [`record`] tells the difference in commands.
+//! [`mod@record`] tells the difference in commands.
 
 pub mod found;
 pub mod record;

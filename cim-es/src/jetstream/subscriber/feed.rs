@@ -7,6 +7,7 @@ use super::SubscriptionError;
 use crate::block::StoredEvent;
 use crate::jetstream::api::Api;
 use crate::jetstream::leader::Leader;
+use crate::jetstream::patterns::distinct;
 use crate::jetstream::reader::{Reader, Selection, Step};
 use crate::store::{Position, StoreError};
 use crate::subject::{StoredSubjects, Subjects};
@@ -49,7 +50,7 @@ impl Source {
             Some(partition) => self.layout.partition_filter(partition, public),
             None => self.layout.filter(public),
         };
-        self.wanted.distinct().iter().map(stored).collect()
+        distinct(&self.wanted).iter().map(stored).collect()
     }
 
     /// The position of the last event that the stream has.

@@ -18,8 +18,9 @@ use super::{Subscription, SubscriptionError};
 use crate::jetstream::Connection;
 use crate::jetstream::api::Api;
 use crate::jetstream::patience::Patience;
+use crate::jetstream::patterns::overlap;
 use crate::store::{Position, StoreError};
-use crate::subject::{StoredSubjects, Subjects, overlap};
+use crate::subject::{StoredSubjects, Subjects};
 
 /// What listens to events; [`EventSubscriberBuilder`](super::EventSubscriberBuilder) makes it.
 #[derive(Clone)]
