@@ -8,8 +8,10 @@ mod commands;
 mod decide;
 mod error;
 mod events;
+pub mod import;
 pub mod lifecycle;
 pub mod parts;
+pub mod program;
 pub mod values;
 
 use std::collections::BTreeSet;
@@ -63,7 +65,7 @@ impl Organization {
             return Vec::new();
         }
         let code = self.code.iter().map(Self::code_name);
-        let children = self.children.iter().map(|it| UniqueName::new("child", it));
+        let children = self.children.iter().map(|it| Self::child_name(*it));
         let absorbed = self
             .absorbed
             .iter()
@@ -74,5 +76,10 @@ impl Organization {
     /// The name that a live organization with the code holds.
     pub fn code_name(code: &Code) -> UniqueName {
         UniqueName::new("code", code)
+    }
+
+    /// The name that a live organization holds that has the child.
+    pub fn child_name(child: Id<Self>) -> UniqueName {
+        UniqueName::new("child", child)
     }
 }
