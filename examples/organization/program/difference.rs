@@ -19,15 +19,15 @@ pub fn differences(before: &Organizations, after: &Organizations) -> String {
     let ids = before.keys().chain(after.keys());
     for id in ids.collect::<BTreeSet<_>>() {
         let (was, is) = (before.get(id), after.get(id));
-        let (old, new) = (things(was), things(is));
+        let (old, new) = (things(was, before), things(is, after));
         let keys = old.keys().chain(new.keys());
         let keys = keys.collect::<BTreeSet<_>>();
         let lines = keys.into_iter().filter_map(|key| {
             let (kind, code) = key;
             let name = format!("{kind} {code}").trim_end().to_owned();
             match (old.get(key), new.get(key)) {
-                (None, Some(facts)) => Some(format!("  + {name}: {}", listed(facts))),
-                (Some(facts), None) => Some(format!("  - {name}: {}", listed(facts))),
+                (None, Some(facts)) => Some(format!("  + {name}{}", listed(facts))),
+                (Some(facts), None) => Some(format!("  - {name}{}", listed(facts))),
                 (Some(old), Some(new)) if old != new => {
                     Some(format!("  ~ {name}: {}", changed(old, new)))
                 }
@@ -46,7 +46,10 @@ pub fn differences(before: &Organizations, after: &Organizations) -> String {
 }
 
 /// Everything that an organization has, by kind and code.
-fn things(organization: Option<&Organization>) -> BTreeMap<(&'static str, String), Facts> {
+fn things(
+    organization: Option<&Organization>,
+    all: &Organizations,
+) -> BTreeMap<(&'static str, String), Facts> {
     let mut things = BTreeMap::new();
     let Some(it) = organization else {
         return things;
@@ -58,10 +61,10 @@ fn things(organization: Option<&Organization>) -> BTreeMap<(&'static str, String
     note(&mut facts, "merged into", it.merged_into.as_ref());
     things.insert(("organization", String::new()), facts);
     for child in &it.children {
-        things.insert(("child", child.to_string()), Facts::new());
+        things.insert(("child", child.to_string()), named(child, all));
     }
     for absorbed in &it.absorbed {
-        things.insert(("absorbed", absorbed.to_string()), Facts::new());
+        things.insert(("absorbed", absorbed.to_string()), named(absorbed, all));
     }
     add(&mut things, &it.units, |it, facts| {
         note(facts, "name", Some(&it.name));
@@ -82,6 +85,17 @@ fn things(organization: Option<&Organization>) -> BTreeMap<(&'static str, String
         note(facts, "within", it.within.as_ref());
     });
     things
+}
+
+/// What another organization is called, if it is among those that were asked for.
+fn named(id: &Id<Organization>, all: &Organizations) -> Facts {
+    let mut facts = Facts::new();
+    note(
+        &mut facts,
+        "code",
+        all.get(id).and_then(|it| it.code.as_ref()),
+    );
+    facts
 }
 
 fn add<P: Part>(
@@ -107,7 +121,10 @@ fn listed(facts: &Facts) -> String {
         .iter()
         .map(|(word, it)| format!("{word} {it}"))
         .collect();
-    facts.join(", ")
+    match facts.is_empty() {
+        true => String::new(),
+        false => format!(": {}", facts.join(", ")),
+    }
 }
 
 fn changed(old: &Facts, new: &Facts) -> String {

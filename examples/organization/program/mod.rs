@@ -19,8 +19,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::args::{Args, Task};
 use self::known::Known;
-use super::Organization;
 use super::import::{self, File, FileError, ImportError, Options, Report};
+use super::{Organization, OrganizationEvent};
 
 /// The stream that keeps the events of the domain on NATS servers.
 const STREAM: &str = "ORGANIZATION_EVENTS";
@@ -220,14 +220,14 @@ async fn history(
     Ok(format!("Organization {id}\n{}\n", table.trim_fmt()))
 }
 
-/// The fields of an event that are filled, as `name value`.
-fn fields(event: &super::OrganizationEvent) -> String {
+/// The fields of an event that are filled, as `name value`, in the order in which they are declared.
+fn fields(event: &OrganizationEvent) -> String {
     let value = serde_json::to_value(event).unwrap_or_default();
     let variant = value.as_object().and_then(|it| it.values().next());
-    let fields = variant.and_then(serde_json::Value::as_object);
-    let fields = fields.into_iter().flatten().filter_map(|(name, value)| {
-        let name = name.replace('_', " ");
-        value.as_str().map(|value| format!("{name} {value}"))
+    let names = event.info().fields.iter().filter(|name| **name != "id");
+    let filled = names.filter_map(|name| {
+        let value = variant?.get(name)?.as_str()?;
+        Some(format!("{} {value}", name.replace('_', " ")))
     });
-    fields.collect::<Vec<_>>().join(", ")
+    filled.collect::<Vec<_>>().join(", ")
 }
