@@ -213,9 +213,16 @@ fn check(organization: &Organization) {
     for other in others.chain(&organization.merged_into) {
         assert_ne!(Some(*other), organization.id);
     }
-    assert_ne!(organization.parent, organization.id.filter(|_| organization.parent.is_some()));
+    assert_ne!(
+        organization.parent,
+        organization.id.filter(|_| organization.parent.is_some())
+    );
     let children = &organization.children;
-    assert!(organization.parent.is_none_or(|parent| !children.contains(&parent)));
+    assert!(
+        organization
+            .parent
+            .is_none_or(|parent| !children.contains(&parent))
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use csv::StringRecord;
@@ -110,7 +110,10 @@ impl fmt::Display for Problem {
 /// Why a file cannot be read as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The input ended or failed, or is not text in UTF-8.
+    /// It cannot be read.
+    #[error(transparent)]
+    Read(#[from] io::Error),
+    /// The first line is not text in UTF-8.
     #[error("the first line cannot be read: {0}")]
     Header(csv::Error),
     /// A column is missing.
@@ -135,12 +138,15 @@ impl File {
     ///
     /// # Errors
     /// [`FileError`] when the first line does not name the columns.
-    pub fn read(input: impl Read) -> Result<Self, FileError> {
+    pub fn read(mut input: impl Read) -> Result<Self, FileError> {
+        let mut text = Vec::new();
+        input.read_to_end(&mut text)?;
+        let mut lines = Lines::of(&text);
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
             .trim(csv::Trim::All)
             .comment(Some(b'#'))
-            .from_reader(input);
+            .from_reader(text.as_slice());
         let places = places(reader.headers().map_err(FileError::Header)?)?;
         let columns = reader.headers().map_or(0, StringRecord::len);
         let (mut file, mut seen) = (Self::default(), BTreeMap::new());
@@ -150,7 +156,7 @@ impl File {
                 Ok(record) => record,
                 Err(error) => {
                     file.problems.push(Problem {
-                        line: error.position().map_or(0, csv::Position::line),
+                        line: lines.number(error.position()),
                         organization: None,
                         reason: error.to_string(),
                     });
@@ -158,6 +164,7 @@ impl File {
                 }
             };
             let cells = Cells {
+                line: lines.number(record.position()),
                 record: &record,
                 places: &places,
                 columns,
@@ -203,7 +210,44 @@ fn places(header: &StringRecord) -> Result<BTreeMap<&'static str, usize>, FileEr
     }
 }
 
+/// Counts lines: the reader's own count is off where it passes over empty lines and remarks.
+struct Lines<'a> {
+    text: &'a [u8],
+    byte: usize,
+    line: u64,
+}
+
+impl<'a> Lines<'a> {
+    fn of(text: &'a [u8]) -> Self {
+        Self {
+            text,
+            byte: 0,
+            line: 1,
+        }
+    }
+
+    /// The line in which the record begins that the reader found after a position; positions only grow.
+    fn number(&mut self, position: Option<&csv::Position>) -> u64 {
+        let byte = position.map_or(0, |it| usize::try_from(it.byte()).unwrap_or(usize::MAX));
+        let mut is_remark = false;
+        while let Some(next) = self.text.get(self.byte) {
+            is_remark = match next {
+                b'#' if self.byte >= byte => true,
+                b'\n' => false,
+                _ => is_remark,
+            };
+            if self.byte >= byte && !is_remark && !matches!(next, b'\r' | b'\n') {
+                break;
+            }
+            self.line += u64::from(*next == b'\n');
+            self.byte += 1;
+        }
+        self.line
+    }
+}
+
 struct Cells<'a> {
+    line: u64,
     record: &'a StringRecord,
     places: &'a BTreeMap<&'static str, usize>,
     columns: usize,
@@ -236,14 +280,20 @@ impl Cells<'_> {
 
     /// The organization that the row belongs to, as far as it can be told.
     fn organization(&self) -> Result<Code, String> {
-        match self.text("kind") {
-            "organization" if self.text("organization").is_empty() => self.needed("code"),
-            _ => self.needed("organization"),
+        let (kind, organization) = (self.text("kind"), self.text("organization"));
+        if kind != "organization" {
+            return self.needed("organization");
+        }
+        match organization.is_empty() || organization == self.text("code") {
+            true => self.needed("code"),
+            false => {
+                Err("column `organization` names another organization: leave it empty".to_owned())
+            }
         }
     }
 
     fn row(&self) -> Result<Row, Problem> {
-        let line = self.record.position().map_or(0, csv::Position::line);
+        let line = self.line;
         let problem = |organization: Option<Code>, reason| Problem {
             line,
             organization,
@@ -302,16 +352,10 @@ impl Cells<'_> {
                 "column `{column}` is not empty, and a row of kind {kind} has none"
             ));
         }
-        let code = self.needed("code")?;
-        if matches!(what, What::Organization { .. }) && code != *organization {
-            return Err(
-                "column `organization` names another organization: leave it empty".to_owned(),
-            );
-        }
         Ok(Row {
             line,
             organization: organization.clone(),
-            code,
+            code: self.needed("code")?,
             name: self.needed("name")?,
             what,
         })

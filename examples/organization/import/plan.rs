@@ -250,8 +250,12 @@ impl<'a> Plan<'a> {
             MessageIdentity::root(Uuid::nil(), None),
             Timestamp::from_micros(0),
         );
-        let mut after = present.clone();
+        let (mut after, mut bad) = (present.clone(), BTreeSet::new());
         for step in &self.steps {
+            // The first reason of a row says it all.
+            if bad.contains(&step.row) {
+                continue;
+            }
             let commands = vec![step.command.clone()];
             let refused = match after.state().can_accept(&Reorganize { commands: vec![] }) {
                 true => match after.decide(Reorganize { commands }, &context) {
@@ -271,9 +275,9 @@ impl<'a> Plan<'a> {
             if let Some(reason) = refused {
                 let row = &self.rows[step.row];
                 self.problems.push(Problem::of(row, reason));
+                bad.insert(step.row);
             }
         }
-        self.problems.dedup();
     }
 }
 
