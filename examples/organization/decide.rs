@@ -253,7 +253,12 @@ impl Organization {
         }
     }
 
-    fn one_of_several(&self, command: OrganizationCommand, context: &Context) -> Decision<Self> {
+    /// A command as a part of a reorganization.
+    pub(super) fn one_of_several(
+        &self,
+        command: OrganizationCommand,
+        context: &Context,
+    ) -> Decision<Self> {
         let (name, state) = (command.name(), self.state.name());
         match command {
             Reorganize { .. } | Deactivate { .. } | Suspend { .. } | Reinstate => Err(Alone(name)),

@@ -353,7 +353,7 @@ async fn an_organization_that_is_suspended_is_left_as_it_is() {
     let report = import(&organizations, "unit,ACME,LAB,Laboratory,,,\n").await;
     assert_eq!(
         problems(&report),
-        ["line 2: the organization is Suspended, so its structure stays as it is"]
+        ["line 2: CreateUnit is not accepted while the organization is Suspended"]
     );
     assert_eq!(counts(&import(&organizations, ACME).await), [0, 0, 1, 0]);
 }
@@ -401,6 +401,57 @@ fn a_file_may_have_remarks_other_orders_of_columns_and_text_in_quotes() {
     assert_eq!(
         (file.problems[0].line, &file.problems[0].organization),
         (2, &None)
+    );
+}
+
+#[tokio::test]
+async fn an_organization_too_large_for_one_commit_is_active_with_the_last_one() {
+    let organizations = in_memory();
+    let units: String = (0..2_000)
+        .map(|it| format!("unit,HUGE,U{it},Unit {it},,,\n"))
+        .collect();
+    let rows = format!("organization,,HUGE,Huge,,,\n{units}");
+    let report = import(&organizations, &rows).await;
+    assert_eq!((counts(&report), problems(&report)), ([1, 0, 0, 0], vec![]));
+    let id = Known::new(organizations.clone())
+        .find("HUGE")
+        .await
+        .expect("it is there");
+    let version = organizations.load(&id).await.expect("it is read").version();
+    assert_eq!(version, 2_002);
+    let before = organizations
+        .load_at(&id, version - 1)
+        .await
+        .expect("it is read");
+    assert_eq!(before.state().name(), "Pending");
+    let commit = organizations.history(&id).await.expect("it is read")[2_001]
+        .stored
+        .envelope
+        .commit;
+    assert_eq!(commit, (202, 202));
+
+    // As if the import had ended after its first commit.
+    let again = in_memory();
+    let id = Id::new();
+    let create = OrganizationCommand::Create {
+        id,
+        code: "HUGE".parse().expect("a code"),
+        name: "Huge".parse().expect("a name"),
+        display_name: "Huge".parse().expect("a name"),
+        organization_type: "other".parse().expect("a type"),
+        parent: None,
+    };
+    let identity = MessageIdentity::new_from_user("test");
+    again
+        .execute(&id, create, &identity)
+        .await
+        .expect("it is new");
+    let report = import(&again, &rows).await;
+    assert_eq!((counts(&report), problems(&report)), ([0, 1, 0, 0], vec![]));
+    let huge = load(&again, "HUGE").await;
+    assert_eq!(
+        (huge.units.iter().count(), huge.state().name()),
+        (2_000, "Active")
     );
 }
 

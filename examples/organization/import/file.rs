@@ -33,6 +33,13 @@ pub struct Row {
     pub what: What,
 }
 
+impl Row {
+    /// Whether it is an organization itself.
+    pub fn is_organization(&self) -> bool {
+        matches!(self.what, What::Organization { .. })
+    }
+}
+
 /// What a row is about, with what such a thing has beside its code and its name.
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {

@@ -7,7 +7,10 @@ use cim_es::prelude::*;
 use super::super::lifecycle::UnitState;
 use super::super::parts::{Part, Parts};
 use super::super::values::{Code, Reason};
-use super::super::{Organization, OrganizationCommand, OrganizationCommand::*, OrganizationError};
+use super::super::{
+    Facility, Organization, OrganizationCommand, OrganizationCommand::*, OrganizationError,
+    OrganizationState::*, Role, Unit,
+};
 use super::{Problem, Row, What};
 
 /// One command, and the row that asks for it.
@@ -39,14 +42,10 @@ pub fn plan(
     plan.teams(present);
     plan.roles(&present.roles);
     plan.facilities(&present.facilities);
-    if present.state() == super::super::OrganizationState::Unfounded
-        && let Some(first) = plan.steps.first()
-    {
-        let row = first.row;
-        plan.steps.push(Step {
-            row,
-            command: Activate,
-        });
+    // Last: until then whoever looks at it sees that it is being built up.
+    let is_founded = plan.rows.iter().position(Row::is_organization);
+    if let (Unfounded | Pending, Some(row)) = (present.state(), is_founded) {
+        plan.step(row, Activate);
     }
     if plan.problems.is_empty() {
         plan.rehearse(present);
@@ -111,7 +110,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn units(&mut self, present: &Parts<super::super::Unit>) {
+    fn units(&mut self, present: &Parts<Unit>) {
         for place in self.top_down("unit", present) {
             let row = &self.rows[place];
             let What::Unit { parent } = &row.what else {
@@ -156,7 +155,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn roles(&mut self, present: &Parts<super::super::Role>) {
+    fn roles(&mut self, present: &Parts<Role>) {
         for place in self.top_down("role", present) {
             let row = &self.rows[place];
             let What::Role { unit, reports_to } = &row.what else {
@@ -187,7 +186,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn facilities(&mut self, present: &Parts<super::super::Facility>) {
+    fn facilities(&mut self, present: &Parts<Facility>) {
         for place in self.top_down("facility", present) {
             let row = &self.rows[place];
             let What::Facility { within, location } = &row.what else {
@@ -256,21 +255,13 @@ impl<'a> Plan<'a> {
             if bad.contains(&step.row) {
                 continue;
             }
-            let commands = vec![step.command.clone()];
-            let refused = match after.state().can_accept(&Reorganize { commands: vec![] }) {
-                true => match after.decide(Reorganize { commands }, &context) {
-                    Ok(events) => {
-                        let applied = events.into_vec().into_iter();
-                        let applied = applied.map(|event| after.apply(event));
-                        let failed = applied.filter_map(Result::err).next();
-                        failed.map(|it| it.to_string())
-                    }
-                    Err(error) => Some(bare(error).to_string()),
-                },
-                false => Some(format!(
-                    "the organization is {}, so its structure stays as it is",
-                    after.state().name()
-                )),
+            let decided = after.one_of_several(step.command.clone(), &context);
+            let refused = match decided {
+                Ok(events) => {
+                    let mut applied = events.into_vec().into_iter().map(|it| after.apply(it));
+                    applied.find_map(|it| it.err().map(|it| it.to_string()))
+                }
+                Err(error) => Some(error.to_string()),
             };
             if let Some(reason) = refused {
                 let row = &self.rows[step.row];

@@ -1,4 +1,6 @@
 //! Importing a file: each organization with all of its rows is one commit.
+//!
+//! One that is too large for that takes several; a new one becomes active with the last of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +11,10 @@ use super::super::values::Code;
 use super::super::{Organization, OrganizationCommand, OrganizationError};
 use super::plan::{Step, bare, plan, top_down};
 use super::{File, Problem, Row, What};
+
+/// How many steps are one commit. Each is one event, a new organization reserves its code with one more, and a store
+/// takes 1,000 at once.
+const COMMIT: usize = 900;
 
 /// How a file is imported.
 #[derive(Clone, Copy, Debug, Default)]
@@ -144,9 +150,7 @@ impl<P: Fn(usize, usize)> Import<'_, P> {
                 continue;
             };
             self.advance(rows.len());
-            let own = rows
-                .iter()
-                .find(|row| matches!(row.what, What::Organization { .. }));
+            let own = rows.iter().find(|row| row.is_organization());
             if circle.contains(code) {
                 let reason = "the organization stands above itself";
                 self.refuse(&mut bad, own.unwrap_or(&rows[0]), reason);
@@ -243,38 +247,39 @@ impl<P: Fn(usize, usize)> Import<'_, P> {
         Ok(())
     }
 
-    /// Takes all steps in one commit; whether they were accepted.
+    /// Takes all steps, in one commit as far as a store takes that many events; whether they were accepted.
     async fn follow(&mut self, planned: &Planned<'_>) -> Result<bool, ImportError> {
-        if planned.steps.is_empty() {
-            return Ok(true);
-        }
-        let commands = planned.steps.iter().map(|step| step.command.clone());
-        let commands = OrganizationCommand::Reorganize {
-            commands: commands.collect(),
-        };
-        match self.execute(planned.id, commands).await {
-            Ok(()) => Ok(true),
-            // Somebody else was here between the plan and now.
-            Err(ExecuteError::Refused(error)) => {
-                let place = match &error {
-                    OrganizationError::InReorganization { place, .. } => *place,
-                    _ => 0,
-                };
-                let row = &planned.rows[planned.steps[place].row];
-                self.report.problems.push(Problem::of(row, bare(error)));
-                Ok(false)
+        for steps in planned.steps.chunks(COMMIT) {
+            let commands = steps.iter().map(|step| step.command.clone()).collect();
+            let reorganize = OrganizationCommand::Reorganize { commands };
+            match self.execute(planned.id, reorganize).await {
+                Ok(()) => {}
+                // Somebody else was here between the plan and now.
+                Err(ExecuteError::Refused(error)) => {
+                    let place = match &error {
+                        OrganizationError::InReorganization { place, .. } => *place,
+                        _ => 0,
+                    };
+                    let row = &planned.rows[steps[place].row];
+                    self.report.problems.push(Problem::of(row, bare(error)));
+                    return Ok(false);
+                }
+                Err(
+                    error @ (ExecuteError::NameTaken { .. } | ExecuteError::NotAccepted { .. }),
+                ) => {
+                    let problem = Problem::of(&planned.rows[0], error);
+                    self.report.problems.push(problem);
+                    return Ok(false);
+                }
+                Err(source) => {
+                    return Err(ImportError::Execute {
+                        code: planned.code.clone(),
+                        source,
+                    });
+                }
             }
-            Err(error @ (ExecuteError::NameTaken { .. } | ExecuteError::NotAccepted { .. })) => {
-                self.report
-                    .problems
-                    .push(Problem::of(&planned.rows[0], error));
-                Ok(false)
-            }
-            Err(source) => Err(ImportError::Execute {
-                code: planned.code.clone(),
-                source,
-            }),
         }
+        Ok(true)
     }
 
     /// Has the organization stand under the parent that the file names, and under no other.
