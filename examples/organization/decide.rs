@@ -315,31 +315,42 @@ impl Organization {
         emit_all(parts.chain(self.children_removed()).chain(end))
     }
 
-    /// The end of a unit, after all that it has was moved to another one.
+    /// The end of a unit, after all that it has was moved to another one. That one may be below it: then it takes the
+    /// place of the unit.
     fn unit_dissolved(&self, unit: Code, transfer_to: Option<Code>) -> Decision<Self> {
         let units: Vec<_> = self.units.below(&unit).collect();
-        let teams = self.teams.live();
-        let teams: Vec<_> = teams
-            .filter(|(_, it)| it.unit.as_ref() == Some(&unit))
+        let is_here = |of: &Option<Code>| of.as_ref() == Some(&unit);
+        let teams: Vec<_> = self
+            .teams
+            .live()
+            .filter(|(_, it)| is_here(&it.unit))
             .collect();
-        let roles = self.roles.live();
-        let roles: Vec<_> = roles
-            .filter(|(_, it)| it.unit.as_ref() == Some(&unit))
+        let roles: Vec<_> = self
+            .roles
+            .live()
+            .filter(|(_, it)| is_here(&it.unit))
             .collect();
-        let (here, in_teams, in_roles) = (units.len(), teams.len(), roles.len());
-        if transfer_to.is_none() && here + in_teams + in_roles > 0 {
+        if transfer_to.is_none() && units.len() + teams.len() + roles.len() > 0 {
             return Err(NotEmpty {
+                units: units.len(),
+                teams: teams.len(),
+                roles: roles.len(),
                 unit,
-                units: here,
-                teams: in_teams,
-                roles: in_roles,
             });
         }
-        self.units.can_stand_under(&unit, transfer_to.as_ref())?;
-        let units = units.into_iter().map(|(code, _)| UnitRestructured {
-            unit: code.clone(),
-            parent: transfer_to.clone(),
-        });
+        let heir = self.units.heir(&unit, transfer_to.as_ref())?;
+        let heir = heir.map(|(code, parent)| (code, parent.cloned()));
+        let units = units
+            .into_iter()
+            .map(|(code, _)| (code, transfer_to.clone()));
+        let others = units.filter(|(code, _)| Some(*code) != transfer_to.as_ref());
+        let units = heir
+            .into_iter()
+            .chain(others)
+            .map(|(code, parent)| UnitRestructured {
+                unit: code.clone(),
+                parent,
+            });
         let teams = teams.into_iter().map(|(code, it)| TeamUpdated {
             team: code.clone(),
             name: it.name.clone(),
@@ -358,24 +369,37 @@ impl Organization {
         emit_all(units.chain(teams).chain(roles).chain([end]))
     }
 
-    /// The end of a role, after those that report to it report to its replacement.
+    /// The end of a role, after those that report to it report to its replacement. That may be one of them: then it
+    /// reports to whom the role reported to.
     fn role_deprecated(
         &self,
         role: Code,
         replacement: Option<Code>,
         effective: NaiveDate,
     ) -> Decision<Self> {
-        let reports = self.roles.below(&role).count();
-        if replacement.is_none() && reports > 0 {
+        let reports: Vec<_> = self.roles.below(&role).collect();
+        if replacement.is_none() && !reports.is_empty() {
+            let reports = reports.len();
             return Err(HasReports { role, reports });
         }
-        self.roles.can_stand_under(&role, replacement.as_ref())?;
-        let moved = self.roles.below(&role).map(|(code, it)| RoleUpdated {
-            role: code.clone(),
-            title: it.title.clone(),
-            unit: it.unit.clone(),
-            reports_to: replacement.clone(),
-        });
+        let heir = self.roles.heir(&role, replacement.as_ref())?;
+        let heir = heir.map(|(code, above)| (code, above.cloned()));
+        let reports = reports
+            .into_iter()
+            .map(|(code, _)| (code, replacement.clone()));
+        let others = reports.filter(|(code, _)| Some(*code) != replacement.as_ref());
+        let moved = heir
+            .into_iter()
+            .chain(others)
+            .filter_map(|(code, reports_to)| {
+                let it = self.roles.get(code)?;
+                Some(RoleUpdated {
+                    role: code.clone(),
+                    title: it.title.clone(),
+                    unit: it.unit.clone(),
+                    reports_to,
+                })
+            });
         let end = RoleDeprecated {
             role: role.clone(),
             replacement: replacement.clone(),

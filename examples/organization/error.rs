@@ -27,6 +27,8 @@ pub enum OrganizationError {
         code: Code,
         above: Code,
     },
+    #[error("{what} {code} ends, so it cannot take over from itself: name another")]
+    OwnSuccessor { what: &'static str, code: Code },
     #[error(
         "unit {unit} has {units} units, {teams} teams and {roles} roles: name the unit to transfer them to"
     )]

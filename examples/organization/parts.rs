@@ -199,6 +199,27 @@ impl<P: Part> Parts<P> {
         }
     }
 
+    /// Whether one part can take over from another that ends. Where it stands below that one, it is the heir of its
+    /// place: itself with what it stands under from then on.
+    pub(super) fn heir<'a>(
+        &'a self,
+        ending: &Code,
+        successor: Option<&'a Code>,
+    ) -> Result<Option<(&'a Code, Option<&'a Code>)>, OrganizationError> {
+        self.in_use(successor)?;
+        match successor {
+            Some(code) if code == ending => Err(OrganizationError::OwnSuccessor {
+                what: P::WHAT,
+                code: code.clone(),
+            }),
+            Some(code) if self.chain(code).any(|it| it == ending) => {
+                let above = self.get(ending).and_then(P::above);
+                Ok(Some((code, above)))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// A code and those above it, up to the top.
     fn chain<'a>(&'a self, code: &'a Code) -> impl Iterator<Item = &'a Code> {
         let above = |code: &&'a Code| self.get(code).and_then(P::above);

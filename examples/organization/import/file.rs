@@ -157,8 +157,7 @@ impl File {
         let places = places(reader.headers().map_err(FileError::Header)?)?;
         let columns = reader.headers().map_or(0, StringRecord::len);
         let (mut file, mut seen) = (Self::default(), BTreeMap::new());
-        let mut records = reader.records();
-        while let Some(record) = records.next() {
+        for record in reader.records() {
             let record = match record {
                 Ok(record) => record,
                 Err(error) => {

@@ -189,7 +189,7 @@ impl<P: Fn(usize, usize)> Import<'_, P> {
                 Ok(steps) => {
                     ids.insert((*code).clone(), id);
                     planned.push(Planned {
-                        code: *code,
+                        code,
                         id,
                         parent,
                         is_new: found.is_none(),
