@@ -6,6 +6,7 @@
 
 mod commands;
 mod decide;
+mod endings;
 mod error;
 mod events;
 pub mod import;
