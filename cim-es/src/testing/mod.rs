@@ -5,6 +5,7 @@
 //! - [`check_machine`] walks the declared machine with generated commands.
 //! - [`decision_table`] prints what every command leads to in every state, and [`check_page`] keeps a page that shows it
 //!   current.
+//! - [`SchemaLock`] keeps a file of what stored events rely on, and names a change that they would not survive.
 //! - [`contract`] holds every promise of the ports as a test; [`contract_tests!`](crate::contract_tests) runs all of
 //!   them on a store.
 
@@ -12,12 +13,14 @@ pub mod contract;
 mod model;
 mod page;
 mod scenario;
+mod schema_lock;
 mod stored;
 mod table;
 
 pub use model::{MachineReport, check_machine};
 pub use page::check_page;
 pub use scenario::{Given, Scenario, When, given, given_nothing};
+pub use schema_lock::SchemaLock;
 pub use stored::read_stored;
 pub use table::{decision_table, diagram, subject_table};
 
