@@ -1,4 +1,5 @@
 //! A connection that can be cut, and on which answers and messages can be lost.
+#![allow(dead_code, reason = "each test crate takes what it needs")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
