@@ -12,8 +12,8 @@ use cim_es::testing::{check_machine, given};
 use cim_es_examples::organization::parts::{Part, Parts};
 use cim_es_examples::organization::values::{Code, MergerType};
 use cim_es_examples::organization::{
-    Organization, OrganizationCommand, OrganizationCommand::*, OrganizationError,
-    OrganizationEvent, OrganizationEvent::*, OrganizationState,
+    Organization, OrganizationCommand::*, OrganizationError, OrganizationEvent,
+    OrganizationEvent::*, OrganizationState,
 };
 use organization_support::generators::{any_command, any_part};
 use organization_support::*;
