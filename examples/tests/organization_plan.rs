@@ -117,6 +117,8 @@ fn follow(present: &Organization, rows: &[Row]) -> Result<Organization, Vec<Prob
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
     #[test]
     fn an_organization_becomes_what_a_file_says_wherever_it_comes_from(
         first in (tree(), tree()),
