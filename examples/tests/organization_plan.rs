@@ -23,8 +23,13 @@ fn tree() -> impl Strategy<Value = Tree> {
     let places: Vec<u8> = (0..8).collect();
     let above = vec(of(any::<Index>()), 8);
     let stray = prop_oneof![9 => Just(None), 1 => (0..8_u8, 0..8_u8).prop_map(Some)];
-    (Just(places).prop_shuffle(), above, 0..=8_usize, stray).prop_map(
-        |(places, above, size, stray)| {
+    (
+        Just(places).prop_shuffle(),
+        above,
+        prop_oneof![1 => 0..8_usize, 2 => Just(8)],
+        stray,
+    )
+        .prop_map(|(places, above, size, stray)| {
             let under = |(place, number): (usize, &u8)| {
                 let above = above[place].filter(|_| place > 0);
                 (*number, above.map(|it| places[it.index(place)]))
@@ -32,8 +37,16 @@ fn tree() -> impl Strategy<Value = Tree> {
             let tree = places[..size].iter().enumerate().map(under);
             let stray = stray.map(|(number, above)| (number, Some(above)));
             tree.chain(stray).collect()
-        },
-    )
+        })
+}
+
+/// Some places of a tree, which may stand under those that are left out.
+fn part() -> impl Strategy<Value = Tree> {
+    let kept = vec(any::<bool>(), 8);
+    (tree(), kept).prop_map(|(mut tree, kept)| {
+        tree.retain(|number, _| kept[usize::from(*number)]);
+        tree
+    })
 }
 
 fn code(number: u8) -> Code {
@@ -122,7 +135,7 @@ proptest! {
     #[test]
     fn an_organization_becomes_what_a_file_says_wherever_it_comes_from(
         first in (tree(), tree()),
-        second in (tree(), tree()),
+        second in (part(), part()),
         name in "[A-C]",
     ) {
         let none = Tree::new();
