@@ -11,6 +11,7 @@ mod error;
 mod events;
 pub mod import;
 pub mod lifecycle;
+pub mod merger;
 pub mod parts;
 pub mod program;
 pub mod values;

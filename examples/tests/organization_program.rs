@@ -5,14 +5,16 @@ use std::process::Command;
 
 use cim_es::message::FixedClock;
 use cim_es::prelude::*;
-use cim_es_examples::organization::Organization;
 use cim_es_examples::organization::import::{File, Options, run};
+use cim_es_examples::organization::merger::merge;
 use cim_es_examples::organization::program;
 use cim_es_examples::organization::program::args::Args;
 use cim_es_examples::organization::program::chart::charts;
 use cim_es_examples::organization::program::difference::differences;
 use cim_es_examples::organization::program::known::Known;
 use cim_es_examples::organization::program::moment::Moment;
+use cim_es_examples::organization::values::{MergerType, NaiveDate};
+use cim_es_examples::organization::{Organization, OrganizationCommand};
 use clap::Parser;
 
 const JANUARY: &str = "\
@@ -226,10 +228,105 @@ async fn the_program_imports_its_example_and_shows_it() {
     );
     let none = said(&store, &["at", "2026-01-01"]).await;
     assert!(none.is_ok_and(|it| it.starts_with("There was no organization at 2026-01-01T")));
+    let merge = [
+        "merge",
+        "ACME-LABS",
+        "RELIEF",
+        "--merger",
+        "acquisition",
+        "--effective",
+    ];
+    let merged = said(&store, &[&merge[..], &["2026-07-01"]].concat()).await;
+    assert_eq!(merged, Ok("Recorded 2 events.\n".to_owned()));
+    let dissolve = [
+        "dissolve",
+        "RELIEF",
+        "--reason",
+        "its work is done",
+        "--effective",
+        "2026-12-31",
+    ];
+    let dissolved = said(&store, &dissolve).await;
+    assert_eq!(dissolved, Ok("Recorded 4 events.\n".to_owned()));
+    let ended = said(&store, &["show", "RELIEF"]).await;
+    assert_eq!(
+        ended,
+        Ok("RELIEF Relief for Roadrunners (nonprofit, dissolved)\n".to_owned())
+    );
     let unclear = said(&store, &["at", "yesterday"])
         .await
         .expect_err("it is no moment");
     assert!(unclear.contains("\"yesterday\" is no moment"), "{unclear}");
+}
+
+#[tokio::test]
+async fn a_merger_is_one_conversation_and_leaves_the_survivor_as_it_was() {
+    let organizations = Repository::<Organization>::new(store().await);
+    let known = Known::new(organizations.clone());
+    let (acme, sub) = (
+        known.find("ACME").await.expect("it is there"),
+        known.find("SUB").await.expect("it is there"),
+    );
+    let day = NaiveDate::from_ymd_opt(2026, 3, 1).expect("a date");
+    let how = (MergerType::Consolidation, day);
+    let before = organizations.load(&acme).await.expect("it is read");
+    let identity = MessageIdentity::new_from_user("test");
+    let merged = merge(&organizations, sub, acme, how, &identity).await;
+    assert_eq!(merged.expect("both are active"), 2);
+
+    let after = organizations.load(&acme).await.expect("it is read");
+    assert_eq!(after.state(), before.state());
+    assert!(after.absorbed.contains(&sub));
+    let ended = organizations.load(&sub).await.expect("it is read");
+    assert_eq!(
+        (ended.state().name(), ended.merged_into),
+        ("Merged", Some(acme))
+    );
+    let last = async |id| {
+        let history = organizations.history(&id).await.expect("it is read");
+        history.last().expect("an event").stored.envelope.clone()
+    };
+    let (absorbed, merged) = (last(acme).await, last(sub).await);
+    assert_eq!(absorbed.correlation_id, merged.correlation_id);
+    assert_ne!(absorbed.causation_id, merged.causation_id);
+
+    let identity = MessageIdentity::new_from_user("test");
+    let again = merge(&organizations, sub, acme, how, &identity);
+    assert_eq!(
+        again.await.expect_err("it ended").to_string(),
+        "the organization that would end is Merged, and merges only while Active or Inactive"
+    );
+    let charts = charts(&known.chosen(None, None).await.expect("it is read"), false);
+    assert!(charts.starts_with("ACME"), "{charts}");
+}
+
+#[tokio::test]
+async fn a_merger_that_was_cut_short_is_taken_up_again() {
+    let organizations = Repository::<Organization>::new(store().await);
+    let known = Known::new(organizations.clone());
+    let (acme, sub) = (
+        known.find("ACME").await.expect("it is there"),
+        known.find("SUB").await.expect("it is there"),
+    );
+    let identity = MessageIdentity::new_from_user("test");
+    let absorb = OrganizationCommand::Absorb { absorbed: sub };
+    organizations
+        .execute(&acme, absorb, &identity)
+        .await
+        .expect("it is active");
+    let how = (
+        MergerType::Acquisition,
+        NaiveDate::from_ymd_opt(2026, 3, 1).expect("a date"),
+    );
+    let identity = MessageIdentity::new_from_user("test");
+    let merged = merge(&organizations, sub, acme, how, &identity).await;
+    assert_eq!(merged.expect("both are active"), 1);
+    let suspended = merge(&organizations, acme, sub, how, &identity).await;
+    let error = suspended.expect_err("the survivor ended").to_string();
+    assert!(
+        error.starts_with("`Absorb` is not accepted in state `Merged`"),
+        "{error}"
+    );
 }
 
 #[test]

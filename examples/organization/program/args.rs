@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use super::super::values::{MergerType, NaiveDate, Reason};
 use super::moment::Moment;
 
 /// Keeps organizations with their units, teams, roles and facilities, and shows them as they were at any moment.
@@ -56,6 +57,30 @@ pub enum Task {
         to: Moment,
         /// Its id or its code
         organization: Option<String>,
+    },
+    /// End an organization in favour of another one, which absorbs it
+    Merge {
+        /// The id or the code of the one that ends
+        ending: String,
+        /// The id or the code of the one that continues it
+        survivor: String,
+        /// acquisition, merger_of_equals or consolidation
+        #[arg(long, value_name = "TYPE")]
+        merger: MergerType,
+        /// The date on which it takes effect, such as 2026-01-31
+        #[arg(long, value_name = "DATE")]
+        effective: NaiveDate,
+    },
+    /// End an organization with all of its parts
+    Dissolve {
+        /// Its id or its code
+        organization: String,
+        /// Why
+        #[arg(long)]
+        reason: Reason,
+        /// The date on which it takes effect, such as 2026-01-31
+        #[arg(long, value_name = "DATE")]
+        effective: NaiveDate,
     },
     /// Every event of an organization
     History {

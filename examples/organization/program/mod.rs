@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use cim_es::jetstream::{EventStoreConfig, NatsConfig, OpenError};
 use cim_es::prelude::*;
-use cim_es::repository::LoadError;
+use cim_es::repository::{ExecuteError, LoadError};
 use cim_es::store::StoreError;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -20,10 +20,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use self::args::{Args, Task};
 use self::known::Known;
 use super::import::{self, File, FileError, ImportError, Options, Report};
-use super::{Organization, OrganizationEvent};
+use super::merger::{MergerError, merge};
+use super::{Organization, OrganizationCommand, OrganizationError, OrganizationEvent};
 
 /// The stream that keeps the events of the domain on NATS servers.
 const STREAM: &str = "ORGANIZATION_EVENTS";
+
+/// Who stands in the history as the one who asked.
+const ACTOR: &str = "organization program";
 
 /// Why the program could not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +50,10 @@ pub enum ProgramError {
     Load(#[from] LoadError),
     #[error(transparent)]
     Import(#[from] ImportError),
+    #[error(transparent)]
+    Refused(#[from] ExecuteError<OrganizationError>),
+    #[error(transparent)]
+    Merger(#[from] MergerError),
     #[error("no organization has the id or the code {0}: show lists those that there are")]
     Unknown(String),
     #[error("{0} is no id and no code of an organization")]
@@ -107,6 +115,35 @@ pub async fn run(args: &Args) -> Result<Outcome, ProgramError> {
                 text if text.is_empty() => format!("Nothing changed between {from} and {to}.\n"),
                 text => text,
             }
+        }
+        Task::Merge {
+            ending,
+            survivor,
+            merger,
+            effective,
+        } => {
+            let organizations = open(args).await?;
+            let known = Known::new(organizations.clone());
+            let (ending, survivor) = (known.find(ending).await?, known.find(survivor).await?);
+            let how = (*merger, *effective);
+            let identity = MessageIdentity::new_from_user(ACTOR);
+            let events = merge(&organizations, ending, survivor, how, &identity).await?;
+            format!("Recorded {events} events.\n")
+        }
+        Task::Dissolve {
+            organization,
+            reason,
+            effective,
+        } => {
+            let organizations = open(args).await?;
+            let id = Known::new(organizations.clone()).find(organization).await?;
+            let dissolve = OrganizationCommand::Dissolve {
+                reason: reason.clone(),
+                effective: *effective,
+            };
+            let identity = MessageIdentity::new_from_user(ACTOR);
+            let commit = organizations.execute(&id, dissolve, &identity).await?;
+            format!("Recorded {} events.\n", commit.events().len())
         }
         Task::History { organization } => {
             let organizations = open(args).await?;
