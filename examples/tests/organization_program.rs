@@ -60,12 +60,10 @@ async fn store() -> MemoryEventStore {
 #[tokio::test]
 async fn a_chart_shows_an_organization_as_it_was() {
     let known = Known::new(Repository::new(store().await));
+    let acme = known.find("ACME").await.expect("it is there");
     let chart = async |time| {
-        let time = Some(at(time));
-        charts(
-            &known.chosen(Some("ACME"), time).await.expect("it is read"),
-            true,
-        )
+        let all = known.chosen(Some(acme), Some(at(time))).await;
+        charts(&all.expect("it is read"), Some(acme))
     };
     let january = "\
 ACME Acme (company, active)
@@ -107,7 +105,8 @@ ACME Acme (company, active)
     );
     let february = february.replace("└── facility SITE", "├── facility SITE");
     let february = february.replace("    └── facility HALL", "│   └── facility HALL") + &below;
-    assert_eq!(charts(&all, false), february);
+    assert_eq!(charts(&all, None), february);
+    assert_eq!(chart("2026-02-28").await, february);
     let none = known
         .chosen(None, Some(at("2026-01-14")))
         .await
@@ -296,7 +295,9 @@ async fn a_merger_is_one_conversation_and_leaves_the_survivor_as_it_was() {
         again.await.expect_err("it ended").to_string(),
         "the organization that would end is Merged, and merges only while Active or Inactive"
     );
-    let charts = charts(&known.chosen(None, None).await.expect("it is read"), false);
+    let all = known.chosen(None, None).await.expect("it is read");
+    let charts = charts(&all, None);
+    assert!(!charts.contains("SUB"), "{charts}");
     assert!(charts.starts_with("ACME"), "{charts}");
 }
 

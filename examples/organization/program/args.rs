@@ -39,7 +39,7 @@ pub enum Task {
     },
     /// The chart of one organization, or of all, as they are
     Show {
-        /// Its id or its code; without one, all are shown that have not ended
+        /// Its id or its code; without one, all that have not ended
         organization: Option<String>,
     },
     /// The chart of one organization, or of all, as they were

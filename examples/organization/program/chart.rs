@@ -13,24 +13,23 @@ use super::known::Organizations;
 /// How many levels a chart has at most.
 const LEVELS: usize = 100;
 
-/// The charts of organizations, children under their parents. Those that ended are drawn when they are asked for by
-/// name (`is_named`).
-pub fn charts(organizations: &Organizations, is_named: bool) -> String {
-    let is_shown = |it: &Organization| is_named || !it.state().is_terminal();
-    let all: BTreeMap<_, _> = organizations
-        .iter()
-        .filter(|(_, it)| is_shown(it))
-        .collect();
-    let children: BTreeSet<_> = all.values().flat_map(|it| &it.children).collect();
-    let tops = all.iter().filter(|(id, _)| !children.contains(*id));
+/// The chart of one organization, or of all that have not ended, children under their parents.
+pub fn charts(all: &Organizations, top: Option<Id<Organization>>) -> String {
     let mut drawn = BTreeSet::new();
-    let mut text: String = tops
-        .map(|(id, _)| organization(organizations, **id, &mut drawn, 0).to_string())
+    if let Some(id) = top {
+        return organization(all, id, &mut drawn, 0).to_string();
+    }
+    let live: Vec<_> = all
+        .iter()
+        .filter(|(_, it)| !it.state().is_terminal())
         .collect();
-    // Organizations that stand above themselves have no top.
-    for id in all.keys() {
-        if !drawn.contains(*id) {
-            text += &organization(organizations, **id, &mut drawn, 0).to_string();
+    let children: BTreeSet<_> = live.iter().flat_map(|(_, it)| &it.children).collect();
+    let (below, tops): (Vec<_>, Vec<_>) = live.iter().partition(|(id, _)| children.contains(id));
+    let mut text = String::new();
+    // Organizations that stand above themselves have no top: they come last.
+    for (id, _) in tops.into_iter().chain(below) {
+        if !drawn.contains(id) {
+            text += &organization(all, *id, &mut drawn, 0).to_string();
         }
     }
     match text.is_empty() {
@@ -61,7 +60,8 @@ fn organization(
     let chart = Chart::of(it);
     chart.unit(None, &mut tree, level);
     chart.facility(None, &mut tree, level);
-    for child in &it.children {
+    let has_ended = |id| all.get(id).is_some_and(|it| it.state().is_terminal());
+    for child in it.children.iter().filter(|id| !has_ended(id)) {
         tree.push(organization(all, *child, drawn, level + 1));
     }
     tree

@@ -75,29 +75,43 @@ impl Known {
         }
     }
 
-    /// The organization with a name, or all of them, now or at a moment; those that did not exist then are left out.
+    /// The id of the organization with a name, if there is a name.
     ///
     /// # Errors
-    /// [`ProgramError`].
-    pub async fn chosen(
+    /// As [`find`](Self::find).
+    pub async fn find_if(
         &self,
         name: Option<&str>,
+    ) -> Result<Option<Id<Organization>>, ProgramError> {
+        match name {
+            Some(name) => self.find(name).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// One organization with those under it, or all of them, now or at a moment; those that did not exist then are left
+    /// out.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub async fn chosen(
+        &self,
+        top: Option<Id<Organization>>,
         time: Option<Timestamp>,
-    ) -> Result<Organizations, ProgramError> {
-        let ids = match name {
-            Some(name) => vec![self.find(name).await?],
-            None => {
-                let created = self.created().await?;
-                created.into_iter().map(|(id, _)| id).collect()
-            }
+    ) -> Result<Organizations, LoadError> {
+        let mut open = match top {
+            Some(id) => vec![id],
+            None => self.created().await?.into_iter().map(|it| it.0).collect(),
         };
         let mut chosen = Organizations::new();
-        for id in ids {
+        while let Some(id) = open.pop() {
             let organization = match time {
                 Some(time) => self.organizations.load_at(&id, time).await?,
                 None => self.organizations.load(&id).await?,
             };
-            if organization.version() > 0 {
+            if organization.version() > 0 && !chosen.contains_key(&id) {
+                // All are there already when no one was asked for.
+                open.extend(organization.children.iter().filter(|_| top.is_some()));
                 chosen.insert(id, organization.into_aggregate());
             }
         }

@@ -89,15 +89,17 @@ pub async fn run(args: &Args) -> Result<Outcome, ProgramError> {
             return import(&open(args).await?, file, &rows, options).await;
         }
         Task::Show { organization } => {
-            let all = known().await?.chosen(organization.as_deref(), None).await?;
-            chart::charts(&all, organization.is_some())
+            let known = known().await?;
+            let top = known.find_if(organization.as_deref()).await?;
+            chart::charts(&known.chosen(top, None).await?, top)
         }
         Task::At { time, organization } => {
-            let name = organization.as_deref();
-            let all = known().await?.chosen(name, Some(time.0)).await?;
+            let known = known().await?;
+            let top = known.find_if(organization.as_deref()).await?;
+            let all = known.chosen(top, Some(time.0)).await?;
             match all.is_empty() {
                 true => format!("There was no organization at {time}.\n"),
-                false => chart::charts(&all, name.is_some()),
+                false => chart::charts(&all, top),
             }
         }
         Task::Diff {
@@ -108,9 +110,10 @@ pub async fn run(args: &Args) -> Result<Outcome, ProgramError> {
             if to.0 < from.0 {
                 return Err(ProgramError::WrongOrder);
             }
-            let (known, name) = (known().await?, organization.as_deref());
-            let before = known.chosen(name, Some(from.0)).await?;
-            let after = known.chosen(name, Some(to.0)).await?;
+            let known = known().await?;
+            let top = known.find_if(organization.as_deref()).await?;
+            let before = known.chosen(top, Some(from.0)).await?;
+            let after = known.chosen(top, Some(to.0)).await?;
             match difference::differences(&before, &after) {
                 text if text.is_empty() => format!("Nothing changed between {from} and {to}.\n"),
                 text => text,
