@@ -366,7 +366,7 @@ fn a_file_without_its_columns_is_refused_with_what_it_needs() {
             .to_string()
     };
     assert_eq!(
-        refused("kind,organization,name\n"),
+        refused("kind,organization,name,parent,unit,detail\n"),
         "there is no column `code`: the first line names the columns kind,organization,code,name,parent,unit,detail"
     );
     assert_eq!(
@@ -377,8 +377,8 @@ fn a_file_without_its_columns_is_refused_with_what_it_needs() {
 
 #[test]
 fn a_file_may_have_remarks_other_orders_of_columns_and_text_in_quotes() {
-    let text = "\u{feff}code,name,kind,organization\r\n# a remark, with a comma\r\n\r\n#\r\n\
-        A,\"One,\ntwo\" , organization ,\r\n#\nB,B,organization,";
+    let text = "\u{feff}code,name,kind,organization,parent,unit,detail\r\n# a remark, with a comma\r\n\r\n\
+        #\r\nA,\"One,\ntwo\" , organization ,,,,\r\n#\nB,B,organization,,,,";
     let file = File::read(text.as_bytes()).expect("the columns are named");
     assert_eq!(file.problems.len(), 1);
     assert_eq!(
@@ -389,14 +389,16 @@ fn a_file_may_have_remarks_other_orders_of_columns_and_text_in_quotes() {
         (file.rows[0].line, file.rows[0].name.to_string()),
         (8, "B".to_owned())
     );
-    let text = "code,name,kind,organization\n A ,\"One, two\", organization ,\n";
-    let file = File::read(text.as_bytes()).expect("the columns are named");
+    let read = |rows: &[u8]| {
+        let text = [HEADER.as_bytes(), rows].concat();
+        File::read(text.as_slice()).expect("the columns are named")
+    };
+    let file = read(b" organization ,, A ,\"One, two\",,,\n");
     assert_eq!(
         (file.rows[0].line, file.rows[0].name.to_string()),
         (2, "One, two".to_owned())
     );
-    let file = File::read(&b"kind,organization,code,name\nunit,A,B,\xff\nunit,A,B,C\n"[..]);
-    let file = file.expect("the columns are named");
+    let file = read(b"unit,A,B,\xff,,,\nunit,A,B,C,,,\n");
     assert_eq!((file.rows.len(), file.problems.len()), (1, 1));
     assert_eq!(
         (file.problems[0].line, &file.problems[0].organization),

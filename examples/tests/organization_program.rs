@@ -334,7 +334,11 @@ async fn a_merger_that_was_cut_short_is_taken_up_again() {
 fn the_exit_code_says_that_rows_were_left_out() {
     let directory = tempfile::tempdir().expect("a directory");
     let bad = directory.path().join("bad.csv");
-    std::fs::write(&bad, "kind,organization,code,name\nunit,ACME,x,X\n").expect("it is written");
+    std::fs::write(
+        &bad,
+        "kind,organization,code,name,parent,unit,detail\nunit,ACME,x,X,,,\n",
+    )
+    .expect("it is written");
     let output = Command::new(env!("CARGO"))
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .args([

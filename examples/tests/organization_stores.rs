@@ -153,9 +153,9 @@ async fn a_child_has_one_parent(store: impl EventStore + Clone) {
 
 /// A file with an organization that takes more than one commit, and one under it: all of it, and then nothing new.
 async fn a_file_is_imported_once(store: impl EventStore + Clone) {
-    let mut rows = "kind,organization,code,name,parent\norganization,,BIG,Big,\n".to_owned();
-    rows += "organization,,SMALL,Small,BIG\n";
-    rows.extend((0..1_000).map(|it| format!("unit,BIG,U{it},Unit {it},\n")));
+    let mut rows = "kind,organization,code,name,parent,unit,detail\n".to_owned();
+    rows += "organization,,BIG,Big,,,\norganization,,SMALL,Small,BIG,,\n";
+    rows.extend((0..1_000).map(|it| format!("unit,BIG,U{it},Unit {it},,,\n")));
     let file = File::read(rows.as_bytes()).expect("the columns are named");
     let mut recorded = Vec::new();
     for _ in 0..2 {

@@ -9,7 +9,7 @@ use csv::StringRecord;
 
 use super::super::values::{Code, Label, OrganizationType, ValueError};
 
-/// The columns of a file. Those after the fourth may be missing.
+/// The columns of a file. All have to be there: an empty cell says that there is nothing, and no cell would say nothing.
 pub const COLUMNS: [&str; 7] = [
     "kind",
     "organization",
@@ -19,7 +19,6 @@ pub const COLUMNS: [&str; 7] = [
     "unit",
     "detail",
 ];
-const NEEDED: usize = 4;
 
 /// One row: a thing with its code and its name.
 #[derive(Clone, Debug, PartialEq)]
@@ -207,9 +206,7 @@ fn places(header: &StringRecord) -> Result<BTreeMap<&'static str, usize>, FileEr
             return Err(FileError::UnknownColumn(name.to_owned()));
         }
     }
-    let missing = COLUMNS[..NEEDED]
-        .iter()
-        .find(|needed| !places.contains_key(*needed));
+    let missing = COLUMNS.iter().find(|needed| !places.contains_key(*needed));
     match missing {
         Some(missing) => Err(FileError::MissingColumn(missing)),
         None => Ok(places),
