@@ -10,7 +10,7 @@ use cim_es::testing::proptest::option::of;
 use cim_es::testing::proptest::prelude::*;
 use cim_es::testing::proptest::sample::Index;
 use cim_es_examples::organization::import::plan::plan;
-use cim_es_examples::organization::import::{Problem, Row, What};
+use cim_es_examples::organization::import::{File, Problem, Row, What};
 use cim_es_examples::organization::values::{Code, OrganizationType};
 use cim_es_examples::organization::{Organization, OrganizationCommand};
 use organization_support::*;
@@ -172,5 +172,20 @@ proptest! {
             prop_assert_eq!(&unit.parent, &above.map(code));
         }
         prop_assert!(plan(&after, id(1), None, &changed).is_ok_and(|steps| steps.is_empty()));
+    }
+
+    #[test]
+    fn any_rows_are_read_or_reported_with_a_line_of_the_file(
+        rows in vec("(unit|organization|#|\"|\n|\r\n|,|A|a|é){0,12}", 0..6),
+        noise in vec(any::<u8>(), 0..4),
+    ) {
+        let header = "kind,organization,code,name,parent,unit,detail\n";
+        let text = [header.as_bytes(), rows.join("\n").as_bytes(), &noise].concat();
+        let lines = text.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+        let file = File::read(text.as_slice()).expect("the columns are named");
+        let numbers = file.rows.iter().map(|it| it.line);
+        for line in numbers.chain(file.problems.iter().map(|it| it.line)) {
+            prop_assert!((2..=lines).contains(&line), "line {} of {:?}", line, text);
+        }
     }
 }

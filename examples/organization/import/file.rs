@@ -163,7 +163,10 @@ impl File {
                     file.problems.push(Problem {
                         line: lines.number(error.position()),
                         organization: None,
-                        reason: error.to_string(),
+                        reason: match error.kind() {
+                            csv::ErrorKind::Utf8 { .. } => "it is not text in UTF-8".to_owned(),
+                            _ => error.to_string(),
+                        },
                     });
                     continue;
                 }
