@@ -57,6 +57,9 @@
 //!
 //! # Where to look
 //!
+//! The `guide` (in the documentation with all features) leads from an empty crate to aggregates on a server, with a page
+//! for each concept. The reference is in these rooms:
+//!
 //! | room | what it is for |
 //! |---|---|
 //! | [`aggregate`] | what events fold into, and where commands are decided |
@@ -80,6 +83,8 @@ extern crate self as cim_es;
 pub mod aggregate;
 pub mod block;
 pub mod event;
+#[cfg(all(doc, feature = "jetstream", feature = "sqlite", feature = "testing"))]
+pub mod guide;
 #[cfg(feature = "jetstream")]
 pub mod jetstream;
 pub mod machine;
