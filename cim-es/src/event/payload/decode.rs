@@ -24,7 +24,7 @@ pub fn decode_payload<E: DomainEvent>(
     schema: u32,
     payload: &[u8],
 ) -> Result<E, PayloadError> {
-    let newer = |known| PayloadError::NewerThanThisProgram {
+    let unknown = |known| PayloadError::NewerThanThisProgram {
         event_type: event_type.to_owned(),
         schema,
         known,
@@ -35,14 +35,14 @@ pub fn decode_payload<E: DomainEvent>(
         reason,
     };
     let Some(index) = E::EVENTS.iter().position(|info| info.is_called(event_type)) else {
-        return Err(newer(
-            "no event of this type (one that was renamed here names it with `#[event(was = …)]`)"
+        return Err(unknown(
+            "no event of this type (if it was renamed here, `#[event(was = …)]` is missing or misspelled)"
                 .to_owned(),
         ));
     };
     let info = &E::EVENTS[index];
     if schema > info.schema {
-        return Err(newer(format!("schema versions up to {}", info.schema)));
+        return Err(unknown(format!("schema versions up to {}", info.schema)));
     }
     if schema == info.schema {
         return decode(index, payload).map_err(unreadable);

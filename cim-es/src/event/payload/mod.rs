@@ -44,16 +44,17 @@ pub enum PayloadError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The event was written by a newer program.
+    /// This program does not know the event: a newer one wrote it, or the event was renamed here and
+    /// `#[event(was = …)]` does not name its former operation.
     #[error(
-        "event `{event_type}` of schema version {schema} is newer than this program, which knows {known}: roll out programs that read it before those that write it"
+        "event `{event_type}` of schema version {schema} is unknown to this program, which knows {known}: roll out programs that read an event before those that write it"
     )]
     NewerThanThisProgram {
         /// The event's type as stored.
         event_type: String,
         /// The schema version as stored.
         schema: u32,
-        /// What this program knows: a version, or that the type is unknown.
+        /// What this program knows instead: versions of the event, or no event of this type.
         known: String,
     },
     /// An upcaster refused the payload.
