@@ -25,8 +25,9 @@
 macro_rules! pages {
     ($($page:ident)*) => {
         $(
-            #[doc = include_str!(concat!(stringify!($page), ".md"))]
-            pub mod $page {}
+            pub mod $page {
+                #![doc = include_str!(concat!(stringify!($page), ".md"))]
+            }
         )*
     };
 }
