@@ -57,8 +57,16 @@
 //!
 //! # Where to look
 //!
-//! The `guide` (in the documentation with all features) leads from an empty crate to aggregates on a server, with a page
-//! for each concept. The reference is in these rooms:
+#![cfg_attr(
+    all(feature = "jetstream", feature = "sqlite", feature = "testing"),
+    doc = "The [`guide`] leads from an empty crate to aggregates on a server, with a page for each concept."
+)]
+#![cfg_attr(
+    not(all(feature = "jetstream", feature = "sqlite", feature = "testing")),
+    doc = "The documentation with all features has a `guide`, with a page for each concept."
+)]
+//!
+//! The reference is in these rooms:
 //!
 //! | room | what it is for |
 //! |---|---|
