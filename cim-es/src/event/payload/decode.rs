@@ -111,7 +111,27 @@ pub(crate) fn decode_content<'de, E: DomainEvent, D: Deserializer<'de>>(
 fn reason_of<E: fmt::Debug>(error: DecodeError<E>) -> String {
     match error {
         DecodeError::Msg(reason) => reason,
+        DecodeError::Mismatch { name, found } => {
+            format!("{} stands where {name} is expected", kind_of(found))
+        }
         error => format!("{error:?}"),
+    }
+}
+
+/// What begins with a byte, by the major types of CBOR.
+fn kind_of(first_byte: u8) -> &'static str {
+    match (first_byte >> 5, first_byte & 0x1f) {
+        (0, _) => "a number",
+        (1, _) => "a negative number",
+        (2, _) => "a byte string",
+        (3, _) => "a text",
+        (4, _) => "a list",
+        (5, _) => "a map",
+        (6, _) => "a link",
+        (_, 20 | 21) => "a boolean",
+        (_, 22) => "null",
+        (_, 25..=27) => "a floating-point number",
+        _ => "something else",
     }
 }
 

@@ -25,7 +25,9 @@ pub enum PayloadError {
         reason: String,
     },
     /// The stored payload does not decode into the event that this program declares.
-    #[error("event `{event_type}` of schema version {schema} does not decode: {reason}")]
+    #[error(
+        "event `{event_type}` of schema version {schema} does not decode: {reason}; where the form of a field was changed, raise the version and add an `#[upcast(…)]`"
+    )]
     NotReadable {
         /// The event's type as stored.
         event_type: String,
