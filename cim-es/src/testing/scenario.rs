@@ -4,13 +4,14 @@ use std::fmt::{self, Debug};
 
 use uuid::Uuid;
 
-use crate::aggregate::{Aggregate, Decide};
+use crate::aggregate::{Aggregate, AggregateId, Decide};
 use crate::block::StoredEvent;
 use crate::event::{DomainEvent, decode_payload};
 use crate::machine::StateMachine;
 use crate::message::{Context, FixedClock, MessageIdentity, Timestamp};
 use crate::repository::{Decided, ExecuteError, Repository, decide};
 use crate::store::{AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent};
+use crate::subject::Token;
 
 /// 2026-01-01T00:00:00Z: the clock of a scenario that sets no other.
 const DEFAULT_NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
@@ -76,6 +77,7 @@ pub fn given_nothing<A: Decide>() -> Given<A> {
         aggregate: A::default(),
         now: DEFAULT_NOW,
         identity: default_identity(),
+        id: None,
     }
 }
 
@@ -86,6 +88,7 @@ pub struct Given<A: Aggregate> {
     aggregate: A,
     now: Timestamp,
     identity: MessageIdentity,
+    id: Option<Token>,
 }
 
 /// What happened before, and the command that came then.
@@ -125,6 +128,25 @@ where
         Self { identity, ..self }
     }
 
+    /// Sets the id of the aggregate, for a decision that asks whether an id is its own.
+    ///
+    /// # Panics
+    /// When the id cannot stand in a subject.
+    #[track_caller]
+    pub fn of(self, id: &A::Id) -> Self {
+        let token = id.token().unwrap_or_else(|error| panic!("the id: {error}"));
+        let id = Some(token);
+        Self { id, ..self }
+    }
+
+    fn context(&self) -> Context {
+        let context = Context::new(self.identity.clone(), self.now);
+        match &self.id {
+            Some(id) => context.with_aggregate(id.clone()),
+            None => context,
+        }
+    }
+
     /// The command that comes now.
     pub fn when(self, command: A::Command) -> When<A> {
         When {
@@ -135,8 +157,7 @@ where
 
     /// What a command leads to, in a few words: the events and the state after them, or why not.
     pub(super) fn answer(&self, command: A::Command) -> String {
-        let context = Context::new(self.identity.clone(), self.now);
-        let events = match decide(&self.aggregate, command, &context) {
+        let events = match decide(&self.aggregate, command, &self.context()) {
             Decided::Events(events) => events,
             Decided::Nothing => return "nothing".to_owned(),
             Decided::Refused(ExecuteError::NotAccepted { .. }) => return "·".to_owned(),
@@ -209,8 +230,11 @@ where
     }
 
     fn decide(&self) -> Answer {
-        let context = Context::new(self.given.identity.clone(), self.given.now);
-        match decide(&self.given.aggregate, self.command.clone(), &context) {
+        match decide(
+            &self.given.aggregate,
+            self.command.clone(),
+            &self.given.context(),
+        ) {
             Decided::Events(events) => Answer::Events(
                 events
                     .iter()
