@@ -6,9 +6,11 @@
 pub mod aggregate;
 pub mod attribute;
 pub mod date;
+pub mod import;
 pub mod name;
 pub mod record;
 pub mod values;
+pub mod vcard;
 pub mod version_1;
 
 pub use aggregate::{Person, PersonCommand, PersonError, PersonEvent, PersonState};
