@@ -12,6 +12,7 @@ pub mod record;
 pub mod values;
 pub mod vcard;
 pub mod version_1;
+pub mod view;
 
 pub use aggregate::{Person, PersonCommand, PersonError, PersonEvent, PersonState};
 pub use record::Record;
