@@ -104,27 +104,19 @@ impl FromStr for Date {
 }
 
 fn parsed(text: &str) -> Option<Date> {
-    let (year, rest) = text.split_at_checked(4)?;
-    let year = number(year)?.try_into().ok()?;
-    let two = |rest: &str| Some(u8::try_from(number(rest)?).ok()?);
-    match rest.len() {
-        0 => Date::of(year, None, None),
-        3 => Date::of(year, Some(two(rest.strip_prefix('-')?)?), None),
-        6 => {
-            let (month, day) = rest.strip_prefix('-')?.split_once('-')?;
-            if month.len() != 2 {
-                return None;
-            }
-            Date::of(year, Some(two(month)?), Some(two(day)?))
-        }
+    let two = |text| number(text, 2).and_then(|number| u8::try_from(number).ok());
+    match text.split('-').collect::<Vec<_>>()[..] {
+        [year] => Date::of(number(year, 4)?, None, None),
+        [year, month] => Date::of(number(year, 4)?, Some(two(month)?), None),
+        [year, month, day] => Date::of(number(year, 4)?, Some(two(month)?), Some(two(day)?)),
         _ => None,
     }
 }
 
-/// The number that digits, and nothing but digits, write.
-fn number(digits: &str) -> Option<u32> {
-    let is_number = digits.bytes().all(|b| b.is_ascii_digit());
-    is_number.then(|| digits.parse().ok())?
+/// The number that so many digits, and nothing else, write.
+fn number(text: &str, digits: usize) -> Option<u16> {
+    let is_number = text.len() == digits && text.bytes().all(|b| b.is_ascii_digit());
+    is_number.then(|| text.parse().ok())?
 }
 
 impl TryFrom<String> for Date {

@@ -510,10 +510,8 @@ fn check_invariants(person: &Person) {
         person.merged_into.is_some(),
         person.state() == PersonState::Merged
     );
-    assert_eq!(
-        person.out_of_use.is_some() && person.state() == PersonState::Active,
-        false
-    );
+    let is_active = person.state() == PersonState::Active;
+    assert!(!is_active || person.out_of_use.is_none());
     for (place, (number, attribute)) in person.attributes.iter().enumerate() {
         assert!((1..=person.last_attribute).contains(number));
         for (other, rival) in &person.attributes[place + 1..] {

@@ -12,6 +12,7 @@ use cim_es::prelude::*;
 use cim_es::repository::At;
 use cim_es::store::{AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent, Position};
 use cim_es::testing::read_stored;
+use cim_es_examples::person::values::Text;
 use cim_es_examples::person::{Person, PersonCommand, PersonEvent, PersonState};
 
 /// The domain as it was: a name was one text.
@@ -58,24 +59,46 @@ mod old {
     }
 }
 
-/// The people of the fixtures: directory, name as it was written, birth date, and the name's parts as they are read.
-const PEOPLE: [(&str, &str, Option<&str>, &[&str], &[&str]); 4] = [
-    (
-        "ada",
-        "Ada Lovelace",
-        Some("1815-12-10"),
-        &["Ada"],
-        &["Lovelace"],
-    ),
-    ("grace", "Hopper, Grace", None, &["Grace"], &["Hopper"]),
-    ("hypatia", "Hypatia", None, &["Hypatia"], &[]),
-    (
-        "maria",
-        "Maria del Carmen Suárez",
-        Some("1985"),
-        &["Maria del Carmen"],
-        &["Suárez"],
-    ),
+/// A person of the fixtures.
+struct Known {
+    directory: &'static str,
+    /// The name as it was written.
+    written: &'static str,
+    birth_date: Option<&'static str>,
+    /// The parts of the name as they are read today.
+    given: &'static [&'static str],
+    family: &'static [&'static str],
+}
+
+const PEOPLE: [Known; 4] = [
+    Known {
+        directory: "ada",
+        written: "Ada Lovelace",
+        birth_date: Some("1815-12-10"),
+        given: &["Ada"],
+        family: &["Lovelace"],
+    },
+    Known {
+        directory: "grace",
+        written: "Hopper, Grace",
+        birth_date: None,
+        given: &["Grace"],
+        family: &["Hopper"],
+    },
+    Known {
+        directory: "hypatia",
+        written: "Hypatia",
+        birth_date: None,
+        given: &["Hypatia"],
+        family: &[],
+    },
+    Known {
+        directory: "maria",
+        written: "Maria del Carmen Suárez",
+        birth_date: Some("1985"),
+        given: &["Maria del Carmen"],
+        family: &["Suárez"],
+    },
 ];
 
 /// 2025-03-01T00:00:00Z, in microseconds.
@@ -92,7 +115,11 @@ fn id<A>(place: usize) -> Id<A> {
 
 /// The events of a person as the old program stores them.
 async fn written(place: usize) -> Vec<StoredEvent> {
-    let (_, name, birth_date, ..) = PEOPLE[place];
+    let Known {
+        written: name,
+        birth_date,
+        ..
+    } = PEOPLE[place];
     let name = name.to_owned();
     let source = "by hand".to_owned();
     let create = old::PersonCommand::Create { name, source };
@@ -150,8 +177,8 @@ async fn put(store: &impl EventStore, events: &[StoredEvent]) {
 
 #[tokio::test]
 async fn the_blocks_of_version_1_are_there() {
-    for (place, (directory, ..)) in PEOPLE.into_iter().enumerate() {
-        let directory = fixtures().join(directory);
+    for (place, known) in PEOPLE.iter().enumerate() {
+        let directory = fixtures().join(known.directory);
         if directory.exists() {
             continue;
         }
@@ -170,22 +197,20 @@ async fn the_blocks_of_version_1_are_there() {
 
 #[test]
 fn a_name_of_version_1_is_read_in_its_parts_and_kept_as_it_was_written() {
-    for (directory, written, birth_date, given, family) in PEOPLE {
-        let events = stored(directory);
+    for known in PEOPLE {
+        let events = stored(known.directory);
         assert_eq!(events[0].envelope.schema, 1);
         let decoded = events[0].decode::<PersonEvent>().expect("it is brought up");
         let PersonEvent::Created { name, source } = decoded else {
             panic!("{decoded:?}");
         };
-        let texts = |texts: &[cim_es_examples::person::values::Text]| {
-            let texts: Vec<_> = texts.iter().map(ToString::to_string).collect();
-            texts
-        };
-        assert_eq!(name.to_string(), written);
-        assert_eq!(texts(&name.parts().given), given);
-        assert_eq!(texts(&name.parts().family), family);
+        let texts =
+            |texts: &[Text]| -> Vec<String> { texts.iter().map(ToString::to_string).collect() };
+        assert_eq!(name.to_string(), known.written);
+        assert_eq!(texts(&name.parts().given), known.given);
+        assert_eq!(texts(&name.parts().family), known.family);
         assert_eq!(source.to_string(), "by hand");
-        assert_eq!(events.len(), 1 + usize::from(birth_date.is_some()));
+        assert_eq!(events.len(), 1 + usize::from(known.birth_date.is_some()));
     }
 }
 

@@ -18,17 +18,12 @@ use crate::person::{Person, Record};
 /// The namespace of the ids that follow from a UID or a name (RFC 9562, section 5.5); it never changes.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f0c_55a5_33c3_4a3d_9c57_1f8e_60d2_b7a4);
 
-/// What a card is.
-pub enum Read {
-    /// That of a person, with the names of the properties that are not kept.
-    Person {
-        /// What is kept.
-        card: Card,
-        /// What is not.
-        left_out: Vec<String>,
-    },
-    /// That of a group, an organization, a place or a thing.
-    Other,
+/// The card of a person.
+pub struct Taken {
+    /// What is kept.
+    pub card: Card,
+    /// The names of the properties that are not.
+    pub left_out: Vec<String>,
 }
 
 /// The properties of a card while they are taken.
@@ -46,11 +41,11 @@ struct Properties {
     left_out: Vec<String>,
 }
 
-/// Takes from a card what is kept here.
+/// Takes from a card what is kept here; none for that of a group, an organization, a place or a thing.
 ///
 /// # Errors
 /// [`BadCard`] names the line that is wrong.
-pub fn read(lines: &Lines, identify: Identify) -> Result<Read, BadCard> {
+pub fn read(lines: &Lines, identify: Identify) -> Result<Option<Taken>, BadCard> {
     check_version(lines)?;
     let mut text = String::from("BEGIN:VCARD\n");
     for (_, line) in &lines.lines {
@@ -68,7 +63,7 @@ pub fn read(lines: &Lines, identify: Identify) -> Result<Read, BadCard> {
         properties.take(entry, *number, line).map_err(wrong)?;
     }
     if properties.is_other {
-        return Ok(Read::Other);
+        return Ok(None);
     }
     properties.finish(lines.start, identify)
 }
@@ -202,7 +197,7 @@ impl Properties {
         Ok(())
     }
 
-    fn finish(self, line: usize, identify: Identify) -> Result<Read, BadCard> {
+    fn finish(self, line: usize, identify: Identify) -> Result<Option<Taken>, BadCard> {
         let name = self
             .person_name()
             .map_err(|reason| BadCard::new(line, reason))?;
@@ -227,7 +222,7 @@ impl Properties {
             revision: self.revision,
         };
         let left_out = self.left_out;
-        Ok(Read::Person { card, left_out })
+        Ok(Some(Taken { card, left_out }))
     }
 
     /// The name in its parts, or else the written one.
@@ -302,11 +297,10 @@ fn part(property: &str, text: &str) -> Result<Text, String> {
 
 /// The texts of a property that are not empty.
 fn texts(entry: &VCardEntry) -> impl Iterator<Item = String> {
-    let texts = entry.values.iter().filter_map(|value| match value {
+    entry.values.iter().filter_map(|value| match value {
         VCardValue::Text(text) if !text.trim().is_empty() => Some(text.clone()),
         _ => None,
-    });
-    texts
+    })
 }
 
 fn first(entry: &VCardEntry) -> Option<String> {

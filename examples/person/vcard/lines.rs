@@ -10,12 +10,15 @@ pub struct Lines {
     pub lines: Vec<(usize, String)>,
 }
 
+/// An unfolded line with the number of its first part.
+type Unfolded = (usize, Vec<u8>);
+
 /// Every card of a file, and what stands where no card is.
 ///
 /// Bytes are unfolded before they are read as UTF-8, since some programs fold within a character.
 pub fn cards(file: &[u8]) -> Vec<Result<Lines, BadCard>> {
     let mut found = Vec::new();
-    let mut open: Option<(usize, Vec<(usize, Vec<u8>)>)> = None;
+    let mut open: Option<(usize, Vec<Unfolded>)> = None;
     let mut is_astray = false;
     for (number, line) in unfolded(file) {
         let is = |what: &str| line.trim_ascii().eq_ignore_ascii_case(what.as_bytes());
@@ -53,9 +56,9 @@ fn astray(number: usize) -> BadCard {
 }
 
 /// The lines of the file with their numbers from 1, those that begin with a space or a tab joined to the one before.
-fn unfolded(file: &[u8]) -> Vec<(usize, Vec<u8>)> {
+fn unfolded(file: &[u8]) -> Vec<Unfolded> {
     let file = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file);
-    let mut lines: Vec<(usize, Vec<u8>)> = Vec::new();
+    let mut lines: Vec<Unfolded> = Vec::new();
     for (index, line) in file.split(|byte| *byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         match (line, lines.last_mut()) {
@@ -66,8 +69,8 @@ fn unfolded(file: &[u8]) -> Vec<(usize, Vec<u8>)> {
     lines
 }
 
-fn text(start: usize, lines: Vec<(usize, Vec<u8>)>) -> Result<Lines, BadCard> {
-    let line = |(number, line): (usize, Vec<u8>)| match String::from_utf8(line) {
+fn text(start: usize, lines: Vec<Unfolded>) -> Result<Lines, BadCard> {
+    let line = |(number, line): Unfolded| match String::from_utf8(line) {
         Ok(line) if has_a_value(&line) => Ok((number, line)),
         Ok(_) => {
             let reason = "this is no property: a name, a colon and a value";

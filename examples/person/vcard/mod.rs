@@ -12,7 +12,7 @@ use std::fmt;
 
 use cim_es::prelude::*;
 
-use self::card::Read;
+use self::card::Taken;
 use super::{Person, Record};
 
 /// What a card says of a person.
@@ -84,8 +84,8 @@ impl Cards {
             let read = lines.and_then(|lines| card::read(&lines, identify));
             match read {
                 Err(bad) => cards.bad.push(bad),
-                Ok(Read::Other) => cards.others += 1,
-                Ok(Read::Person { card, left_out }) => {
+                Ok(None) => cards.others += 1,
+                Ok(Some(Taken { card, left_out })) => {
                     if let Some(first) = first_lines.get(&card.id) {
                         let reason = format!(
                             "the card at line {first} is of the same person: keep one of the two"
