@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cim_es::prelude::*;
 use cim_es::testing::proptest::prelude::*;
 use cim_es::testing::proptest::sample::select;
-use cim_es::testing::{
-    Given, check_machine, check_page, decision_table, diagram, given, given_nothing, subject_table,
-};
+use cim_es::testing::{Specification, check_machine, given, given_nothing};
 use cim_es_examples::infrastructure::connection::Medium;
 use cim_es_examples::infrastructure::site::{SiteCommand, SiteError, SiteEvent};
 use cim_es_examples::infrastructure::values::*;
@@ -58,24 +56,7 @@ fn reason() -> Reason {
     text("replaced")
 }
 
-/// The three parts of an aggregate on the page.
-fn parts<A: Decide>(
-    states: Vec<(&'static str, Given<A>)>,
-    commands: Vec<(&'static str, A::Command)>,
-) -> Vec<(String, String)>
-where
-    A::Command: Clone,
-    A::Event: Debug,
-{
-    let name = A::NAME;
-    vec![
-        (format!("{name} lifecycle"), diagram::<A>()),
-        (format!("{name} subjects"), subject_table::<A>()),
-        (format!("{name} rules"), decision_table(states, commands)),
-    ]
-}
-
-fn compute() -> Vec<(String, String)> {
+fn compute(specification: Specification) -> Specification {
     use cim_es_examples::infrastructure::compute::{ComputeCommand::*, ComputeEvent::*, Severity};
     let registered = || Registered {
         hostname: text("server01"),
@@ -204,10 +185,10 @@ fn compute() -> Vec<(String, String)> {
         ("RemoveGuest", RemoveGuest { guest: id(7) }),
         ("Decommission", Decommission { reason: reason() }),
     ];
-    parts(states, commands)
+    specification.aggregate(states, commands)
 }
 
-fn network() -> Vec<(String, String)> {
+fn network(specification: Specification) -> Specification {
     use cim_es_examples::infrastructure::network::{NetworkCommand::*, NetworkEvent::*};
     let defined = || Defined {
         name: text("office"),
@@ -263,10 +244,10 @@ fn network() -> Vec<(String, String)> {
         ),
         ("Remove", Remove { reason: reason() }),
     ];
-    parts(states, commands)
+    specification.aggregate(states, commands)
 }
 
-fn connection() -> Vec<(String, String)> {
+fn connection(specification: Specification) -> Specification {
     use cim_es_examples::infrastructure::connection::{ConnectionCommand::*, ConnectionEvent::*};
     let established = || Established {
         first: port(1, "eth0"),
@@ -292,10 +273,10 @@ fn connection() -> Vec<(String, String)> {
         ),
         ("Sever", Sever { reason: reason() }),
     ];
-    parts(states, commands)
+    specification.aggregate(states, commands)
 }
 
-fn software() -> Vec<(String, String)> {
+fn software(specification: Specification) -> Specification {
     use cim_es_examples::infrastructure::software::{SoftwareCommand::*, SoftwareEvent::*};
     let configured = || Configured {
         compute: id(1),
@@ -336,10 +317,10 @@ fn software() -> Vec<(String, String)> {
         ("Reconfigure to 1.8, allowed", reconfigure("1.8", true)),
         ("Retire", Retire { reason: reason() }),
     ];
-    parts(states, commands)
+    specification.aggregate(states, commands)
 }
 
-fn policy() -> Vec<(String, String)> {
+fn policy(specification: Specification) -> Specification {
     use cim_es_examples::infrastructure::policy::{PolicyCommand::*, PolicyEvent::*};
     let rules = |rule: &str| vec![text(rule)];
     let set = || Set {
@@ -364,18 +345,31 @@ fn policy() -> Vec<(String, String)> {
         ("Apply, another name", apply("backup", rules("daily"))),
         ("Revoke", Revoke { reason: reason() }),
     ];
-    parts(states, commands)
+    specification.aggregate(states, commands)
+}
+
+fn infrastructure() -> Specification {
+    let aggregates = [compute, network, connection, software, policy];
+    let empty = Specification::new();
+    aggregates
+        .into_iter()
+        .fold(empty, |all, aggregate| aggregate(all))
+}
+
+fn beside(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("infrastructure")
+        .join(file)
 }
 
 #[test]
 fn the_page_shows_every_lifecycle_every_subject_and_every_rule() {
-    let parts = [compute(), network(), connection(), software(), policy()].concat();
-    let parts: Vec<_> = parts
-        .iter()
-        .map(|(name, content)| (name.as_str(), content.clone()))
-        .collect();
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("infrastructure/README.md");
-    check_page(page, &parts);
+    infrastructure().check_page(beside("README.md"));
+}
+
+#[test]
+fn stored_events_survive_every_change() {
+    infrastructure().check_lock(beside("schema.lock"));
 }
 
 fn some_text<T: TryFrom<String> + Clone + Debug + 'static>(

@@ -13,7 +13,7 @@ use std::time::Duration;
 use cim_es::block::StoredEvent;
 use cim_es::jetstream::{JetStreamEventStore, JetStreamOptions, NatsConfig};
 use cim_es::store::*;
-use cim_es_tests::nats::{Cluster, User};
+use cim_es_tests::nats::{Cluster, Server, User};
 use futures_util::StreamExt;
 use jetstream::checker::{Operation, Outcome, violations};
 use jetstream::sample::*;
@@ -312,4 +312,74 @@ async fn overtaken(store: &JetStreamEventStore, key: &AggregateKey, position: Po
     while store.last(key).await.unwrap().unwrap().position == position {
         sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// A client of one server of a cluster.
+async fn client_of(server: &Server) -> async_nats::Client {
+    server.connect(User::Operator).await
+}
+
+/// How many events the nearest replica gives of an aggregate, asked past the store.
+async fn nearest(client: &async_nats::Client, store: &JetStreamEventStore, subject: &str) -> usize {
+    let request = serde_json::json!({ "seq": 1, "batch": 10, "next_by_subj": subject });
+    let inbox = client.new_inbox();
+    let mut answers = client.subscribe(inbox.clone()).await.unwrap();
+    let get = format!("$JS.API.DIRECT.GET.{}", store.stream_name());
+    let asked = client.publish_with_reply(get, inbox, request.to_string().into());
+    asked.await.unwrap();
+    let mut count = 0;
+    while answers
+        .next()
+        .await
+        .is_some_and(|answer| answer.status.is_none())
+    {
+        count += 1;
+    }
+    count
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_was_acknowledged_is_read_also_where_the_nearest_replica_lags() {
+    const ROUNDS: usize = 200;
+    let cluster = Cluster::start(3);
+    let options = options(3);
+    let (operator, store) = connect(&cluster, &options).await;
+    let leader = cluster.leader(&operator, store.stream_name()).await;
+    let (leader, lagging) = (
+        &cluster.servers()[leader],
+        &cluster.servers()[(leader + 1) % 3],
+    );
+    let writing = open(client_of(leader).await, &options).await;
+    let near = client_of(lagging).await;
+    let reading = open(near.clone(), &options).await;
+    let mut late = 0;
+    for round in 0..ROUNDS {
+        let key = tally();
+        let first = commit().aggregate(key.clone(), ExpectedVersion::NoStream, vec![counted(1)]);
+        writing.append(first).await.unwrap();
+        lagging.pause();
+        let second = commit().aggregate(key.clone(), ExpectedVersion::Exactly(1), vec![counted(2)]);
+        writing.append(second).await.unwrap();
+        let mut reads = JoinSet::new();
+        for _ in 0..8 {
+            let (reading, key) = (reading.clone(), key.clone());
+            reads.spawn(async move { reading.get_events(&key, 0).await });
+        }
+        let subject = store.subjects().stored(key.id(), "contract.tally.counted");
+        let raw = tokio::spawn({
+            let (near, store) = (near.clone(), store.clone());
+            async move { nearest(&near, &store, &subject).await }
+        });
+        sleep(Duration::from_millis(50)).await;
+        lagging.resume();
+        while let Some(read) = reads.join_next().await {
+            assert_eq!(numbers(&read.unwrap().unwrap()), [1, 2]);
+        }
+        late += usize::from(raw.await.unwrap() < 2);
+        if late > 0 {
+            println!("an answer of the replica was late in round {round}");
+            return;
+        }
+    }
+    panic!("no replica was late in {ROUNDS} rounds, so nothing was shown");
 }

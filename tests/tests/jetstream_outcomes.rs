@@ -270,6 +270,29 @@ async fn a_batch_waits_while_the_server_has_too_many_in_flight() {
 }
 
 #[tokio::test]
+async fn a_batch_that_arrives_with_a_gap_is_sent_again() {
+    // The last message of a batch in which one is missing is refused with 10176.
+    let proxy = Proxy::to(server().address()).await;
+    let (deaf, hearing) = {
+        let options = options(1);
+        let through = client_through(&proxy).await;
+        (
+            open(through, &options).await,
+            open(client().await, &options).await,
+        )
+    };
+    for lost in [2, 3] {
+        let key = key();
+        proxy.lose_message(&format!("Nats-Batch-Sequence: {lost}"));
+        let request = commit().aggregate(key.clone(), ExpectedVersion::NoStream, notes(0..4));
+        let stored = deaf.append(request).await.unwrap();
+        assert!(proxy.has_lost());
+        assert_eq!(history(&hearing, &key).await, stored);
+    }
+    assert_eq!(events_in(&hearing).await, 8);
+}
+
+#[tokio::test]
 async fn an_append_waits_while_nobody_answers_for_the_stream() {
     for count in [1, 3] {
         let options = options(1);

@@ -9,6 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use assign::Assign;
+#[cfg(feature = "testing")]
+pub(crate) use payload::decode_content;
 pub use payload::{PayloadError, decode_payload, encode_payload};
 pub(crate) use payload::{check_block, encode_readable};
 pub use upcast::{UpcastError, Upcaster};

@@ -157,7 +157,7 @@ where
 
     /// What a command leads to, in a few words: the events and the state after them, or why not.
     pub(super) fn answer(&self, command: A::Command) -> String {
-        let events = match decide(&self.aggregate, command, &self.context()) {
+        let events = match self.decided(command) {
             Decided::Events(events) => events,
             Decided::Nothing => return "nothing".to_owned(),
             Decided::Refused(ExecuteError::NotAccepted { .. }) => return "·".to_owned(),
@@ -174,6 +174,23 @@ where
             state if state.index() == before.index() => names.join(", "),
             state => format!("{} → {}", names.join(", "), state.name()),
         }
+    }
+
+    /// The events that a command leads to.
+    pub(super) fn emits(&self, command: A::Command) -> Vec<A::Event> {
+        match self.decided(command) {
+            Decided::Events(events) => events,
+            Decided::Nothing | Decided::Refused(_) => Vec::new(),
+        }
+    }
+
+    /// The events that happened before.
+    pub(super) fn events(&self) -> impl Iterator<Item = A::Event> {
+        self.history.iter().map(read_back)
+    }
+
+    fn decided(&self, command: A::Command) -> Decided<A> {
+        decide(&self.aggregate, command, &self.context())
     }
 
     /// The aggregate after the events, to look at.
@@ -230,11 +247,7 @@ where
     }
 
     fn decide(&self) -> Answer {
-        match decide(
-            &self.given.aggregate,
-            self.command.clone(),
-            &self.given.context(),
-        ) {
+        match self.given.decided(self.command.clone()) {
             Decided::Events(events) => Answer::Events(
                 events
                     .iter()

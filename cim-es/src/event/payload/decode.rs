@@ -87,11 +87,7 @@ fn upcast(
 /// Decodes the present schema of the event at an index.
 pub(super) fn decode<E: DomainEvent>(index: usize, payload: &[u8]) -> Result<E, String> {
     let mut deserializer = BlockDeserializer::from_slice(payload);
-    let event = E::deserialize(Variant {
-        content: &mut deserializer,
-        index: index as u64,
-    })
-    .map_err(reason_of)?;
+    let event: E = decode_content(index, &mut deserializer).map_err(reason_of)?;
     deserializer.end().map_err(reason_of)?;
     if event.index() != index {
         return Err(format!(
@@ -101,6 +97,15 @@ pub(super) fn decode<E: DomainEvent>(index: usize, payload: &[u8]) -> Result<E, 
         ));
     }
     Ok(event)
+}
+
+/// Reads the content of the event at an index.
+pub(crate) fn decode_content<'de, E: DomainEvent, D: Deserializer<'de>>(
+    index: usize,
+    content: D,
+) -> Result<E, D::Error> {
+    let index = index as u64;
+    E::deserialize(Variant { content, index })
 }
 
 fn reason_of<E: fmt::Debug>(error: DecodeError<E>) -> String {
@@ -168,10 +173,10 @@ impl<'de, D: Deserializer<'de>> VariantAccess<'de> for Content<D> {
 
     fn struct_variant<V: Visitor<'de>>(
         self,
-        _: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_map(visitor)
+        self.0.deserialize_struct("map", fields, visitor)
     }
 }
 

@@ -5,6 +5,8 @@ mod encode;
 mod inspect;
 mod keys;
 
+#[cfg(feature = "testing")]
+pub(crate) use decode::decode_content;
 pub use decode::decode_payload;
 pub use encode::encode_payload;
 pub(crate) use encode::{check_block, encode_readable};
