@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use cim_es::message::{Clock, SystemClock};
 use cim_es::prelude::*;
 use cim_es::repository::{ExecuteError, LoadError};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::values::{Label, Reason, ValueError};
 use super::vcard::{BadCard, Card, Cards};
 use super::{Person, PersonCommand, PersonError};
+
+/// How many cards are worked on at a time: stores write several commits in the time of one.
+const AT_ONCE: usize = 32;
 
 /// What became of the cards of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,7 +41,7 @@ pub enum Mode {
     AllOrNothing,
 }
 
-/// Why an import ended early. The cards before stay recorded, and the next import goes on from there.
+/// Why an import ended early. What was recorded by then stays, and the next import goes on from there.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// A person could not be loaded for the check.
@@ -64,10 +68,11 @@ enum Taken {
     Changed(Vec<String>),
     Unchanged,
     Closed,
-    Bad(String),
+    Bad(BadCard),
 }
 
-/// Records what the cards say about people. `progress` is told how many of how many cards are done.
+/// Records what the cards say about people. `progress` is told of each card that is done, and in
+/// [`Mode::AllOrNothing`] also of each that is checked.
 ///
 /// A second import of the same file changes nothing: what a person is already known for gives no event.
 ///
@@ -78,16 +83,20 @@ pub async fn import(
     cards: &Cards,
     source: &Label,
     mode: Mode,
-    progress: impl Fn(usize, usize),
+    progress: impl Fn(),
 ) -> Result<Outcome, ImportError> {
     let mut outcome = Outcome {
         bad: cards.bad.clone(),
         ..Outcome::default()
     };
-    let root = MessageIdentity::new_from_user("vcard import");
+    let root = &MessageIdentity::new_from_user("vcard import");
+    // By their places: a closure over references would keep the future from being sent to another thread.
+    let places = || stream::iter(0..cards.people.len());
     if mode == Mode::AllOrNothing {
-        for card in &cards.people {
-            let refused = check(persons, card, source, &root).await?;
+        let checks = places().map(|at| check(persons, &cards.people[at], source, root));
+        let mut checks = checks.buffer_unordered(AT_ONCE);
+        while let Some(refused) = checks.try_next().await? {
+            progress();
             outcome.bad.extend(refused);
         }
         if !outcome.bad.is_empty() {
@@ -95,39 +104,41 @@ pub async fn import(
             return Ok(outcome);
         }
     }
-    for (done, card) in cards.people.iter().enumerate() {
-        progress(done, cards.people.len());
-        let taken = take(persons, card, source, &root).await?;
-        match taken {
-            Taken::New(events) => {
-                outcome.new += 1;
-                outcome.count(events);
-            }
-            Taken::Changed(events) => {
-                outcome.changed += 1;
-                outcome.count(events);
-            }
-            Taken::Unchanged => outcome.unchanged += 1,
-            Taken::Closed => outcome.closed += 1,
-            Taken::Bad(reason) => outcome.bad.push(bad(card, reason)),
-        }
+    let taken = places().map(|at| take(persons, &cards.people[at], source, root));
+    let mut taken = taken.buffer_unordered(AT_ONCE);
+    while let Some(taken) = taken.try_next().await? {
+        progress();
+        outcome.count(taken);
     }
     outcome.bad.sort_by_key(|bad| bad.line);
     Ok(outcome)
 }
 
 impl Outcome {
-    fn count(&mut self, events: Vec<String>) {
+    fn count(&mut self, taken: Taken) {
+        let events = match taken {
+            Taken::New(events) => {
+                self.new += 1;
+                events
+            }
+            Taken::Changed(events) => {
+                self.changed += 1;
+                events
+            }
+            Taken::Unchanged => return self.unchanged += 1,
+            Taken::Closed => return self.closed += 1,
+            Taken::Bad(bad) => return self.bad.push(bad),
+        };
         for event in events {
             *self.events.entry(event).or_default() += 1;
         }
     }
 }
 
-fn bad(card: &Card, reason: String) -> BadCard {
+fn bad(card: &Card, error: &impl ToString) -> BadCard {
     BadCard {
         line: card.line,
-        reason,
+        reason: error.to_string(),
     }
 }
 
@@ -151,14 +162,14 @@ async fn take(
 ) -> Result<Taken, ImportError> {
     let command = match command(card, source) {
         Ok(command) => command,
-        Err(error) => return Ok(Taken::Bad(error.to_string())),
+        Err(error) => return Ok(Taken::Bad(bad(card, &error))),
     };
     let identity = MessageIdentity::caused_by(root);
     let commit = match persons.execute(&card.id, command, &identity).await {
         Ok(commit) => commit,
         Err(ExecuteError::NotAccepted { .. }) => return Ok(Taken::Closed),
-        Err(ExecuteError::Refused(error)) => return Ok(Taken::Bad(error.to_string())),
-        Err(ExecuteError::Payload(error)) => return Ok(Taken::Bad(error.to_string())),
+        Err(ExecuteError::Refused(error)) => return Ok(Taken::Bad(bad(card, &error))),
+        Err(ExecuteError::Payload(error)) => return Ok(Taken::Bad(bad(card, &error))),
         Err(source) => {
             let (line, source) = (card.line, Box::new(source));
             return Err(ImportError::Execute { line, source });
@@ -186,7 +197,7 @@ async fn check(
     let line = card.line;
     let command = match command(card, source) {
         Ok(command) => command,
-        Err(error) => return Ok(Some(bad(card, error.to_string()))),
+        Err(error) => return Ok(Some(bad(card, &error))),
     };
     let loaded = persons.load(&card.id).await;
     let person = loaded.map_err(|source| ImportError::Load { line, source })?;
@@ -195,5 +206,5 @@ async fn check(
     }
     let context = Context::new(MessageIdentity::caused_by(root), SystemClock.now());
     let decided = person.decide(command, &context);
-    Ok(decided.err().map(|error| bad(card, error.to_string())))
+    Ok(decided.err().map(|error| bad(card, &error)))
 }

@@ -187,13 +187,15 @@ async fn import_file(
         .to_string_lossy();
     let source: Label = name.parse()?;
     let cards = Cards::read(&bytes, identify);
-    let bar = ProgressBar::new(cards.people.len() as u64);
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos} of {len} cards, {eta} left") {
+    let passes = match mode {
+        Mode::EachCard => 1,
+        Mode::AllOrNothing => 2,
+    };
+    let bar = ProgressBar::new(passes * cards.people.len() as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos} of {len} steps, {eta} left") {
         bar.set_style(style);
     }
-    let outcome = import(persons, &cards, &source, mode, |done, _| {
-        bar.set_position(done as u64);
-    });
+    let outcome = import(persons, &cards, &source, mode, || bar.inc(1));
     let outcome = outcome.await?;
     bar.finish_and_clear();
     report(&source, &cards, &outcome, mode);

@@ -1,15 +1,13 @@
 //! The rules of the person domain: as tables on its page, over generated histories, and value by value.
 
 use std::fmt::Debug;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cim_es::prelude::*;
 use cim_es::testing::proptest;
 use cim_es::testing::proptest::prelude::*;
 use cim_es::testing::proptest::sample::select;
-use cim_es::testing::{
-    Given, check_machine, check_page, decision_table, diagram, given, given_nothing, subject_table,
-};
+use cim_es::testing::{Given, SchemaLock, Specification, check_machine, given, given_nothing};
 use cim_es_examples::person::attribute::{Attribute, AttributeValue, Sex};
 use cim_es_examples::person::date::Date;
 use cim_es_examples::person::name::{NameParts, PersonName};
@@ -273,17 +271,22 @@ fn commands() -> Vec<(&'static str, PersonCommand)> {
     ]
 }
 
+fn here(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("person")
+        .join(file)
+}
+
 #[test]
 fn the_page_shows_the_lifecycle_the_subjects_and_the_rules() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("person/README.md");
-    check_page(
-        page,
-        &[
-            ("person lifecycle", diagram::<Person>()),
-            ("person subjects", subject_table::<Person>()),
-            ("person rules", decision_table(states(), commands())),
-        ],
-    );
+    let specification = Specification::new().aggregate(states(), commands());
+    specification.check_page(here("README.md"));
+}
+
+#[test]
+fn stored_events_survive() {
+    let lock = SchemaLock::new().aggregate::<Person>(samples());
+    lock.check(here("schema.lock"));
 }
 
 #[tokio::test]
@@ -327,7 +330,7 @@ fn samples() -> Vec<PersonEvent> {
             source: text("people.vcf"),
         },
         NameUpdated {
-            old: ada(),
+            old: full.clone(),
             new: full,
             reason: reason(),
         },
@@ -350,9 +353,14 @@ fn samples() -> Vec<PersonEvent> {
         Archived { reason: reason() },
     ];
     for (number, value) in (1..).zip(values()) {
-        samples.push(attribute_recorded(number, value.clone()));
-        let attribute = Attribute::new(value, from, until).expect("it begins before it ends");
-        samples.push(AttributeUpdated { number, attribute });
+        let ended = Attribute::new(value.clone(), from, until).expect("it begins before it ends");
+        for attribute in [Attribute::always(value), ended] {
+            samples.push(AttributeUpdated {
+                number,
+                attribute: attribute.clone(),
+            });
+            samples.push(AttributeRecorded { number, attribute });
+        }
     }
     samples
 }

@@ -30,7 +30,7 @@ fn wrong(file: &str) -> Vec<String> {
 
 async fn imported(persons: &Repository<Person>, file: &str, mode: Mode) -> Outcome {
     let source = "people.vcf".parse().expect("a source");
-    let outcome = import(persons, &read(file), &source, mode, |_, _| {}).await;
+    let outcome = import(persons, &read(file), &source, mode, || {}).await;
     outcome.expect("the store takes it")
 }
 
