@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use cim_es::jetstream::{EventStoreConfig, NatsConfig, OpenError};
 use cim_es::prelude::*;
-use cim_es::repository::LoadError;
+use cim_es::repository::{ExecuteError, LoadError};
 use cim_es::store::{EventStore, StoreError};
 use cim_es_examples::person::import::{ImportError, Mode, Outcome, import};
-use cim_es_examples::person::values::{Label, ValueError};
+use cim_es_examples::person::merge::{MergeError, merge};
+use cim_es_examples::person::values::{Label, Reason, ValueError};
 use cim_es_examples::person::vcard::{Cards, Identify};
-use cim_es_examples::person::{Person, view};
+use cim_es_examples::person::{Person, PersonCommand, PersonError, view};
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -62,6 +63,36 @@ enum Action {
         /// The id, as `list` shows it
         id: Id<Person>,
     },
+    /// Merge a record into another of the same person
+    Merge {
+        /// The record that ends
+        id: Id<Person>,
+        /// The record that stands for the person from now on
+        target: Id<Person>,
+        /// Why the two are the same
+        reason: Reason,
+    },
+    /// Take a record out of use
+    Deactivate {
+        /// The id, as `list` shows it
+        id: Id<Person>,
+        /// Why
+        reason: Reason,
+    },
+    /// Take a record into use again
+    Reactivate {
+        /// The id, as `list` shows it
+        id: Id<Person>,
+        /// Why
+        reason: Reason,
+    },
+    /// Close the record of somebody who has died, or one that is out of use
+    Archive {
+        /// The id, as `list` shows it
+        id: Id<Person>,
+        /// Why
+        reason: Reason,
+    },
 }
 
 /// Why the program could not do what it was asked for.
@@ -91,6 +122,10 @@ enum ProgramError {
     Load(#[from] LoadError),
     #[error(transparent)]
     Import(#[from] ImportError),
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+    #[error(transparent)]
+    Execute(#[from] ExecuteError<PersonError>),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -145,8 +180,39 @@ async fn run(args: &Args) -> Result<ExitCode, ProgramError> {
             }
             println!("{}", view::history(&history).trim_fmt());
         }
+        Action::Merge { id, target, reason } => {
+            let identity = MessageIdentity::new_from_user("command line");
+            merge(&persons, id, *target, reason.clone(), &identity).await?;
+            println!("{id} is merged into {target}.");
+        }
+        Action::Deactivate { id, reason } => {
+            let reason = reason.clone();
+            execute(&persons, id, PersonCommand::Deactivate { reason }).await?;
+        }
+        Action::Reactivate { id, reason } => {
+            let reason = reason.clone();
+            execute(&persons, id, PersonCommand::Reactivate { reason }).await?;
+        }
+        Action::Archive { id, reason } => {
+            let reason = reason.clone();
+            execute(&persons, id, PersonCommand::Archive { reason }).await?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn execute(
+    persons: &Repository<Person>,
+    id: &Id<Person>,
+    command: PersonCommand,
+) -> Result<(), ProgramError> {
+    let identity = MessageIdentity::new_from_user("command line");
+    if persons.load(id).await?.version() == 0 {
+        return Err(ProgramError::Nobody(*id));
+    }
+    persons.execute(id, command, &identity).await?;
+    println!("{}", view::person(id, &*persons.load(id).await?).trim_fmt());
+    Ok(())
 }
 
 async fn open(args: &Args) -> Result<Arc<dyn EventStore>, ProgramError> {

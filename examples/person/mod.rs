@@ -7,6 +7,7 @@ pub mod aggregate;
 pub mod attribute;
 pub mod date;
 pub mod import;
+pub mod merge;
 pub mod name;
 pub mod record;
 pub mod values;
