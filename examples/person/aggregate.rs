@@ -186,7 +186,9 @@ pub enum PersonError {
         present: &'static str,
         asked: &'static str,
     },
-    #[error("the record asks for {needed}, which a person in state {state} does not accept")]
+    #[error(
+        "the record asks for {needed}, which a person in state {state} does not accept: change one of the two first"
+    )]
     NotNow {
         needed: &'static str,
         state: &'static str,

@@ -112,8 +112,12 @@ enum ProgramError {
     },
     #[error("the name of the file stands for the source of its cards: {0}")]
     Source(#[from] ValueError),
+    #[error("{} does not exist: import a file first", .0.display())]
+    NoStore(PathBuf),
     #[error("nobody has id {0}: `list` shows the ids")]
     Nobody(Id<Person>),
+    #[error("nothing was known of {id} at {time}: `history` shows since when")]
+    NotYet { id: Id<Person>, time: Timestamp },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -168,10 +172,16 @@ async fn run(args: &Args) -> Result<ExitCode, ProgramError> {
                 Some(time) => persons.load_at(id, *time).await?,
                 None => persons.load(id).await?,
             };
-            if person.version() == 0 {
-                return Err(ProgramError::Nobody(*id));
+            match (person.version(), at) {
+                (0, Some(time)) => {
+                    return Err(ProgramError::NotYet {
+                        id: *id,
+                        time: *time,
+                    });
+                }
+                (0, None) => return Err(ProgramError::Nobody(*id)),
+                _ => println!("{}", view::person(id, &person).trim_fmt()),
             }
-            println!("{}", view::person(id, &person).trim_fmt());
         }
         Action::History { id } => {
             let history = persons.history(id).await?;
@@ -234,6 +244,9 @@ async fn open(args: &Args) -> Result<Arc<dyn EventStore>, ProgramError> {
             directory.join("person.db")
         }
     };
+    if !path.exists() && !matches!(args.action, Action::Import { .. }) {
+        return Err(ProgramError::NoStore(path));
+    }
     Ok(Arc::new(SqliteEventStore::open(path)?))
 }
 

@@ -102,12 +102,12 @@ impl Record {
                 .into_iter()
                 .filter_map(|it| attribute(it, person, today)),
         );
-        match (self.death_date, &person.death_date) {
-            (Some(date), None) => commands.push(RecordDeath { date }),
-            (Some(date), Some(known)) if says_other(&date, known) => {
-                commands.push(RecordDeath { date });
-            }
-            _ => {}
+        if let Some(date) = self.death_date
+            && person
+                .death_date
+                .is_none_or(|known| says_other(&date, &known))
+        {
+            commands.push(RecordDeath { date });
         }
         commands
     }

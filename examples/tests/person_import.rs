@@ -563,7 +563,7 @@ fn run(store: &Path, args: &[&str]) -> Output {
 }
 
 #[test]
-fn the_program_imports_shows_and_imports_again() {
+fn the_program_imports_a_file_shows_a_person_and_reports_a_bad_card() {
     let directory = tempfile::tempdir().expect("a directory");
     let store = directory.path().join("person.db");
     let said = |args: &[&str]| {
@@ -579,12 +579,9 @@ fn the_program_imports_shows_and_imports_again() {
         ),
         "{first}"
     );
-    let again = said(&["import", "examples/person/people.vcf"]);
-    assert!(again.contains("0 events recorded"), "{again}");
     let id = "0f0ed4a0-7a3e-4d0e-9a4e-1b6b0f6f2c01";
-    assert!(said(&["list"]).contains("Hypatia"));
-    assert!(said(&["show", id]).contains("1815-12-10"));
-    assert!(said(&["history", id]).contains("DeathRecorded"));
+    let shown = said(&["show", id]);
+    assert!(shown.contains("1815-12-10"), "{shown}");
 
     let bad = directory.path().join("bad.vcf");
     std::fs::write(&bad, card("one", &["FN:Ada", "BDAY:never"])).expect("a file");
@@ -595,6 +592,4 @@ fn the_program_imports_shows_and_imports_again() {
         errors.contains("bad.vcf, line 5: BDAY is \"never\", which is no date"),
         "{errors}"
     );
-    let nobody = run(&store, &["show", "0f0ed4a0-7a3e-4d0e-9a4e-1b6b0f6f2cff"]);
-    assert_eq!(nobody.status.code(), Some(1));
 }

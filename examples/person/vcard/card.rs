@@ -123,7 +123,7 @@ impl Properties {
             }
             Nickname => self.text(entry, number, AttributeValue::Nickname)?,
             Pronouns => self.text(entry, number, AttributeValue::Pronouns)?,
-            Language | Lang => {
+            Lang => {
                 for tag in texts(entry) {
                     let tag = tag
                         .parse()
