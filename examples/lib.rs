@@ -1,10 +1,11 @@
 //! Programs written with cim-es, as a library, so that their tests can run them in the same process.
 //!
-//! `cargo run --example` runs `quickstart`, `bank_account` and `infrastructure`.
+//! `cargo run --example` runs `quickstart`, `bank_account`, `infrastructure` and `person`.
 
 #[path = "bank_account/domain.rs"]
 pub mod bank_account;
 pub mod infrastructure;
+pub mod person;
 pub mod quickstart;
 
 /// The README, whose code the tests of this crate compile and run.
