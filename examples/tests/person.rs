@@ -394,7 +394,7 @@ fn an_import_is_one_commit_of_what_its_single_commands_would_give() {
         .with_dates(Some(text("1985-04-12")), Some(text("2020-02-29")))
         .with_attribute(AttributeValue::Sex(Sex::Female))
         .expect("one value");
-    given_nothing()
+    given_nothing::<Person>()
         .when(Import {
             record,
             source: text("people.vcf"),
