@@ -97,11 +97,8 @@ impl Record {
             _ => {}
         }
         let today = Date::furthest_at(now);
-        commands.extend(
-            self.attributes
-                .into_iter()
-                .filter_map(|it| attribute(it, person, today)),
-        );
+        let attributes = self.attributes.into_iter();
+        commands.extend(attributes.map(|it| attribute(it, person, today)));
         if let Some(date) = self.death_date
             && person
                 .death_date
@@ -113,25 +110,24 @@ impl Record {
     }
 }
 
-/// The command that a value asks for; none when the person has it. A value that was ended begins again today.
-fn attribute(value: AttributeValue, person: &Person, today: Option<Date>) -> Option<PersonCommand> {
+/// The command that a value asks for: an update, which changes nothing when the person has that value, or a new attribute.
+/// A value that was ended begins again today.
+fn attribute(value: AttributeValue, person: &Person, today: Option<Date>) -> PersonCommand {
+    use PersonCommand::{RecordAttribute, UpdateAttribute};
     let wanted = Attribute::always(value.clone());
-    let mut rivals = person
-        .attributes
-        .iter()
+    let rivals = person.attributes.iter();
+    let rivals: Vec<_> = rivals
         .filter(|(_, it)| it.conflicts_with(&wanted))
-        .peekable();
-    if rivals.peek().is_none() {
-        return Some(PersonCommand::RecordAttribute { attribute: wanted });
-    }
-    match rivals.find(|(_, it)| today.is_none_or(|today| it.holds_at(&today))) {
-        Some((_, present)) if *present.value() == value => None,
-        Some((number, present)) => Some(PersonCommand::UpdateAttribute {
+        .collect();
+    let holds = |it: &Attribute| today.is_none_or(|today| it.holds_at(&today));
+    match rivals.iter().find(|(_, it)| holds(it)) {
+        Some((number, present)) => UpdateAttribute {
             number: *number,
             attribute: present.with_value(value),
-        }),
-        None => Some(PersonCommand::RecordAttribute {
+        },
+        None if rivals.is_empty() => RecordAttribute { attribute: wanted },
+        None => RecordAttribute {
             attribute: wanted.beginning(today),
-        }),
+        },
     }
 }

@@ -312,6 +312,97 @@ async fn a_person_is_not_merged_into_itself() {
         .await;
 }
 
+fn language(from: &str, until: &str) -> Attribute {
+    let value = AttributeValue::Language(text("de"));
+    Attribute::new(value, Some(text(from)), Some(text(until))).expect("it begins before it ends")
+}
+
+#[test]
+fn one_value_holds_at_a_time_also_after_an_update() {
+    let recorded = |number, attribute| AttributeRecorded { number, attribute };
+    let history = || {
+        [
+            recorded(1, language("2000", "2009")),
+            recorded(2, language("2010", "2019")),
+        ]
+    };
+    person(history())
+        .when(UpdateAttribute {
+            number: 1,
+            attribute: language("2000", "2010-01-01"),
+        })
+        .then_error(PersonError::Conflict {
+            number: 2,
+            attribute: language("2010", "2019"),
+        });
+    let attribute = language("2000", "2008");
+    person(history())
+        .when(UpdateAttribute {
+            number: 1,
+            attribute: attribute.clone(),
+        })
+        .then([AttributeUpdated {
+            number: 1,
+            attribute,
+        }]);
+    person(history())
+        .when(RecordAttribute {
+            attribute: language("2020", "2021"),
+        })
+        .then([recorded(3, language("2020", "2021"))]);
+}
+
+#[test]
+fn the_number_of_an_attribute_that_never_held_is_not_given_again() {
+    let invalidated = AttributeInvalidated {
+        number: 1,
+        reason: reason(),
+    };
+    person([recorded_sex(Sex::Male), invalidated])
+        .when(RecordAttribute {
+            attribute: sex(Sex::Female),
+        })
+        .then([AttributeRecorded {
+            number: 2,
+            attribute: sex(Sex::Female),
+        }]);
+}
+
+fn recorded_sex(sex: Sex) -> PersonEvent {
+    attribute_recorded(1, AttributeValue::Sex(sex))
+}
+
+#[test]
+fn a_day_has_come_once_it_has_begun_somewhere_on_earth() {
+    // The first hour of 2026 on the Line Islands, and the hour before.
+    let begun: Timestamp = "2025-12-31T10:00:00Z".parse().expect("a time");
+    let not_begun: Timestamp = "2025-12-31T09:59:59Z".parse().expect("a time");
+    let date = text("2026-01-01");
+    person([])
+        .at(begun)
+        .when(RecordDeath { date })
+        .then([DeathRecorded { date }]);
+    person([])
+        .at(not_begun)
+        .when(RecordDeath { date })
+        .then_error(PersonError::InFuture(date));
+}
+
+#[test]
+fn an_import_is_one_commit_of_what_its_single_commands_would_give() {
+    let record = record()
+        .with_dates(Some(text("1985-04-12")), Some(text("2020-02-29")))
+        .with_attribute(AttributeValue::Sex(Sex::Female))
+        .expect("one value");
+    given_nothing::<Person>()
+        .when(Import {
+            record,
+            source: text("people.vcf"),
+            reason: reason(),
+        })
+        .then([created(), born(), recorded_sex(Sex::Female), died()]);
+}
+
 /// One event of every kind, with every kind of value in it and every optional field filled once.
 fn samples() -> Vec<PersonEvent> {
     let full = NameParts {
