@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cim_es::block::{ChainHead, EventBlock, StoredEvent, parse_cid_text, verify_event_chain};
+use cim_es::jetstream::{EventStoreConfig, NatsConfig};
 use cim_es::prelude::*;
 use cim_es::repository::At;
 use cim_es::store::{AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent, Position};
@@ -15,6 +16,7 @@ use cim_es::testing::proptest::prelude::*;
 use cim_es::testing::read_stored;
 use cim_es_examples::person::values::Text;
 use cim_es_examples::person::{Person, PersonCommand, PersonEvent, PersonState};
+use cim_es_tests::nats::{Server, User};
 
 /// The domain as it was: a name was one text. Its values stand here without their rules.
 mod old {
@@ -290,6 +292,16 @@ async fn a_history_of_version_1_goes_on_in_a_file() {
     let directory = tempfile::tempdir().expect("a directory");
     let store = SqliteEventStore::open(directory.path().join("person.db")).expect("a file");
     a_history_goes_on(store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_of_version_1_goes_on_on_a_server() {
+    let server = Server::start();
+    let stream = EventStoreConfig::new("PEOPLE_EVENTS", ["people.>"]);
+    let config = NatsConfig::new([server.url()])
+        .user_and_password("operator", User::Operator.password())
+        .event_store(stream);
+    a_history_goes_on(config.open().await.expect("the server answers")).await;
 }
 
 fn payload(name: Option<&str>) -> Ipld {
