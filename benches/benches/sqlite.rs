@@ -4,8 +4,10 @@
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use cim_es::SqliteEventStore;
 use cim_es::block::{StoredEvent, parse_cid};
 use cim_es::message::{Clock, MessageIdentity, SystemClock};
@@ -16,6 +18,7 @@ use cim_es::subject::Token;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rusqlite::Connection;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 /// The writers that append at the same time, each to an aggregate of its own.
@@ -168,7 +171,59 @@ fn sample(runtime: &Runtime) -> StoredEvent {
         .remove(0)
 }
 
+/// The bare table behind a thread, as any store is that is waited for and does not block: what the hand-over alone costs.
+struct Behind {
+    jobs: std::sync::mpsc::Sender<oneshot::Sender<()>>,
+}
+
+impl Behind {
+    fn new(connection: Connection, cid: Vec<u8>, body: Bytes) -> Self {
+        let (jobs, waiting) = std::sync::mpsc::channel::<oneshot::Sender<()>>();
+        std::thread::spawn(move || {
+            for answer in waiting {
+                bare_commits(&connection, 1, 1, &cid, &body);
+                answer.send(()).expect("somebody waits");
+            }
+        });
+        Self { jobs }
+    }
+
+    async fn commits(self: Arc<Self>, commits: u64) -> Duration {
+        let start = Instant::now();
+        for _ in 0..commits {
+            let (answer, answered) = oneshot::channel();
+            self.jobs.send(answer).expect("the thread runs");
+            answered.await.expect("the thread answers");
+        }
+        start.elapsed()
+    }
+}
+
+/// Takes turns, so that whatever else the machine does meets all alike, and prints the median of each and its ratio to
+/// the first.
+fn take_turns(what: &str, turns: usize, measured: &mut [(&str, &mut dyn FnMut() -> Duration)]) {
+    let mut times = vec![Vec::with_capacity(turns); measured.len()];
+    for _ in 0..turns {
+        for (times, (_, measure)) in times.iter_mut().zip(measured.iter_mut()) {
+            times.push(measure());
+        }
+    }
+    let medians = times.iter_mut().map(|times| {
+        times.sort_unstable();
+        times[turns / 2].as_secs_f64() * 1e6
+    });
+    let medians: Vec<f64> = medians.collect();
+    for ((name, _), median) in measured.iter().zip(&medians) {
+        println!(
+            "{what}, in turns: {name} {median:.0} µs ({:.2})",
+            median / medians[0]
+        );
+    }
+}
+
 fn one_writer(criterion: &mut Criterion) {
+    /// The commits of a turn.
+    const TURN: u64 = 20;
     let runtime = runtime();
     let sample = sample(&runtime);
     let mut group = criterion.benchmark_group("append, one writer");
@@ -179,14 +234,38 @@ fn one_writer(criterion: &mut Criterion) {
     group.bench_function("bare rusqlite", |bench| {
         bench.iter(|| bare_commits(&connection, 1, 1, &cid, sample.body()));
     });
-    let store = SqliteEventStore::open(directory.0.join("store.db")).expect("the file opens");
-    group.bench_function("store", |bench| {
-        bench.iter_custom(|events| runtime.block_on(time_writers(&store, 1, events)));
+    let behind = bare(&directory.0.join("behind.db"));
+    let behind = Arc::new(Behind::new(behind, cid.clone(), sample.body().clone()));
+    let handed = |commits| {
+        let committing = runtime.spawn(behind.clone().commits(commits));
+        runtime.block_on(committing).expect("it commits")
+    };
+    group.bench_function("bare rusqlite behind a thread", |bench| {
+        bench.iter_custom(handed)
     });
+    let store = SqliteEventStore::open(directory.0.join("store.db")).expect("the file opens");
+    let stored = |events| runtime.block_on(time_writers(&store, 1, events));
+    group.bench_function("store", |bench| bench.iter_custom(stored));
     group.finish();
+    let each = |time: Duration| time / TURN as u32;
+    take_turns(
+        "append, one writer",
+        201,
+        &mut [
+            ("bare rusqlite", &mut || {
+                let start = Instant::now();
+                bare_commits(&connection, TURN, 1, &cid, sample.body());
+                each(start.elapsed())
+            }),
+            ("behind a thread", &mut || each(handed(TURN))),
+            ("store", &mut || each(stored(TURN))),
+        ],
+    );
 }
 
 fn many_writers(criterion: &mut Criterion) {
+    /// The commits of each writer in a turn.
+    const TURN: u64 = 10;
     let runtime = runtime();
     let sample = sample(&runtime);
     let mut group = criterion.benchmark_group("append, 64 writers");
@@ -198,10 +277,22 @@ fn many_writers(criterion: &mut Criterion) {
         bench.iter(|| bare_commits(&connection, 1, WRITERS, &cid, sample.body()));
     });
     let store = SqliteEventStore::open(directory.0.join("store.db")).expect("the file opens");
-    group.bench_function("store", |bench| {
-        bench.iter_custom(|events| runtime.block_on(time_writers(&store, WRITERS, events)));
-    });
+    let stored = |events| runtime.block_on(time_writers(&store, WRITERS, events));
+    group.bench_function("store", |bench| bench.iter_custom(stored));
     group.finish();
+    let each = |time: Duration| time / TURN as u32;
+    take_turns(
+        "append, 64 writers, for 64 events",
+        201,
+        &mut [
+            ("bare rusqlite, batches of 64", &mut || {
+                let start = Instant::now();
+                bare_commits(&connection, TURN, WRITERS, &cid, sample.body());
+                each(start.elapsed())
+            }),
+            ("store", &mut || each(stored(TURN))),
+        ],
+    );
 }
 
 fn load(criterion: &mut Criterion) {

@@ -60,6 +60,9 @@ impl MessageIdentity {
 
     /// A message caused by another message or by a stored event: a new UUID v7, the correlation and the actor of the
     /// cause.
+    ///
+    /// Each call is a message of its own. A handler that may get an event twice gives its command the same id each time,
+    /// by [`with_message_id`](Self::with_message_id), so that it takes effect once.
     pub fn caused_by(cause: &impl Cause) -> Self {
         Self {
             message_id: Uuid::now_v7(),
@@ -69,7 +72,8 @@ impl MessageIdentity {
         }
     }
 
-    /// The same identity under another id: what a source of ids of one's own, or a test, needs.
+    /// The same identity under another id: what a source of ids of one's own, or a test, needs, and what makes the command
+    /// of a handler the same each time; the id of the event serves where one command to an aggregate follows from it.
     pub fn with_message_id(self, message_id: Uuid) -> Self {
         if self.is_root() {
             return Self {
