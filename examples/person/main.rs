@@ -165,7 +165,7 @@ async fn run(args: &Args) -> Result<ExitCode, ProgramError> {
         Action::List => {
             let everybody = view::all(&*store).await?;
             println!("{}", view::list(&everybody).trim_fmt());
-            println!("{} people", everybody.len());
+            println!("{}", counted(everybody.len(), "person", "people"));
         }
         Action::Show { id, at } => {
             let person = match at {
@@ -290,9 +290,15 @@ fn report(source: &Label, cards: &Cards, outcome: &Outcome, mode: Mode) {
     }
     let is_stopped = mode == Mode::AllOrNothing && !outcome.bad.is_empty();
     match (is_stopped, outcome.bad.len()) {
-        (true, bad) => println!("Nothing was imported: {bad} bad cards."),
+        (true, bad) => println!(
+            "Nothing was imported: {}.",
+            counted(bad, "bad card", "bad cards")
+        ),
         (false, 0) => println!("Imported {source}."),
-        (false, bad) => println!("Imported {source} without {bad} bad cards."),
+        (false, bad) => println!(
+            "Imported {source} without {}.",
+            counted(bad, "bad card", "bad cards")
+        ),
     }
     if !is_stopped {
         for (count, what) in [
@@ -302,31 +308,31 @@ fn report(source: &Label, cards: &Cards, outcome: &Outcome, mode: Mode) {
             (outcome.closed, "archived or merged, and left as they are"),
         ] {
             if count > 0 {
-                println!("{count:>8} people {what}");
+                println!("{} {what}", counted(count, "person", "people"));
             }
         }
         let events: usize = outcome.events.values().sum();
-        println!("{events:>8} events recorded");
+        println!("{} recorded", counted(events, "event", "events"));
         for (event_type, count) in &outcome.events {
-            println!("{count:>12} {event_type}");
+            println!("  {count} {event_type}");
         }
     }
     if cards.others > 0 {
-        println!(
-            "{:>8} cards of groups, organizations or things left out",
-            cards.others
-        );
+        let others = counted(cards.others, "card", "cards");
+        println!("{others} of groups, organizations or things left out");
     }
     let left_out: usize = cards.left_out.values().sum();
     if left_out > 0 {
-        let names: Vec<_> = cards
-            .left_out
-            .iter()
+        let names = cards.left_out.iter();
+        let names: Vec<_> = names
             .map(|(name, count)| format!("{name} {count}"))
             .collect();
-        println!(
-            "{left_out:>8} properties left out, which have no place here: {}",
-            names.join(", ")
-        );
+        let properties = counted(left_out, "property", "properties");
+        println!("{properties} left out: {}", names.join(", "));
     }
+}
+
+/// A number of things, in words that fit it.
+fn counted(count: usize, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
 }
