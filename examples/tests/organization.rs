@@ -2,10 +2,12 @@
 
 mod organization_support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cim_es::prelude::*;
-use cim_es::testing::{Given, check_page, decision_table, given, given_nothing, subject_table};
+use cim_es::testing::{
+    Given, SchemaLock, check_page, decision_table, given, given_nothing, subject_table,
+};
 use cim_es_examples::organization::lifecycle::{FacilityState, RoleState, TeamState, UnitState};
 use cim_es_examples::organization::{Organization, OrganizationEvent, OrganizationEvent::*};
 use cim_es_examples::organization::{OrganizationCommand, OrganizationState};
@@ -256,6 +258,12 @@ fn moves<S: StateMachine>() -> String {
     format!("```mermaid\nstateDiagram-v2\n    [*] --> {first}\n{seen}{ends}```\n")
 }
 
+fn beside(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("organization")
+        .join(file)
+}
+
 #[test]
 fn the_page_shows_every_lifecycle_every_subject_and_every_rule() {
     let parts = [
@@ -274,8 +282,14 @@ fn the_page_shows_every_lifecycle_every_subject_and_every_rule() {
         ("role rules", part_rules::<RoleState>("role")),
         ("facility rules", part_rules::<FacilityState>("facility")),
     ];
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("organization/README.md");
-    check_page(page, &parts);
+    check_page(beside("README.md"), &parts);
+}
+
+#[test]
+fn stored_events_survive_every_change() {
+    SchemaLock::new()
+        .aggregate::<Organization>(samples())
+        .check(beside("schema.lock"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use cim_es::jetstream::{EventStoreConfig, NatsConfig};
 use cim_es::prelude::*;
 use cim_es::repository::ExecuteError;
 use cim_es::store::EventStore;
+use cim_es_examples::organization::import::{File, Options, run};
 use cim_es_examples::organization::values::OrganizationType;
 use cim_es_examples::organization::{
     Organization, OrganizationCommand, OrganizationCommand::*, OrganizationError,
@@ -150,26 +151,44 @@ async fn a_child_has_one_parent(store: impl EventStore + Clone) {
         .expect("it has no parent");
 }
 
+/// A file with an organization that takes more than one commit, and one under it: all of it, and then nothing new.
+async fn a_file_is_imported_once(store: impl EventStore + Clone) {
+    let mut rows = "kind,organization,code,name,parent\norganization,,BIG,Big,\n".to_owned();
+    rows += "organization,,SMALL,Small,BIG\n";
+    rows.extend((0..1_000).map(|it| format!("unit,BIG,U{it},Unit {it},\n")));
+    let file = File::read(rows.as_bytes()).expect("the columns are named");
+    let mut recorded = Vec::new();
+    for _ in 0..2 {
+        let organizations = Organizations::new(store.clone());
+        let report = run(&organizations, &file, Options::default(), |_, _| {}).await;
+        let report = report.expect("the store takes it");
+        assert_eq!(report.problems, []);
+        recorded.push(report.events.values().sum::<usize>());
+    }
+    assert_eq!(recorded, [1_005, 0]);
+}
+
 async fn everything(store: impl EventStore + Clone) {
+    a_file_is_imported_once(store.clone()).await;
     unit_codes_are_unique(store.clone()).await;
     organization_codes_are_unique(store.clone()).await;
     a_child_has_one_parent(store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn codes_and_children_are_unique_in_memory() {
+async fn codes_are_unique_and_files_are_imported_once_in_memory() {
     everything(MemoryEventStore::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn codes_and_children_are_unique_in_a_file() {
+async fn codes_are_unique_and_files_are_imported_once_in_a_file() {
     let directory = tempfile::tempdir().expect("a directory");
     let store = SqliteEventStore::open(directory.path().join("events.db")).expect("a file");
     everything(store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn codes_and_children_are_unique_on_a_server() {
+async fn codes_are_unique_and_files_are_imported_once_on_a_server() {
     let server = Server::start();
     let stream = EventStoreConfig::new("ORGANIZATION_EVENTS", ["organization.>"]);
     let config = NatsConfig::new([server.url()])

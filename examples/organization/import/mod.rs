@@ -1,5 +1,5 @@
-//! Importing organizations from a CSV file: [`file`] reads its rows, [`plan`] tells what is to be done so that an
-//! organization becomes what its rows say, and [`run`] does it, each organization in one commit.
+//! Importing organizations from a CSV file: [`mod@file`] reads its rows, [`mod@plan`] tells what is to be done so that an
+//! organization becomes what its rows say, and [`mod@run`] does it, each organization in one commit.
 //!
 //! `examples/organization/README.md` describes the format.
 

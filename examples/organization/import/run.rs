@@ -129,88 +129,82 @@ impl<P: Fn(usize, usize)> Import<'_, P> {
 
     /// What is to be done for each organization without a bad row, those above first.
     async fn plan<'f>(&mut self, file: &'f File) -> Result<Vec<Planned<'f>>, LoadError> {
-        let mut by_code: BTreeMap<&Code, Vec<&Row>> = BTreeMap::new();
+        let mut groups: BTreeMap<&Code, Vec<&Row>> = BTreeMap::new();
         for row in &file.rows {
-            by_code.entry(&row.organization).or_default().push(row);
+            groups.entry(&row.organization).or_default().push(row);
         }
+        let above = |code: &Code| parent_of(groups.get(code)?).cloned();
+        let (order, circle) = top_down(groups.keys().copied(), above);
         let bad = file
             .problems
             .iter()
-            .filter_map(|it| it.organization.clone());
-        let mut bad: BTreeSet<Code> = bad.collect();
-        let above = |code: &Code| {
-            let rows = by_code.get(code)?;
-            rows.iter().find_map(|row| parent_of(row)).cloned()
-        };
-        let (order, circle) = top_down(by_code.keys().copied(), above);
+            .filter_map(|it| it.organization.as_ref());
+        let bad: BTreeSet<&Code> = bad.collect();
         let (mut ids, mut planned) = (BTreeMap::new(), Vec::new());
-        for code in &order {
-            // What is above and not in the file is found when it is asked for.
-            let Some((code, rows)) = by_code.get_key_value(code) else {
-                continue;
-            };
+        // What is above and not in the file is found when it is asked for.
+        for (code, rows) in order.iter().filter_map(|code| groups.get_key_value(code)) {
             self.advance(rows.len());
-            let own = rows.iter().find(|row| row.is_organization());
-            if circle.contains(code) {
-                let reason = "the organization stands above itself";
-                self.refuse(&mut bad, own.unwrap_or(&rows[0]), reason);
-            }
-            if bad.contains(code) {
-                self.report.left_out += 1;
-                continue;
-            }
-            let found = self.find(code).await?;
-            if found.is_none() && own.is_none() {
-                let reason = format!("there is no organization {code}: give it a row of its own");
-                self.refuse(&mut bad, rows[0], reason);
-                self.report.left_out += 1;
-                continue;
-            }
-            let id = found.unwrap_or_else(Id::new);
-            let parent = match own.and_then(|own| parent_of(own)) {
-                None => None,
-                Some(parent) => {
-                    let known = match ids.get(parent) {
-                        Some(id) => Some(*id),
-                        None => self.find(parent).await?,
-                    };
-                    if known.is_none() {
-                        let reason = format!("its parent {parent} is neither known nor imported");
-                        self.refuse(&mut bad, own.unwrap_or(&rows[0]), reason);
-                        self.report.left_out += 1;
-                        continue;
-                    }
-                    known
-                }
+            let found = match bad.contains(code) {
+                true => Err(Vec::new()),
+                false => self.plan_one(code, rows, &circle, &ids).await?,
             };
-            let rows: Vec<Row> = rows.iter().map(|row| (*row).clone()).collect();
-            let present = self.organizations.load(&id).await?;
-            match plan(&present, id, parent, &rows) {
-                Ok(steps) => {
-                    ids.insert((*code).clone(), id);
-                    planned.push(Planned {
-                        code,
-                        id,
-                        parent,
-                        is_new: found.is_none(),
-                        has_own_row: own.is_some(),
-                        rows,
-                        steps,
-                    });
+            match found {
+                Ok(organization) => {
+                    ids.insert(*code, organization.id);
+                    planned.push(organization);
                 }
                 Err(problems) => {
-                    bad.insert((*code).clone());
                     self.report.left_out += 1;
                     self.report.problems.extend(problems);
                 }
             }
         }
+        let without_rows = bad.iter().filter(|code| !groups.contains_key(*code));
+        self.report.left_out += without_rows.count();
         Ok(planned)
     }
 
-    fn refuse(&mut self, bad: &mut BTreeSet<Code>, row: &Row, reason: impl std::fmt::Display) {
-        self.report.problems.push(Problem::of(row, reason));
-        bad.insert(row.organization.clone());
+    /// What is to be done for one organization, or why nothing is. `ids` has those above it that are in the file.
+    async fn plan_one<'f>(
+        &self,
+        code: &'f Code,
+        rows: &[&Row],
+        circle: &[Code],
+        ids: &BTreeMap<&Code, Id<Organization>>,
+    ) -> Result<Result<Planned<'f>, Vec<Problem>>, LoadError> {
+        let own = rows.iter().find(|row| row.is_organization());
+        let refused = |reason: String| Ok(Err(vec![Problem::of(own.unwrap_or(&rows[0]), reason)]));
+        if circle.contains(code) {
+            return refused("the organization stands above itself".to_owned());
+        }
+        let found = self.find(code).await?;
+        if found.is_none() && own.is_none() {
+            return refused(format!(
+                "there is no organization {code}: give it a row of its own"
+            ));
+        }
+        let mut parent = None;
+        if let Some(above) = parent_of(rows) {
+            parent = match ids.get(above) {
+                Some(id) => Some(*id),
+                None => self.find(above).await?,
+            };
+            if parent.is_none() {
+                return refused(format!("its parent {above} is neither known nor imported"));
+            }
+        }
+        let id = found.unwrap_or_else(Id::new);
+        let present = self.organizations.load(&id).await?;
+        let rows: Vec<Row> = rows.iter().map(|row| (*row).clone()).collect();
+        Ok(plan(&present, id, parent, &rows).map(|steps| Planned {
+            code,
+            id,
+            parent,
+            is_new: found.is_none(),
+            has_own_row: rows.iter().any(Row::is_organization),
+            rows,
+            steps,
+        }))
     }
 
     async fn carry_out(&mut self, planned: Vec<Planned<'_>>) -> Result<(), ImportError> {
@@ -329,9 +323,10 @@ impl<P: Fn(usize, usize)> Import<'_, P> {
     }
 }
 
-fn parent_of(row: &Row) -> Option<&Code> {
-    match &row.what {
+/// The parent that the row of an organization names.
+fn parent_of<'f>(rows: &[&'f Row]) -> Option<&'f Code> {
+    rows.iter().find_map(|row| match &row.what {
         What::Organization { parent, .. } => parent.as_ref(),
         _ => None,
-    }
+    })
 }

@@ -30,25 +30,36 @@ pub struct Args {
 pub enum Task {
     /// Make organizations what a CSV file says; its format is in examples/organization/README.md
     Import {
+        /// The CSV file
         file: PathBuf,
         /// Import nothing when any row of the file is bad
         #[arg(long)]
         all_or_nothing: bool,
     },
     /// The chart of one organization, or of all, as they are
-    Show { organization: Option<String> },
+    Show {
+        /// Its id or its code; without one, all are shown that have not ended
+        organization: Option<String>,
+    },
     /// The chart of one organization, or of all, as they were
     At {
         /// A time such as 2026-01-31T12:00:00Z, or a date for its end in UTC
         time: Moment,
+        /// Its id or its code
         organization: Option<String>,
     },
     /// What changed from one moment to another
     Diff {
+        /// The earlier moment: a time, or a date for its end in UTC
         from: Moment,
+        /// The later moment
         to: Moment,
+        /// Its id or its code
         organization: Option<String>,
     },
     /// Every event of an organization
-    History { organization: String },
+    History {
+        /// Its id or its code
+        organization: String,
+    },
 }

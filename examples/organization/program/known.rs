@@ -39,7 +39,9 @@ impl Known {
             };
             after = last.stored.position;
             found.extend(batch.into_iter().filter_map(|it| match it.event {
-                OrganizationEvent::Created { id, code, .. } => Some((id, code)),
+                OrganizationEvent::Created { code, .. } => {
+                    Some((it.stored.envelope.aggregate_id.parse().ok()?, code))
+                }
                 _ => None,
             }));
         }

@@ -8,7 +8,7 @@ pub mod moment;
 
 use std::fs::File as OpenFile;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cim_es::jetstream::{EventStoreConfig, NatsConfig, OpenError};
 use cim_es::prelude::*;
@@ -68,8 +68,7 @@ pub struct Outcome {
 /// # Errors
 /// [`ProgramError`] says why it could not.
 pub async fn run(args: &Args) -> Result<Outcome, ProgramError> {
-    let organizations = open(args).await?;
-    let known = Known::new(organizations.clone());
+    let known = async || open(args).await.map(Known::new);
     let text = match &args.task {
         Task::Import {
             file,
@@ -78,17 +77,19 @@ pub async fn run(args: &Args) -> Result<Outcome, ProgramError> {
             let options = Options {
                 all_or_nothing: *all_or_nothing,
             };
-            return import_file(&organizations, file, options).await;
+            let rows = read(file)?;
+            return import(&open(args).await?, file, &rows, options).await;
         }
         Task::Show { organization } => {
-            let all = known.chosen(organization.as_deref(), None).await?;
+            let all = known().await?.chosen(organization.as_deref(), None).await?;
             chart::charts(&all, organization.is_some())
         }
         Task::At { time, organization } => {
-            let all = known.chosen(organization.as_deref(), Some(time.0)).await?;
+            let name = organization.as_deref();
+            let all = known().await?.chosen(name, Some(time.0)).await?;
             match all.is_empty() {
                 true => format!("There was no organization at {time}.\n"),
-                false => chart::charts(&all, organization.is_some()),
+                false => chart::charts(&all, name.is_some()),
             }
         }
         Task::Diff {
@@ -99,15 +100,17 @@ pub async fn run(args: &Args) -> Result<Outcome, ProgramError> {
             if to.0 < from.0 {
                 return Err(ProgramError::WrongOrder);
             }
-            let before = known.chosen(organization.as_deref(), Some(from.0)).await?;
-            let after = known.chosen(organization.as_deref(), Some(to.0)).await?;
+            let (known, name) = (known().await?, organization.as_deref());
+            let before = known.chosen(name, Some(from.0)).await?;
+            let after = known.chosen(name, Some(to.0)).await?;
             match difference::differences(&before, &after) {
                 text if text.is_empty() => format!("Nothing changed between {from} and {to}.\n"),
                 text => text,
             }
         }
         Task::History { organization } => {
-            let id = known.find(organization).await?;
+            let organizations = open(args).await?;
+            let id = Known::new(organizations.clone()).find(organization).await?;
             history(&organizations, id).await?
         }
     };
@@ -140,24 +143,28 @@ async fn open(args: &Args) -> Result<Repository<Organization>, ProgramError> {
     Ok(Repository::new(SqliteEventStore::open(path)?))
 }
 
-async fn import_file(
+fn read(path: &Path) -> Result<File, ProgramError> {
+    let input = OpenFile::open(path).map_err(|source| ProgramError::Path {
+        path: path.to_owned(),
+        source,
+    })?;
+    File::read(input).map_err(|source| ProgramError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+async fn import(
     organizations: &Repository<Organization>,
-    path: &PathBuf,
+    path: &Path,
+    file: &File,
     options: Options,
 ) -> Result<Outcome, ProgramError> {
-    let input = OpenFile::open(path).map_err(|source| ProgramError::Path {
-        path: path.clone(),
-        source,
-    })?;
-    let file = File::read(io::BufReader::new(input)).map_err(|source| ProgramError::File {
-        path: path.clone(),
-        source,
-    })?;
     let bar = ProgressBar::new(file.rows.len() as u64).with_message("rows");
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg} {eta}") {
         bar.set_style(style);
     }
-    let report = import::run(organizations, &file, options, |done, _| {
+    let report = import::run(organizations, file, options, |done, _| {
         bar.set_position(done as u64);
     });
     let report = report.await;

@@ -1,6 +1,8 @@
 //! What the tests of the organization share: values, histories, one sample of every event and a case of every command.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod generators;
+
 use std::fmt::Debug;
 
 use cim_es::prelude::*;
