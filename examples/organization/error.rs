@@ -1,0 +1,64 @@
+//! Why a command is refused, beside those that the lifecycle of the organization refuses.
+
+use cim_es::prelude::*;
+
+use super::Organization;
+use super::values::Code;
+
+/// Why a command is refused.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum OrganizationError {
+    #[error("there is no {what} {code}: create it first")]
+    Unknown { what: &'static str, code: Code },
+    #[error("{what} {code} is there already, and a code is used once: choose another")]
+    Known { what: &'static str, code: Code },
+    #[error("{what} {code} has ended: name one that is in use")]
+    Ended { what: &'static str, code: Code },
+    #[error("{what} {code} is {state}, so {command} is not possible")]
+    NotAccepted {
+        what: &'static str,
+        code: Code,
+        state: &'static str,
+        command: &'static str,
+    },
+    #[error("{what} {code} cannot stand under {above}: that would go in a circle")]
+    Circle {
+        what: &'static str,
+        code: Code,
+        above: Code,
+    },
+    #[error("{what} {code} ends, so it cannot take over from itself: name another")]
+    OwnSuccessor { what: &'static str, code: Code },
+    #[error(
+        "unit {unit} has {units} units, {teams} teams and {roles} roles: name the unit to transfer them to"
+    )]
+    NotEmpty {
+        unit: Code,
+        units: usize,
+        teams: usize,
+        roles: usize,
+    },
+    #[error("{reports} roles report to role {role}: name the role that replaces it")]
+    HasReports { role: Code, reports: usize },
+    #[error("{facilities} facilities lie in facility {facility}: close or move them first")]
+    HasFacilities { facility: Code, facilities: usize },
+    #[error("an organization is not its own {0}")]
+    Itself(&'static str),
+    #[error("organization {0} is the parent of this one, so it cannot be a child")]
+    ParentAsChild(Id<Organization>),
+    #[error("organization {0} is no child of this one")]
+    NotAChild(Id<Organization>),
+    #[error("{0} is decided alone, not as a part of Reorganize")]
+    Alone(&'static str),
+    #[error("{command} is not accepted while the organization is {state}")]
+    NotNow {
+        command: &'static str,
+        state: &'static str,
+    },
+    /// The place counts the commands of a reorganization from 0.
+    #[error("command {} of the reorganization: {source}", place + 1)]
+    InReorganization {
+        place: usize,
+        source: Box<OrganizationError>,
+    },
+}

@@ -1,0 +1,11 @@
+//! Importing organizations from a CSV file: [`file`] reads its rows, [`plan`] tells what is to be done so that an
+//! organization becomes what its rows say, and [`run`] does it, each organization in one commit.
+//!
+//! `examples/organization/README.md` describes the format.
+
+pub mod file;
+pub mod plan;
+pub mod run;
+
+pub use file::{File, FileError, Problem, Row, What};
+pub use run::{ImportError, Options, Report, run};

@@ -1,0 +1,163 @@
+//! The lifecycles: of the organization, and of each kind of part within it.
+//!
+//! The machine of a part has the commands and events of the whole organization and names those that concern it. Its
+//! initial state, `Absent`, is that of a code that was never used.
+
+use cim_es::prelude::*;
+
+use super::{OrganizationCommand, OrganizationEvent};
+
+#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OrganizationState {
+    #[state(initial)]
+    #[on(Create / Created => Pending, Reorganize / Created => Pending)]
+    Unfounded,
+    /// It is being built up.
+    #[on(Activate / Activated => Active, Update / Updated => _)]
+    #[on(AddChild / ChildAdded => _, RemoveChild / ChildRemoved => _)]
+    #[on(CreateUnit / UnitCreated => _, UpdateUnit / UnitUpdated => _)]
+    #[on(BeginRestructuring / RestructuringBegun => _, RestructureUnit / UnitRestructured => _)]
+    #[on(DissolveUnit / UnitDissolved => _, DissolveUnit / UnitRestructured => _)]
+    #[on(DissolveUnit / TeamUpdated => _, DissolveUnit / RoleUpdated => _)]
+    #[on(FormTeam / TeamFormed => _, ActivateTeam / TeamActivated => _, HoldTeam / TeamPutOnHold => _)]
+    #[on(UpdateTeam / TeamUpdated => _, DisbandTeam / TeamDisbanded => _)]
+    #[on(CreateRole / RoleCreated => _, UpdateRole / RoleUpdated => _, VacateRole / RoleVacated => _)]
+    #[on(FillRole / RoleFilled => _, FreezeRole / RoleFrozen => _, UnfreezeRole / RoleUnfrozen => _)]
+    #[on(DeprecateRole / RoleDeprecated => _, DeprecateRole / RoleUpdated => _)]
+    #[on(OpenFacility / FacilityOpened => _, UpdateFacility / FacilityUpdated => _)]
+    #[on(CloseFacility / FacilityClosed => _)]
+    #[on(Reorganize / Activated => Active, Reorganize / Updated => _)]
+    #[on(Reorganize / ChildAdded => _, Reorganize / ChildRemoved => _)]
+    #[on(Reorganize / UnitCreated => _, Reorganize / UnitUpdated => _)]
+    #[on(Reorganize / RestructuringBegun => _, Reorganize / UnitRestructured => _)]
+    #[on(Reorganize / UnitDissolved => _)]
+    #[on(Reorganize / TeamFormed => _, Reorganize / TeamActivated => _, Reorganize / TeamPutOnHold => _)]
+    #[on(Reorganize / TeamUpdated => _, Reorganize / TeamDisbanded => _)]
+    #[on(Reorganize / RoleCreated => _, Reorganize / RoleUpdated => _, Reorganize / RoleVacated => _)]
+    #[on(Reorganize / RoleFilled => _, Reorganize / RoleFrozen => _, Reorganize / RoleUnfrozen => _)]
+    #[on(Reorganize / RoleDeprecated => _)]
+    #[on(Reorganize / FacilityOpened => _, Reorganize / FacilityUpdated => _)]
+    #[on(Reorganize / FacilityClosed => _)]
+    #[on(Dissolve / TeamDisbanded => _, Dissolve / RoleDeprecated => _, Dissolve / UnitDissolved => _)]
+    #[on(Dissolve / FacilityClosed => _, Dissolve / ChildRemoved => _, Dissolve / Dissolved => Dissolved)]
+    Pending,
+    /// It is in business.
+    #[on(Deactivate / Deactivated => Inactive, Suspend / Suspended => Suspended)]
+    #[on(Update / Updated => _, Absorb / Absorbed => _)]
+    #[on(AddChild / ChildAdded => _, RemoveChild / ChildRemoved => _)]
+    #[on(CreateUnit / UnitCreated => _, UpdateUnit / UnitUpdated => _)]
+    #[on(BeginRestructuring / RestructuringBegun => _, RestructureUnit / UnitRestructured => _)]
+    #[on(DissolveUnit / UnitDissolved => _, DissolveUnit / UnitRestructured => _)]
+    #[on(DissolveUnit / TeamUpdated => _, DissolveUnit / RoleUpdated => _)]
+    #[on(FormTeam / TeamFormed => _, ActivateTeam / TeamActivated => _, HoldTeam / TeamPutOnHold => _)]
+    #[on(UpdateTeam / TeamUpdated => _, DisbandTeam / TeamDisbanded => _)]
+    #[on(CreateRole / RoleCreated => _, UpdateRole / RoleUpdated => _, VacateRole / RoleVacated => _)]
+    #[on(FillRole / RoleFilled => _, FreezeRole / RoleFrozen => _, UnfreezeRole / RoleUnfrozen => _)]
+    #[on(DeprecateRole / RoleDeprecated => _, DeprecateRole / RoleUpdated => _)]
+    #[on(OpenFacility / FacilityOpened => _, UpdateFacility / FacilityUpdated => _)]
+    #[on(CloseFacility / FacilityClosed => _)]
+    #[on(Reorganize / Updated => _, Reorganize / ChildAdded => _, Reorganize / ChildRemoved => _)]
+    #[on(Reorganize / UnitCreated => _, Reorganize / UnitUpdated => _)]
+    #[on(Reorganize / RestructuringBegun => _, Reorganize / UnitRestructured => _)]
+    #[on(Reorganize / UnitDissolved => _)]
+    #[on(Reorganize / TeamFormed => _, Reorganize / TeamActivated => _, Reorganize / TeamPutOnHold => _)]
+    #[on(Reorganize / TeamUpdated => _, Reorganize / TeamDisbanded => _)]
+    #[on(Reorganize / RoleCreated => _, Reorganize / RoleUpdated => _, Reorganize / RoleVacated => _)]
+    #[on(Reorganize / RoleFilled => _, Reorganize / RoleFrozen => _, Reorganize / RoleUnfrozen => _)]
+    #[on(Reorganize / RoleDeprecated => _)]
+    #[on(Reorganize / FacilityOpened => _, Reorganize / FacilityUpdated => _)]
+    #[on(Reorganize / FacilityClosed => _)]
+    #[on(MergeInto / ChildRemoved => _, MergeInto / Merged => Merged)]
+    #[on(Dissolve / TeamDisbanded => _, Dissolve / RoleDeprecated => _, Dissolve / UnitDissolved => _)]
+    #[on(Dissolve / FacilityClosed => _, Dissolve / ChildRemoved => _, Dissolve / Dissolved => Dissolved)]
+    Active,
+    /// It rests by its own decision.
+    #[on(Activate / Activated => Active, Update / Updated => _)]
+    #[on(MergeInto / ChildRemoved => _, MergeInto / Merged => Merged)]
+    #[on(Dissolve / TeamDisbanded => _, Dissolve / RoleDeprecated => _, Dissolve / UnitDissolved => _)]
+    #[on(Dissolve / FacilityClosed => _, Dissolve / ChildRemoved => _, Dissolve / Dissolved => Dissolved)]
+    Inactive,
+    /// Others stopped it.
+    #[on(Reinstate / Reinstated => Active)]
+    #[on(Dissolve / TeamDisbanded => _, Dissolve / RoleDeprecated => _, Dissolve / UnitDissolved => _)]
+    #[on(Dissolve / FacilityClosed => _, Dissolve / ChildRemoved => _, Dissolve / Dissolved => Dissolved)]
+    Suspended,
+    #[state(terminal)]
+    Dissolved,
+    /// It is a part of another one now. Its structure stays as it was, for the survivor to take over what it wants.
+    #[state(terminal)]
+    Merged,
+}
+
+/// An edge without a command is taken in the wake of a command on another part, or on the whole.
+#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[machine(command = OrganizationCommand, event = OrganizationEvent)]
+pub enum UnitState {
+    #[state(initial)]
+    #[on(CreateUnit / UnitCreated => Active)]
+    Absent,
+    #[on(UpdateUnit / UnitUpdated => _, / UnitRestructured => _)]
+    #[on(BeginRestructuring / RestructuringBegun => Restructuring)]
+    #[on(DissolveUnit / UnitDissolved => Dissolved)]
+    Active,
+    /// Its place is being decided.
+    #[on(UpdateUnit / UnitUpdated => _, RestructureUnit / UnitRestructured => Active)]
+    #[on(/ UnitDissolved => Dissolved)]
+    Restructuring,
+    #[state(terminal)]
+    Dissolved,
+}
+
+#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[machine(command = OrganizationCommand, event = OrganizationEvent)]
+pub enum TeamState {
+    #[state(initial)]
+    #[on(FormTeam / TeamFormed => Forming)]
+    Absent,
+    /// It looks for members.
+    #[on(ActivateTeam / TeamActivated => Active, UpdateTeam / TeamUpdated => _)]
+    #[on(DisbandTeam / TeamDisbanded => Disbanded)]
+    Forming,
+    #[on(HoldTeam / TeamPutOnHold => OnHold, UpdateTeam / TeamUpdated => _)]
+    #[on(DisbandTeam / TeamDisbanded => Disbanded)]
+    Active,
+    #[on(ActivateTeam / TeamActivated => Active, UpdateTeam / TeamUpdated => _)]
+    #[on(DisbandTeam / TeamDisbanded => Disbanded)]
+    OnHold,
+    #[state(terminal)]
+    Disbanded,
+}
+
+/// Who holds a role is not known here: that is a relationship between a person and the role.
+#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[machine(command = OrganizationCommand, event = OrganizationEvent)]
+pub enum RoleState {
+    #[state(initial)]
+    #[on(CreateRole / RoleCreated => Active)]
+    Absent,
+    #[on(UpdateRole / RoleUpdated => _, VacateRole / RoleVacated => Vacant)]
+    #[on(FreezeRole / RoleFrozen => Frozen, DeprecateRole / RoleDeprecated => Deprecated)]
+    Active,
+    /// Nobody holds it.
+    #[on(UpdateRole / RoleUpdated => _, FillRole / RoleFilled => Active)]
+    #[on(DeprecateRole / RoleDeprecated => Deprecated)]
+    Vacant,
+    /// It is not to be given to anybody for now.
+    #[on(UnfreezeRole / RoleUnfrozen => Active, / RoleUpdated => _)]
+    #[on(DeprecateRole / RoleDeprecated => Deprecated)]
+    Frozen,
+    #[state(terminal)]
+    Deprecated,
+}
+
+#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[machine(command = OrganizationCommand, event = OrganizationEvent)]
+pub enum FacilityState {
+    #[state(initial)]
+    #[on(OpenFacility / FacilityOpened => Open)]
+    Absent,
+    #[on(UpdateFacility / FacilityUpdated => _, CloseFacility / FacilityClosed => Closed)]
+    Open,
+    #[state(terminal)]
+    Closed,
+}

@@ -1,0 +1,86 @@
+//! Organizations: their structure of units, teams, roles and facilities, and what becomes of them.
+//!
+//! One aggregate, [`Organization`], owns its whole structure, so that what holds over all of it is decided in one place;
+//! its events go to the subjects of the parts that they are about. `examples/organization/README.md` shows lifecycles,
+//! subjects and rules.
+
+mod commands;
+mod decide;
+mod endings;
+mod error;
+mod events;
+pub mod import;
+pub mod lifecycle;
+pub mod parts;
+pub mod program;
+pub mod values;
+
+use std::collections::BTreeSet;
+
+use cim_es::prelude::*;
+
+pub use commands::OrganizationCommand;
+pub use error::OrganizationError;
+pub use events::OrganizationEvent;
+pub use lifecycle::OrganizationState;
+pub use parts::{Facility, Parts, Role, Team, Unit};
+
+use self::values::{Code, Label, OrganizationType};
+
+domain! {
+    /// Every subject of the domain.
+    pub ORGANIZATION = [OrganizationEvent]
+}
+
+/// An organization with all that it is made of. A person is never a part of it: who holds a role is a relationship.
+#[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+#[aggregate(
+    domain = "organization",
+    name = "organization",
+    error = OrganizationError,
+    unique = Organization::unique_names
+)]
+pub struct Organization {
+    state: OrganizationState,
+    /// Its own id, which rules need that compare it with others.
+    pub id: Option<Id<Organization>>,
+    pub code: Option<Code>,
+    pub name: Option<Label>,
+    pub display_name: Option<Label>,
+    pub organization_type: Option<OrganizationType>,
+    /// The organization under which it was created.
+    pub parent: Option<Id<Organization>>,
+    pub children: BTreeSet<Id<Organization>>,
+    pub absorbed: BTreeSet<Id<Organization>>,
+    pub merged_into: Option<Id<Organization>>,
+    pub units: Parts<Unit>,
+    pub teams: Parts<Team>,
+    pub roles: Parts<Role>,
+    pub facilities: Parts<Facility>,
+}
+
+impl Organization {
+    /// A live organization holds its code, and each of its children and of those that it absorbed.
+    fn unique_names(&self) -> Vec<UniqueName> {
+        if self.state.is_terminal() {
+            return Vec::new();
+        }
+        let code = self.code.iter().map(Self::code_name);
+        let children = self.children.iter().map(|it| Self::child_name(*it));
+        let absorbed = self
+            .absorbed
+            .iter()
+            .map(|it| UniqueName::new("absorbed", it));
+        code.chain(children).chain(absorbed).collect()
+    }
+
+    /// The name that a live organization with the code holds.
+    pub fn code_name(code: &Code) -> UniqueName {
+        UniqueName::new("code", code)
+    }
+
+    /// The name that a live organization holds that has the child.
+    pub fn child_name(child: Id<Self>) -> UniqueName {
+        UniqueName::new("child", child)
+    }
+}

@@ -1,0 +1,233 @@
+//! The program: imports organizations, and shows them as they are, as they were, and what became of them.
+
+pub mod args;
+pub mod chart;
+pub mod difference;
+pub mod known;
+pub mod moment;
+
+use std::fs::File as OpenFile;
+use std::io;
+use std::path::PathBuf;
+
+use cim_es::jetstream::{EventStoreConfig, NatsConfig, OpenError};
+use cim_es::prelude::*;
+use cim_es::repository::LoadError;
+use cim_es::store::StoreError;
+use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use self::args::{Args, Task};
+use self::known::Known;
+use super::import::{self, File, FileError, ImportError, Options, Report};
+use super::{Organization, OrganizationEvent};
+
+/// The stream that keeps the events of the domain on NATS servers.
+const STREAM: &str = "ORGANIZATION_EVENTS";
+
+/// Why the program could not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    #[error("there is no data directory: name the file that keeps the history with --store FILE")]
+    NoDataDirectory,
+    #[error("{path} cannot be used: {source}")]
+    Path { path: PathBuf, source: io::Error },
+    #[error(
+        "there is no store in {0}: import a file first, or name another store with --store FILE"
+    )]
+    NoStore(PathBuf),
+    #[error("{path}: {source}")]
+    File { path: PathBuf, source: FileError },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Servers(#[from] OpenError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    #[error("no organization has the id or the code {0}: show lists those that there are")]
+    Unknown(String),
+    #[error("{0} is no id and no code of an organization")]
+    NoName(String),
+    #[error("the second moment is before the first: give the earlier one first")]
+    WrongOrder,
+}
+
+/// What a run has to say.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The result.
+    pub text: String,
+    /// The rows of a file that were left out, for the standard error.
+    pub problems: Vec<String>,
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// [`ProgramError`] says why it could not.
+pub async fn run(args: &Args) -> Result<Outcome, ProgramError> {
+    let organizations = open(args).await?;
+    let known = Known::new(organizations.clone());
+    let text = match &args.task {
+        Task::Import {
+            file,
+            all_or_nothing,
+        } => {
+            let options = Options {
+                all_or_nothing: *all_or_nothing,
+            };
+            return import_file(&organizations, file, options).await;
+        }
+        Task::Show { organization } => {
+            let all = known.chosen(organization.as_deref(), None).await?;
+            chart::charts(&all, organization.is_some())
+        }
+        Task::At { time, organization } => {
+            let all = known.chosen(organization.as_deref(), Some(time.0)).await?;
+            match all.is_empty() {
+                true => format!("There was no organization at {time}.\n"),
+                false => chart::charts(&all, organization.is_some()),
+            }
+        }
+        Task::Diff {
+            from,
+            to,
+            organization,
+        } => {
+            if to.0 < from.0 {
+                return Err(ProgramError::WrongOrder);
+            }
+            let before = known.chosen(organization.as_deref(), Some(from.0)).await?;
+            let after = known.chosen(organization.as_deref(), Some(to.0)).await?;
+            match difference::differences(&before, &after) {
+                text if text.is_empty() => format!("Nothing changed between {from} and {to}.\n"),
+                text => text,
+            }
+        }
+        Task::History { organization } => {
+            let id = known.find(organization).await?;
+            history(&organizations, id).await?
+        }
+    };
+    let problems = Vec::new();
+    Ok(Outcome { text, problems })
+}
+
+/// Opens the store that the command line names.
+async fn open(args: &Args) -> Result<Repository<Organization>, ProgramError> {
+    if let Some(servers) = &args.nats {
+        let stream = EventStoreConfig::new(STREAM, ["organization.>"]);
+        let stores = NatsConfig::new([servers]).event_store(stream);
+        return Ok(Repository::new(stores.open().await?));
+    }
+    let path = match &args.store {
+        Some(path) => path.clone(),
+        None => {
+            let project = directories::ProjectDirs::from("", "", "cim-es");
+            let project = project.ok_or(ProgramError::NoDataDirectory)?;
+            project.data_dir().join("organization.db")
+        }
+    };
+    if !matches!(args.task, Task::Import { .. }) && !path.exists() {
+        return Err(ProgramError::NoStore(path));
+    }
+    if let Some(directory) = path.parent() {
+        let path = directory.to_owned();
+        std::fs::create_dir_all(directory).map_err(|source| ProgramError::Path { path, source })?;
+    }
+    Ok(Repository::new(SqliteEventStore::open(path)?))
+}
+
+async fn import_file(
+    organizations: &Repository<Organization>,
+    path: &PathBuf,
+    options: Options,
+) -> Result<Outcome, ProgramError> {
+    let input = OpenFile::open(path).map_err(|source| ProgramError::Path {
+        path: path.clone(),
+        source,
+    })?;
+    let file = File::read(io::BufReader::new(input)).map_err(|source| ProgramError::File {
+        path: path.clone(),
+        source,
+    })?;
+    let bar = ProgressBar::new(file.rows.len() as u64).with_message("rows");
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg} {eta}") {
+        bar.set_style(style);
+    }
+    let report = import::run(organizations, &file, options, |done, _| {
+        bar.set_position(done as u64);
+    });
+    let report = report.await;
+    bar.finish_and_clear();
+    let report = report?;
+    let problems = report.problems.iter();
+    let problems = problems.map(|it| format!("{}: {it}", path.display()));
+    Ok(Outcome {
+        text: summary(&report),
+        problems: problems.collect(),
+    })
+}
+
+fn summary(report: &Report) -> String {
+    let Report {
+        created,
+        changed,
+        unchanged,
+        left_out,
+        ..
+    } = report;
+    let recorded: usize = report.events.values().sum();
+    let mut text = format!(
+        "Organizations: {created} new, {changed} changed, {unchanged} as they were, {left_out} left out.\n"
+    );
+    match recorded {
+        0 => text += "No event recorded.\n",
+        _ => text += &format!("Recorded {recorded} events:\n"),
+    }
+    for (event_type, count) in &report.events {
+        text += &format!("  {count:>6} {event_type}\n");
+    }
+    text
+}
+
+/// Every event of an organization as a table.
+async fn history(
+    organizations: &Repository<Organization>,
+    id: Id<Organization>,
+) -> Result<String, ProgramError> {
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(["#", "time (UTC)", "event", "what", "by"]);
+    if table.width().is_none() {
+        table.set_width(120);
+    }
+    for recorded in organizations.history(&id).await? {
+        let envelope = &recorded.stored.envelope;
+        let time = recorded.stored.timestamp().to_datetime();
+        table.add_row([
+            envelope.sequence.to_string(),
+            time.map_or_else(String::new, |it| it.format("%Y-%m-%d %H:%M:%S").to_string()),
+            recorded.event.event_type().replacen("organization.", "", 1),
+            fields(&recorded.event),
+            envelope.source.clone().unwrap_or_default(),
+        ]);
+    }
+    Ok(format!("Organization {id}\n{}\n", table.trim_fmt()))
+}
+
+/// The fields of an event that are filled, as `name value`, in the order in which they are declared.
+fn fields(event: &OrganizationEvent) -> String {
+    let value = serde_json::to_value(event).unwrap_or_default();
+    let variant = value.as_object().and_then(|it| it.values().next());
+    let names = event.info().fields.iter().filter(|name| **name != "id");
+    let filled = names.filter_map(|name| {
+        let value = variant?.get(name)?.as_str()?;
+        Some(format!("{} {value}", name.replace('_', " ")))
+    });
+    filled.collect::<Vec<_>>().join(", ")
+}

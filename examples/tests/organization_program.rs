@@ -1,0 +1,261 @@
+//! What the program shows: charts of organizations as they are and as they were, and what changed in between.
+
+use std::path::Path;
+use std::process::Command;
+
+use cim_es::message::FixedClock;
+use cim_es::prelude::*;
+use cim_es_examples::organization::Organization;
+use cim_es_examples::organization::import::{File, Options, run};
+use cim_es_examples::organization::program;
+use cim_es_examples::organization::program::args::Args;
+use cim_es_examples::organization::program::chart::charts;
+use cim_es_examples::organization::program::difference::differences;
+use cim_es_examples::organization::program::known::Known;
+use cim_es_examples::organization::program::moment::Moment;
+use clap::Parser;
+
+const JANUARY: &str = "\
+kind,organization,code,name,parent,unit,detail
+organization,,ACME,Acme,,,company
+unit,ACME,HQ,Headquarters,,,
+unit,ACME,RND,Research,HQ,,
+team,ACME,COMP,Compilers,,RND,
+role,ACME,CEO,Chief,,HQ,
+role,ACME,CTO,Inventor,CEO,RND,
+facility,ACME,SITE,Site,,,Springfield
+facility,ACME,HALL,Hall,SITE,,
+";
+
+const FEBRUARY: &str = "\
+kind,organization,code,name,parent,unit,detail
+organization,,SUB,Daughter,ACME,,school
+unit,ACME,RND,Development,,,
+team,ACME,COMP,Compilers,,HQ,
+role,ACME,AIDE,Assistant,CEO,,
+";
+
+fn at(time: &str) -> Timestamp {
+    time.parse::<Moment>().expect("a moment").0
+}
+
+/// A store into which the two files were imported, each in its month.
+async fn store() -> MemoryEventStore {
+    let store = MemoryEventStore::new();
+    for (rows, time) in [
+        (JANUARY, "2026-01-15T12:00:00Z"),
+        (FEBRUARY, "2026-02-15T12:00:00Z"),
+    ] {
+        let organizations = Repository::<Organization>::builder(store.clone());
+        let organizations = organizations.clock(FixedClock(at(time))).build();
+        let file = File::read(rows.as_bytes()).expect("the columns are named");
+        let report = run(&organizations, &file, Options::default(), |_, _| {}).await;
+        assert_eq!(report.expect("the store takes it").problems, []);
+    }
+    store
+}
+
+#[tokio::test]
+async fn a_chart_shows_an_organization_as_it_was() {
+    let known = Known::new(Repository::new(store().await));
+    let chart = async |time| {
+        let time = Some(at(time));
+        charts(
+            &known.chosen(Some("ACME"), time).await.expect("it is read"),
+            true,
+        )
+    };
+    let january = "\
+ACME Acme (company, active)
+├── unit HQ Headquarters
+│   ├── role CEO Chief
+│   └── unit RND Research
+│       ├── role CTO Inventor, reports to CEO
+│       └── team COMP Compilers
+└── facility SITE Site, Springfield
+    └── facility HALL Hall
+";
+    let february = "\
+ACME Acme (company, active)
+├── role AIDE Assistant, reports to CEO
+├── unit HQ Headquarters
+│   ├── role CEO Chief
+│   └── team COMP Compilers
+├── unit RND Development
+│   └── role CTO Inventor, reports to CEO
+└── facility SITE Site, Springfield
+    └── facility HALL Hall
+";
+    assert_eq!(chart("2026-01-31").await, january);
+    assert_eq!(chart("2026-02-15T11:59:59.999999Z").await, january);
+    let all = known
+        .chosen(None, Some(at("2026-02-28")))
+        .await
+        .expect("it is read");
+    let [sub] = all
+        .values()
+        .filter(|it| it.units.iter().count() == 0)
+        .collect::<Vec<_>>()[..]
+    else {
+        panic!("{all:?}");
+    };
+    let below = format!(
+        "└── SUB Daughter (school, {})\n",
+        sub.state().name().to_lowercase()
+    );
+    let february = february.replace("└── facility SITE", "├── facility SITE");
+    let february = february.replace("    └── facility HALL", "│   └── facility HALL") + &below;
+    assert_eq!(charts(&all, false), february);
+    let none = known
+        .chosen(None, Some(at("2026-01-14")))
+        .await
+        .expect("it is read");
+    assert!(none.is_empty());
+}
+
+#[tokio::test]
+async fn a_difference_names_what_came_what_went_and_what_changed() {
+    let organizations = Repository::<Organization>::new(store().await);
+    let known = Known::new(organizations.clone());
+    let (acme, sub) = (
+        known.find("ACME").await.expect("it is there"),
+        known.find("SUB").await.expect("it is there"),
+    );
+    let moment = async |time| {
+        known
+            .chosen(None, Some(at(time)))
+            .await
+            .expect("it is read")
+    };
+    let (none, january, february) = (
+        moment("2026-01-01").await,
+        moment("2026-01-31").await,
+        moment("2026-02-28").await,
+    );
+    let expected = format!(
+        "\
+ACME {acme}
+  + child {sub}: code SUB
+  + role AIDE: reports to CEO, state active, title Assistant
+  ~ team COMP: unit RND → HQ
+  ~ unit RND: name Research → Development, under HQ → none
+SUB {sub}
+  + organization: display name Daughter, name Daughter, state active, type school
+"
+    );
+    assert_eq!(differences(&january, &february), expected);
+    assert_eq!(differences(&january, &january), "");
+    let back = differences(&february, &january);
+    assert!(back.contains("\n  - role AIDE: "), "{back}");
+    let first = differences(&none, &january);
+    assert!(
+        first.contains("\n  + facility HALL: name Hall, state open, within SITE\n"),
+        "{first}"
+    );
+}
+
+#[tokio::test]
+async fn an_organization_is_found_by_its_id_and_by_its_code() {
+    let known = Known::new(Repository::new(store().await));
+    let id = known.find("ACME").await.expect("it is there");
+    assert_eq!(known.find(&id.to_string()).await.expect("it is there"), id);
+    for (name, message) in [
+        (
+            "NONE",
+            "no organization has the id or the code NONE: show lists those that there are",
+        ),
+        ("acme", "acme is no id and no code of an organization"),
+        (
+            "01970000-0000-7000-8000-000000000001",
+            "no organization has the id or the code 01970000-0000-7000-8000-000000000001: show lists those that there are",
+        ),
+    ] {
+        let error = known.find(name).await.expect_err("it is not there");
+        assert_eq!(error.to_string(), message);
+    }
+}
+
+/// What the program says, without starting it.
+async fn said(store: &Path, args: &[&str]) -> Result<String, String> {
+    let program = ["organization", "--store", store.to_str().expect("a path")];
+    let args = Args::try_parse_from(program.iter().chain(args)).map_err(|it| it.to_string())?;
+    let outcome = program::run(&args).await.map_err(|it| it.to_string())?;
+    Ok(outcome.problems.join("\n") + &outcome.text)
+}
+
+#[tokio::test]
+async fn the_program_imports_its_example_and_shows_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = directory.path().join("a/further/one/organization.db");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let example = root.join("organization/example.csv");
+    let import = ["import", example.to_str().expect("a path")];
+
+    let early = said(&store, &["show"]).await.expect_err("nothing is there");
+    assert!(early.starts_with("there is no store in "), "{early}");
+    let first = said(&store, &import).await.expect("it is imported");
+    assert!(first.starts_with("Organizations: 3 new, 0 changed, 0 as they were, 0 left out.\n"));
+    assert_eq!(
+        said(&store, &import).await.as_deref(),
+        Ok("Organizations: 0 new, 0 changed, 3 as they were, 0 left out.\nNo event recorded.\n")
+    );
+
+    let page = std::fs::read_to_string(root.join("organization/README.md")).expect("the page");
+    let shown = page
+        .split("```text\n")
+        .nth(1)
+        .and_then(|it| it.split("…\n").next());
+    let chart = said(&store, &["show", "ACME"]).await.expect("it is there");
+    assert!(
+        chart.starts_with(shown.expect("the chart on the page")),
+        "{chart}"
+    );
+    let history = said(&store, &["history", "RELIEF"])
+        .await
+        .expect("it is there");
+    assert!(
+        history.contains(" organizational_unit.created ┆ unit OFFICE, name Office "),
+        "{history}"
+    );
+    let nothing = said(&store, &["diff", "2026-01-01", "2026-01-02"]).await;
+    assert!(nothing.is_ok_and(|it| it.starts_with("Nothing changed between 2026-01-01T")));
+    let turned = said(&store, &["diff", "2026-01-02", "2026-01-01"]).await;
+    assert_eq!(
+        turned,
+        Err("the second moment is before the first: give the earlier one first".to_owned())
+    );
+    let none = said(&store, &["at", "2026-01-01"]).await;
+    assert!(none.is_ok_and(|it| it.starts_with("There was no organization at 2026-01-01T")));
+    let unclear = said(&store, &["at", "yesterday"])
+        .await
+        .expect_err("it is no moment");
+    assert!(unclear.contains("\"yesterday\" is no moment"), "{unclear}");
+}
+
+#[test]
+fn the_exit_code_says_that_rows_were_left_out() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let bad = directory.path().join("bad.csv");
+    std::fs::write(&bad, "kind,organization,code,name\nunit,ACME,x,X\n").expect("it is written");
+    let output = Command::new(env!("CARGO"))
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .args([
+            "run",
+            "--quiet",
+            "--example",
+            "organization",
+            "--",
+            "--store",
+        ])
+        .arg(directory.path().join("organization.db"))
+        .arg("import")
+        .arg(&bad)
+        .output()
+        .expect("cargo starts");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let errors = String::from_utf8(output.stderr).expect("text");
+    assert!(
+        errors.contains("bad.csv: line 2: column `code`: \"x\" is no code"),
+        "{errors}"
+    );
+}

@@ -1,0 +1,179 @@
+//! Organizations on every engine: what one holds no other gets, and two writers never both create a unit.
+
+mod organization_support;
+
+use cim_es::jetstream::{EventStoreConfig, NatsConfig};
+use cim_es::prelude::*;
+use cim_es::repository::ExecuteError;
+use cim_es::store::EventStore;
+use cim_es_examples::organization::values::OrganizationType;
+use cim_es_examples::organization::{
+    Organization, OrganizationCommand, OrganizationCommand::*, OrganizationError,
+};
+use cim_es_tests::nats::{Server, User};
+use organization_support::*;
+use tokio::task::JoinSet;
+
+type Organizations = Repository<Organization>;
+
+async fn execute(
+    organizations: &Organizations,
+    id: &Id<Organization>,
+    command: OrganizationCommand,
+) -> Result<u64, ExecuteError<OrganizationError>> {
+    let identity = MessageIdentity::new_from_user("test");
+    let commit = organizations.execute(id, command, &identity).await?;
+    Ok(commit.version())
+}
+
+fn found(id: Id<Organization>, code: &str) -> OrganizationCommand {
+    Create {
+        id,
+        code: text(code),
+        name: text("Acme"),
+        display_name: text("Acme"),
+        organization_type: OrganizationType::Company,
+        parent: None,
+    }
+}
+
+/// Runs the same test on a store through a repository of its own for each writer, as processes have.
+async fn unit_codes_are_unique(store: impl EventStore + Clone) {
+    let organizations = Organizations::new(store.clone());
+    let id = Id::new();
+    execute(&organizations, &id, found(id, "ACME"))
+        .await
+        .expect("it is new");
+    let mut racing = JoinSet::new();
+    for _ in 0..8 {
+        let organizations = Organizations::builder(store.clone())
+            .conflict_retries(100)
+            .build();
+        racing.spawn(async move { execute(&organizations, &id, create_unit("RND", "")).await });
+    }
+    let answers = racing.join_all().await;
+    let known = OrganizationError::Known {
+        what: "unit",
+        code: text("RND"),
+    };
+    let (mut created, mut refused) = (0, 0);
+    for answer in answers {
+        match answer {
+            Ok(version) => {
+                assert_eq!(version, 2);
+                created += 1;
+            }
+            Err(ExecuteError::Refused(error)) => {
+                assert_eq!(error, known);
+                refused += 1;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!((created, refused), (1, 7));
+    let units = organizations.load(&id).await.expect("it is read");
+    assert_eq!((units.version(), units.units.iter().count()), (2, 1));
+}
+
+/// Organizations that race for one code: one gets it, and when that one is dissolved another may.
+async fn organization_codes_are_unique(store: impl EventStore + Clone) {
+    let mut racing = JoinSet::new();
+    for _ in 0..8 {
+        let organizations = Organizations::new(store.clone());
+        racing.spawn(async move {
+            let id = Id::new();
+            (id, execute(&organizations, &id, found(id, "RACE")).await)
+        });
+    }
+    let (mut winners, mut losers) = (Vec::new(), Vec::new());
+    for (id, answer) in racing.join_all().await {
+        match answer {
+            Ok(_) => winners.push(id),
+            Err(ExecuteError::NameTaken { name, holder }) => {
+                assert_eq!((name.scope(), name.name()), ("code", "RACE"));
+                losers.push((id, holder.id));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let [winner] = winners[..] else {
+        panic!("{winners:?}");
+    };
+    assert_eq!(losers.len(), 7);
+    assert!(
+        losers
+            .iter()
+            .all(|(_, holder)| *holder == winner.to_string())
+    );
+
+    let organizations = Organizations::new(store);
+    execute(&organizations, &winner, dissolve())
+        .await
+        .expect("it ends");
+    let (other, _) = losers[0];
+    execute(&organizations, &other, found(other, "RACE"))
+        .await
+        .expect("the code is free");
+    let holder = organizations
+        .holder(&Organization::code_name(&text("RACE")))
+        .await;
+    let holder = holder.expect("it is read").expect("it is held");
+    assert_eq!(holder.id, other.to_string());
+}
+
+/// Two parents that claim the same child: one gets it.
+async fn a_child_has_one_parent(store: impl EventStore + Clone) {
+    let organizations = Organizations::new(store);
+    let (one, other, child) = (Id::new(), Id::new(), Id::new());
+    execute(&organizations, &one, found(one, "ONE"))
+        .await
+        .expect("it is new");
+    execute(&organizations, &other, found(other, "OTHER"))
+        .await
+        .expect("it is new");
+    execute(&organizations, &one, AddChild { child })
+        .await
+        .expect("it has no parent");
+    let refused = execute(&organizations, &other, AddChild { child }).await;
+    let refused = refused.expect_err("it has a parent").to_string();
+    assert_eq!(
+        refused,
+        format!(
+            "child `{child}` is held by organization.organization {one}: choose another, or have it released first"
+        )
+    );
+    execute(&organizations, &one, RemoveChild { child })
+        .await
+        .expect("it is its child");
+    execute(&organizations, &other, AddChild { child })
+        .await
+        .expect("it has no parent");
+}
+
+async fn everything(store: impl EventStore + Clone) {
+    unit_codes_are_unique(store.clone()).await;
+    organization_codes_are_unique(store.clone()).await;
+    a_child_has_one_parent(store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn codes_and_children_are_unique_in_memory() {
+    everything(MemoryEventStore::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn codes_and_children_are_unique_in_a_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = SqliteEventStore::open(directory.path().join("events.db")).expect("a file");
+    everything(store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn codes_and_children_are_unique_on_a_server() {
+    let server = Server::start();
+    let stream = EventStoreConfig::new("ORGANIZATION_EVENTS", ["organization.>"]);
+    let config = NatsConfig::new([server.url()])
+        .user_and_password("operator", User::Operator.password())
+        .event_store(stream);
+    everything(config.open().await.expect("the server answers")).await;
+}
