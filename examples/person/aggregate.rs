@@ -10,6 +10,7 @@ use super::record::Record;
 use super::values::{Evidence, Label, Reason};
 use super::version_1;
 
+/// The lifecycle. `Import` stands beside each command whose events it may give.
 #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PersonState {
     #[state(initial)]
@@ -31,6 +32,7 @@ pub enum PersonState {
     #[on(Import / AttributeUpdated => _, Import / DeathRecorded => Deceased)]
     #[on(Archive / Archived => Archived)]
     Deactivated,
+    /// The person has died: attributes are corrected, and in the end the record is closed.
     #[on(UpdateAttribute / AttributeUpdated => _, InvalidateAttribute / AttributeInvalidated => _)]
     #[on(Import / AttributeUpdated => _)]
     #[on(Archive / Archived => Archived)]
@@ -38,10 +40,12 @@ pub enum PersonState {
     /// Another record stands for the same person.
     #[state(terminal)]
     Merged,
+    /// The record is closed.
     #[state(terminal)]
     Archived,
 }
 
+/// What happened, published as `people.person.created` and so on.
 #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum PersonEvent {
     /// The person is known from now on.
@@ -55,20 +59,25 @@ pub enum PersonEvent {
         new: PersonName,
         reason: Reason,
     },
+    /// It is known when the person was born.
     #[apply(birth_date = Some(date))]
     BirthDateSet { date: Date },
+    /// It was another day, month or year, or is known more precisely.
     #[apply(birth_date = Some(date), _ = evidence)]
     BirthDateCorrected { date: Date, evidence: Evidence },
+    /// The person has died.
     #[apply(death_date = Some(date))]
     DeathRecorded { date: Date },
     /// The record is out of use.
     #[apply(out_of_use = Some((reason, since)))]
     Deactivated { reason: Reason, since: Timestamp },
+    /// The record is in use again.
     #[apply(out_of_use = None, _ = reason)]
     Reactivated { reason: Reason },
     /// Another record stands for the same person: what is to be known is there.
     #[apply(merged_into = Some(target), _ = reason)]
     MergedInto { target: Id<Person>, reason: Reason },
+    /// Something more is known.
     #[apply(attributes.push((number, attribute)), last_attribute = number)]
     AttributeRecorded {
         number: AttributeNumber,
@@ -86,10 +95,12 @@ pub enum PersonEvent {
         number: AttributeNumber,
         reason: Reason,
     },
+    /// The record is closed.
     #[apply(_ = reason)]
     Archived { reason: Reason },
 }
 
+/// What can be asked of a record.
 #[derive(Command, Clone, Debug)]
 pub enum PersonCommand {
     Create {
@@ -142,6 +153,7 @@ pub enum PersonCommand {
     },
 }
 
+/// What is known of one person.
 #[derive(Aggregate, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[aggregate(domain = "people", name = "person", error = PersonError)]
 pub struct Person {
@@ -153,8 +165,11 @@ pub struct Person {
     pub death_date: Option<Date>,
     /// Why the record is out of use, and since when.
     pub out_of_use: Option<(Reason, Timestamp)>,
+    /// The record that stands for the person instead.
     pub merged_into: Option<Id<Person>>,
+    /// What stands, in the order in which it was recorded.
     pub attributes: Vec<(AttributeNumber, Attribute)>,
+    /// The highest number that was given; that of an invalidated attribute is not given again.
     pub last_attribute: AttributeNumber,
 }
 
