@@ -1,11 +1,12 @@
 //! Programs written with cim-es, as a library, so that their tests can run them in the same process.
 //!
-//! `cargo run --example` runs `quickstart`, `bank_account`, `infrastructure` and `organization`.
+//! `cargo run --example` runs `quickstart`, `bank_account`, `infrastructure`, `organization` and `person`.
 
 #[path = "bank_account/domain.rs"]
 pub mod bank_account;
 pub mod infrastructure;
 pub mod organization;
+pub mod person;
 pub mod quickstart;
 
 /// The README, whose code the tests of this crate compile and run.

@@ -57,6 +57,17 @@
 //!
 //! # Where to look
 //!
+#![cfg_attr(
+    all(feature = "jetstream", feature = "sqlite", feature = "testing"),
+    doc = "The [`guide`] leads from an empty crate to aggregates on a server, with a page for each concept."
+)]
+#![cfg_attr(
+    not(all(feature = "jetstream", feature = "sqlite", feature = "testing")),
+    doc = "The documentation with all features has a `guide`, with a page for each concept."
+)]
+//!
+//! The reference is in these rooms:
+//!
 //! | room | what it is for |
 //! |---|---|
 //! | [`aggregate`] | what events fold into, and where commands are decided |
@@ -80,6 +91,8 @@ extern crate self as cim_es;
 pub mod aggregate;
 pub mod block;
 pub mod event;
+#[cfg(all(doc, feature = "jetstream", feature = "sqlite", feature = "testing"))]
+pub mod guide;
 #[cfg(feature = "jetstream")]
 pub mod jetstream;
 pub mod machine;

@@ -152,6 +152,8 @@ fn what_a_newer_program_wrote_is_never_guessed_at() {
             matches!(read, Err(PayloadError::NewerThanThisProgram { .. })),
             "{read:?}"
         );
+        let says = read.unwrap_err().to_string();
+        assert!(says.contains("is unknown to this program"), "{says}");
     }
 }
 
@@ -163,6 +165,17 @@ fn a_payload_that_lacks_a_field_is_not_readable_and_the_error_names_it() {
         panic!("{read:?}")
     };
     assert!(reason.contains("arch"), "{reason}");
+}
+
+#[test]
+fn a_field_of_another_kind_is_not_readable_and_the_error_says_what_stands_there() {
+    let payload = serde_ipld_dagcbor::to_vec(&ipld!({"hostname": 7, "arch": "x86_64"})).unwrap();
+    let read = decode_payload::<Event>("infrastructure.compute.registered", 3, &payload);
+    assert_eq!(
+        read.unwrap_err().to_string(),
+        "event `infrastructure.compute.registered` of schema version 3 does not decode: a number stands where str is \
+         expected; where the form of a field was changed, raise the version and add an `#[upcast(…)]`"
+    );
 }
 
 #[test]

@@ -223,3 +223,48 @@ fn an_aggregate_that_a_snapshot_does_not_keep_whole_is_found() {
         |_| prop_oneof![9 => Just(gate::GateCommand::Push), 1 => Just(gate::GateCommand::Lock)],
     );
 }
+
+mod hatch {
+    use super::*;
+
+    #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub enum HatchState {
+        #[state(initial)]
+        #[on(Turn / Turned => _)]
+        Any,
+    }
+
+    #[derive(DomainEvent, Debug, PartialEq, Serialize, Deserialize)]
+    pub enum HatchEvent {
+        #[apply(turns += 1)]
+        Turned,
+    }
+
+    #[derive(Command, Clone, Debug)]
+    pub enum HatchCommand {
+        Turn,
+    }
+
+    #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+    #[aggregate(domain = "house", name = "hatch")]
+    pub struct Hatch {
+        state: HatchState,
+        #[serde(skip)]
+        turns: u64,
+    }
+
+    impl Decide for Hatch {
+        fn decide(&self, _: HatchCommand, _: &Context) -> Decision<Self> {
+            match self.turns {
+                3 => nothing(),
+                _ => emit(HatchEvent::Turned),
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic = "Turn in state `Any` is answered otherwise after a snapshot"]
+fn a_field_that_decides_and_that_no_snapshot_keeps_is_found() {
+    check_machine::<hatch::Hatch, _>(|_| Just(hatch::HatchCommand::Turn));
+}

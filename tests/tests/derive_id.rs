@@ -35,6 +35,11 @@ fn a_text_that_is_no_id_is_refused_with_the_reason() {
     assert_eq!((error.text.as_str(), error.expected), ("seven", "Number"));
     let token = Token::new("seven").unwrap();
     assert!(Number::from_token(&token).is_err());
+    let error = "seven".parse::<Id<Machine>>().unwrap_err().to_string();
+    assert!(
+        error.starts_with("`seven` is no id of Machine: "),
+        "{error}"
+    );
 }
 
 #[test]

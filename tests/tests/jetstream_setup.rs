@@ -173,6 +173,23 @@ async fn a_stream_without_the_public_subjects_is_reported() {
 }
 
 #[tokio::test]
+async fn a_stream_whose_subjects_another_one_stores_names_that_one() {
+    let (first, second) = (unique(), unique());
+    let options = alone(named(&first));
+    open(client().await, &options).await;
+    let config = EventStoreConfig::new(&second, [format!("d{first}.lamp.>")]);
+    let same_prefix = first.parse().unwrap();
+    let options = JetStreamOptions::new(config).stored_subjects(same_prefix);
+    let refused = JetStreamEventStore::open(client().await, options).await;
+    let said = refused.unwrap_err().to_string();
+    let expected = format!("stream {first} stores some of its subjects");
+    assert!(
+        said.contains(&expected) && said.contains(&format!("d{first}.lamp.>")),
+        "{said}"
+    );
+}
+
+#[tokio::test]
 async fn a_maximum_age_needs_the_opt_in() {
     let config = EventStoreConfig {
         max_age: Some(Duration::from_secs(3_600)),

@@ -36,11 +36,11 @@ pub trait AggregateId: Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static {
 
 /// A text that is no id of the type asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no id of type {expected}: {reason}")]
+#[error("`{text}` is no id of {expected}: {reason}")]
 pub struct IdError {
     /// The text.
     pub text: String,
-    /// The type of id that was asked for.
+    /// Of what an id was asked for: the aggregate of an [`Id`], or the type of another id.
     pub expected: &'static str,
     /// What is wrong with it.
     pub reason: String,
@@ -147,11 +147,17 @@ impl<A> FromStr for Id<A> {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let uuid = Uuid::try_parse(text).map_err(|error| IdError {
             text: text.to_owned(),
-            expected: std::any::type_name::<Self>(),
+            expected: short_name::<A>(),
             reason: error.to_string(),
         })?;
         Ok(Self::from_uuid(uuid))
     }
+}
+
+/// The name of a type without its path.
+fn short_name<A>() -> &'static str {
+    let name = std::any::type_name::<A>();
+    name.rsplit("::").next().unwrap_or(name)
 }
 
 impl<A> From<Uuid> for Id<A> {

@@ -81,6 +81,7 @@ pub(super) mod errors {
     pub(crate) const MESSAGE_TOO_LARGE: u64 = 10054;
     pub(crate) const STREAM_NAME_IN_USE: u64 = 10058;
     pub(crate) const STREAM_NOT_FOUND: u64 = 10059;
+    pub(crate) const SUBJECTS_OVERLAP: u64 = 10065;
     pub(crate) const WRONG_LAST_SEQUENCE: u64 = 10071;
     pub(crate) const STORE_FAILED: u64 = 10077;
     pub(crate) const STREAM_SEALED: u64 = 10109;

@@ -1,5 +1,7 @@
 //! Setting up the stream: what it must be, whether it is, and creating it.
 
+use std::collections::BTreeSet;
+
 use async_nats::jetstream::stream::{
     Compression, Config, DiscardPolicy, Info, Republish, RetentionPolicy, StorageType,
 };
@@ -87,9 +89,39 @@ async fn create(
                     return Ok(info);
                 }
             }
+            Err(failure) if failure.has_error(errors::SUBJECTS_OVERLAP) => {
+                return Err(incompatible(api, overlap(api, wanted).await));
+            }
             Err(failure) => patience.wait(api, "create the stream", failure).await?,
         }
     }
+}
+
+/// Which streams have the subjects that one is to have, and what to do about it.
+async fn overlap(api: &Api, wanted: &Config) -> String {
+    #[derive(serde::Deserialize)]
+    struct Names {
+        streams: Option<Vec<String>>,
+    }
+    let mut others = BTreeSet::new();
+    for subject in &wanted.subjects {
+        let names = format!("{}.STREAM.NAMES", api.prefix);
+        let found = api
+            .ask_at::<Names>(names, &json!({ "subject": subject }))
+            .await;
+        // A program that may not ask is told without the names.
+        let found = found.ok().and_then(|names| names.streams);
+        others.extend(found.unwrap_or_default());
+    }
+    let others: Vec<_> = others.iter().map(String::as_str).collect();
+    let others = match others.as_slice() {
+        [] => "another stream".to_owned(),
+        others => format!("stream {}", others.join(", ")),
+    };
+    format!(
+        "{others} stores some of its subjects ({}) already, and an event is stored in one stream only: open that one, or give each stream subjects of its own",
+        wanted.subjects.join(", ")
+    )
 }
 
 /// The stream that the options describe.

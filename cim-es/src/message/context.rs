@@ -4,6 +4,8 @@ use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
 use super::{MessageIdentity, Timestamp};
+use crate::aggregate::AggregateId;
+use crate::subject::Token;
 
 /// Everything from outside that a decision may use: who, when, and a source of ids.
 ///
@@ -21,12 +23,48 @@ use super::{MessageIdentity, Timestamp};
 pub struct Context {
     identity: MessageIdentity,
     now: Timestamp,
+    aggregate: Option<Token>,
 }
 
 impl Context {
     /// A context for one command.
     pub fn new(identity: MessageIdentity, now: Timestamp) -> Self {
-        Self { identity, now }
+        Self {
+            identity,
+            now,
+            aggregate: None,
+        }
+    }
+
+    /// The same context for the aggregate with an id.
+    #[must_use]
+    pub fn with_aggregate(self, id: Token) -> Self {
+        Self {
+            aggregate: Some(id),
+            ..self
+        }
+    }
+
+    /// Whether an id is that of the aggregate that decides, for rules such as that nothing is merged into itself.
+    ///
+    /// Never so in a context that was made without an aggregate: a repository says which it is, a scenario of the test
+    /// kit where its `given` was told.
+    ///
+    /// ```
+    /// # use cim_es::message::{Context, MessageIdentity, Timestamp};
+    /// use cim_es::aggregate::{AggregateId, Id};
+    ///
+    /// struct Person;
+    /// let (ann, ben) = (Id::<Person>::new(), Id::<Person>::new());
+    /// let context = Context::new(MessageIdentity::new_from_user("me"), Timestamp::from_micros(0));
+    /// assert!(!context.is_for(&ann));
+    /// let context = context.with_aggregate(ann.token()?);
+    /// assert!(context.is_for(&ann) && !context.is_for(&ben));
+    /// # Ok::<(), cim_es::subject::TokenError>(())
+    /// ```
+    pub fn is_for(&self, id: &impl AggregateId) -> bool {
+        let aggregate = self.aggregate.as_ref();
+        aggregate.is_some_and(|aggregate| id.token().is_ok_and(|token| token == *aggregate))
     }
 
     /// The reading of the clock when the command came in.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use uuid::Uuid;
+use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid};
 
 /// Identifies a command and ties it to what caused it.
 ///
@@ -60,6 +61,9 @@ impl MessageIdentity {
 
     /// A message caused by another message or by a stored event: a new UUID v7, the correlation and the actor of the
     /// cause.
+    ///
+    /// Each call is a message of its own. A handler that may get an event twice takes
+    /// [`caused_once_by`](Self::caused_once_by).
     pub fn caused_by(cause: &impl Cause) -> Self {
         Self {
             message_id: Uuid::now_v7(),
@@ -67,6 +71,33 @@ impl MessageIdentity {
             causation_id: cause.cause_id(),
             actor: cause.actor().map(Arc::from),
         }
+    }
+
+    /// The one message that a cause leads to for a purpose: as [`caused_by`](Self::caused_by), with the same id each
+    /// time.
+    ///
+    /// This is what a handler of events gives its commands: an event that comes again leads to the same command, which
+    /// takes effect once. The purpose tells several commands of one event apart, such as `lend_again` and `notify`; it
+    /// stays as it is once it was used.
+    ///
+    /// ```
+    /// use cim_es::message::MessageIdentity;
+    ///
+    /// let event = MessageIdentity::new_from_user("desk");
+    /// let once = |purpose| MessageIdentity::caused_once_by(&event, purpose);
+    /// assert_eq!(once("lend_again"), once("lend_again"));
+    /// assert_ne!(once("lend_again").message_id(), once("notify").message_id());
+    /// assert_eq!(once("notify").causation_id(), Some(event.message_id()));
+    /// ```
+    pub fn caused_once_by(cause: &impl Cause, purpose: &str) -> Self {
+        let digest = Sha256::new()
+            .chain_update(cause.cause_id().as_bytes())
+            .chain_update(purpose)
+            .finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        let message_id = Builder::from_custom_bytes(bytes).into_uuid();
+        Self::caused_by(cause).with_message_id(message_id)
     }
 
     /// The same identity under another id: what a source of ids of one's own, or a test, needs.

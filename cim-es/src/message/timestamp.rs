@@ -10,9 +10,16 @@ use serde::{Deserialize, Serialize};
 /// A moment in microseconds since the Unix epoch, the resolution in which events are stored.
 ///
 /// It reads and prints as RFC 3339 in UTC; in an event, and wherever serde writes it, it is the number.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+///
+/// ```
+/// use cim_es::message::Timestamp;
+///
+/// let time: Timestamp = "2026-01-31T12:00:00Z".parse()?;
+/// assert_eq!(time.as_micros(), 1_769_860_800_000_000);
+/// assert_eq!(format!("{time:?}"), "Timestamp(2026-01-31T12:00:00.000000Z)");
+/// # Ok::<(), cim_es::message::TimestampError>(())
+/// ```
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
@@ -67,6 +74,13 @@ impl fmt::Display for Timestamp {
             Some(time) => f.write_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true)),
             None => write!(f, "{} µs", self.0),
         }
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    /// As it prints: the events in the output of a failed test are for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Timestamp({self})")
     }
 }
 

@@ -48,6 +48,7 @@ impl<A: Aggregate> Repository<A> {
     {
         let key = AggregateKey::of::<A>(id).map_err(LoadError::from)?;
         let context = Context::new(identity.clone(), self.inner.clock.now());
+        let context = context.with_aggregate(key.id().clone());
         let warm = self.warm(id);
         let mut slot = warm.lock().await;
         let (mut root, mut is_confirmed) = match slot.take() {

@@ -77,7 +77,12 @@ impl NewEvent {
         ))
     }
 
-    /// From the bytes of a payload, which the store checks when it seals.
+    /// From the bytes of a payload.
+    ///
+    /// When it seals, a store checks that the bytes are a block, that the type is tokens with dots between and that the
+    /// version is at least 1. It does not check that any program knows the type, so one with a spelling mistake is
+    /// stored, and the aggregate does not load where its events do not have that type. [`of`](Self::of) writes what is
+    /// declared.
     pub fn from_payload(event_type: impl Into<String>, schema: u32, payload: Vec<u8>) -> Self {
         Self {
             event_type: event_type.into(),

@@ -35,7 +35,7 @@ pub struct MachineReport {
 /// - every edge that names a command can be taken by a sequence of commands;
 /// - a command without an edge in the present state is refused, and an event without one is never emitted;
 /// - deciding twice gives the same bytes;
-/// - at every point, what a snapshot keeps plus the events since equals the fold of all events.
+/// - at every point, what a snapshot keeps plus the events since equals the fold of all events, and decides as it does.
 ///
 /// `commands` gives the generator of commands for an aggregate as it is, so that a command may name what is there:
 /// `|account| (1..=account.balance).prop_map(|amount| Withdraw { amount })`. The walk is deterministic.
@@ -105,6 +105,8 @@ where
 struct Walk<A: Aggregate> {
     runner: TestRunner,
     aggregate: A,
+    /// The same as a snapshot gives it back.
+    kept: A,
     events: Vec<NewEvent>,
     steps: usize,
     taken: BTreeSet<usize>,
@@ -125,6 +127,7 @@ where
         Self {
             runner,
             aggregate: A::default(),
+            kept: A::default(),
             events: Vec::new(),
             steps: 0,
             taken: BTreeSet::new(),
@@ -132,8 +135,10 @@ where
         }
     }
 
+    #[track_caller]
     fn start(&mut self) {
         self.aggregate = A::default();
+        self.kept = kept(&self.aggregate, 0);
         self.events.clear();
         self.steps = 0;
     }
@@ -175,6 +180,7 @@ where
             assert!(applied.is_ok(), "{applied:?}");
             self.events.push(event);
         }
+        self.kept = kept(&self.aggregate, self.events.len());
         true
     }
 
@@ -221,6 +227,13 @@ where
             is_same(&first, &again),
             "{command:?} in state `{}` gave two different answers to the same question: decide from the context, \
              not from a clock or a random number",
+            state.name(),
+        );
+        let after_snapshot = stored(decide(&self.kept, command.clone(), &context));
+        assert!(
+            is_same(&first, &after_snapshot),
+            "{command:?} in state `{}` is answered otherwise after a snapshot: a field that `decide` looks at is \
+             skipped or changed when the aggregate is stored",
             state.name(),
         );
         match first {
@@ -276,11 +289,7 @@ where
         let whole = bytes(&self.aggregate);
         let mut prefix = A::default();
         for cut in 0..=self.events.len() {
-            let kept = bytes(&prefix);
-            let mut aggregate: A = match serde_ipld_dagcbor::from_slice(&kept) {
-                Ok(aggregate) => aggregate,
-                Err(error) => panic!("a snapshot after {cut} events cannot be read again: {error}"),
-            };
+            let mut aggregate = kept(&prefix, cut);
             for event in &self.events[cut..] {
                 let _ = aggregate.apply(read_back(event));
             }
@@ -337,6 +346,15 @@ impl fmt::Display for Shown<'_> {
 fn bytes<A: Aggregate>(aggregate: &A) -> Vec<u8> {
     serde_ipld_dagcbor::to_vec(aggregate)
         .unwrap_or_else(|error| panic!("the aggregate cannot be kept in a snapshot: {error}"))
+}
+
+/// The aggregate as a snapshot after a number of events gives it back.
+#[track_caller]
+fn kept<A: Aggregate>(aggregate: &A, events: usize) -> A {
+    match serde_ipld_dagcbor::from_slice(&bytes(aggregate)) {
+        Ok(aggregate) => aggregate,
+        Err(error) => panic!("a snapshot after {events} events cannot be read again: {error}"),
+    }
 }
 
 fn is_same<E: std::error::Error>(

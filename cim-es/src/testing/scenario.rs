@@ -4,13 +4,14 @@ use std::fmt::{self, Debug};
 
 use uuid::Uuid;
 
-use crate::aggregate::{Aggregate, Decide};
+use crate::aggregate::{Aggregate, AggregateId, Decide};
 use crate::block::StoredEvent;
 use crate::event::{DomainEvent, decode_payload};
 use crate::machine::StateMachine;
 use crate::message::{Context, FixedClock, MessageIdentity, Timestamp};
 use crate::repository::{Decided, ExecuteError, Repository, decide};
 use crate::store::{AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent};
+use crate::subject::Token;
 
 /// 2026-01-01T00:00:00Z: the clock of a scenario that sets no other.
 const DEFAULT_NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
@@ -76,6 +77,7 @@ pub fn given_nothing<A: Decide>() -> Given<A> {
         aggregate: A::default(),
         now: DEFAULT_NOW,
         identity: default_identity(),
+        id: None,
     }
 }
 
@@ -86,6 +88,7 @@ pub struct Given<A: Aggregate> {
     aggregate: A,
     now: Timestamp,
     identity: MessageIdentity,
+    id: Option<Token>,
 }
 
 /// What happened before, and the command that came then.
@@ -123,6 +126,25 @@ where
     /// Sets who issues the command.
     pub fn by(self, identity: MessageIdentity) -> Self {
         Self { identity, ..self }
+    }
+
+    /// Sets the id of the aggregate, for a decision that asks whether an id is its own.
+    ///
+    /// # Panics
+    /// When the id cannot stand in a subject.
+    #[track_caller]
+    pub fn of(self, id: &A::Id) -> Self {
+        let token = id.token().unwrap_or_else(|error| panic!("the id: {error}"));
+        let id = Some(token);
+        Self { id, ..self }
+    }
+
+    fn context(&self) -> Context {
+        let context = Context::new(self.identity.clone(), self.now);
+        match &self.id {
+            Some(id) => context.with_aggregate(id.clone()),
+            None => context,
+        }
     }
 
     /// The command that comes now.
@@ -168,8 +190,7 @@ where
     }
 
     fn decided(&self, command: A::Command) -> Decided<A> {
-        let context = Context::new(self.identity.clone(), self.now);
-        decide(&self.aggregate, command, &context)
+        decide(&self.aggregate, command, &self.context())
     }
 
     /// The aggregate after the events, to look at.

@@ -232,7 +232,7 @@ fn summary(report: &Report) -> String {
     );
     match recorded {
         0 => text += "No event recorded.\n",
-        _ => text += &format!("Recorded {recorded} events:\n"),
+        _ => text += &format!("Events recorded: {recorded}\n"),
     }
     for (event_type, count) in &report.events {
         text += &format!("  {count:>6} {event_type}\n");

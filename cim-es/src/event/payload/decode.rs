@@ -24,7 +24,7 @@ pub fn decode_payload<E: DomainEvent>(
     schema: u32,
     payload: &[u8],
 ) -> Result<E, PayloadError> {
-    let newer = |known| PayloadError::NewerThanThisProgram {
+    let unknown = |known| PayloadError::NewerThanThisProgram {
         event_type: event_type.to_owned(),
         schema,
         known,
@@ -35,14 +35,14 @@ pub fn decode_payload<E: DomainEvent>(
         reason,
     };
     let Some(index) = E::EVENTS.iter().position(|info| info.is_called(event_type)) else {
-        return Err(newer(
-            "no event of this type (one that was renamed here names it with `#[event(was = …)]`)"
+        return Err(unknown(
+            "no event of this type (if it was renamed here, `#[event(was = …)]` is missing or misspelled)"
                 .to_owned(),
         ));
     };
     let info = &E::EVENTS[index];
     if schema > info.schema {
-        return Err(newer(format!("schema versions up to {}", info.schema)));
+        return Err(unknown(format!("schema versions up to {}", info.schema)));
     }
     if schema == info.schema {
         return decode(index, payload).map_err(unreadable);
@@ -111,7 +111,27 @@ pub(crate) fn decode_content<'de, E: DomainEvent, D: Deserializer<'de>>(
 fn reason_of<E: fmt::Debug>(error: DecodeError<E>) -> String {
     match error {
         DecodeError::Msg(reason) => reason,
+        DecodeError::Mismatch { name, found } => {
+            format!("{} stands where {name} is expected", kind_of(found))
+        }
         error => format!("{error:?}"),
+    }
+}
+
+/// What begins with a byte, by the major types of CBOR.
+fn kind_of(first_byte: u8) -> &'static str {
+    match (first_byte >> 5, first_byte & 0x1f) {
+        (0, _) => "a number",
+        (1, _) => "a negative number",
+        (2, _) => "a byte string",
+        (3, _) => "a text",
+        (4, _) => "a list",
+        (5, _) => "a map",
+        (6, _) => "a link",
+        (_, 20 | 21) => "a boolean",
+        (_, 22) => "null",
+        (_, 25..=27) => "a floating-point number",
+        _ => "something else",
     }
 }
 

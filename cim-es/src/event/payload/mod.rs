@@ -25,7 +25,9 @@ pub enum PayloadError {
         reason: String,
     },
     /// The stored payload does not decode into the event that this program declares.
-    #[error("event `{event_type}` of schema version {schema} does not decode: {reason}")]
+    #[error(
+        "event `{event_type}` of schema version {schema} does not decode: {reason}; where the form of a field was changed, raise the version and add an `#[upcast(…)]`"
+    )]
     NotReadable {
         /// The event's type as stored.
         event_type: String,
@@ -46,16 +48,17 @@ pub enum PayloadError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The event was written by a newer program.
+    /// This program does not know the event: a newer one wrote it, or the event was renamed here and
+    /// `#[event(was = …)]` does not name its former operation.
     #[error(
-        "event `{event_type}` of schema version {schema} is newer than this program, which knows {known}: roll out programs that read it before those that write it"
+        "event `{event_type}` of schema version {schema} is unknown to this program, which knows {known}: roll out programs that read an event before those that write it"
     )]
     NewerThanThisProgram {
         /// The event's type as stored.
         event_type: String,
         /// The schema version as stored.
         schema: u32,
-        /// What this program knows: a version, or that the type is unknown.
+        /// What this program knows instead: versions of the event, or no event of this type.
         known: String,
     },
     /// An upcaster refused the payload.

@@ -140,6 +140,8 @@ impl Changes {
             let edge = (state.clone(), name.clone());
             match now.edges.get(&edge) {
                 Some(target) if target == next => {}
+                // That the event is gone says it all.
+                None if called(present, event).is_none() => {}
                 Some(target) => self.breaking.push(format!(
                     "aggregate `{kind}`, state `{state}`: event `{name}` leads to `{target}`, and in stored histories it led to `{next}`: give the new meaning an event of its own"
                 )),

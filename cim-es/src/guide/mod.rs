@@ -1,0 +1,51 @@
+//! The guide: from an empty crate to aggregates on a cluster, one page a concept.
+//!
+//! It is for a reader who knows Rust, and neither event sourcing nor NATS. One example runs through all pages: the
+//! books of a library, which are acquired, lent, renewed, returned and in the end given away. Every block of Rust on
+//! these pages is compiled by this crate's tests, and run unless it needs a server; every message is quoted from a run.
+//!
+//! | page | the question that it answers |
+//! |---|---|
+//! | [`start`] | How do I get from an empty crate to an aggregate on a server? |
+//! | [`aggregate`] | What do I write, and what is derived? |
+//! | [`event`] | What is stored, and under which name? |
+//! | [`machine`] | When is a command accepted? |
+//! | [`apply`] | How do events become the present state? |
+//! | [`subject`] | How does another program find the events? |
+//! | [`block`] | How is it proved that nobody changed the history? |
+//! | [`store`] | Where are events kept, and what happens when two programs write? |
+//! | [`repository`] | How are commands executed, and what if one comes twice? |
+//! | [`snapshot`] | How do long histories load fast? |
+//! | [`test_kit`] | How do I state the rules as tests? |
+//! | [`schema_change`] | How do I change what is stored already? |
+//! | [`unique_name`] | How is a name given to one aggregate only? |
+//! | [`subscription`] | How do I react to what happens? |
+//! | [`nats`] | How do I run it on NATS servers? |
+
+macro_rules! pages {
+    ($($page:ident)*) => {
+        $(
+            pub mod $page {
+                #![doc = include_str!(concat!(stringify!($page), ".md"))]
+            }
+        )*
+    };
+}
+
+pages! {
+    start
+    aggregate
+    event
+    machine
+    apply
+    subject
+    block
+    store
+    repository
+    snapshot
+    test_kit
+    schema_change
+    unique_name
+    subscription
+    nats
+}

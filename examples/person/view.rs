@@ -1,0 +1,155 @@
+//! People as a terminal shows them.
+
+use cim_es::prelude::*;
+use cim_es::repository::{LoadError, Recorded};
+use cim_es::store::{EventStore, Position, StreamExt};
+use comfy_table::{ContentArrangement, Table, presets};
+use std::collections::BTreeMap;
+
+use super::PersonEvent::{self, *};
+use super::{Person, PersonState};
+
+/// Every person of a store by its id, folded from all events in one pass.
+///
+/// # Errors
+/// [`LoadError`] for a store that cannot be read, and for an event that this program cannot.
+pub async fn all(store: &dyn EventStore) -> Result<BTreeMap<Id<Person>, Person>, LoadError> {
+    let mut persons: BTreeMap<Id<Person>, Person> = BTreeMap::new();
+    let mut events = store.read_all(Position::START);
+    while let Some(event) = events.next().await {
+        let event = event?;
+        let Ok(id) = event.envelope.aggregate_id.parse() else {
+            continue;
+        };
+        if event.envelope.aggregate != Person::KIND {
+            continue;
+        }
+        let applied = persons.entry(id).or_default().apply(event.decode()?);
+        applied.map_err(|source| LoadError::UnexpectedEvent {
+            cid: event.cid,
+            version: event.envelope.sequence,
+            source,
+        })?;
+    }
+    Ok(persons)
+}
+
+/// People by their family names.
+pub fn list(persons: &BTreeMap<Id<Person>, Person>) -> Table {
+    let mut rows: Vec<_> = persons.iter().collect();
+    rows.sort_by_cached_key(|(id, person)| (sort_key(person), **id));
+    let mut table = table(["name", "born", "died", "state", "id"]);
+    for (id, person) in rows {
+        table.add_row([
+            shown(&person.name),
+            shown(&person.birth_date),
+            shown(&person.death_date),
+            state(person),
+            id.to_string(),
+        ]);
+    }
+    table
+}
+
+/// Family names, then the others, without regard to case.
+fn sort_key(person: &Person) -> Vec<String> {
+    let parts = person.name.iter().map(|name| name.parts());
+    let parts = parts.flat_map(|parts| [&parts.family, &parts.given, &parts.additional]);
+    parts
+        .flatten()
+        .map(|part| part.as_str().to_lowercase())
+        .collect()
+}
+
+/// All that is known of one person.
+pub fn person(id: &Id<Person>, person: &Person) -> Table {
+    let mut table = table(["what", "is"]);
+    let mut row = |what: &str, is: String| {
+        table.add_row([what.to_owned(), is]);
+    };
+    row("id", id.to_string());
+    row("state", state(person));
+    row("name", shown(&person.name));
+    if let Some(name) = &person.name {
+        let parts = name.parts();
+        for (what, texts) in [
+            ("  family", &parts.family),
+            ("  given", &parts.given),
+            ("  additional", &parts.additional),
+            ("  before it", &parts.prefixes),
+            ("  behind it", &parts.suffixes),
+        ] {
+            if !texts.is_empty() {
+                let texts: Vec<_> = texts.iter().map(|text| text.as_str()).collect();
+                row(what, texts.join(", "));
+            }
+        }
+    }
+    row("born", shown(&person.birth_date));
+    row("died", shown(&person.death_date));
+    row("first record", shown(&person.source));
+    for (number, attribute) in &person.attributes {
+        row(&format!("attribute {number}"), attribute.to_string());
+    }
+    table
+}
+
+/// The events of one person.
+pub fn history(events: &[Recorded<PersonEvent>]) -> Table {
+    let mut table = table(["#", "time (UTC)", "event", "what", "by"]);
+    for Recorded { event, stored } in events {
+        let envelope = &stored.envelope;
+        let time = envelope.timestamp.to_datetime();
+        let time = time.map_or_else(
+            || envelope.timestamp.to_string(),
+            |time| time.format("%Y-%m-%d %H:%M:%S").to_string(),
+        );
+        table.add_row([
+            envelope.sequence.to_string(),
+            time,
+            event.info().variant.to_owned(),
+            said(event),
+            envelope.source.clone().unwrap_or_default(),
+        ]);
+    }
+    table
+}
+
+fn said(event: &PersonEvent) -> String {
+    match event {
+        Created { name, source } => format!("{name} (from {source})"),
+        NameUpdated { old, new, reason } => format!("{old} is now {new}: {reason}"),
+        BirthDateSet { date } | DeathRecorded { date } => date.to_string(),
+        BirthDateCorrected { date, evidence } => format!("{date}: {evidence}"),
+        Deactivated { reason, .. } | Reactivated { reason } | Archived { reason } => {
+            reason.to_string()
+        }
+        MergedInto { target, reason } => format!("{target}: {reason}"),
+        AttributeRecorded { number, attribute } | AttributeUpdated { number, attribute } => {
+            format!("{number}: {attribute}")
+        }
+        AttributeInvalidated { number, reason } => format!("{number}: {reason}"),
+    }
+}
+
+fn state(person: &Person) -> String {
+    let name = person.state().name();
+    match (person.state(), &person.out_of_use, &person.merged_into) {
+        (PersonState::Deactivated, Some((reason, _)), _) => format!("{name}: {reason}"),
+        (PersonState::Merged, _, Some(target)) => format!("{name} into {target}"),
+        _ => name.to_owned(),
+    }
+}
+
+fn shown<T: ToString>(value: &Option<T>) -> String {
+    value.as_ref().map_or_else(|| "-".to_owned(), T::to_string)
+}
+
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header);
+    table
+}
