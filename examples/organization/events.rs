@@ -7,6 +7,7 @@ use super::lifecycle::{FacilityState, RoleState, TeamState, UnitState};
 use super::parts::{Facility, Role, Team, Unit};
 use super::values::{Code, Label, MergerType, NaiveDate, OrganizationType, Reason};
 
+/// What happened, published as `organization.organization.created`, `organization.team.formed` and so on.
 #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum OrganizationEvent {
     /// The organization is known from now on.
@@ -57,6 +58,7 @@ pub enum OrganizationEvent {
     #[apply(children.remove(&child))]
     ChildRemoved { child: Id<Organization> },
 
+    /// A unit is there.
     #[event(subject = "organizational_unit.created")]
     #[apply(units.add(unit, Unit { state: UnitState::Active, name, parent }))]
     UnitCreated {
@@ -64,6 +66,7 @@ pub enum OrganizationEvent {
         name: Label,
         parent: Option<Code>,
     },
+    /// The unit has another name.
     #[event(subject = "organizational_unit.updated")]
     #[apply(units.change(&unit, |it| it.name = name))]
     UnitUpdated { unit: Code, name: Label },
@@ -83,6 +86,7 @@ pub enum OrganizationEvent {
         transfer_to: Option<Code>,
     },
 
+    /// A team is there, and looks for members.
     #[event(subject = "team.formed")]
     #[apply(teams.add(team, Team { state: TeamState::Forming, name, unit }))]
     TeamFormed {
@@ -102,13 +106,16 @@ pub enum OrganizationEvent {
     #[event(subject = "team.activated")]
     #[apply(teams.change(&team, |it| it.state = TeamState::Active))]
     TeamActivated { team: Code },
+    /// The team rests.
     #[event(subject = "team.put_on_hold")]
     #[apply(teams.change(&team, |it| it.state = TeamState::OnHold), _ = reason)]
     TeamPutOnHold { team: Code, reason: Reason },
+    /// The team ended.
     #[event(subject = "team.disbanded")]
     #[apply(teams.change(&team, |it| it.state = TeamState::Disbanded), _ = reason)]
     TeamDisbanded { team: Code, reason: Reason },
 
+    /// A role is there.
     #[event(subject = "role.created")]
     #[apply(roles.add(role, Role { state: RoleState::Active, title, unit, reports_to }))]
     RoleCreated {
@@ -126,18 +133,23 @@ pub enum OrganizationEvent {
         unit: Option<Code>,
         reports_to: Option<Code>,
     },
+    /// Nobody holds the role any more.
     #[event(subject = "role.vacated")]
     #[apply(roles.change(&role, |it| it.state = RoleState::Vacant))]
     RoleVacated { role: Code },
+    /// Somebody holds the role again.
     #[event(subject = "role.filled")]
     #[apply(roles.change(&role, |it| it.state = RoleState::Active))]
     RoleFilled { role: Code },
+    /// The role is not to be given to anybody for now.
     #[event(subject = "role.frozen")]
     #[apply(roles.change(&role, |it| it.state = RoleState::Frozen), _ = reason)]
     RoleFrozen { role: Code, reason: Reason },
+    /// The role may be held again.
     #[event(subject = "role.unfrozen")]
     #[apply(roles.change(&role, |it| it.state = RoleState::Active))]
     RoleUnfrozen { role: Code },
+    /// The role ended; events in the same commit have moved those that reported to it.
     #[event(subject = "role.deprecated")]
     #[apply(roles.change(&role, |it| it.state = RoleState::Deprecated), _ = (replacement, effective))]
     RoleDeprecated {
@@ -146,6 +158,7 @@ pub enum OrganizationEvent {
         effective: NaiveDate,
     },
 
+    /// A facility is open.
     #[event(subject = "facility.created")]
     #[apply(facilities.add(facility, Facility { state: FacilityState::Open, name, location, within }))]
     FacilityOpened {
@@ -154,6 +167,7 @@ pub enum OrganizationEvent {
         location: Option<Label>,
         within: Option<Code>,
     },
+    /// The facility has another name or location, or lies in another one.
     #[event(subject = "facility.updated")]
     #[apply(facilities.change(&facility, |it| { it.name = name; it.location = location; it.within = within; }))]
     FacilityUpdated {
@@ -162,6 +176,7 @@ pub enum OrganizationEvent {
         location: Option<Label>,
         within: Option<Code>,
     },
+    /// The facility is closed for good.
     #[event(subject = "facility.removed")]
     #[apply(facilities.change(&facility, |it| it.state = FacilityState::Closed), _ = reason)]
     FacilityClosed { facility: Code, reason: Reason },

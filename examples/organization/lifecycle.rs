@@ -7,14 +7,17 @@ use cim_es::prelude::*;
 
 use super::{OrganizationCommand, OrganizationEvent};
 
+/// The lifecycle of an organization. `Reorganize` may lead to what each command on the structure leads to.
 #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrganizationState {
+    /// It is not known yet.
     #[state(initial)]
     #[on(Create / Created => Pending, Reorganize / Created => Pending)]
     Unfounded,
     /// It is being built up.
     #[on(Activate / Activated => Active, Update / Updated => _)]
     #[on(AddChild / ChildAdded => _, RemoveChild / ChildRemoved => _)]
+    // Its structure.
     #[on(CreateUnit / UnitCreated => _, UpdateUnit / UnitUpdated => _)]
     #[on(BeginRestructuring / RestructuringBegun => _, RestructureUnit / UnitRestructured => _)]
     #[on(DissolveUnit / UnitDissolved => _, DissolveUnit / UnitRestructured => _)]
@@ -26,6 +29,7 @@ pub enum OrganizationState {
     #[on(DeprecateRole / RoleDeprecated => _, DeprecateRole / RoleUpdated => _)]
     #[on(OpenFacility / FacilityOpened => _, UpdateFacility / FacilityUpdated => _)]
     #[on(CloseFacility / FacilityClosed => _)]
+    // The same, several at once.
     #[on(Reorganize / Activated => Active, Reorganize / Updated => _)]
     #[on(Reorganize / ChildAdded => _, Reorganize / ChildRemoved => _)]
     #[on(Reorganize / UnitCreated => _, Reorganize / UnitUpdated => _)]
@@ -38,6 +42,7 @@ pub enum OrganizationState {
     #[on(Reorganize / RoleDeprecated => _)]
     #[on(Reorganize / FacilityOpened => _, Reorganize / FacilityUpdated => _)]
     #[on(Reorganize / FacilityClosed => _)]
+    // The end of every part, and then its own.
     #[on(Dissolve / TeamDisbanded => _, Dissolve / RoleDeprecated => _, Dissolve / UnitDissolved => _)]
     #[on(Dissolve / FacilityClosed => _, Dissolve / ChildRemoved => _, Dissolve / Dissolved => Dissolved)]
     Pending,
@@ -45,6 +50,7 @@ pub enum OrganizationState {
     #[on(Deactivate / Deactivated => Inactive, Suspend / Suspended => Suspended)]
     #[on(Update / Updated => _, Absorb / Absorbed => _)]
     #[on(AddChild / ChildAdded => _, RemoveChild / ChildRemoved => _)]
+    // Its structure.
     #[on(CreateUnit / UnitCreated => _, UpdateUnit / UnitUpdated => _)]
     #[on(BeginRestructuring / RestructuringBegun => _, RestructureUnit / UnitRestructured => _)]
     #[on(DissolveUnit / UnitDissolved => _, DissolveUnit / UnitRestructured => _)]
@@ -56,6 +62,7 @@ pub enum OrganizationState {
     #[on(DeprecateRole / RoleDeprecated => _, DeprecateRole / RoleUpdated => _)]
     #[on(OpenFacility / FacilityOpened => _, UpdateFacility / FacilityUpdated => _)]
     #[on(CloseFacility / FacilityClosed => _)]
+    // The same, several at once.
     #[on(Reorganize / Updated => _, Reorganize / ChildAdded => _, Reorganize / ChildRemoved => _)]
     #[on(Reorganize / UnitCreated => _, Reorganize / UnitUpdated => _)]
     #[on(Reorganize / RestructuringBegun => _, Reorganize / UnitRestructured => _)]
@@ -67,7 +74,9 @@ pub enum OrganizationState {
     #[on(Reorganize / RoleDeprecated => _)]
     #[on(Reorganize / FacilityOpened => _, Reorganize / FacilityUpdated => _)]
     #[on(Reorganize / FacilityClosed => _)]
+    // Its end in another one.
     #[on(MergeInto / ChildRemoved => _, MergeInto / Merged => Merged)]
+    // The end of every part, and then its own.
     #[on(Dissolve / TeamDisbanded => _, Dissolve / RoleDeprecated => _, Dissolve / UnitDissolved => _)]
     #[on(Dissolve / FacilityClosed => _, Dissolve / ChildRemoved => _, Dissolve / Dissolved => Dissolved)]
     Active,
@@ -82,6 +91,7 @@ pub enum OrganizationState {
     #[on(Dissolve / TeamDisbanded => _, Dissolve / RoleDeprecated => _, Dissolve / UnitDissolved => _)]
     #[on(Dissolve / FacilityClosed => _, Dissolve / ChildRemoved => _, Dissolve / Dissolved => Dissolved)]
     Suspended,
+    /// It ended with all of its parts.
     #[state(terminal)]
     Dissolved,
     /// It is a part of another one now. Its structure stays as it was, for the survivor to take over what it wants.
@@ -89,13 +99,15 @@ pub enum OrganizationState {
     Merged,
 }
 
-/// An edge without a command is taken in the wake of a command on another part, or on the whole.
+/// The lifecycle of a unit. An edge without a command is taken in the wake of a command on another part, or on the whole.
 #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[machine(command = OrganizationCommand, event = OrganizationEvent)]
 pub enum UnitState {
+    /// No unit has this code.
     #[state(initial)]
     #[on(CreateUnit / UnitCreated => Active)]
     Absent,
+    /// It has its place.
     #[on(UpdateUnit / UnitUpdated => _, / UnitRestructured => _)]
     #[on(BeginRestructuring / RestructuringBegun => Restructuring)]
     #[on(DissolveUnit / UnitDissolved => Dissolved)]
@@ -104,13 +116,16 @@ pub enum UnitState {
     #[on(UpdateUnit / UnitUpdated => _, RestructureUnit / UnitRestructured => Active)]
     #[on(/ UnitDissolved => Dissolved)]
     Restructuring,
+    /// It ended; its code is not used again.
     #[state(terminal)]
     Dissolved,
 }
 
+/// The lifecycle of a team.
 #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[machine(command = OrganizationCommand, event = OrganizationEvent)]
 pub enum TeamState {
+    /// No team has this code.
     #[state(initial)]
     #[on(FormTeam / TeamFormed => Forming)]
     Absent,
@@ -118,23 +133,28 @@ pub enum TeamState {
     #[on(ActivateTeam / TeamActivated => Active, UpdateTeam / TeamUpdated => _)]
     #[on(DisbandTeam / TeamDisbanded => Disbanded)]
     Forming,
+    /// It works.
     #[on(HoldTeam / TeamPutOnHold => OnHold, UpdateTeam / TeamUpdated => _)]
     #[on(DisbandTeam / TeamDisbanded => Disbanded)]
     Active,
+    /// It rests.
     #[on(ActivateTeam / TeamActivated => Active, UpdateTeam / TeamUpdated => _)]
     #[on(DisbandTeam / TeamDisbanded => Disbanded)]
     OnHold,
+    /// It ended; its code is not used again.
     #[state(terminal)]
     Disbanded,
 }
 
-/// Who holds a role is not known here: that is a relationship between a person and the role.
+/// The lifecycle of a role. Who holds it is not known here: that is a relationship between a person and the role.
 #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[machine(command = OrganizationCommand, event = OrganizationEvent)]
 pub enum RoleState {
+    /// No role has this code.
     #[state(initial)]
     #[on(CreateRole / RoleCreated => Active)]
     Absent,
+    /// It may be held.
     #[on(UpdateRole / RoleUpdated => _, VacateRole / RoleVacated => Vacant)]
     #[on(FreezeRole / RoleFrozen => Frozen, DeprecateRole / RoleDeprecated => Deprecated)]
     Active,
@@ -146,18 +166,23 @@ pub enum RoleState {
     #[on(UnfreezeRole / RoleUnfrozen => Active, / RoleUpdated => _)]
     #[on(DeprecateRole / RoleDeprecated => Deprecated)]
     Frozen,
+    /// It ended; its code is not used again.
     #[state(terminal)]
     Deprecated,
 }
 
+/// The lifecycle of a facility.
 #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[machine(command = OrganizationCommand, event = OrganizationEvent)]
 pub enum FacilityState {
+    /// No facility has this code.
     #[state(initial)]
     #[on(OpenFacility / FacilityOpened => Open)]
     Absent,
+    /// It is in use.
     #[on(UpdateFacility / FacilityUpdated => _, CloseFacility / FacilityClosed => Closed)]
     Open,
+    /// It ended; its code is not used again.
     #[state(terminal)]
     Closed,
 }

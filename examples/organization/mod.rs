@@ -45,18 +45,29 @@ pub struct Organization {
     state: OrganizationState,
     /// Its own id, which rules need that compare it with others.
     pub id: Option<Id<Organization>>,
+    /// What a register calls it.
     pub code: Option<Code>,
+    /// The name under which it is registered.
     pub name: Option<Label>,
+    /// What it calls itself.
     pub display_name: Option<Label>,
+    /// What kind of body it is.
     pub organization_type: Option<OrganizationType>,
     /// The organization under which it was created.
     pub parent: Option<Id<Organization>>,
+    /// Those that belong to it.
     pub children: BTreeSet<Id<Organization>>,
+    /// Those that it continues.
     pub absorbed: BTreeSet<Id<Organization>>,
+    /// The one that continues it.
     pub merged_into: Option<Id<Organization>>,
+    /// Its units, also those that ended.
     pub units: Parts<Unit>,
+    /// Its teams, also those that ended.
     pub teams: Parts<Team>,
+    /// Its roles, also those that ended.
     pub roles: Parts<Role>,
+    /// Its facilities, also those that ended.
     pub facilities: Parts<Facility>,
 }
 

@@ -236,7 +236,7 @@ async fn the_program_imports_its_example_and_shows_it() {
         "--effective",
     ];
     let merged = said(&store, &[&merge[..], &["2026-07-01"]].concat()).await;
-    assert_eq!(merged, Ok("Recorded 2 events.\n".to_owned()));
+    assert_eq!(merged, Ok("Events recorded: 2\n".to_owned()));
     let dissolve = [
         "dissolve",
         "RELIEF",
@@ -246,7 +246,7 @@ async fn the_program_imports_its_example_and_shows_it() {
         "2026-12-31",
     ];
     let dissolved = said(&store, &dissolve).await;
-    assert_eq!(dissolved, Ok("Recorded 4 events.\n".to_owned()));
+    assert_eq!(dissolved, Ok("Events recorded: 4\n".to_owned()));
     let ended = said(&store, &["show", "RELIEF"]).await;
     assert_eq!(
         ended,

@@ -131,7 +131,7 @@ pub async fn run(args: &Args) -> Result<Outcome, ProgramError> {
             let how = (*merger, *effective);
             let identity = MessageIdentity::new_from_user(ACTOR);
             let events = merge(&organizations, ending, survivor, how, &identity).await?;
-            format!("Recorded {events} events.\n")
+            format!("Events recorded: {events}\n")
         }
         Task::Dissolve {
             organization,
@@ -146,7 +146,7 @@ pub async fn run(args: &Args) -> Result<Outcome, ProgramError> {
             };
             let identity = MessageIdentity::new_from_user(ACTOR);
             let commit = organizations.execute(&id, dissolve, &identity).await?;
-            format!("Recorded {} events.\n", commit.events().len())
+            format!("Events recorded: {}\n", commit.events().len())
         }
         Task::History { organization } => {
             let organizations = open(args).await?;
