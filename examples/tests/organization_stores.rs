@@ -168,7 +168,40 @@ async fn a_file_is_imported_once(store: impl EventStore + Clone) {
     assert_eq!(recorded, [1_005, 0]);
 }
 
+/// Several that import the same new organization at once: it is there once, and whole.
+async fn importers_do_not_get_in_each_others_way(store: impl EventStore + Clone) {
+    let rows = "kind,organization,code,name,parent,unit,detail\n\
+        organization,,SHARED,Shared,,,\nunit,SHARED,A,A,,,\nunit,SHARED,B,B,A,,\n";
+    let mut racing = JoinSet::new();
+    for _ in 0..4 {
+        let organizations = Organizations::new(store.clone());
+        racing.spawn(async move {
+            let file = File::read(rows.as_bytes()).expect("the columns are named");
+            let report = run(&organizations, &file, Options::default(), |_, _| {}).await;
+            report.expect("the store takes it")
+        });
+    }
+    let reports = racing.join_all().await;
+    assert_eq!(reports.iter().map(|it| it.created).sum::<usize>(), 1);
+    for report in reports.iter().filter(|it| it.created + it.unchanged == 0) {
+        let [problem] = &report.problems[..] else {
+            panic!("{report:?}");
+        };
+        let reason = problem.to_string();
+        assert!(
+            reason.starts_with("line 2: code `SHARED` is held by "),
+            "{reason}"
+        );
+        assert_eq!((report.left_out, report.events.len()), (1, 0));
+    }
+    let organizations = Organizations::new(store);
+    let file = File::read(rows.as_bytes()).expect("the columns are named");
+    let again = run(&organizations, &file, Options::default(), |_, _| {}).await;
+    assert_eq!(again.expect("the store takes it").unchanged, 1);
+}
+
 async fn everything(store: impl EventStore + Clone) {
+    importers_do_not_get_in_each_others_way(store.clone()).await;
     a_file_is_imported_once(store.clone()).await;
     unit_codes_are_unique(store.clone()).await;
     organization_codes_are_unique(store.clone()).await;
