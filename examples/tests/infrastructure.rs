@@ -348,8 +348,59 @@ fn policy(specification: Specification) -> Specification {
     specification.aggregate(states, commands)
 }
 
+fn topology(specification: Specification) -> Specification {
+    use cim_es_examples::infrastructure::topology::{
+        PlannedConnection, PlannedNetwork, TopologyCommand::*, TopologyEvent::*,
+    };
+    let part = |number: u128| Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0100 + number);
+    let network = |number, vlan: Option<u16>| PlannedNetwork {
+        id: Id::from_uuid(part(number)),
+        name: text("office"),
+        scope: text("site-1"),
+        blocks: blocks(&["10.1.0.0/24"]),
+        vlan: vlan.map(|vlan| vlan.try_into().expect("a VLAN")),
+    };
+    let connection = PlannedConnection {
+        id: Id::from_uuid(part(2)),
+        one: port(1, "eth0"),
+        other: port(2, "eth0"),
+        medium: Medium::Virtual,
+    };
+    let planned = || Planned {
+        name: text("branch"),
+        networks: vec![network(1, Some(7)), network(3, None)],
+        connections: vec![connection.clone()],
+    };
+    let abandoned = Abandoned { reason: reason() };
+    let states = vec![
+        ("Unplanned", given_nothing::<Topology>()),
+        ("Planned", given([planned()])),
+        ("Defined", given([planned(), Defined])),
+        ("Abandoned", given([planned(), abandoned])),
+    ];
+    let plan = |networks, connections| Plan {
+        name: text("branch"),
+        networks,
+        connections,
+    };
+    let commands = vec![
+        (
+            "Plan",
+            plan(vec![network(1, None)], vec![connection.clone()]),
+        ),
+        ("Plan, no part", plan(vec![], vec![])),
+        (
+            "Plan, one part twice",
+            plan(vec![network(2, None)], vec![connection.clone()]),
+        ),
+        ("Complete", Complete),
+        ("Abandon", Abandon { reason: reason() }),
+    ];
+    specification.aggregate(states, commands)
+}
+
 fn infrastructure() -> Specification {
-    let aggregates = [compute, network, connection, software, policy];
+    let aggregates = [compute, network, connection, software, policy, topology];
     let empty = Specification::new();
     aggregates
         .into_iter()
