@@ -66,7 +66,6 @@ impl Decide for Organization {
             Absorb { absorbed } if self.absorbed.contains(&absorbed) => nothing(),
             Absorb { absorbed } => emit(Absorbed { absorbed }),
             AddChild { child } if self.is(child) => Err(Itself("child")),
-            AddChild { child } if self.parent == Some(child) => Err(ParentAsChild(child)),
             AddChild { child } if self.children.contains(&child) => nothing(),
             AddChild { child } => emit(ChildAdded { child }),
             RemoveChild { child } if !self.children.contains(&child) => Err(NotAChild(child)),

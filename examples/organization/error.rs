@@ -44,8 +44,6 @@ pub enum OrganizationError {
     HasFacilities { facility: Code, facilities: usize },
     #[error("an organization is not its own {0}")]
     Itself(&'static str),
-    #[error("organization {0} is the parent of this one, so it cannot be a child")]
-    ParentAsChild(Id<Organization>),
     #[error("organization {0} is no child of this one")]
     NotAChild(Id<Organization>),
     #[error("{0} is decided alone, not as a part of Reorganize")]

@@ -72,18 +72,25 @@ pub struct Organization {
 }
 
 impl Organization {
-    /// A live organization holds its code, and each of its children and of those that it absorbed.
+    /// A live organization holds its code, each of its children and of those that it absorbed, and each pair that it is
+    /// with a child, so that the child is not above it.
     fn unique_names(&self) -> Vec<UniqueName> {
         if self.state.is_terminal() {
             return Vec::new();
         }
         let code = self.code.iter().map(Self::code_name);
         let children = self.children.iter().map(|it| Self::child_name(*it));
-        let absorbed = self
-            .absorbed
+        let pairs = self
+            .children
             .iter()
-            .map(|it| UniqueName::new("absorbed", it));
-        code.chain(children).chain(absorbed).collect()
+            .zip(self.id.iter().cycle())
+            .map(|(child, own)| {
+                let (one, other) = (own.min(child), own.max(child));
+                UniqueName::new("kinship", format!("{one}/{other}"))
+            });
+        let absorbed = self.absorbed.iter();
+        let absorbed = absorbed.map(|it| UniqueName::new("absorbed", it));
+        code.chain(children).chain(pairs).chain(absorbed).collect()
     }
 
     /// The name that a live organization with the code holds.

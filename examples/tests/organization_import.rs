@@ -328,6 +328,18 @@ async fn an_organization_moves_from_one_parent_to_another() {
 }
 
 #[tokio::test]
+async fn a_parent_and_its_child_can_change_places() {
+    let organizations = in_memory();
+    let rows = "organization,,ONE,One,,,\norganization,,TWO,Two,ONE,,\n";
+    import(&organizations, rows).await;
+    let turned = "organization,,ONE,One,TWO,,\norganization,,TWO,Two,,,\n";
+    let report = import(&organizations, turned).await;
+    assert_eq!(problems(&report), [""; 0]);
+    assert_eq!(load(&organizations, "ONE").await.children.len(), 0);
+    assert_eq!(load(&organizations, "TWO").await.children.len(), 1);
+}
+
+#[tokio::test]
 async fn rows_can_be_added_to_an_organization_that_is_known() {
     let organizations = in_memory();
     import(&organizations, ACME).await;

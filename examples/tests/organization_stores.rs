@@ -122,7 +122,7 @@ async fn organization_codes_are_unique(store: impl EventStore + Clone) {
     assert_eq!(holder.id, other.to_string());
 }
 
-/// Two parents that claim the same child: one gets it.
+/// Two parents that claim the same child: one gets it. A child does not get its parent as its own child.
 async fn a_child_has_one_parent(store: impl EventStore + Clone) {
     let organizations = Organizations::new(store);
     let (one, other, child) = (Id::new(), Id::new(), Id::new());
@@ -149,6 +149,18 @@ async fn a_child_has_one_parent(store: impl EventStore + Clone) {
     execute(&organizations, &other, AddChild { child })
         .await
         .expect("it has no parent");
+
+    let inverted = execute(&organizations, &one, AddChild { child: other }).await;
+    inverted.expect("the other has no parent");
+    let refused = execute(&organizations, &other, AddChild { child: one }).await;
+    let refused = refused.expect_err("one is above the other").to_string();
+    assert!(refused.starts_with("kinship `"), "{refused}");
+    execute(&organizations, &one, RemoveChild { child: other })
+        .await
+        .expect("it is its child");
+    execute(&organizations, &other, AddChild { child: one })
+        .await
+        .expect("it is not above any more");
 }
 
 /// A file with an organization that takes more than one commit, and one under it: all of it, and then nothing new.

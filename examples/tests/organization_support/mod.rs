@@ -273,7 +273,6 @@ pub fn cases(kind: &str) -> Vec<(&'static str, OrganizationCommand)> {
             ("AddChild", AddChild { child: id(4) }),
             ("AddChild, again", AddChild { child: id(6) }),
             ("AddChild, itself", AddChild { child: id(1) }),
-            ("AddChild, its parent", AddChild { child: id(9) }),
             ("RemoveChild", RemoveChild { child: id(6) }),
             ("RemoveChild, no child", RemoveChild { child: id(4) }),
             (
