@@ -122,7 +122,10 @@ async fn a_part_that_is_refused_takes_back_the_others_in_reverse() {
     let Err(ProvisionError::Abandoned(reason)) = failed else {
         panic!("{failed:?}");
     };
-    assert!(reason.to_string().contains("site-1/10.3.0.0/16"), "{reason}");
+    assert!(
+        reason.to_string().contains("site-1/10.3.0.0/16"),
+        "{reason}"
+    );
     let events = events(&store).await;
     assert_eq!(
         operations(&events[before..]),
