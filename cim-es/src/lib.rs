@@ -76,6 +76,7 @@
 //! | [`message`] | who asks and when |
 //! | [`subject`](mod@subject) | the names under which events are published and stored |
 //! | [`block`] | content ids, the stored form of an event, and proofs |
+//! | [`value`](mod@value) | value objects: valid once they exist, also when they are read back |
 //! | [`store`] | the ports, and what every engine shares |
 //! | [`repository`] | executing commands and loading aggregates |
 //! | `testing` (feature) | given/when/then, the walk through the machine, the contract of stores |
@@ -103,6 +104,7 @@ pub mod store;
 pub mod subject;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod value;
 
 mod memory;
 #[cfg(feature = "sqlite")]

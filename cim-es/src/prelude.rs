@@ -71,4 +71,5 @@ pub use crate::machine::StateMachine;
 pub use crate::message::{Context, MessageIdentity, Timestamp};
 pub use crate::repository::{At, Repository};
 pub use crate::subject::{Domain, Filter, Subject};
-pub use crate::{MemoryEventStore, domain, filter, subject};
+pub use crate::value::ValueError;
+pub use crate::{MemoryEventStore, domain, filter, subject, value};

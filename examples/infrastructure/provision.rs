@@ -11,7 +11,7 @@ use cim_es::store::EventStore;
 use super::connection::ConnectionCommand::{Connect, Sever};
 use super::network::NetworkCommand::{Define, Remove};
 use super::topology::{TopologyCommand, TopologyState};
-use super::values::{Reason, ValueError};
+use super::values::Reason;
 use super::{Connection, Network, Topology, TopologyError};
 
 /// Why a topology is not there.

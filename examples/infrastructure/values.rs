@@ -3,15 +3,12 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::str::FromStr;
 
 use cim_es::prelude::*;
 use ipnet::IpNet;
 
 use super::Compute;
-pub use crate::quickstart::values::{
-    DeviceName, Hostname, Interface, Label, MacAddress, Reason, ValueError,
-};
+pub use crate::quickstart::values::{DeviceName, Hostname, Interface, Label, MacAddress, Reason};
 
 /// Processor architectures for which Nix knows a system.
 const ARCHITECTURES: [&str; 11] = [
@@ -32,87 +29,35 @@ const OPERATING_SYSTEMS: [&str; 7] = [
     "linux", "darwin", "freebsd", "openbsd", "netbsd", "windows", "cygwin",
 ];
 
-/// Declares a value that is kept as text, with the function that reads the text; decoding goes through it too.
-macro_rules! parsed_value {
-    ($(#[$doc:meta])* $name:ident($inner:ty): $what:literal, $rule:literal, $parse:expr) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name($inner);
-
-        impl $name {
-            /// The value of a text.
-            ///
-            /// # Errors
-            /// [`ValueError`] says what the text should have been.
-            pub fn new(text: impl Into<String>) -> Result<Self, ValueError> {
-                text.into().try_into()
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = ValueError;
-
-            fn try_from(text: String) -> Result<Self, ValueError> {
-                let parse: fn(&str) -> Option<$inner> = $parse;
-                match parse(&text) {
-                    Some(value) => Ok(Self(value)),
-                    None => Err(ValueError::new(text, $what, $rule)),
-                }
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = ValueError;
-
-            fn from_str(text: &str) -> Result<Self, ValueError> {
-                Self::new(text)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(value: $name) -> Self {
-                value.to_string()
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
-            }
-        }
-    };
-}
-
-parsed_value!(
+value! {
     /// What programs for a machine are built for, as Nix names it, such as `x86_64-linux`.
-    SystemArchitecture(String): "system",
+    pub SystemArchitecture(String): "system",
     "an architecture and an operating system that Nix knows, joined by a hyphen, such as x86_64-linux",
     |text| {
         let (architecture, system) = text.split_once('-')?;
         let is_known = ARCHITECTURES.contains(&architecture) && OPERATING_SYSTEMS.contains(&system);
         is_known.then(|| text.to_owned())
     }
-);
+}
 
-parsed_value!(
+value! {
     /// A block of addresses, such as `10.1.0.0/16` or `2001:db8::/48`.
-    Cidr(IpNet): "block of addresses",
+    pub Cidr(IpNet): "block of addresses",
     "an IPv4 or IPv6 address without host bits and the length of its prefix, such as 10.1.0.0/16",
     |text| text.parse().ok().filter(|net: &IpNet| net.trunc() == *net)
-);
+}
 
-parsed_value!(
+value! {
     /// The address of one interface.
-    Address(IpAddr): "address",
+    pub Address(IpAddr): "address",
     "an IPv4 or IPv6 address, such as 10.1.0.7",
     |text| text.parse().ok()
-);
+}
 
-parsed_value!(
+value! {
     /// The version of a program: numbers and words between dots, hyphens, plus signs, colons and tildes, such as
     /// `1:2.36-9+deb12u1`.
-    Version(String): "version",
+    pub Version(String): "version",
     "1 to 128 letters, digits and . - + : ~, the first of them a letter or a digit",
     |text| {
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || ".-+:~_".contains(c);
@@ -121,17 +66,17 @@ parsed_value!(
             && text.chars().all(is_allowed);
         is_version.then(|| text.to_owned())
     }
-);
+}
 
-parsed_value!(
+value! {
     /// The name of a program or a policy, such as `libc6:amd64`.
-    Name(String): "name",
+    pub Name(String): "name",
     "1 to 128 letters, digits and . - + : _ /, without spaces",
     |text| {
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || ".-+:_/".contains(c);
         ((1..=128).contains(&text.len()) && text.chars().all(is_allowed)).then(|| text.to_owned())
     }
-);
+}
 
 impl Cidr {
     /// Whether it shares addresses with another block.

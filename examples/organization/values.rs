@@ -6,60 +6,18 @@ use std::str::FromStr;
 pub use chrono::NaiveDate;
 use cim_es::prelude::*;
 
-pub use crate::quickstart::values::{Label, Reason, ValueError};
+pub use crate::quickstart::values::{Label, Reason};
 
-/// What an organization calls one of its parts, or a register an organization: `RND`, `HQ-2`, `4711.01`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Code(String);
-
-impl Code {
-    /// The code of a text.
-    ///
-    /// # Errors
-    /// [`ValueError`] says what the text should have been.
-    pub fn new(text: impl Into<String>) -> Result<Self, ValueError> {
-        text.into().try_into()
-    }
-}
-
-impl TryFrom<String> for Code {
-    type Error = ValueError;
-
-    fn try_from(text: String) -> Result<Self, ValueError> {
+value! {
+    /// What an organization calls one of its parts, or a register an organization: `RND`, `HQ-2`, `4711.01`.
+    pub Code: "code",
+    "1 to 32 capital letters, digits and . _ -, the first of them a letter or a digit",
+    |text| {
         let is_plain = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
         let is_allowed = |b: u8| is_plain(b) || b"._-".contains(&b);
-        let is_code = (1..=32).contains(&text.len())
+        (1..=32).contains(&text.len())
             && text.bytes().all(is_allowed)
-            && text.bytes().next().is_some_and(is_plain);
-        match is_code {
-            true => Ok(Self(text)),
-            false => Err(ValueError::new(
-                text,
-                "code",
-                "1 to 32 capital letters, digits and . _ -, the first of them a letter or a digit",
-            )),
-        }
-    }
-}
-
-impl FromStr for Code {
-    type Err = ValueError;
-
-    fn from_str(text: &str) -> Result<Self, ValueError> {
-        Self::new(text)
-    }
-}
-
-impl From<Code> for String {
-    fn from(code: Code) -> Self {
-        code.0
-    }
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+            && text.bytes().next().is_some_and(is_plain)
     }
 }
 

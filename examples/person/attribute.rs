@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use cim_es::prelude::*;
 
 use super::date::Date;
-use super::values::{Country, Language, Text, ValueError};
+use super::values::{Country, Language, Text};
 
 /// The number of an attribute of one person, from 1; never given twice.
 pub type AttributeNumber = u32;

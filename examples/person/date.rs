@@ -6,8 +6,6 @@ use std::str::FromStr;
 use chrono::{Datelike, Days, Months, NaiveDate};
 use cim_es::prelude::*;
 
-use super::values::ValueError;
-
 /// A date of the Gregorian calendar to the day, the month or the year, as ISO 8601 writes them: `1985-04-12`,
 /// `1985-04`, `1985`.
 ///

@@ -7,7 +7,7 @@ use cim_es::prelude::*;
 use cim_es::repository::{ExecuteError, LoadError};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use super::values::{Label, Reason, ValueError};
+use super::values::{Label, Reason};
 use super::vcard::{BadCard, Card, Cards};
 use super::{Person, PersonCommand, PersonError};
 

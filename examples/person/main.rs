@@ -10,7 +10,7 @@ use cim_es::repository::{ExecuteError, LoadError};
 use cim_es::store::{EventStore, StoreError};
 use cim_es_examples::person::import::{ImportError, Mode, Outcome, import};
 use cim_es_examples::person::merge::{MergeError, merge};
-use cim_es_examples::person::values::{Label, Reason, ValueError};
+use cim_es_examples::person::values::{Label, Reason};
 use cim_es_examples::person::vcard::{Cards, Identify};
 use cim_es_examples::person::{Person, PersonCommand, PersonError, view};
 use clap::{Parser, Subcommand};

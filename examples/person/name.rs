@@ -4,7 +4,7 @@ use std::fmt;
 
 use cim_es::prelude::*;
 
-use super::values::{Text, ValueError};
+use super::values::Text;
 
 /// The parts of a name, as property N of a vCard has them (RFC 6350, section 6.2.2), and the name as it is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

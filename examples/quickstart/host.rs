@@ -7,12 +7,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use cim_es::value::ValueError;
 use sysinfo::{Disks, MemoryRefreshKind, Networks, System as OperatingSystem};
 use uuid::Uuid;
 
-use super::values::{
-    Disk, Hostname, Interface, Label, MacAddress, ResourceCapabilities, System, ValueError,
-};
+use super::values::{Disk, Hostname, Interface, Label, MacAddress, ResourceCapabilities, System};
 
 /// The namespace of the ids of machines, so that the id in a store does not tell the machine's own secret id.
 const MACHINES: Uuid = Uuid::from_u128(0x6b0c_9a0e_5f0d_4a57_9d3e_2f4b_8c1a_7e60);

@@ -1,113 +1,53 @@
 //! The values of the domain: each is valid once it exists, also when it is read back from a store.
 
-use std::fmt;
-use std::str::FromStr;
+use cim_es::prelude::*;
 
-use serde::{Deserialize, Serialize};
-
-/// A text that does not make the value that it was meant for.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no {what}: {rule}")]
-pub struct ValueError {
-    text: String,
-    what: &'static str,
-    rule: &'static str,
-}
-
-impl ValueError {
-    pub(crate) fn new(text: String, what: &'static str, rule: &'static str) -> Self {
-        Self { text, what, rule }
-    }
-}
-
-/// Declares a value that is a text with a rule; decoding goes through the same rule.
-macro_rules! text_value {
-    ($(#[$doc:meta])* $name:ident: $what:literal, $rule:literal, $is_valid:expr) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
-
-        impl TryFrom<String> for $name {
-            type Error = ValueError;
-
-            fn try_from(text: String) -> Result<Self, ValueError> {
-                let is_valid: fn(&str) -> bool = $is_valid;
-                if is_valid(&text) {
-                    return Ok(Self(text));
-                }
-                Err(ValueError::new(text, $what, $rule))
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = ValueError;
-
-            fn from_str(text: &str) -> Result<Self, ValueError> {
-                text.to_owned().try_into()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(value: $name) -> Self {
-                value.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
-
-text_value!(
+value! {
     /// The name of a host, by RFC 1123, section 2.1, and the lengths of RFC 1035, section 2.3.4.
-    Hostname: "host name",
+    pub Hostname: "host name",
     "labels of 1 to 63 letters, digits and inner hyphens, joined by dots, 253 characters at most",
     |text| text.len() <= 253 && text.split('.').all(is_host_label)
-);
+}
 
-text_value!(
+value! {
     /// What programs for the machine are built for: architecture and operating system, such as `x86_64-linux`.
-    System: "system",
+    pub System: "system",
     "architecture and operating system, each 1 to 32 small letters, digits and underscores, joined by a hyphen",
     |text| text.split_once('-').is_some_and(|(architecture, system)| {
         is_plain_word(architecture) && is_plain_word(system)
     })
-);
+}
 
-text_value!(
+value! {
     /// What the system calls a device, such as `/dev/nvme0n1p2` or `eth0`.
-    DeviceName: "device name",
+    pub DeviceName: "device name",
     "1 to 255 bytes without control characters",
     |text| is_line(text, 255)
-);
+}
 
-text_value!(
+value! {
     /// A name that people gave: of a processor, an operating system, a file system.
-    Label: "label",
+    pub Label: "label",
     "1 to 128 bytes in one line, without spaces around it",
     |text| is_line(text, 128) && text.trim() == text
-);
+}
 
-text_value!(
+value! {
     /// Why something was done, in the words of whoever did it.
-    Reason: "reason",
+    pub Reason: "reason",
     "1 to 500 bytes in one line, without spaces around it",
     |text| is_line(text, 500) && text.trim() == text
-);
+}
 
-text_value!(
+value! {
     /// The hardware address of one network interface, such as `02:fc:00:00:00:01`.
-    MacAddress: "hardware address",
+    pub MacAddress: "hardware address",
     "six pairs of hexadecimal digits in small letters, joined by colons, of a single device",
     |text| match mac_bytes(text) {
         Some(bytes) => bytes != [0; 6] && bytes[0] & MULTICAST == 0,
         None => false,
     }
-);
+}
 
 impl MacAddress {
     /// Whether the address was chosen by software rather than given by the maker of the device.

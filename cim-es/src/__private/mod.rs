@@ -19,6 +19,8 @@ pub use check::{
 pub use declaration::{EventDeclaration, EventSpec, Tail, events, types, types_length, types_text};
 pub use domain::{Clash, Member, check_domain_member, clashes, member, table_size};
 pub use machine::{edge, event_count, next_table, transitions};
+pub use serde::de::Error as DecodeError;
+pub use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use text::matches;
 #[cfg(feature = "jetstream")]
 pub(crate) use text::nearest;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+use cim_es::value::ValueError;
 use ipnet::{IpNet, Ipv4Net};
 use sysinfo::Networks;
 
@@ -14,7 +15,6 @@ use super::super::values::{
     Address, Capacity, Cidr, DeviceName, Hostname, Interface, Name, SystemArchitecture, Version,
 };
 use crate::quickstart::host::{Host, HostError};
-use crate::quickstart::values::ValueError;
 
 /// What is found on a machine.
 #[derive(Clone, Debug, PartialEq)]

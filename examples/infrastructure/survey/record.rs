@@ -11,7 +11,7 @@ use cim_es::store::EventStore;
 use super::super::compute::ComputeCommand;
 use super::super::network::NetworkCommand;
 use super::super::software::SoftwareCommand;
-use super::super::values::{Cidr, InterfaceRef, Label, Name, Reason, ValueError};
+use super::super::values::{Cidr, InterfaceRef, Label, Name, Reason};
 use super::super::{Compute, Network, Software};
 use super::{Found, view};
 use crate::infrastructure::{ComputeError, NetworkError, SoftwareError};

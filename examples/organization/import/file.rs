@@ -5,9 +5,10 @@ use std::fmt;
 use std::io::{self, Read};
 use std::str::FromStr;
 
+use cim_es::value::ValueError;
 use csv::StringRecord;
 
-use super::super::values::{Code, Label, OrganizationType, ValueError};
+use super::super::values::{Code, Label, OrganizationType};
 
 /// The columns of a file. All have to be there: an empty cell says that there is nothing, and no cell would say nothing.
 pub const COLUMNS: [&str; 7] = [

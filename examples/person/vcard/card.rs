@@ -12,7 +12,7 @@ use super::{BadCard, Card, Identify};
 use crate::person::attribute::{AttributeValue, Sex};
 use crate::person::date::Date;
 use crate::person::name::{NameParts, PersonName};
-use crate::person::values::{Text, ValueError};
+use crate::person::values::Text;
 use crate::person::{Person, Record};
 
 /// The namespace of the ids that follow from a UID or a name (RFC 9562, section 5.5); it never changes.
