@@ -149,7 +149,10 @@ fn a_case_that_is_named_after_another_state_is_refused() {
 #[test]
 #[should_panic = "the case named `Close` is one of command `Open`, not of `Close`: name it after `Open`, or correct it"]
 fn a_case_that_is_named_after_another_command_is_refused() {
-    decision_table([("Unopened", given_nothing::<Account>())], [("Close", Open)]);
+    decision_table(
+        [("Unopened", given_nothing::<Account>())],
+        [("Close", Open)],
+    );
 }
 
 /// A door whose decision looks at the world.

@@ -140,7 +140,7 @@ impl SchemaLock {
     fn compared(&self, path: &Path, is_blessed: bool) -> Result<(), String> {
         if !self.missing.is_empty() {
             return Err(format!(
-                "the samples do not show everything that is stored; add such:{}",
+                "the samples do not show everything that is stored; add events that do, in a `Specification` as a case with one:{}",
                 list(&self.missing)
             ));
         }
