@@ -3,11 +3,14 @@
 mod account;
 
 use account::{Account, AccountCommand, AccountEvent};
+use async_trait::async_trait;
 use cim_es::block::StoredEvent;
 use cim_es::event::PayloadError;
 use cim_es::prelude::*;
 use cim_es::repository::ExecuteError;
-use cim_es::store::{EventStore, Position, StreamExt};
+use cim_es::store::{
+    AggregateKey, CommitRequest, EventStore, EventStream, Position, StoreError, StreamExt,
+};
 
 #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum CustomerState {
@@ -129,4 +132,64 @@ async fn what_the_domain_refuses_is_told_from_what_failed() {
         .execute(&id, AccountCommand::Close, &identity)
         .await;
     assert!(!refusal(reused), "a used message id");
+}
+
+/// A store whose first event is gone, as on a server that drops old ones.
+#[derive(Clone)]
+struct Shortened(MemoryEventStore);
+
+#[async_trait]
+impl EventStore for Shortened {
+    async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
+        self.0.append(commit).await
+    }
+
+    async fn get_events(
+        &self,
+        aggregate: &AggregateKey,
+        from_version: u64,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.0.get_events(aggregate, from_version).await
+    }
+
+    async fn get_events_by_type(
+        &self,
+        event_type: &str,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.0.get_events_by_type(event_type, after, limit).await
+    }
+
+    async fn last(&self, aggregate: &AggregateKey) -> Result<Option<StoredEvent>, StoreError> {
+        self.0.last(aggregate).await
+    }
+
+    async fn get_by_cid(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
+        self.0.get_by_cid(cid).await
+    }
+
+    fn read_all(&self, after: Position) -> EventStream {
+        self.0.read_all(after.max(Position(1)))
+    }
+
+    fn subscribe(&self, after: Position) -> EventStream {
+        self.0.subscribe(after)
+    }
+}
+
+#[tokio::test]
+async fn an_aggregate_whose_first_events_are_gone_is_loaded_as_it_would_be_by_itself() {
+    let accounts = Repository::<Account>::new(Shortened(MemoryEventStore::new()));
+    let (id, commands) = (
+        Id::new(),
+        [AccountCommand::Open, AccountCommand::Deposit { amount: 3 }],
+    );
+    accounts.execute_all(&id, commands, &user()).await.unwrap();
+    let all = accounts.load_all().await.unwrap();
+    let balances: Vec<_> = all
+        .iter()
+        .map(|(_, account)| (account.version(), account.balance))
+        .collect();
+    assert_eq!(balances, [(2, 3)]);
 }

@@ -4,7 +4,7 @@ use cid::Cid;
 use uuid::Uuid;
 
 use super::{Holder, ScopeError};
-use crate::aggregate::UniqueName;
+use crate::aggregate::{IdError, UniqueName};
 use crate::event::PayloadError;
 use crate::machine::UnexpectedEvent;
 use crate::store::StoreError;
@@ -144,6 +144,9 @@ pub enum LoadError {
     /// The id cannot stand in a subject.
     #[error(transparent)]
     Id(#[from] TokenError),
+    /// The store has an event of this kind of aggregate under an id of another type.
+    #[error(transparent)]
+    ForeignId(#[from] IdError),
     /// The scope of a unique name cannot be one.
     #[error(transparent)]
     NameScope(#[from] ScopeError),

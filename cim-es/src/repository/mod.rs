@@ -1,5 +1,6 @@
 //! The repository: executes commands on aggregates and loads them, on any store.
 
+mod all;
 mod commit;
 mod decide;
 mod error;
