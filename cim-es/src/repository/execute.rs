@@ -192,8 +192,9 @@ impl<A: Aggregate> New<A> {
         command: &A::Command,
         events: Vec<A::Event>,
     ) -> Result<Self, ExecuteError<A::Error>> {
-        let encoded: Result<Vec<_>, _> = events.iter().map(NewEvent::of).collect();
-        let encoded = encoded.map_err(ExecuteError::Payload)?;
+        let events: Result<Vec<_>, _> = events.iter().map(NewEvent::and_read_back).collect();
+        let (encoded, events): (Vec<_>, Vec<_>) =
+            events.map_err(ExecuteError::Payload)?.into_iter().unzip();
         if !A::HAS_UNIQUE_NAMES {
             let fold = Fold::Waiting(events);
             return Ok(Self { encoded, fold });

@@ -69,12 +69,15 @@ impl NewEvent {
     /// # Errors
     /// [`PayloadError::NotStorable`] with the path of the field that cannot stand in a block.
     pub fn of<E: DomainEvent>(event: &E) -> Result<Self, PayloadError> {
+        Self::and_read_back(event).map(|(new, _)| new)
+    }
+
+    /// The same, with the event as everybody will read it: what its serde attributes skip or round is so from the start.
+    pub(crate) fn and_read_back<E: DomainEvent>(event: &E) -> Result<(Self, E), PayloadError> {
         let info = event.info();
-        Ok(Self::from_payload(
-            info.event_type,
-            info.schema,
-            encode_readable(event)?,
-        ))
+        let (payload, read_back) = encode_readable(event)?;
+        let new = Self::from_payload(info.event_type, info.schema, payload);
+        Ok((new, read_back))
     }
 
     /// From the bytes of a payload.
