@@ -3,8 +3,11 @@
 mod account;
 
 use account::{Account, AccountCommand};
+use cim_es::message::FixedClock;
 use cim_es::prelude::*;
 use cim_es::repository::Root;
+use cim_es::store::{EventStore, Position};
+use futures_util::StreamExt;
 
 #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum NoteState {
@@ -120,4 +123,23 @@ async fn a_snapshot_that_remembers_fewer_commits_does_not_shorten_what_counts_as
     let again = many.execute(&id, deposit, &second).await.unwrap();
     assert!(again.is_repeated());
     assert_eq!(many.load(&id).await.unwrap().balance, 11);
+}
+
+#[tokio::test]
+async fn one_identity_on_two_aggregates_gives_events_with_ids_of_their_own() {
+    let store = MemoryEventStore::new();
+    let now = Timestamp::from_micros(1_767_225_600_000_000);
+    let accounts = Repository::<Account>::builder(store.clone());
+    let accounts = accounts.clock(FixedClock(now)).build();
+    let identity = someone();
+    for id in [Id::new(), Id::new()] {
+        let opened = accounts.execute(&id, AccountCommand::Open, &identity).await;
+        assert!(!opened.unwrap().is_repeated());
+    }
+    let events: Vec<_> = store.read_all(Position::START).collect().await;
+    let ids: Vec<_> = events
+        .into_iter()
+        .map(|event| event.unwrap().envelope.id)
+        .collect();
+    assert_ne!(ids[0], ids[1]);
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{AggregateKey, Position, StoreError};
 use crate::event::{DomainEvent, PayloadError, encode_readable};
-use crate::message::{Context, MessageIdentity, Timestamp};
+use crate::message::{Context, MessageIdentity, Timestamp, derived_id};
 
 /// The version that an aggregate must have for an append to take effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,9 +201,14 @@ impl CommitRequest {
         })
     }
 
-    /// The id of the `n`-th event of the commit, from 0: the same command gives the same ids.
+    /// The id of the `n`-th event of the commit, from 0: the same command on the same aggregate, the first of the commit,
+    /// gives the same ids.
     pub fn event_id(&self, n: u32) -> Uuid {
-        crate::message::derived_id(&self.identity, self.now, b"event", n)
+        let first = self.aggregates.first().map(|part| &part.aggregate);
+        let kind = first.map_or("", AggregateKey::kind);
+        let id = first.map_or("", |first| first.id().as_str());
+        let purpose: [&[u8]; 5] = [b"event", kind.as_bytes(), &[0], id.as_bytes(), &[0]];
+        derived_id(&self.identity, self.now, &purpose, n)
     }
 
     fn push(mut self, commit: AggregateCommit) -> Self {
