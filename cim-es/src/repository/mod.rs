@@ -31,7 +31,7 @@ pub use load::{At, Recorded};
 pub use rehearse::rehearse;
 pub use root::Root;
 #[cfg(feature = "testing")]
-pub(crate) use snapshot::tag as snapshot_tag;
+pub(crate) use snapshot::{encode as encode_snapshot, tag as snapshot_tag};
 pub use unique::{Holder, ScopeError};
 
 /// One aggregate that is kept warm; empty while a command works on it, so that a command whose caller gave up leaves

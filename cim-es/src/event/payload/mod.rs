@@ -10,6 +10,7 @@ pub(crate) use decode::decode_content;
 pub use decode::decode_payload;
 pub use encode::encode_payload;
 pub(crate) use encode::{check_block, encode_readable};
+pub(crate) use inspect::{NotReadBack, check_reads_back};
 
 /// A payload that cannot be stored, or one that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
