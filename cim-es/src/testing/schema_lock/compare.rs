@@ -52,7 +52,7 @@ pub(super) fn compare(locked: &Lock, present: &Lock) -> Changes {
 
 /// The operation of an event, as an attribute has it.
 fn operation(lock: &Lock, event_type: &str) -> String {
-    let mut kinds = lock.machines.keys();
+    let mut kinds = lock.machines.keys().rev();
     let operation = kinds.find_map(|kind| event_type.strip_prefix(kind)?.strip_prefix('.'));
     operation.map_or_else(|| "…".to_owned(), |operation| format!("{operation:?}"))
 }
