@@ -178,6 +178,27 @@ fn a_specification_samples_what_happened_and_what_commands_lead_to() {
         .check_lock("no.lock");
 }
 
+#[test]
+#[should_panic = "`account` is in the specification already"]
+fn a_specification_takes_an_aggregate_once() {
+    let states = || {
+        let closed = given([Opened, Closed]);
+        vec![
+            ("Unopened", given_nothing::<Account>()),
+            ("Active", given([Opened])),
+            ("Closed", closed),
+        ]
+    };
+    let commands = || {
+        let (deposit, withdraw) = (Deposit { amount: 1 }, Withdraw { amount: 1 });
+        [Open, deposit, withdraw, Close]
+            .map(|command| ("", command))
+            .to_vec()
+    };
+    let once = Specification::new().aggregate(states(), commands());
+    let _ = once.aggregate(states(), commands());
+}
+
 /// A door whose decision looks at the world.
 mod door {
     use std::sync::atomic::{AtomicU64, Ordering};
