@@ -7,7 +7,8 @@ use super::page::check_page;
 use super::scenario::Given;
 use super::schema_lock::SchemaLock;
 use super::table::{decision_table, diagram, subject_table};
-use crate::aggregate::Decide;
+use crate::aggregate::{Command, Decide};
+use crate::machine::StateMachine;
 
 /// The specification of a domain: for each aggregate the cases of its states and of its commands, from which come the
 /// domain's page and its schema lock.
@@ -75,7 +76,8 @@ impl Specification {
     /// Adds an aggregate: histories that lead to each of its states, and each of its commands.
     ///
     /// # Panics
-    /// As [`decision_table`], and for a second aggregate of the same name.
+    /// As [`decision_table`], for a case whose name begins with another state or command than it is about, and for a
+    /// second aggregate of the same name.
     #[track_caller]
     pub fn aggregate<A: Decide>(
         mut self,
@@ -86,6 +88,13 @@ impl Specification {
         A::Command: Clone,
         A::Event: Debug,
     {
+        for (name, given) in &states {
+            let reached = given.aggregate().state().name();
+            check_name("state", name, reached, A::State::STATES);
+        }
+        for (name, command) in &commands {
+            check_name("command", name, command.name(), A::Command::VARIANTS);
+        }
         let mut samples = Vec::new();
         for (_, given) in &states {
             samples.extend(given.events());
@@ -132,5 +141,17 @@ impl Specification {
     #[track_caller]
     pub fn check_lock(&self, path: impl AsRef<Path>) {
         self.lock.check(path);
+    }
+}
+
+/// Refuses a case whose name begins with the name of another.
+#[track_caller]
+fn check_name(what: &str, case: &str, is: &str, names: &[&str]) {
+    let first = case.split(|c: char| !c.is_alphanumeric()).next();
+    let said = names.iter().find(|name| Some(**name) == first);
+    if let Some(said) = said.filter(|said| **said != is) {
+        panic!(
+            "the case named `{case}` is one of {what} `{is}`, not of `{said}`: name it after `{is}`, or correct it"
+        );
     }
 }
