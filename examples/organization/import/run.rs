@@ -9,7 +9,7 @@ use cim_es::repository::{ExecuteError, LoadError};
 
 use super::super::values::Code;
 use super::super::{Organization, OrganizationCommand, OrganizationError};
-use super::plan::{Step, bare, plan, top_down};
+use super::plan::{Step, plan, top_down};
 use super::{File, Problem, Row, What};
 
 /// How many steps are one commit. Each is one event, a new organization reserves its code with one more, and a store
@@ -244,34 +244,26 @@ impl<P: Fn(usize, usize)> Import<'_, P> {
     /// Takes all steps, in one commit as far as a store takes that many events; whether they were accepted.
     async fn follow(&mut self, planned: &Planned<'_>) -> Result<bool, ImportError> {
         for steps in planned.steps.chunks(COMMIT) {
-            let commands = steps.iter().map(|step| step.command.clone()).collect();
-            let reorganize = OrganizationCommand::Reorganize { commands };
-            match self.execute(planned.id, reorganize).await {
-                Ok(()) => {}
-                // Somebody else was here between the plan and now.
-                Err(ExecuteError::Refused(error)) => {
-                    let place = match &error {
-                        OrganizationError::InReorganization { place, .. } => *place,
-                        _ => 0,
-                    };
-                    let row = &planned.rows[steps[place].row];
-                    self.report.problems.push(Problem::of(row, bare(error)));
-                    return Ok(false);
-                }
+            let commands = steps.iter().map(|step| step.command.clone());
+            // Somebody else was here between the plan and now.
+            let (place, reason) = match self.execute(planned.id, commands).await {
+                Ok(()) => continue,
+                Err(ExecuteError::OneOfSeveral { place, reason, .. }) => (place, *reason),
                 Err(
-                    error @ (ExecuteError::NameTaken { .. } | ExecuteError::NotAccepted { .. }),
-                ) => {
-                    let problem = Problem::of(&planned.rows[0], error);
-                    self.report.problems.push(problem);
-                    return Ok(false);
-                }
+                    error @ (ExecuteError::Refused(_)
+                    | ExecuteError::NotAccepted { .. }
+                    | ExecuteError::NameTaken { .. }),
+                ) => (0, error),
                 Err(source) => {
                     return Err(ImportError::Execute {
                         code: planned.code.clone(),
                         source,
                     });
                 }
-            }
+            };
+            let row = &planned.rows[steps[place].row];
+            self.report.problems.push(Problem::of(row, reason));
+            return Ok(false);
         }
         Ok(true)
     }
@@ -292,7 +284,7 @@ impl<P: Fn(usize, usize)> Import<'_, P> {
             .parent
             .map(|parent| (parent, OrganizationCommand::AddChild { child }));
         for (parent, command) in removed.into_iter().chain(added) {
-            match self.execute(parent, command).await {
+            match self.execute(parent, [command]).await {
                 Ok(()) => {}
                 Err(ExecuteError::Store(source)) => {
                     return Err(ImportError::Load(source.into()));
@@ -311,10 +303,11 @@ impl<P: Fn(usize, usize)> Import<'_, P> {
     async fn execute(
         &mut self,
         id: Id<Organization>,
-        command: OrganizationCommand,
+        commands: impl IntoIterator<Item = OrganizationCommand>,
     ) -> Result<(), ExecuteError<OrganizationError>> {
         let identity = MessageIdentity::caused_by(&self.identity);
-        let commit = self.organizations.execute(&id, command, &identity).await?;
+        let executed = self.organizations.execute_all(&id, commands, &identity);
+        let commit = executed.await?;
         for event in commit.events() {
             let count = self.report.events.entry(event.event_type().to_owned());
             *count.or_default() += 1;
