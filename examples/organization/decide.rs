@@ -8,9 +8,10 @@ use super::{
 };
 
 impl Decide for Organization {
-    fn decide(&self, command: OrganizationCommand, _: &Context) -> Decision<Self> {
+    fn decide(&self, command: OrganizationCommand, context: &Context) -> Decision<Self> {
         self.part_accepts(&command)?;
         match command {
+            Create { id, .. } if context.is_for_another(&id) => Err(OtherId(id)),
             Create { id, parent, .. } if parent == Some(id) => Err(Itself("parent")),
             Create {
                 id,

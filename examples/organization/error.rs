@@ -42,6 +42,8 @@ pub enum OrganizationError {
     HasReports { role: Code, reports: usize },
     #[error("{facilities} facilities lie in facility {facility}: close or move them first")]
     HasFacilities { facility: Code, facilities: usize },
+    #[error("{0} is not the id under which `Create` is executed: give it that one")]
+    OtherId(Id<Organization>),
     #[error("an organization is not its own {0}")]
     Itself(&'static str),
     #[error("organization {0} is no child of this one")]

@@ -86,6 +86,25 @@ impl Context {
         aggregate.is_some_and(|aggregate| id.token().is_ok_and(|token| token == *aggregate))
     }
 
+    /// Whether it is known which aggregate decides, and an id is another one's, for commands that carry the id of their
+    /// own aggregate.
+    ///
+    /// ```
+    /// # use cim_es::message::{Context, MessageIdentity, Timestamp};
+    /// use cim_es::aggregate::{AggregateId, Id};
+    ///
+    /// struct Person;
+    /// let (ann, ben) = (Id::<Person>::new(), Id::<Person>::new());
+    /// let context = Context::new(MessageIdentity::new_from_user("me"), Timestamp::from_micros(0));
+    /// assert!(!context.is_for_another(&ann));
+    /// let context = context.with_aggregate(ann.token()?);
+    /// assert!(context.is_for_another(&ben) && !context.is_for_another(&ann));
+    /// # Ok::<(), cim_es::subject::TokenError>(())
+    /// ```
+    pub fn is_for_another(&self, id: &impl AggregateId) -> bool {
+        self.aggregate.is_some() && !self.is_for(id)
+    }
+
     /// The reading of the clock when the command came in.
     pub fn now(&self) -> Timestamp {
         self.now

@@ -10,7 +10,7 @@ use crate::store::NewEvent;
 /// to where its events lead: a dry run, such as of an import that reports every bad row before it stores the first.
 ///
 /// A command that changes nothing gives no event. What only the store knows is not checked: whether a
-/// [`UniqueName`](crate::aggregate::UniqueName) is free, and whether the events are too large for it.
+/// [`UniqueName`](crate::aggregate::UniqueName) is free, and whether the events are small enough.
 ///
 /// ```
 /// use cim_es::message::{Clock, SystemClock};
@@ -64,8 +64,8 @@ where
     };
     let mut after = aggregate.clone();
     for event in &events {
-        let (_, read_back) = NewEvent::and_read_back(event).map_err(ExecuteError::Payload)?;
-        let applied = after.apply(read_back);
+        let (_, event) = NewEvent::and_read_back(event).map_err(ExecuteError::Payload)?;
+        let applied = after.apply(event);
         applied.map_err(|unexpected| ExecuteError::UndeclaredEvent {
             state: unexpected.state,
             command: name,

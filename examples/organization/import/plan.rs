@@ -38,6 +38,7 @@ pub fn plan(
         steps: Vec::new(),
         problems: Vec::new(),
     };
+    plan.check_that_none_ended(present);
     plan.organization(present, id, parent);
     plan.units(&present.units);
     plan.teams(present);
@@ -66,6 +67,28 @@ struct Plan<'a> {
 impl<'a> Plan<'a> {
     fn step(&mut self, row: usize, command: OrganizationCommand) {
         self.steps.push(Step { row, command });
+    }
+
+    /// Notes each row of a part that has ended: no row brings it back.
+    fn check_that_none_ended(&mut self, present: &Organization) {
+        fn ended<P: Part>(parts: &Parts<P>, code: &Code) -> bool {
+            parts.get(code).is_some_and(|it| it.state().is_terminal())
+        }
+        for row in self.rows {
+            let has_ended = match row.what {
+                What::Organization { .. } => false,
+                What::Unit { .. } => ended(&present.units, &row.code),
+                What::Team { .. } => ended(&present.teams, &row.code),
+                What::Role { .. } => ended(&present.roles, &row.code),
+                What::Facility { .. } => ended(&present.facilities, &row.code),
+            };
+            if has_ended {
+                let (kind, code) = (row.what.kind(), &row.code);
+                let reason =
+                    format!("{kind} {code} has ended, and is not begun again: leave it out");
+                self.problems.push(Problem::of(row, reason));
+            }
+        }
     }
 
     fn organization(

@@ -62,6 +62,18 @@ pub enum PayloadError {
         /// What this program knows instead: versions of the event, or no event of this type.
         known: String,
     },
+    /// The event is of another kind of aggregate than the one it was read as.
+    #[error(
+        "event `{event_type}` is one of `{aggregate}` and was read as one of `{expected}`: read only the events of `{expected}`, such as with `StoredEvent::event_of` or by its subjects"
+    )]
+    OfAnotherAggregate {
+        /// The event's type as stored.
+        event_type: String,
+        /// The kind of the aggregate that it belongs to, `<domain>.<name>`.
+        aggregate: String,
+        /// The kind of the aggregate as whose event it was read.
+        expected: &'static str,
+    },
     /// An upcaster refused the payload.
     #[error(
         "event `{event_type}` could not be brought from schema version {from} to {to}: {reason}"
