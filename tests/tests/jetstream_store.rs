@@ -295,7 +295,7 @@ async fn an_event_of_an_unknown_operation_is_noticed() {
     assert_eq!(numbers(&history(&store, &key).await), [1, 1, 2]);
     let loaded = cim_es::Repository::<Tally>::new(store).load(&id).await;
     assert!(
-        matches!(loaded, Err(LoadError::Payload(_))),
+        matches!(loaded, Err(LoadError::Unreadable { version: 2, .. })),
         "{:?}",
         loaded.map(|_| ())
     );

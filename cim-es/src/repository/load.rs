@@ -2,6 +2,7 @@
 
 use cid::Cid;
 
+use super::root::read;
 use super::{LoadError, Repository, Root, snapshot};
 use crate::aggregate::Aggregate;
 use crate::block::StoredEvent;
@@ -93,7 +94,7 @@ impl<A: Aggregate> Repository<A> {
         let events = self.inner.store.get_events(&key, 1).await?;
         let recorded = |stored: StoredEvent| {
             Ok(Recorded {
-                event: stored.decode()?,
+                event: read(&stored)?,
                 stored,
             })
         };
@@ -125,7 +126,7 @@ impl<A: Aggregate> Repository<A> {
         let of_this_kind = |event: &StoredEvent| event.envelope.aggregate == A::KIND;
         let recorded = |stored: StoredEvent| {
             Ok(Recorded {
-                event: stored.decode()?,
+                event: read(&stored)?,
                 stored,
             })
         };
