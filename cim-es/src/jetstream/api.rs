@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::connect::{Connection, PermissionDenied};
+use super::connect::{ConnectError, Connection, PermissionDenied};
 use crate::store::StoreError;
 
 /// Why a request to the JetStream API had no good answer.
@@ -70,6 +70,7 @@ impl ApiFailure {
 
 /// Numbers of errors, from the list that the server publishes.
 pub(super) mod errors {
+    pub(crate) const NO_PEERS: u64 = 10005;
     pub(crate) const UNAVAILABLE: u64 = 10008;
     pub(crate) const NOT_LEADER: u64 = 10009;
     pub(crate) const CONSUMER_NOT_FOUND: u64 = 10014;
@@ -176,9 +177,10 @@ impl Api {
     ) -> Result<Message, ApiFailure> {
         let request = request.timeout(Some(timeout));
         let answer = self.client.send_request(subject.to_owned(), request);
+        let answer = in_time(timeout, answer);
         let answer = self
             .unless_denied(|denied| denied == subject, answer)
-            .await?;
+            .await??;
         answer.map_err(|error| match error.kind() {
             RequestErrorKind::TimedOut => ApiFailure::TimedOut(timeout),
             RequestErrorKind::NoResponders => ApiFailure::NoResponders,
@@ -198,16 +200,21 @@ impl Api {
 
     /// The error of a store for a failed request.
     pub(super) fn error(&self, operation: &'static str, failure: ApiFailure) -> StoreError {
-        match self.connection.why_ended() {
-            Some(ended) => StoreError::Closed {
-                reason: ended.to_string(),
-            },
-            None => StoreError::Engine {
+        match self.has_ended() {
+            true => self.closed(),
+            false => StoreError::Engine {
                 place: self.place(),
                 operation,
                 source: Arc::new(failure),
             },
         }
+    }
+
+    /// The error for a connection that has ended.
+    pub(super) fn closed(&self) -> StoreError {
+        let ended = self.connection.why_ended();
+        let reason = ended.unwrap_or(ConnectError::Closed).to_string();
+        StoreError::Closed { reason }
     }
 
     /// How errors name the stream.
@@ -227,6 +234,16 @@ impl Api {
     pub(super) fn has_ended(&self) -> bool {
         self.connection.why_ended().is_some()
     }
+}
+
+/// Does some work that hands something to the client. While there is no connection the client takes a number of messages,
+/// and then lets everyone wait until there is one: longer than any operation may take.
+pub(super) async fn in_time<T>(
+    timeout: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, ApiFailure> {
+    let done = tokio::time::timeout(timeout, work).await;
+    done.map_err(|_| ApiFailure::TimedOut(timeout))
 }
 
 pub(super) fn json(body: &impl Serialize) -> Result<Bytes, ApiFailure> {

@@ -13,7 +13,7 @@ use futures_util::{FutureExt, StreamExt};
 use serde_json::{Value, json as query};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::api::{Api, ApiFailure, errors, json};
+use super::api::{Api, ApiFailure, errors, in_time, json};
 use super::message::Raw;
 use crate::store::StoreError;
 
@@ -173,8 +173,12 @@ impl Reader {
                     return Ok(Step::Message(raw));
                 }
                 Heard::Question(subject) => {
-                    if let Err(failure) = self.api.client.publish(subject, Bytes::new()).await {
-                        self.fail(ApiFailure::Client(failure.to_string())).await?;
+                    let sent = self.api.client.publish(subject, Bytes::new());
+                    let sent = in_time(self.api.timeout, sent).await;
+                    let sent = sent
+                        .map(|sent| sent.map_err(|error| ApiFailure::Client(error.to_string())));
+                    if let Err(failure) = sent.flatten() {
+                        self.fail(failure).await?;
                     }
                 }
                 Heard::Sign if Instant::now() >= idle => return Ok(Step::Idle),
@@ -278,7 +282,7 @@ impl Session {
             Delivery::Pulled => format!("{inbox}.*"),
             Delivery::Pushed => inbox.clone(),
         };
-        let messages = api.client.subscribe(answers).await;
+        let messages = in_time(api.timeout, api.client.subscribe(answers)).await?;
         let messages = messages.map_err(|error| ApiFailure::Client(error.to_string()))?;
         let name = format!("cim-es-{}", uuid::Uuid::now_v7().simple());
         let mut subject = format!("{}.{name}", api.subject("CONSUMER.CREATE"));
@@ -334,7 +338,8 @@ impl Session {
             "expires": nanoseconds(EXPIRES),
             "idle_heartbeat": nanoseconds(HEARTBEAT),
         }))?;
-        let sent = api.client.publish_with_reply(subject, reply, body).await;
+        let sent = api.client.publish_with_reply(subject, reply, body);
+        let sent = in_time(api.timeout, sent).await?;
         sent.map_err(|error| ApiFailure::Client(error.to_string()))?;
         self.pulls += 1;
         self.open += BATCH;
