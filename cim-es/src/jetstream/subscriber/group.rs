@@ -23,7 +23,7 @@ use super::parked::{self, ParkedEvent, ParkedRequest};
 use super::signal::Signal;
 use super::worker::{Outcome, Worker};
 use crate::block::StoredEvent;
-use crate::jetstream::api::{ApiFailure, errors, json as body};
+use crate::jetstream::api::{ApiFailure, errors, in_time, json as body};
 use crate::jetstream::kept::name::token;
 use crate::jetstream::message::Raw;
 use crate::jetstream::patience::Patience;
@@ -68,7 +68,13 @@ struct Delivery {
 impl Group {
     /// Makes the durable consumer, or brings the one that is there up to date.
     pub(super) async fn prepare(&self) -> Result<(), SubscriptionError> {
-        let first = define(&self.book, &self.name, "a group", self.first).await?;
+        self.source.reaching(self.first, &self.name).await?;
+        self.make_consumer(Patience::until(Instant::now() + PATIENCE))
+            .await
+    }
+
+    async fn make_consumer(&self, mut patience: Patience) -> Result<(), SubscriptionError> {
+        let first = define(&self.book, &self.source, &self.name, "a group", self.first).await?;
         let api = &self.source.api;
         let consumer = self.consumer();
         let filters = self.source.filters(None);
@@ -93,7 +99,6 @@ impl Group {
             filters => config["filter_subjects"] = json!(filters),
         }
         let request = json!({ "stream_name": &*api.stream, "config": config });
-        let mut patience = Patience::until(Instant::now() + PATIENCE);
         loop {
             match api.ask_at::<Value>(subject.clone(), &request).await {
                 Ok(_) => return Ok(()),
@@ -143,7 +148,8 @@ impl Group {
         let subscribed = api.client.subscribe(format!("{inbox}.*")).await;
         let mut answers = subscribed.map_err(|error| failed(error.to_string()))?;
         let mut number = 0_u64;
-        let mut patience = Patience::until(Instant::now() + PATIENCE);
+        // The consumer was there, so what passes from now on is taken for servers that restart.
+        let mut patience = Patience::without_end();
         loop {
             number += 1;
             let asked = self.ask_for_one(&mut answers, format!("{inbox}.{number}"));
@@ -152,14 +158,14 @@ impl Group {
                 Some(answer) => answer,
             };
             match answer {
-                Ok(None) => patience = Patience::until(Instant::now() + PATIENCE),
+                Ok(None) => patience = Patience::without_end(),
                 Ok(Some(message)) => {
-                    patience = Patience::until(Instant::now() + PATIENCE);
+                    patience = Patience::without_end();
                     self.handle(message, &stop).await?;
                 }
                 // The consumer is gone: nothing was lost, as long as nobody removed it for good.
                 Err(failure) if failure.has_error(errors::CONSUMER_NOT_FOUND) => {
-                    self.prepare().await?;
+                    self.make_consumer(Patience::without_end()).await?;
                 }
                 Err(failure) if api.has_ended() => return Err(api.error("read", failure).into()),
                 Err(failure) => {
@@ -184,8 +190,8 @@ impl Group {
         let request = body(&json!({ "batch": 1, "expires": nanoseconds(EXPIRES) }))?;
         let sent = api
             .client
-            .publish_with_reply(subject.clone(), reply, request)
-            .await;
+            .publish_with_reply(subject.clone(), reply, request);
+        let sent = in_time(EXPIRES, sent).await?;
         sent.map_err(|error| ApiFailure::Client(error.to_string()))?;
         let end = Instant::now() + EXPIRES + GRACE;
         let heard = async {
@@ -290,10 +296,11 @@ impl Group {
 
     async fn answer(&self, delivery: &Delivery, text: String) -> Result<(), SubscriptionError> {
         let api = &self.source.api;
-        let sent = api
-            .client
-            .publish(delivery.reply.clone(), text.into())
-            .await;
+        let sent = api.client.publish(delivery.reply.clone(), text.into());
+        let Ok(sent) = in_time(EXPIRES, sent).await else {
+            // The client is full, so the servers are away; they hand the event over again.
+            return Ok(());
+        };
         let failed = |reason: String| api.error("acknowledge", ApiFailure::Client(reason));
         Ok(sent.map_err(|error| failed(error.to_string()))?)
     }
