@@ -7,7 +7,9 @@ pub mod bank_account;
 pub mod infrastructure;
 pub mod organization;
 pub mod person;
+pub mod place;
 pub mod quickstart;
+pub mod terminal;
 
 /// The README, whose code the tests of this crate compile and run.
 #[cfg(doctest)]

@@ -1,41 +1,49 @@
 //! A bank account on two engines: the same steps in memory, and in a file that is opened again.
 
 use std::error::Error;
+use std::fmt::Write;
 use std::num::NonZeroU32;
 
 use cim_es::prelude::*;
 use cim_es::store::EventStore;
 use cim_es::{MemoryEventStore, Repository, SqliteEventStore};
 use cim_es_examples::bank_account::{Account, AccountCommand::*, AccountState};
+use cim_es_examples::terminal;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let id = Id::new();
-    println!("In memory:");
-    show(MemoryEventStore::new(), &id).await?;
+    let (id, mut text) = (Id::new(), String::new());
+    writeln!(text, "In memory:")?;
+    show(MemoryEventStore::new(), &id, &mut text).await?;
 
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("bank.db");
-    println!("\nIn a file:");
-    show(SqliteEventStore::open(&file)?, &id).await?;
+    writeln!(text, "\nIn a file:")?;
+    show(SqliteEventStore::open(&file)?, &id, &mut text).await?;
 
-    println!("\nThe file, opened again:");
+    writeln!(text, "\nThe file, opened again:")?;
     let accounts = Repository::<Account>::new(SqliteEventStore::open(&file)?);
     for recorded in accounts.history(&id).await? {
         let stored = recorded.stored;
-        println!("  {:22} {}", stored.event_type(), stored.cid);
+        writeln!(text, "  {:22} {}", stored.event_type(), stored.cid)?;
     }
-    println!("  balance {}", accounts.load(&id).await?.balance);
+    writeln!(text, "  balance {}", accounts.load(&id).await?.balance)?;
 
-    println!(
+    writeln!(
+        text,
         "\nThe lifecycle, as a Mermaid diagram:\n\n{}",
         AccountState::DIAGRAM
-    );
+    )?;
+    terminal::print(&text)?;
     Ok(())
 }
 
-/// Sends every kind of command, those that are refused included, and prints what each led to.
-async fn show(store: impl EventStore, id: &Id<Account>) -> Result<(), Box<dyn Error>> {
+/// Sends every kind of command, those that are refused included, and tells what each led to.
+async fn show(
+    store: impl EventStore,
+    id: &Id<Account>,
+    text: &mut String,
+) -> Result<(), Box<dyn Error>> {
     let accounts = Repository::<Account>::new(store);
     let amount = |coins| NonZeroU32::new(coins).ok_or("an amount is positive");
     let commands = [
@@ -58,10 +66,10 @@ async fn show(store: impl EventStore, id: &Id<Account>) -> Result<(), Box<dyn Er
         let asked = format!("{command:?}");
         let identity = MessageIdentity::new_from_user("bank_account");
         match accounts.execute(id, command, &identity).await {
-            Ok(commit) => println!("  {asked:26} version {}", commit.version()),
-            Err(refusal) => println!("  {asked:26} refused: {refusal}"),
+            Ok(commit) => writeln!(text, "  {asked:26} version {}", commit.version())?,
+            Err(refusal) => writeln!(text, "  {asked:26} refused: {refusal}")?,
         }
     }
-    println!("  balance {}", accounts.load(id).await?.balance);
+    writeln!(text, "  balance {}", accounts.load(id).await?.balance)?;
     Ok(())
 }

@@ -50,6 +50,8 @@ pub enum ComputeState {
     #[state(output = Availability::Draining)]
     #[on(EndMaintenance / MaintenanceEnded => Active)]
     #[on(Update / Updated => _, AddInterface / InterfaceAdded => _, RemoveInterface / InterfaceRemoved => _)]
+    #[on(Rename / Renamed => _, AssignOwner / OwnerAssigned => _)]
+    #[on(AssignOrganization / OrganizationAssigned => _, AssignLocation / LocationAssigned => _)]
     #[on(RemoveGuest / GuestRemoved => _)]
     #[on(Decommission / Decommissioned => Decommissioned)]
     Maintenance,
@@ -170,6 +172,8 @@ pub enum ComputeError {
     KnownAddress(MacAddress),
     #[error("interface {0} is not known")]
     UnknownInterface(DeviceName),
+    #[error("a machine is not its own guest: name another")]
+    OwnGuest,
     #[error("guest {0} is placed already")]
     KnownGuest(Id<Compute>),
     #[error("guest {0} is not placed here")]
@@ -181,20 +185,22 @@ pub enum ComputeError {
 }
 
 impl Compute {
-    /// A live machine holds its name and the addresses of its interfaces.
+    /// A live machine holds its name, the addresses of its interfaces and its guests.
     fn unique_names(&self) -> Vec<UniqueName> {
         if self.state == ComputeState::Decommissioned {
             return Vec::new();
         }
-        let hostname = self.hostname.iter().map(|name| {
-            let name = name.to_string().to_ascii_lowercase();
-            UniqueName::new("hostname", name)
-        });
+        let hostname = self
+            .hostname
+            .iter()
+            .map(|name| UniqueName::new("hostname", name.as_str().to_ascii_lowercase()));
         let addresses = self
             .interfaces
             .iter()
             .map(|it| UniqueName::new("mac", &it.mac));
-        hostname.chain(addresses).collect()
+        let guests = self.guests.iter();
+        let guests = guests.map(|(guest, _)| UniqueName::new("guest", guest));
+        hostname.chain(addresses).chain(guests).collect()
     }
 
     fn has_interface(&self, name: &DeviceName) -> bool {
@@ -254,7 +260,7 @@ impl Compute {
 }
 
 impl Decide for Compute {
-    fn decide(&self, command: ComputeCommand, _: &Context) -> Decision<Self> {
+    fn decide(&self, command: ComputeCommand, context: &Context) -> Decision<Self> {
         match command {
             Register { hostname, system } => emit(Registered { hostname, system }),
             Activate => emit(Activated),
@@ -275,6 +281,7 @@ impl Decide for Compute {
             AssignOrganization { organization } => emit(OrganizationAssigned { organization }),
             AssignLocation { location } if self.location.as_ref() == Some(&location) => nothing(),
             AssignLocation { location } => emit(LocationAssigned { location }),
+            PlaceGuest { guest, .. } if context.is_for(&guest) => Err(OwnGuest),
             PlaceGuest { guest, needs } => self.placed(guest, needs),
             RemoveGuest { guest } if !self.has_guest(&guest) => Err(UnknownGuest(guest)),
             RemoveGuest { guest } => emit(GuestRemoved { guest }),

@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use cim_es::prelude::*;
 use cim_es_examples::infrastructure::survey::{Changes, Found, live, record};
 use cim_es_examples::infrastructure::{Compute, Network, Software};
+use cim_es_examples::place;
+use cim_es_examples::terminal::{self, shown, table};
 use clap::Parser;
-use comfy_table::{Table, presets};
+use comfy_table::Table;
 use indicatif::ProgressBar;
 
 /// Finds the interfaces, networks, routes and packages of the machine it runs on, and records what is new, what has
@@ -26,25 +28,19 @@ struct Args {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match run(&Args::parse()).await {
+    let outcome = run(&Args::parse()).await;
+    match outcome.and_then(|text| Ok(terminal::print(&text)?)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            terminal::complain(format_args!("error: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
-    let path = match &args.store {
-        Some(path) => path.clone(),
-        None => {
-            let project = directories::ProjectDirs::from("", "", "cim-es");
-            let project = project.ok_or("no data directory: name the file with --store FILE")?;
-            std::fs::create_dir_all(project.data_dir())?;
-            project.data_dir().join("infrastructure.db")
-        }
-    };
+/// Gives what there is to say.
+async fn run(args: &Args) -> Result<String, Box<dyn std::error::Error>> {
+    let path = place::file(args.store.as_deref(), "infrastructure.db", true)?;
     let store = SqliteEventStore::open(&path)?;
     let found = Found::read()?;
     let bar = ProgressBar::new(0).with_message("programs");
@@ -54,10 +50,10 @@ async fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     });
     let changes = changes.await?;
     bar.finish_and_clear();
-    print_changes(&changes);
+    let mut text = changes_as_text(&changes);
     if found.left_out > 0 {
-        println!(
-            "{} packages were left out: their names or versions are not valid here.",
+        text += &format!(
+            "{} packages were left out: their names or versions are not valid here.\n",
             found.left_out
         );
     }
@@ -67,40 +63,28 @@ async fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         live::<Network>(&store).await?,
     );
     let programs = live::<Software>(&store).await?;
-    println!("\nIn {}:\n", path.display());
-    println!("{}", machines(&computes).trim_fmt());
-    println!("{}", network_table(&networks).trim_fmt());
-    match args.programs {
-        true => println!("{}", program_table(&programs).trim_fmt()),
-        false => println!("{} programs (--programs lists them)", programs.len()),
-    }
-    Ok(())
+    text += &format!("\nIn {}:\n\n", path.display());
+    text += &format!("{}\n", machines(&computes).trim_fmt());
+    text += &format!("{}\n", network_table(&networks).trim_fmt());
+    text += &match args.programs {
+        true => format!("{}\n", program_table(&programs).trim_fmt()),
+        false => format!("{} programs (--programs lists them)\n", programs.len()),
+    };
+    Ok(text)
 }
 
-fn print_changes(changes: &Changes) {
+fn changes_as_text(changes: &Changes) -> String {
     if changes.is_empty() {
-        println!("Nothing has changed: no event recorded.");
-        return;
+        return "Nothing has changed: no event recorded.\n".to_owned();
     }
-    println!("Recorded {} events:", changes.values().sum::<usize>());
+    let mut text = format!("Recorded {} events:\n", changes.values().sum::<usize>());
     for (event_type, count) in changes {
-        println!("  {count:>6} {event_type}");
+        text += &format!("  {count:>6} {event_type}\n");
     }
-}
-
-fn table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_header(header);
-    table
+    text
 }
 
 type Live<A> = std::collections::BTreeMap<Id<A>, A>;
-
-fn shown<T: ToString>(value: &Option<T>) -> String {
-    value.as_ref().map_or_else(|| "-".to_owned(), T::to_string)
-}
 
 fn machines(computes: &Live<Compute>) -> Table {
     let mut rows = table(["machine", "state", "system", "cores", "MiB", "interfaces"]);

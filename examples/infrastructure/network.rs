@@ -117,13 +117,15 @@ impl Network {
             return Vec::new();
         };
         let name = self.name.iter();
-        let names = name.map(|it| UniqueName::new("network_name", format!("{scope}/{it}")));
+        // A label can have anything in it, so one of the two stands in quotation marks.
+        let names =
+            name.map(|it| UniqueName::new("network_name", format!("{:?} in {scope}", it.as_str())));
         let vlans = self.vlan.iter().map(|it| {
             let vlan = u16::from(*it);
-            UniqueName::new("vlan", format!("{scope}/{vlan}"))
+            UniqueName::new("vlan", format!("{vlan} in {scope}"))
         });
         let blocks = self.blocks.iter();
-        let blocks = blocks.map(|it| UniqueName::new("block", format!("{scope}/{it}")));
+        let blocks = blocks.map(|it| UniqueName::new("block", format!("{it} in {scope}")));
         names.chain(vlans).chain(blocks).collect()
     }
 

@@ -69,7 +69,7 @@ impl Policy {
     fn unique_names(&self) -> Option<UniqueName> {
         let (name, scope) = self.name.as_ref().zip(self.scope.as_ref())?;
         let is_live = self.state == PolicyState::Set;
-        is_live.then(|| UniqueName::new("policy_name", format!("{scope}/{name}")))
+        is_live.then(|| UniqueName::new("policy_name", format!("{name} in {scope}")))
     }
 }
 

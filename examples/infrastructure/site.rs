@@ -22,13 +22,13 @@ pub enum SiteState {
 #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum SiteEvent {
     #[event(subject = "compute.registered")]
-    #[apply(computes.insert(hostname.to_string(), system))]
+    #[apply(computes.insert(key(&hostname), system))]
     ComputeRegistered {
         hostname: Hostname,
         system: SystemArchitecture,
     },
     #[event(subject = "compute.decommissioned")]
-    #[apply(computes.remove(&hostname.to_string()), _ = reason)]
+    #[apply(computes.remove(&key(&hostname)), _ = reason)]
     ComputeDecommissioned { hostname: Hostname, reason: Reason },
     #[event(subject = "network.defined")]
     #[apply(networks.push((name, block)))]
@@ -56,6 +56,7 @@ pub enum SiteCommand {
 #[aggregate(domain = "sites", name = "site", error = SiteError)]
 pub struct Site {
     state: SiteState,
+    /// By their names in small letters: a host has its name in any case.
     pub computes: BTreeMap<String, SystemArchitecture>,
     pub networks: Vec<(Label, Cidr)>,
 }
@@ -75,9 +76,13 @@ pub enum SiteError {
     },
 }
 
+fn key(hostname: &Hostname) -> String {
+    hostname.as_str().to_ascii_lowercase()
+}
+
 impl Decide for Site {
     fn decide(&self, command: SiteCommand, _: &Context) -> Decision<Self> {
-        let is_known = |hostname: &Hostname| self.computes.contains_key(&hostname.to_string());
+        let is_known = |hostname: &Hostname| self.computes.contains_key(&key(hostname));
         match command {
             RegisterCompute { hostname, .. } if is_known(&hostname) => Err(Known(hostname)),
             RegisterCompute { hostname, system } => emit(ComputeRegistered { hostname, system }),

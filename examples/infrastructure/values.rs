@@ -55,10 +55,10 @@ value! {
 }
 
 value! {
-    /// The version of a program: numbers and words between dots, hyphens, plus signs, colons and tildes, such as
-    /// `1:2.36-9+deb12u1`.
+    /// The version of a program: numbers and words between dots, hyphens, plus signs, colons, tildes and
+    /// underscores, such as `1:2.36-9+deb12u1`.
     pub Version(String): "version",
-    "1 to 128 letters, digits and . - + : ~, the first of them a letter or a digit",
+    "1 to 128 letters, digits and . - + : ~ _, the first of them a letter or a digit",
     |text| {
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || ".-+:~_".contains(c);
         let is_version = (1..=128).contains(&text.len())
@@ -96,13 +96,16 @@ impl Cidr {
 }
 
 impl Version {
-    /// Whether it is older than another: their numbers are compared as numbers, everything else as text.
+    /// Whether it is older than another: their numbers are compared as numbers, everything else as text. What a tilde
+    /// begins comes before what it stands behind, as Debian writes `2.0~rc1` for what leads to `2.0`.
     pub fn is_older_than(&self, other: &Self) -> bool {
         self.parts() < other.parts()
     }
 
-    fn parts(&self) -> Vec<(Option<u64>, &str)> {
-        let is_edge = |a: char, b: char| a.is_ascii_digit() != b.is_ascii_digit();
+    /// The parts in an order in which they compare: a tilde, then the end, then text, then a number.
+    fn parts(&self) -> Vec<(u8, Option<u64>, &str)> {
+        let is_edge =
+            |a: char, b: char| a.is_ascii_digit() != b.is_ascii_digit() || a == '~' || b == '~';
         let (text, mut parts, mut start) = (&self.0, Vec::new(), 0);
         let pairs = text.char_indices().zip(text.chars().skip(1));
         let edges = pairs
@@ -110,9 +113,11 @@ impl Version {
             .map(|((at, a), _)| at + a.len_utf8());
         for end in edges.chain([text.len()]) {
             let part = &text[start..end];
-            parts.push((part.parse().ok(), part.trim_start_matches('0')));
+            let rank = if part == "~" { 0 } else { 2 };
+            parts.push((rank, part.parse().ok(), part.trim_start_matches('0')));
             start = end;
         }
+        parts.push((1, None, ""));
         parts
     }
 }

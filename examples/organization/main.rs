@@ -1,10 +1,10 @@
 //! Keeps organizations and shows them at any moment; `--help` says more.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use cim_es_examples::organization::program::args::Args;
 use cim_es_examples::organization::program::run;
+use cim_es_examples::terminal::{complain, print};
 use clap::Parser;
 
 /// The exit code when rows of a file were left out.
@@ -15,20 +15,19 @@ async fn main() -> ExitCode {
     let outcome = match run(&Args::parse()).await {
         Ok(outcome) => outcome,
         Err(error) => {
-            eprintln!("error: {error}");
+            complain(format_args!("error: {error}"));
             return ExitCode::FAILURE;
         }
     };
     for problem in &outcome.problems {
-        eprintln!("{problem}");
+        complain(problem);
     }
-    match io::stdout().write_all(outcome.text.as_bytes()) {
-        // Whoever read the output has seen enough, as in `organization show | head`.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("error: {error}");
+    match print(&outcome.text) {
+        Err(error) => {
+            complain(format_args!("error: the output cannot be written: {error}"));
             ExitCode::FAILURE
         }
-        _ if outcome.problems.is_empty() => ExitCode::SUCCESS,
-        _ => ExitCode::from(LEFT_OUT),
+        Ok(()) if outcome.problems.is_empty() => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(LEFT_OUT),
     }
 }

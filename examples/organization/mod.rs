@@ -73,24 +73,32 @@ pub struct Organization {
 
 impl Organization {
     /// A live organization holds its code, each of its children and of those that it absorbed, and each pair that it is
-    /// with a child, so that the child is not above it.
+    /// with one of them, so that a child is not above it, and one that it absorbs does not absorb it.
     fn unique_names(&self) -> Vec<UniqueName> {
         if self.state.is_terminal() {
             return Vec::new();
         }
         let code = self.code.iter().map(Self::code_name);
         let children = self.children.iter().map(|it| Self::child_name(*it));
-        let pairs = self
-            .children
-            .iter()
-            .zip(self.id.iter().cycle())
-            .map(|(child, own)| {
-                let (one, other) = (own.min(child), own.max(child));
-                UniqueName::new("kinship", format!("{one}/{other}"))
-            });
+        let kinships = self.pairs("kinship", &self.children);
         let absorbed = self.absorbed.iter();
         let absorbed = absorbed.map(|it| UniqueName::new("absorbed", it));
-        code.chain(children).chain(pairs).chain(absorbed).collect()
+        let mergers = self.pairs("merger", &self.absorbed);
+        let others = kinships.chain(absorbed).chain(mergers);
+        code.chain(children).chain(others).collect()
+    }
+
+    /// The names of the pairs that it is with others, the same whichever of the two it is.
+    fn pairs<'a>(
+        &'a self,
+        scope: &'static str,
+        others: &'a BTreeSet<Id<Self>>,
+    ) -> impl Iterator<Item = UniqueName> {
+        let pairs = others.iter().zip(self.id.iter().cycle());
+        pairs.map(move |(other, own)| {
+            let (one, other) = (own.min(other), own.max(other));
+            UniqueName::new(scope, format!("{one}/{other}"))
+        })
     }
 
     /// The name that a live organization with the code holds.

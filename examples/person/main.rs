@@ -13,6 +13,8 @@ use cim_es_examples::person::merge::{MergeError, merge};
 use cim_es_examples::person::values::{Label, Reason};
 use cim_es_examples::person::vcard::{Cards, Identify};
 use cim_es_examples::person::{Person, PersonCommand, PersonError, view};
+use cim_es_examples::place::{self, PlaceError};
+use cim_es_examples::terminal;
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -98,22 +100,17 @@ enum Action {
 /// Why the program could not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 enum ProgramError {
-    #[error("this user has no data directory: name the file with --store FILE")]
-    NoDataDirectory,
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     #[error("{} cannot be read: {source}", .file.display())]
     File {
         file: PathBuf,
         source: std::io::Error,
     },
-    #[error("directory {} cannot be made: {source}", .directory.display())]
-    Directory {
-        directory: PathBuf,
-        source: std::io::Error,
-    },
+    #[error("the output cannot be written: {0}")]
+    Output(#[from] std::io::Error),
     #[error("the name of the file stands for the source of its cards: {0}")]
     Source(#[from] ValueError),
-    #[error("{} does not exist: import a file first", .0.display())]
-    NoStore(PathBuf),
     #[error("nobody has id {0}: `list` shows the ids")]
     Nobody(Id<Person>),
     #[error("nothing was known of {id} at {time}: `history` shows since when")]
@@ -134,19 +131,22 @@ enum ProgramError {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match run(&Args::parse()).await {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let outcome = run(&Args::parse()).await;
+    let written = outcome.and_then(|(text, code)| {
+        terminal::print(&text)?;
+        Ok(code)
+    });
+    written.unwrap_or_else(|error| {
+        terminal::complain(format_args!("error: {error}"));
+        ExitCode::FAILURE
+    })
 }
 
-async fn run(args: &Args) -> Result<ExitCode, ProgramError> {
+/// Gives what there is to say, and how the program ends.
+async fn run(args: &Args) -> Result<(String, ExitCode), ProgramError> {
     let store = open(args).await?;
     let persons = Repository::<Person>::new(store.clone());
-    match &args.action {
+    let text = match &args.action {
         Action::Import {
             file,
             all_or_nothing,
@@ -164,8 +164,8 @@ async fn run(args: &Args) -> Result<ExitCode, ProgramError> {
         }
         Action::List => {
             let everybody = view::all(&*store).await?;
-            println!("{}", view::list(&everybody).trim_fmt());
-            println!("{}", counted(everybody.len(), "person", "people"));
+            let count = counted(everybody.len(), "person", "people");
+            format!("{}\n{count}\n", view::list(&everybody).trim_fmt())
         }
         Action::Show { id, at } => {
             let person = match at {
@@ -180,7 +180,7 @@ async fn run(args: &Args) -> Result<ExitCode, ProgramError> {
                     });
                 }
                 (0, None) => return Err(ProgramError::Nobody(*id)),
-                _ => println!("{}", view::person(id, &person).trim_fmt()),
+                _ => format!("{}\n", view::person(id, &person).trim_fmt()),
             }
         }
         Action::History { id } => {
@@ -188,41 +188,41 @@ async fn run(args: &Args) -> Result<ExitCode, ProgramError> {
             if history.is_empty() {
                 return Err(ProgramError::Nobody(*id));
             }
-            println!("{}", view::history(&history).trim_fmt());
+            format!("{}\n", view::history(&history).trim_fmt())
         }
         Action::Merge { id, target, reason } => {
             let identity = MessageIdentity::new_from_user("command line");
             merge(&persons, id, *target, reason.clone(), &identity).await?;
-            println!("{id} is merged into {target}.");
+            format!("{id} is merged into {target}.\n")
         }
         Action::Deactivate { id, reason } => {
             let reason = reason.clone();
-            execute(&persons, id, PersonCommand::Deactivate { reason }).await?;
+            execute(&persons, id, PersonCommand::Deactivate { reason }).await?
         }
         Action::Reactivate { id, reason } => {
             let reason = reason.clone();
-            execute(&persons, id, PersonCommand::Reactivate { reason }).await?;
+            execute(&persons, id, PersonCommand::Reactivate { reason }).await?
         }
         Action::Archive { id, reason } => {
             let reason = reason.clone();
-            execute(&persons, id, PersonCommand::Archive { reason }).await?;
+            execute(&persons, id, PersonCommand::Archive { reason }).await?
         }
-    }
-    Ok(ExitCode::SUCCESS)
+    };
+    Ok((text, ExitCode::SUCCESS))
 }
 
 async fn execute(
     persons: &Repository<Person>,
     id: &Id<Person>,
     command: PersonCommand,
-) -> Result<(), ProgramError> {
+) -> Result<String, ProgramError> {
     let identity = MessageIdentity::new_from_user("command line");
     if persons.load(id).await?.version() == 0 {
         return Err(ProgramError::Nobody(*id));
     }
     persons.execute(id, command, &identity).await?;
-    println!("{}", view::person(id, &*persons.load(id).await?).trim_fmt());
-    Ok(())
+    let person = persons.load(id).await?;
+    Ok(format!("{}\n", view::person(id, &person).trim_fmt()))
 }
 
 async fn open(args: &Args) -> Result<Arc<dyn EventStore>, ProgramError> {
@@ -231,22 +231,8 @@ async fn open(args: &Args) -> Result<Arc<dyn EventStore>, ProgramError> {
         let stores = NatsConfig::new([server]).event_store(stream).open().await?;
         return Ok(Arc::new(stores));
     }
-    let path = match &args.store {
-        Some(path) => path.clone(),
-        None => {
-            let project = directories::ProjectDirs::from("", "", "cim-es");
-            let project = project.ok_or(ProgramError::NoDataDirectory)?;
-            let directory = project.data_dir();
-            std::fs::create_dir_all(directory).map_err(|source| ProgramError::Directory {
-                directory: directory.to_owned(),
-                source,
-            })?;
-            directory.join("person.db")
-        }
-    };
-    if !path.exists() && !matches!(args.action, Action::Import { .. }) {
-        return Err(ProgramError::NoStore(path));
-    }
+    let may_begin = matches!(args.action, Action::Import { .. });
+    let path = place::file(args.store.as_deref(), "person.db", may_begin)?;
     Ok(Arc::new(SqliteEventStore::open(path)?))
 }
 
@@ -255,7 +241,7 @@ async fn import_file(
     file: &Path,
     mode: Mode,
     identify: Identify,
-) -> Result<ExitCode, ProgramError> {
+) -> Result<(String, ExitCode), ProgramError> {
     let bytes = std::fs::read(file).map_err(|source| ProgramError::File {
         file: file.to_owned(),
         source,
@@ -277,29 +263,25 @@ async fn import_file(
     let outcome = import(persons, &cards, &source, mode, || bar.inc(1));
     let outcome = outcome.await?;
     bar.finish_and_clear();
-    report(&source, &cards, &outcome, mode);
-    Ok(match outcome.bad.is_empty() {
+    for bad in &outcome.bad {
+        terminal::complain(format_args!("{source}, {bad}"));
+    }
+    let code = match outcome.bad.is_empty() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
-    })
+    };
+    Ok((report(&source, &cards, &outcome, mode), code))
 }
 
-fn report(source: &Label, cards: &Cards, outcome: &Outcome, mode: Mode) {
-    for bad in &outcome.bad {
-        eprintln!("{source}, {bad}");
-    }
+fn report(source: &Label, cards: &Cards, outcome: &Outcome, mode: Mode) -> String {
     let is_stopped = mode == Mode::AllOrNothing && !outcome.bad.is_empty();
-    match (is_stopped, outcome.bad.len()) {
-        (true, bad) => println!(
-            "Nothing was imported: {}.",
-            counted(bad, "bad card", "bad cards")
-        ),
-        (false, 0) => println!("Imported {source}."),
-        (false, bad) => println!(
-            "Imported {source} without {}.",
-            counted(bad, "bad card", "bad cards")
-        ),
-    }
+    let bad = counted(outcome.bad.len(), "bad card", "bad cards");
+    let mut text = match (is_stopped, outcome.bad.len()) {
+        (true, _) => format!("Nothing was imported: {bad}.\n"),
+        (false, 0) => format!("Imported {source}.\n"),
+        (false, _) => format!("Imported {source} without {bad}.\n"),
+    };
+    let mut line = |line: String| text += &format!("{line}\n");
     if !is_stopped {
         for (count, what) in [
             (outcome.new, "new"),
@@ -308,18 +290,20 @@ fn report(source: &Label, cards: &Cards, outcome: &Outcome, mode: Mode) {
             (outcome.closed, "archived or merged, and left as they are"),
         ] {
             if count > 0 {
-                println!("{} {what}", counted(count, "person", "people"));
+                line(format!("{} {what}", counted(count, "person", "people")));
             }
         }
         let events: usize = outcome.events.values().sum();
-        println!("{} recorded", counted(events, "event", "events"));
+        line(format!("{} recorded", counted(events, "event", "events")));
         for (event_type, count) in &outcome.events {
-            println!("  {count} {event_type}");
+            line(format!("  {count} {event_type}"));
         }
     }
     if cards.others > 0 {
         let others = counted(cards.others, "card", "cards");
-        println!("{others} of groups, organizations or things left out");
+        line(format!(
+            "{others} of groups, organizations or things left out"
+        ));
     }
     let left_out: usize = cards.left_out.values().sum();
     if left_out > 0 {
@@ -328,8 +312,9 @@ fn report(source: &Label, cards: &Cards, outcome: &Outcome, mode: Mode) {
             .map(|(name, count)| format!("{name} {count}"))
             .collect();
         let properties = counted(left_out, "property", "properties");
-        println!("{properties} left out: {}", names.join(", "));
+        line(format!("{properties} left out: {}", names.join(", ")));
     }
+    text
 }
 
 /// A number of things, in words that fit it.

@@ -3,8 +3,10 @@
 use cim_es::prelude::*;
 use cim_es::repository::{LoadError, Recorded};
 use cim_es::store::{EventStore, Position, StreamExt};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::Table;
 use std::collections::BTreeMap;
+
+use crate::terminal::{shown, table};
 
 use super::PersonEvent::{self, *};
 use super::{Person, PersonState};
@@ -139,17 +141,4 @@ fn state(person: &Person) -> String {
         (PersonState::Merged, _, Some(target)) => format!("{name} into {target}"),
         _ => name.to_owned(),
     }
-}
-
-fn shown<T: ToString>(value: &Option<T>) -> String {
-    value.as_ref().map_or_else(|| "-".to_owned(), T::to_string)
-}
-
-fn table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(header);
-    table
 }

@@ -73,3 +73,51 @@ fn what_is_read_of_this_machine_is_the_same_a_moment_later() {
     let read = || Host::read().expect("this machine can be read");
     assert_eq!(read(), read());
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    use std::io::Read;
+    use std::process::Stdio;
+
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let store = |name: &str| directory.path().join(name).to_string_lossy().into_owned();
+    let (person, organization, infrastructure) = (store("p.db"), store("o.db"), store("i.db"));
+    let runs: [&[&str]; 5] = [
+        &[
+            "person",
+            "import",
+            "examples/person/people.vcf",
+            "--store",
+            &person,
+        ],
+        &["person", "list", "--store", &person],
+        &[
+            "organization",
+            "import",
+            "examples/organization/example.csv",
+            "--store",
+            &organization,
+        ],
+        &["infrastructure", "--store", &infrastructure],
+        &["bank_account"],
+    ];
+    for run in runs {
+        let mut child = Command::new(env!("CARGO"))
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+            .args(["run", "--quiet", "--example", run[0], "--"])
+            .args(&run[1..])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("cargo starts");
+        drop(child.stdout.take());
+        let mut said = String::new();
+        let errors = child.stderr.as_mut().expect("it is piped");
+        errors.read_to_string(&mut said).expect("text");
+        let status = child.wait().expect("it ends");
+        assert!(
+            status.success() && !said.contains("panicked"),
+            "{run:?} {status} {said}"
+        );
+    }
+}

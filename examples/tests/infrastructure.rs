@@ -613,6 +613,92 @@ fn a_site_decides_over_all_it_has_and_publishes_on_the_subjects_of_each_kind() {
         }]);
 }
 
+#[test]
+fn a_host_has_its_name_in_any_case_on_a_site() {
+    let system = || text::<SystemArchitecture>("x86_64-linux");
+    let registered = |hostname: &str| SiteEvent::ComputeRegistered {
+        hostname: text(hostname),
+        system: system(),
+    };
+    given([registered("Server01")])
+        .when(SiteCommand::RegisterCompute {
+            hostname: text("server01"),
+            system: system(),
+        })
+        .then_error(SiteError::Known(text("server01")));
+}
+
+#[tokio::test]
+async fn a_guest_is_on_one_machine_at_a_time_and_never_on_itself() {
+    use cim_es_examples::infrastructure::compute::ComputeCommand::*;
+    let computes = Repository::<Compute>::new(MemoryEventStore::new());
+    let execute = async |machine: u128, command: ComputeCommand| {
+        let identity = MessageIdentity::new_from_user("test");
+        let executed = computes.execute(&id(machine), command, &identity).await;
+        executed.map(drop).map_err(|error| error.to_string())
+    };
+    for machine in [1, 2] {
+        let register = Register {
+            hostname: text(&format!("server{machine}")),
+            system: text("x86_64-linux"),
+        };
+        let capacity = capacity(8, 8_192);
+        for command in [register, Update { capacity }, Activate] {
+            execute(machine, command).await.expect("it is accepted");
+        }
+    }
+    let place = |guest| PlaceGuest {
+        guest: id(guest),
+        needs: capacity(1, 1_024),
+    };
+    assert_eq!(
+        execute(1, place(1)).await,
+        Err("a machine is not its own guest: name another".to_owned())
+    );
+    execute(1, place(7)).await.expect("there is room");
+    let refused = execute(2, place(7)).await.expect_err("it is elsewhere");
+    let start = format!(
+        "guest `{}` is held by infrastructure.compute {}:",
+        id(7),
+        id(1)
+    );
+    assert!(refused.starts_with(&start), "{refused}");
+    execute(1, RemoveGuest { guest: id(7) })
+        .await
+        .expect("it is there");
+    execute(2, place(7)).await.expect("it is free");
+}
+
+#[tokio::test]
+async fn names_within_a_scope_are_told_apart_whatever_characters_they_have() {
+    use cim_es_examples::infrastructure::network::NetworkCommand::Define;
+    use cim_es_examples::infrastructure::policy::PolicyCommand::Apply;
+    let store = MemoryEventStore::new();
+    let networks = Repository::<Network>::new(store.clone());
+    let policies = Repository::<Policy>::new(store);
+    for (name, scope, block) in [("a/b", "c", "10.1.0.0/16"), ("a", "b/c", "10.2.0.0/16")] {
+        let identity = || MessageIdentity::new_from_user("test");
+        let define = Define {
+            name: text(name),
+            scope: text(scope),
+            blocks: blocks(&[block]),
+            vlan: None,
+        };
+        let defined = networks.execute(&Id::new(), define, &identity()).await;
+        defined.expect("another scope");
+        let apply = |name: &str, scope: &str| Apply {
+            name: text(name),
+            scope: text(scope),
+            rules: vec![text("weekly")],
+        };
+        // The other way round, so that both ends meet.
+        let set = policies
+            .execute(&Id::new(), apply(scope, name), &identity())
+            .await;
+        set.expect("another scope");
+    }
+}
+
 /// Whether a text makes the value; decoding must agree.
 fn is_accepted<T>(text: &str) -> bool
 where
@@ -659,6 +745,10 @@ fn versions_compare_number_by_number() {
         ("1.9", "1.10"),
         ("2.36-9+deb12u1", "2.36-9+deb12u10"),
         ("1.0", "1.0.1"),
+        ("2.0~rc1", "2.0"),
+        ("2.0~rc1-1", "2.0-1"),
+        ("2.0~~", "2.0~rc1"),
+        ("1:1.0", "1:1.0+b1"),
     ] {
         assert!(is_older(older, newer), "{older} {newer}");
         assert!(!is_older(newer, older), "{newer} {older}");

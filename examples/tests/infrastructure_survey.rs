@@ -6,10 +6,13 @@ use std::process::Command;
 
 use cim_es::prelude::*;
 use cim_es::store::EventStore;
+use cim_es_examples::infrastructure::compute::ComputeCommand;
+use cim_es_examples::infrastructure::software::{SoftwareCommand, SoftwareState};
 use cim_es_examples::infrastructure::survey::found::{apk, dpkg, routes};
 use cim_es_examples::infrastructure::survey::{Found, live, record};
 use cim_es_examples::infrastructure::values::Interface;
 use cim_es_examples::infrastructure::{Compute, Network, Software};
+use tokio::task::JoinSet;
 
 fn value<T: TryFrom<String, Error: std::fmt::Debug>>(text: &str) -> T {
     text.to_owned().try_into().expect("a value")
@@ -148,6 +151,144 @@ async fn another_address_in_the_same_network_is_attached_instead() {
             "network.interface_detached 1"
         ]
     );
+}
+
+async fn execute<A>(store: &MemoryEventStore, id: Id<A>, command: A::Command)
+where
+    A: Decide + Aggregate<Id = Id<A>>,
+    A::Command: Clone,
+{
+    let identity = MessageIdentity::new_from_user("test");
+    let aggregates = Repository::<A>::new(store.clone());
+    let executed = aggregates.execute(&id, command, &identity).await;
+    executed.expect("it is accepted");
+}
+
+#[tokio::test]
+async fn a_survey_that_was_cut_short_is_taken_up_by_the_next() {
+    let (store, found) = (MemoryEventStore::new(), machine());
+    let register = ComputeCommand::Register {
+        hostname: found.hostname.clone(),
+        system: found.system.clone(),
+    };
+    execute::<Compute>(&store, Id::from_uuid(found.machine), register).await;
+    let configure = |name: &str, version: &str| SoftwareCommand::Configure {
+        compute: Id::from_uuid(found.machine),
+        name: value(name),
+        version: value(version),
+        dependencies: vec![],
+    };
+    // One was cut short before it was deployed, one while its new version was, and one is another version by now.
+    let (zip, curl) = (Id::new(), Id::new());
+    execute::<Software>(&store, Id::new(), configure("nginx", "1.9")).await;
+    execute::<Software>(&store, zip, configure("zip", "2.0")).await;
+    execute::<Software>(&store, zip, SoftwareCommand::Deploy).await;
+    let version = value("3.0");
+    let reconfigure = SoftwareCommand::Reconfigure {
+        version,
+        allow_downgrade: false,
+    };
+    execute::<Software>(&store, zip, reconfigure).await;
+    execute::<Software>(&store, curl, configure("curl", "7")).await;
+
+    let mut found = found;
+    found.packages.insert(value("curl"), value("8"));
+    let recorded = survey(&store, &found).await;
+    assert!(recorded.contains(&"compute.activated 1".to_owned()));
+    assert!(recorded.contains(&"software.deployed 4".to_owned()));
+    assert!(recorded.contains(&"software.reconfigured 1".to_owned()));
+    let computes = live::<Compute>(&store).await.expect("it is read");
+    assert!(computes.values().all(|it| it.state().name() == "Active"));
+    let programs = live::<Software>(&store).await.expect("it is read");
+    assert_eq!(programs.len(), 3);
+    assert!(
+        programs
+            .values()
+            .all(|it| it.state() == SoftwareState::Deployed)
+    );
+    assert!(survey(&store, &found).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_interface_keeps_its_address_in_a_network_while_it_has_it() {
+    let store = MemoryEventStore::new();
+    let mut found = machine();
+    found
+        .interfaces
+        .push(interface("eth1", "02:fc:00:00:00:02"));
+    survey(&store, &found).await;
+    // A further one that comes first, that of the network, and the same one on another interface.
+    for (name, address) in [
+        ("eth0", "10.1.0.5"),
+        ("eth0", "10.1.0.0"),
+        ("eth1", "10.1.0.7"),
+    ] {
+        let block = value("10.1.0.0/16");
+        found.addresses.insert((value(name), value(address), block));
+    }
+    assert_eq!(survey(&store, &found).await, [""; 0]);
+    let gone = (value("eth0"), value("10.1.0.7"), value("10.1.0.0/16"));
+    found.addresses.remove(&gone);
+    assert_eq!(
+        survey(&store, &found).await,
+        [
+            "network.interface_attached 2",
+            "network.interface_detached 1"
+        ]
+    );
+    assert_eq!(survey(&store, &found).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_machine_in_maintenance_is_kept_current_and_a_decommissioned_one_is_left() {
+    let (store, mut found) = (MemoryEventStore::new(), machine());
+    survey(&store, &found).await;
+    let id = Id::<Compute>::from_uuid(found.machine);
+    let reason = value("a new board");
+    execute::<Compute>(&store, id, ComputeCommand::BeginMaintenance { reason }).await;
+    assert_eq!(survey(&store, &found).await, [""; 0]);
+    found.hostname = value("server02");
+    assert_eq!(survey(&store, &found).await, ["compute.renamed 1"]);
+
+    let reason = value("worn");
+    execute::<Compute>(&store, id, ComputeCommand::Decommission { reason }).await;
+    let refused = record(store.clone(), &found, |_, _| {}).await;
+    assert_eq!(
+        refused.expect_err("it is not used any more").to_string(),
+        format!(
+            "this machine ({id}) is decommissioned in the inventory, so nothing is recorded of it any more"
+        )
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn surveys_that_race_record_each_thing_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = SqliteEventStore::open(directory.path().join("events.db")).expect("a file");
+    let versions = ["1", "2"];
+    for version in versions {
+        let mut found = machine();
+        let names = (0..60).map(|number| format!("program{number}"));
+        found.packages = names.map(|name| (value(&name), value(version))).collect();
+        let mut racing = JoinSet::new();
+        for _ in 0..4 {
+            let (store, found) = (store.clone(), found.clone());
+            racing.spawn(async move { record(store, &found, |_, _| {}).await });
+        }
+        for outcome in racing.join_all().await {
+            outcome.expect("none is in the way of another");
+        }
+        let programs = live::<Software>(&store).await.expect("it is read");
+        assert_eq!(programs.len(), 60);
+        assert!(
+            programs
+                .values()
+                .all(|it| it.state() == SoftwareState::Deployed
+                    && it.version == Some(value(version)))
+        );
+        assert!(survey(&store, &found).await.is_empty());
+    }
+    assert_eq!(live::<Network>(&store).await.expect("it is read").len(), 2);
 }
 
 #[tokio::test]

@@ -123,7 +123,7 @@ async fn a_part_that_is_refused_takes_back_the_others_in_reverse() {
         panic!("{failed:?}");
     };
     assert!(
-        reason.to_string().contains("site-1/10.3.0.0/16"),
+        reason.to_string().contains("10.3.0.0/16 in site-1"),
         "{reason}"
     );
     let events = events(&store).await;

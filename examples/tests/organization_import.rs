@@ -365,7 +365,9 @@ async fn an_organization_that_is_suspended_is_left_as_it_is() {
     let report = import(&organizations, "unit,ACME,LAB,Laboratory,,,\n").await;
     assert_eq!(
         problems(&report),
-        ["line 2: CreateUnit is not accepted while the organization is Suspended"]
+        [
+            "line 2: `CreateUnit` is not accepted in state `Suspended`, which accepts `Reinstate`, `Dissolve`"
+        ]
     );
     assert_eq!(counts(&import(&organizations, ACME).await), [0, 0, 1, 0]);
 }
@@ -383,7 +385,7 @@ fn a_file_without_its_columns_is_refused_with_what_it_needs() {
     );
     assert_eq!(
         refused("kind;organization;code;name\n"),
-        "column `kind;organization;code;name` is not known or is there twice: the first line names the columns kind,organization,code,name,parent,unit,detail"
+        "there is no column `parent`: the first line names the columns kind,organization,code,name,parent,unit,detail"
     );
 }
 
@@ -414,9 +416,93 @@ fn a_file_may_have_remarks_other_orders_of_columns_and_text_in_quotes() {
     assert_eq!((file.rows.len(), file.problems.len()), (1, 1));
     assert_eq!(
         file.problems[0].to_string(),
-        "line 2: it is not text in UTF-8"
+        "line 2: it is not text in UTF-8: save the file as UTF-8"
     );
     assert_eq!(file.problems[0].organization, None);
+}
+
+#[tokio::test]
+async fn what_a_spreadsheet_writes_is_read() {
+    let commas = format!("{HEADER}{ACME}");
+    let expected = File::read(commas.as_bytes()).expect("the columns are named");
+    for (delimiter, end) in [(',', "\r\n"), (';', "\r\n"), ('\t', "\n")] {
+        // Two further columns and two further rows without anything in them, as an empty part of a sheet gives.
+        let lines = commas.lines().map(|line| format!("{line},,"));
+        let blank = [",,,,,,,,".to_owned(), ",,,,,,,,".to_owned()];
+        let text: Vec<_> = lines.chain(blank).collect();
+        let text = text.join(end).replace(',', &delimiter.to_string());
+        let file = File::read(format!("\u{feff}{text}{end}").as_bytes());
+        let file = file.expect("the columns are named");
+        assert_eq!(file.problems, [], "{delimiter:?}");
+        assert_eq!(file.rows, expected.rows, "{delimiter:?}");
+    }
+    let file = File::read(
+        format!("{HEADER}unit,A,B,C,,,,lost\n")
+            .replace("detail\n", "detail,\n")
+            .as_bytes(),
+    );
+    assert_eq!(
+        file.expect("the columns are named").problems[0].to_string(),
+        "line 2: column 8 has no name and is not empty: name it, or empty it"
+    );
+}
+
+#[tokio::test]
+async fn a_row_of_a_part_that_has_ended_is_reported_whether_it_says_something_new_or_not() {
+    let organizations = in_memory();
+    import(&organizations, ACME).await;
+    let known = Known::new(organizations.clone());
+    let id = known.find("ACME").await.expect("it is there");
+    let identity = MessageIdentity::new_from_user("test");
+    let disband = OrganizationCommand::DisbandTeam {
+        team: "COMP".parse().expect("a code"),
+        reason: "done".parse().expect("a reason"),
+    };
+    let disbanded = organizations.execute(&id, disband, &identity).await;
+    disbanded.expect("it is active");
+    for rows in [ACME.to_owned(), ACME.replace("Compilers", "Linkers")] {
+        let report = import(&organizations, &rows).await;
+        assert_eq!(
+            problems(&report),
+            ["line 6: team COMP has ended, and is not begun again: leave it out"]
+        );
+        assert_eq!((report.left_out, report.events.len()), (1, 0));
+    }
+}
+
+#[tokio::test]
+async fn an_organization_that_cannot_go_where_its_row_says_is_left_out_whole() {
+    let organizations = in_memory();
+    let rows = "organization,,ONE,One,,,\norganization,,TWO,Two,,,\norganization,,SUB,Sub,ONE,,\n";
+    import(&organizations, rows).await;
+    let known = Known::new(organizations.clone());
+    let two = known.find("TWO").await.expect("it is there");
+    let reason: Reason = "an inquiry".parse().expect("a reason");
+    let suspend = OrganizationCommand::Suspend { reason };
+    let identity = MessageIdentity::new_from_user("test");
+    let suspended = organizations.execute(&two, suspend, &identity).await;
+    suspended.expect("it is active");
+    let before = events(&organizations).await;
+    for (row, reason) in [
+        (
+            "organization,,SUB,Renamed,TWO,,\n",
+            "line 2: TWO is Suspended, and its children stay as they are until it is active",
+        ),
+        (
+            "organization,,NEW,New,TWO,,\n",
+            "line 2: TWO is Suspended, and its children stay as they are until it is active",
+        ),
+        (
+            "organization,,ONE,One,SUB,,\n",
+            "line 2: its parent SUB stands below it: say in a row of its own where that one goes",
+        ),
+    ] {
+        let report = import(&organizations, row).await;
+        assert_eq!(problems(&report), [reason]);
+        assert_eq!(counts(&report), [0, 0, 0, 1], "{row}");
+        assert_eq!(events(&organizations).await, before, "{row}");
+    }
+    assert_eq!(load(&organizations, "ONE").await.children.len(), 1);
 }
 
 #[tokio::test]

@@ -156,6 +156,35 @@ SUB {sub}
 }
 
 #[tokio::test]
+async fn an_organization_that_moves_away_is_not_told_as_gone() {
+    let organizations = Repository::<Organization>::new(store().await);
+    let known = Known::new(organizations.clone());
+    let acme = known.find("ACME").await.expect("it is there");
+    let sub = known.find("SUB").await.expect("it is there");
+    let free =
+        "kind,organization,code,name,parent,unit,detail\norganization,,SUB,Daughter,,,school\n";
+    let march = Repository::<Organization>::builder(organizations.store().clone());
+    let march = march.clock(FixedClock(at("2026-03-15"))).build();
+    let file = File::read(free.as_bytes()).expect("the columns are named");
+    let report = run(&march, &file, Options::default(), |_, _| {}).await;
+    assert_eq!(report.expect("the store takes it").problems, []);
+
+    let (from, to) = (at("2026-02-28"), at("2026-03-31"));
+    let both = known.chosen_at_both(Some(acme), from, to).await;
+    let (before, after) = both.expect("it is read");
+    assert_eq!(
+        differences(&before, &after),
+        format!("ACME {acme}\n  - child {sub}: code SUB\n")
+    );
+    let both = known.chosen_at_both(Some(acme), to, from).await;
+    let (before, after) = both.expect("it is read");
+    assert_eq!(
+        differences(&before, &after),
+        format!("ACME {acme}\n  + child {sub}: code SUB\n")
+    );
+}
+
+#[tokio::test]
 async fn an_organization_is_found_by_its_id_and_by_its_code() {
     let known = Known::new(Repository::new(store().await));
     let id = known.find("ACME").await.expect("it is there");

@@ -180,41 +180,74 @@ async fn a_file_is_imported_once(store: impl EventStore + Clone) {
     assert_eq!(recorded, [1_005, 0]);
 }
 
-/// Several that import the same new organization at once: it is there once, and whole.
+/// Several that import the same files at once, new and then changed: all of it is there once, and nobody is told that
+/// something is wrong.
 async fn importers_do_not_get_in_each_others_way(store: impl EventStore + Clone) {
     let rows = "kind,organization,code,name,parent,unit,detail\n\
-        organization,,SHARED,Shared,,,\nunit,SHARED,A,A,,,\nunit,SHARED,B,B,A,,\n";
-    let mut racing = JoinSet::new();
-    for _ in 0..4 {
+        organization,,SHARED,Shared,,,\nunit,SHARED,A,A,,,\nunit,SHARED,B,B,A,,\n\
+        organization,,UNDER,Under,SHARED,,\norganization,,BELOW,Below,UNDER,,\nteam,BELOW,T,Team,,,\n";
+    let changed = rows
+        .replace(
+            "unit,SHARED,B,B,A",
+            "unit,SHARED,C,C,,,\nunit,SHARED,B,Bee,C",
+        )
+        .replace("Below,UNDER", "Below,SHARED");
+    for (rows, created) in [(rows, 3), (&changed, 0)] {
+        let mut racing = JoinSet::new();
+        for _ in 0..4 {
+            let organizations = Organizations::new(store.clone());
+            let rows = rows.to_owned();
+            racing.spawn(async move {
+                let file = File::read(rows.as_bytes()).expect("the columns are named");
+                let report = run(&organizations, &file, Options::default(), |_, _| {}).await;
+                report.expect("the store takes it")
+            });
+        }
+        let reports = racing.join_all().await;
+        assert!(reports.iter().all(|it| it.problems == []), "{reports:?}");
+        let all: usize = reports.iter().map(|it| it.created).sum();
+        assert_eq!(all, created, "{reports:?}");
         let organizations = Organizations::new(store.clone());
-        racing.spawn(async move {
-            let file = File::read(rows.as_bytes()).expect("the columns are named");
-            let report = run(&organizations, &file, Options::default(), |_, _| {}).await;
-            report.expect("the store takes it")
-        });
+        let file = File::read(rows.as_bytes()).expect("the columns are named");
+        let again = run(&organizations, &file, Options::default(), |_, _| {}).await;
+        assert_eq!(again.expect("the store takes it").unchanged, 3);
     }
-    let reports = racing.join_all().await;
-    assert_eq!(reports.iter().map(|it| it.created).sum::<usize>(), 1);
-    for report in reports.iter().filter(|it| it.created + it.unchanged == 0) {
-        let [problem] = &report.problems[..] else {
-            panic!("{report:?}");
-        };
-        let reason = problem.to_string();
-        assert!(
-            reason.starts_with("line 2: code `SHARED` is held by "),
-            "{reason}"
-        );
-        assert_eq!((report.left_out, report.events.len()), (1, 0));
-    }
+}
+
+/// Two organizations that would each be continued by the other: one stays.
+async fn two_do_not_absorb_each_other(store: impl EventStore + Clone) {
     let organizations = Organizations::new(store);
-    let file = File::read(rows.as_bytes()).expect("the columns are named");
-    let again = run(&organizations, &file, Options::default(), |_, _| {}).await;
-    assert_eq!(again.expect("the store takes it").unchanged, 1);
+    let (one, other) = (Id::new(), Id::new());
+    for (id, code) in [(one, "ONE-OF-TWO"), (other, "OTHER-OF-TWO")] {
+        for command in [found(id, code), Activate] {
+            let executed = execute(&organizations, &id, command).await;
+            executed.expect("it is accepted");
+        }
+    }
+    execute(&organizations, &one, Absorb { absorbed: other })
+        .await
+        .expect("it is active");
+    let refused = execute(&organizations, &other, Absorb { absorbed: one }).await;
+    let refused = refused.expect_err("that one continues it").to_string();
+    assert!(refused.starts_with("merger `"), "{refused}");
+}
+
+/// An organization knows its own id, so none is created that has another one.
+async fn an_organization_is_created_under_its_own_id(store: impl EventStore + Clone) {
+    let organizations = Organizations::new(store);
+    let (one, other) = (Id::new(), Id::new());
+    let refused = execute(&organizations, &one, found(other, "OTHER-ID")).await;
+    assert_eq!(
+        refused.expect_err("it is another").to_string(),
+        format!("{other} is not the id under which `Create` is executed: give it that one")
+    );
 }
 
 async fn everything(store: impl EventStore + Clone) {
     importers_do_not_get_in_each_others_way(store.clone()).await;
     a_file_is_imported_once(store.clone()).await;
+    two_do_not_absorb_each_other(store.clone()).await;
+    an_organization_is_created_under_its_own_id(store.clone()).await;
     unit_codes_are_unique(store.clone()).await;
     organization_codes_are_unique(store.clone()).await;
     a_child_has_one_parent(store).await;

@@ -302,6 +302,52 @@ fn a_bad_card_is_reported_with_its_line_and_the_others_are_read() {
 }
 
 #[test]
+fn a_card_in_another_version_is_told_by_its_version_whatever_its_lines_are() {
+    // As many telephones write them: quoted-printable, which goes on in a line that does not look like one.
+    let file = "BEGIN:VCARD\r\nVERSION:2.1\r\nN;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:=4D=C3=BC=6C=6C=65=\r\n=72;=4A;;;\r\nNOTE:x\r\nEND:VCARD\r\n";
+    let wrong = wrong(file);
+    assert_eq!(
+        wrong,
+        ["line 2: version 2.1 is not read: save the cards as version 4.0 or 3.0"]
+    );
+}
+
+#[test]
+fn what_is_odd_in_one_line_reaches_no_other_line() {
+    // Lines that a parser may take for more than one, or for none, or for the end of the card.
+    for odd in [
+        "NOTE;ENCODING=QUOTED-PRINTABLE:a link=\r\nhttp://example.org",
+        "PHOTO;ENCODING=b:QUJD\r\n REVG\r\n =",
+        "NOTE:a \"quotation",
+        "X-A;B=\"open:x",
+    ] {
+        let file = card(
+            "one",
+            &["FN:Ada", odd, "REV:20200101T000000Z", "BDAY:18151210"],
+        );
+        let cards = read(&file);
+        assert_eq!(cards.bad, [], "{odd}");
+        let expected = "FN:Ada\r\nREV:20200101T000000Z\r\nBDAY:18151210";
+        let expected = read(&card("one", &[expected]));
+        assert_eq!(cards.people, expected.people, "{odd}");
+    }
+    for odd in ["item1.:x", "END:VEVENT", "BEGIN:VEVENT"] {
+        let file = card("one", &["FN:Ada", odd, "BDAY:1985-13-01"]);
+        assert_eq!(
+            wrong(&file),
+            ["line 5: this is no property: a name, a colon and a value"],
+            "{odd}"
+        );
+    }
+    // It was to go on, and the card ends.
+    let note = "NOTE;ENCODING=QUOTED-PRINTABLE:a link=";
+    assert_eq!(read(&card("one", &["FN:Ada", note])).people.len(), 1);
+    let name = "N;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:M=C3=BC=\r\nller;J=C3=B6rg;;;";
+    let cards = read(&card("one", &[name]));
+    assert_eq!(cards.people[0].record.name().to_string(), "Jörg Müller");
+}
+
+#[test]
 fn the_id_of_a_person_follows_from_the_uid() {
     let uuid = "0f0ed4a0-7a3e-4d0e-9a4e-1b6b0f6f2c01";
     for uid in [

@@ -1,7 +1,8 @@
 //! What is found on a machine: itself, its interfaces, the networks they are in, its routes and its packages.
 //!
-//! Interfaces without a device behind them are left out, as are the loopback and link-local networks. Routes are those that
-//! Linux lists for IPv4; packages are those of dpkg and apk.
+//! Interfaces without a device behind them are left out, as are the loopback and link-local networks; of interfaces that
+//! share a hardware address, as those of a bond do, the first is kept. Routes are those that Linux lists for IPv4; packages
+//! are those of dpkg and apk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -63,7 +64,9 @@ impl Found {
     /// # Errors
     /// [`FoundError`] says what could not be read.
     pub fn read() -> Result<Self, FoundError> {
-        let host = Host::read()?;
+        let mut host = Host::read()?;
+        let mut seen = BTreeSet::new();
+        host.interfaces.retain(|it| seen.insert(it.mac.clone()));
         let (cores, memory) = (host.capabilities.cores, host.capabilities.memory_mib);
         let memory = u32::try_from(memory).unwrap_or(u32::MAX);
         let capacity = cores.try_into().ok().zip(memory.try_into().ok());
@@ -158,8 +161,8 @@ fn packages() -> Result<(BTreeMap<Name, Version>, usize), FoundError> {
     Ok((packages, all - taken))
 }
 
-/// The installed packages of a dpkg status file; one for another architecture than the machine's own carries it in its
-/// name.
+/// The installed packages of a dpkg status file; one that may be installed for several architectures carries its own in
+/// its name.
 pub fn dpkg(status: &str) -> Vec<(String, String)> {
     let field = |paragraph: &str, name: &str| {
         let mut lines = paragraph.lines();

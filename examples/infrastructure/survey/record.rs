@@ -8,13 +8,16 @@ use cim_es::prelude::*;
 use cim_es::repository::{ExecuteError, LoadError};
 use cim_es::store::EventStore;
 
-use super::super::compute::ComputeCommand;
+use super::super::compute::{ComputeCommand, ComputeState};
 use super::super::network::NetworkCommand;
-use super::super::software::SoftwareCommand;
-use super::super::values::{Cidr, InterfaceRef, Label, Name, Reason};
+use super::super::software::{SoftwareCommand, SoftwareState};
+use super::super::values::{Address, Cidr, DeviceName, InterfaceRef, Label, Name, Reason};
 use super::super::{Compute, Network, Software};
 use super::{Found, view};
 use crate::infrastructure::{ComputeError, NetworkError, SoftwareError};
+
+/// How often the machine is compared again when a command was refused: another survey of it may have been quicker.
+const ATTEMPTS: usize = 5;
 
 /// How many events a survey recorded, by their types.
 pub type Changes = BTreeMap<String, usize>;
@@ -25,6 +28,11 @@ pub enum SurveyError {
     /// The store could not be read.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The inventory has it as one that is not used any more.
+    #[error(
+        "this machine ({0}) is decommissioned in the inventory, so nothing is recorded of it any more"
+    )]
+    Decommissioned(Id<Compute>),
     /// A command about the machine was refused.
     #[error("the machine: {0}")]
     Compute(#[from] ExecuteError<ComputeError>),
@@ -45,9 +53,13 @@ struct Survey<S> {
     identity: MessageIdentity,
     machine: Id<Compute>,
     changes: Changes,
+    /// The first refusal since the machine was last compared.
+    refused: Option<SurveyError>,
 }
 
 /// Brings the inventory up to what was found. `progress` is told how many of how many programs were compared.
+///
+/// Surveys of one machine may run at the same time, and one that was cut short is taken up by the next.
 ///
 /// # Errors
 /// [`SurveyError`].
@@ -61,31 +73,52 @@ pub async fn record(
         identity: MessageIdentity::new_from_user("survey"),
         machine: Id::from_uuid(found.machine),
         changes: Changes::new(),
+        refused: None,
     };
-    survey.compute(found).await?;
-    survey.networks(found).await?;
-    survey.software(found, progress).await?;
-    Ok(survey.changes)
+    let mut attempts = 0;
+    loop {
+        survey.compute(found).await?;
+        // What is not registered has no networks and no programs.
+        if survey.refused.is_none() {
+            survey.networks(found).await?;
+            survey.software(found, &progress).await?;
+        }
+        attempts += 1;
+        match survey.refused.take() {
+            None => return Ok(survey.changes),
+            Some(error) if attempts == ATTEMPTS => return Err(error),
+            Some(_) => {}
+        }
+    }
 }
 
 impl<S: EventStore + Clone> Survey<S> {
+    /// Executes a command and counts its events; a refusal is noted, and the survey goes on.
     async fn execute<A>(
         &mut self,
         aggregates: &Repository<A>,
         id: &A::Id,
         command: A::Command,
-    ) -> Result<(), ExecuteError<A::Error>>
+    ) -> Result<(), SurveyError>
     where
         A: Decide,
         A::Command: Clone,
+        SurveyError: From<ExecuteError<A::Error>>,
     {
         let identity = MessageIdentity::caused_by(&self.identity);
-        let commit = aggregates.execute(id, command, &identity).await?;
-        for event in commit.events() {
-            *self
-                .changes
-                .entry(event.event_type().to_owned())
-                .or_default() += 1;
+        match aggregates.execute(id, command, &identity).await {
+            Ok(commit) => {
+                for event in commit.events() {
+                    let count = self.changes.entry(event.event_type().to_owned());
+                    *count.or_default() += 1;
+                }
+            }
+            Err(
+                error @ (ExecuteError::Refused(_)
+                | ExecuteError::NotAccepted { .. }
+                | ExecuteError::NameTaken { .. }),
+            ) => drop(self.refused.get_or_insert(error.into())),
+            Err(error) => return Err(error.into()),
         }
         Ok(())
     }
@@ -95,15 +128,14 @@ impl<S: EventStore + Clone> Survey<S> {
         let computes = Repository::<Compute>::new(self.store.clone());
         let id = self.machine;
         let known = computes.load(&id).await?;
-        let mut commands = Vec::new();
-        if known.version() == 0 {
-            let (hostname, system) = (found.hostname.clone(), found.system.clone());
-            commands.extend([Register { hostname, system }, Activate]);
-        } else {
-            commands.push(Rename {
-                hostname: found.hostname.clone(),
-            });
-        }
+        let (hostname, system) = (found.hostname.clone(), found.system.clone());
+        let mut commands = match known.state() {
+            ComputeState::Unregistered => vec![Register { hostname, system }, Activate],
+            // It runs this program, so it is in use.
+            ComputeState::Provisioning => vec![Rename { hostname }, Activate],
+            ComputeState::Active | ComputeState::Maintenance => vec![Rename { hostname }],
+            ComputeState::Decommissioned => return Err(SurveyError::Decommissioned(id)),
+        };
         commands.extend(found.capacity.map(|capacity| Update { capacity }));
         let gone = known
             .interfaces
@@ -156,24 +188,19 @@ impl<S: EventStore + Clone> Survey<S> {
                 }
             };
             let here = found.addresses.iter().filter(|(.., it)| it == block);
-            let here: BTreeSet<_> = here
-                .map(|(name, address, _)| (self.interface(name.clone()), address.clone()))
-                .collect();
+            let here = here.map(|(name, address, _)| (self.interface(name), address.clone()));
+            let wanted = wanted(block, &network.attached, &here.collect());
             for (interface, address) in &network.attached {
-                if !here.contains(&(interface.clone(), address.clone())) {
+                if wanted.get(interface) != Some(address) {
                     let interface = interface.clone();
                     self.execute(&networks, &id, Detach { interface }).await?;
                 }
             }
-            let mut seen = BTreeSet::new();
-            for (interface, address) in here {
-                // An interface with several addresses in one network is attached by the first.
-                let is_new = seen.insert(interface.clone())
-                    && !network
-                        .attached
-                        .iter()
-                        .any(|known| known.0 == interface && known.1 == address);
-                if is_new {
+            for (interface, address) in wanted {
+                if !network
+                    .attached
+                    .contains(&(interface.clone(), address.clone()))
+                {
                     self.execute(&networks, &id, Attach { interface, address })
                         .await?;
                 }
@@ -189,15 +216,15 @@ impl<S: EventStore + Clone> Survey<S> {
         Ok(())
     }
 
-    fn interface(&self, name: super::super::values::DeviceName) -> InterfaceRef {
-        let compute = self.machine;
+    fn interface(&self, name: &DeviceName) -> InterfaceRef {
+        let (compute, name) = (self.machine, name.clone());
         InterfaceRef { compute, name }
     }
 
     async fn software(
         &mut self,
         found: &Found,
-        progress: impl Fn(usize, usize),
+        progress: &impl Fn(usize, usize),
     ) -> Result<(), SurveyError> {
         use SoftwareCommand::*;
         let programs = Repository::<Software>::new(self.store.clone());
@@ -212,28 +239,33 @@ impl<S: EventStore + Clone> Survey<S> {
             progress(count, found.packages.len());
             let version = version.clone();
             let (id, commands) = match known.remove(name) {
-                Some((_, program)) if program.version.as_ref() == Some(&version) => continue,
-                // What is installed is so, also when it is older than before.
-                Some((id, _)) => (
-                    id,
-                    [
-                        Reconfigure {
+                Some((id, program)) => {
+                    let is_current = program.version.as_ref() == Some(&version);
+                    let mut commands = match program.state() {
+                        SoftwareState::Configured => vec![Deploy],
+                        SoftwareState::Reconfigured if is_current => vec![Deploy],
+                        _ => Vec::new(),
+                    };
+                    if !is_current {
+                        // What is installed is so, also when it is older than before.
+                        let allow_downgrade = true;
+                        commands.push(Reconfigure {
                             version,
-                            allow_downgrade: true,
-                        },
-                        Deploy,
-                    ],
-                ),
+                            allow_downgrade,
+                        });
+                        commands.push(Deploy);
+                    }
+                    (id, commands)
+                }
                 None => {
                     let (compute, name) = (self.machine, name.clone());
-                    let dependencies = Vec::new();
                     let configure = Configure {
                         compute,
                         name,
                         version,
-                        dependencies,
+                        dependencies: Vec::new(),
                     };
-                    (Id::new(), [configure, Deploy])
+                    (Id::new(), vec![configure, Deploy])
                 }
             };
             for command in commands {
@@ -246,6 +278,24 @@ impl<S: EventStore + Clone> Survey<S> {
         }
         Ok(())
     }
+}
+
+/// By which address each interface is attached to a network: by the one that it is attached by already, or else by its
+/// first one that a host may have and no other interface is attached by.
+fn wanted(
+    block: &Cidr,
+    attached: &[(InterfaceRef, Address)],
+    here: &BTreeSet<(InterfaceRef, Address)>,
+) -> BTreeMap<InterfaceRef, Address> {
+    let still_here = attached.iter().filter(|it| here.contains(it));
+    let mut wanted: BTreeMap<_, _> = still_here.cloned().collect();
+    for (interface, address) in here {
+        let is_free = !wanted.values().any(|taken| taken == address);
+        if is_free && block.is_for_a_host(address) {
+            wanted.entry(interface.clone()).or_insert(address.clone());
+        }
+    }
+    wanted
 }
 
 fn vanished() -> Result<Reason, ValueError> {

@@ -121,7 +121,7 @@ pub enum FileError {
     #[error(transparent)]
     Read(#[from] io::Error),
     /// The first line is not text in UTF-8.
-    #[error("the first line cannot be read: {0}")]
+    #[error("the first line cannot be read: {0}; save the file as UTF-8")]
     Header(csv::Error),
     /// A column is missing.
     #[error("there is no column `{0}`: the first line names the columns {columns}", columns = COLUMNS.join(","))]
@@ -153,6 +153,7 @@ impl File {
             .flexible(true)
             .trim(csv::Trim::All)
             .comment(Some(b'#'))
+            .delimiter(delimiter(&text))
             .from_reader(text.as_slice());
         let places = places(reader.headers().map_err(FileError::Header)?)?;
         let columns = reader.headers().map_or(0, StringRecord::len);
@@ -165,13 +166,18 @@ impl File {
                         line: lines.number(error.position()),
                         organization: None,
                         reason: match error.kind() {
-                            csv::ErrorKind::Utf8 { .. } => "it is not text in UTF-8".to_owned(),
+                            csv::ErrorKind::Utf8 { .. } => {
+                                "it is not text in UTF-8: save the file as UTF-8".to_owned()
+                            }
                             _ => error.to_string(),
                         },
                     });
                     continue;
                 }
             };
+            if record.iter().all(str::is_empty) {
+                continue;
+            }
             let cells = Cells {
                 line: lines.number(record.position()),
                 record: &record,
@@ -200,10 +206,25 @@ impl File {
     }
 }
 
-/// Where each of the known columns is.
+/// The character between cells: a semicolon or a tabulator where the first line has more of them than commas, as
+/// spreadsheets write it in places where a comma stands before decimals.
+fn delimiter(text: &[u8]) -> u8 {
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let header = lines.find(|line| !line.trim_ascii().is_empty() && !line.starts_with(b"#"));
+    let count = |delimiter: &u8| {
+        let bytes = header.into_iter().flatten();
+        bytes.filter(|byte| *byte == delimiter).count()
+    };
+    // The last one of equals.
+    let most = [b'\t', b';', b','].into_iter().max_by_key(count);
+    most.unwrap_or(b',')
+}
+
+/// Where each of the known columns is. A column without a name is passed over: spreadsheets have some at the end.
 fn places(header: &StringRecord) -> Result<BTreeMap<&'static str, usize>, FileError> {
     let mut places = BTreeMap::new();
-    for (place, name) in header.iter().enumerate() {
+    let named = header.iter().enumerate();
+    for (place, name) in named.filter(|(_, name)| !name.is_empty()) {
         let known = COLUMNS.iter().find(|known| **known == name);
         let is_new = known.is_some_and(|known| places.insert(*known, place).is_none());
         if !is_new {
@@ -322,6 +343,14 @@ impl Cells<'_> {
     }
 
     fn checked(&self, line: u64, organization: &Code) -> Result<Row, String> {
+        let is_unnamed = |place: &usize| !self.places.values().any(|known| known == place);
+        let mut filled = (0..self.columns).filter(|place| !self.record[*place].is_empty());
+        if let Some(place) = filled.find(is_unnamed) {
+            let number = place + 1;
+            return Err(format!(
+                "column {number} has no name and is not empty: name it, or empty it"
+            ));
+        }
         let what = match self.text("kind") {
             "organization" => What::Organization {
                 parent: self.given("parent")?,

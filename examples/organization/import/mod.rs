@@ -3,6 +3,7 @@
 //!
 //! `examples/organization/README.md` describes the format.
 
+mod carry_out;
 pub mod file;
 pub mod plan;
 pub mod run;

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cim_es::prelude::*;
+use cim_es::repository::rehearse;
 
 use super::super::lifecycle::UnitState;
 use super::super::parts::{Part, Parts};
 use super::super::values::{Code, Reason};
 use super::super::{
-    Facility, Organization, OrganizationCommand, OrganizationCommand::*, OrganizationError,
-    OrganizationState::*, Role, Unit,
+    Facility, Organization, OrganizationCommand, OrganizationCommand::*, OrganizationState::*,
+    Role, Unit,
 };
 use super::{Problem, Row, What};
 
@@ -37,6 +38,7 @@ pub fn plan(
         steps: Vec::new(),
         problems: Vec::new(),
     };
+    plan.check_that_none_ended(present);
     plan.organization(present, id, parent);
     plan.units(&present.units);
     plan.teams(present);
@@ -65,6 +67,28 @@ struct Plan<'a> {
 impl<'a> Plan<'a> {
     fn step(&mut self, row: usize, command: OrganizationCommand) {
         self.steps.push(Step { row, command });
+    }
+
+    /// Notes each row of a part that has ended: no row brings it back.
+    fn check_that_none_ended(&mut self, present: &Organization) {
+        fn ended<P: Part>(parts: &Parts<P>, code: &Code) -> bool {
+            parts.get(code).is_some_and(|it| it.state().is_terminal())
+        }
+        for row in self.rows {
+            let has_ended = match row.what {
+                What::Organization { .. } => false,
+                What::Unit { .. } => ended(&present.units, &row.code),
+                What::Team { .. } => ended(&present.teams, &row.code),
+                What::Role { .. } => ended(&present.roles, &row.code),
+                What::Facility { .. } => ended(&present.facilities, &row.code),
+            };
+            if has_ended {
+                let (kind, code) = (row.what.kind(), &row.code);
+                let reason =
+                    format!("{kind} {code} has ended, and is not begun again: leave it out");
+                self.problems.push(Problem::of(row, reason));
+            }
+        }
     }
 
     fn organization(
@@ -255,28 +279,12 @@ impl<'a> Plan<'a> {
             if bad.contains(&step.row) {
                 continue;
             }
-            let decided = after.one_of_several(step.command.clone(), &context);
-            let refused = match decided {
-                Ok(events) => {
-                    let mut applied = events.into_vec().into_iter().map(|it| after.apply(it));
-                    applied.find_map(|it| it.err().map(|it| it.to_string()))
-                }
-                Err(error) => Some(error.to_string()),
-            };
-            if let Some(reason) = refused {
+            if let Err(reason) = rehearse(&mut after, step.command.clone(), &context) {
                 let row = &self.rows[step.row];
                 self.problems.push(Problem::of(row, reason));
                 bad.insert(step.row);
             }
         }
-    }
-}
-
-/// The reason for which a part of a reorganization was refused.
-pub fn bare(error: OrganizationError) -> OrganizationError {
-    match error {
-        OrganizationError::InReorganization { source, .. } => bare(*source),
-        error => error,
     }
 }
 

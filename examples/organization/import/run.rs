@@ -1,6 +1,4 @@
-//! Importing a file: each organization with all of its rows is one commit.
-//!
-//! One that is too large for that takes several; a new one becomes active with the last of them.
+//! Importing a file: what is to be done for each organization, and what came of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,12 +7,8 @@ use cim_es::repository::{ExecuteError, LoadError};
 
 use super::super::values::Code;
 use super::super::{Organization, OrganizationCommand, OrganizationError};
-use super::plan::{Step, bare, plan, top_down};
+use super::plan::{Step, plan, top_down};
 use super::{File, Problem, Row, What};
-
-/// How many steps are one commit. Each is one event, a new organization reserves its code with one more, and a store
-/// takes 1,000 at once.
-const COMMIT: usize = 900;
 
 /// How a file is imported.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,15 +51,15 @@ pub enum ImportError {
 }
 
 /// One organization of the file.
-struct Planned<'a> {
-    code: &'a Code,
-    id: Id<Organization>,
-    rows: Vec<Row>,
-    parent: Option<Id<Organization>>,
-    is_new: bool,
+pub(super) struct Planned<'a> {
+    pub(super) code: &'a Code,
+    pub(super) id: Id<Organization>,
+    pub(super) rows: Vec<Row>,
+    pub(super) parent: Option<Id<Organization>>,
+    pub(super) is_new: bool,
     /// Whether the file says where it stands: it has a row of its own.
-    has_own_row: bool,
-    steps: Vec<Step>,
+    pub(super) has_own_row: bool,
+    pub(super) steps: Vec<Step>,
 }
 
 /// Makes the organizations of a store what a file says. `progress` is told how many of how many rows are done.
@@ -102,10 +96,10 @@ pub async fn run(
     Ok(report)
 }
 
-struct Import<'a, P> {
-    organizations: &'a Repository<Organization>,
+pub(super) struct Import<'a, P> {
+    pub(super) organizations: &'a Repository<Organization>,
     identity: MessageIdentity,
-    report: Report,
+    pub(super) report: Report,
     progress: &'a P,
     done: usize,
     /// Twice the number of rows: each is planned, then carried out.
@@ -113,13 +107,13 @@ struct Import<'a, P> {
 }
 
 impl<P: Fn(usize, usize)> Import<'_, P> {
-    fn advance(&mut self, rows: usize) {
+    pub(super) fn advance(&mut self, rows: usize) {
         self.done += rows;
         (self.progress)(self.done / 2, self.all / 2);
     }
 
     /// The id of the organization that holds a code.
-    async fn find(&self, code: &Code) -> Result<Option<Id<Organization>>, LoadError> {
+    pub(super) async fn find(&self, code: &Code) -> Result<Option<Id<Organization>>, LoadError> {
         let holder = self
             .organizations
             .holder(&Organization::code_name(code))
@@ -150,7 +144,7 @@ impl<P: Fn(usize, usize)> Import<'_, P> {
             };
             match found {
                 Ok(organization) => {
-                    ids.insert(*code, organization.id);
+                    ids.insert(*code, (organization.id, organization.has_own_row));
                     planned.push(organization);
                 }
                 Err(problems) => {
@@ -164,13 +158,14 @@ impl<P: Fn(usize, usize)> Import<'_, P> {
         Ok(planned)
     }
 
-    /// What is to be done for one organization, or why nothing is. `ids` has those above it that are in the file.
+    /// What is to be done for one organization, or why nothing is. `ids` has those above it that are in the file, and
+    /// whether the file says where these stand.
     async fn plan_one<'f>(
         &self,
         code: &'f Code,
         rows: &[&Row],
         circle: &[Code],
-        ids: &BTreeMap<&Code, Id<Organization>>,
+        ids: &BTreeMap<&Code, (Id<Organization>, bool)>,
     ) -> Result<Result<Planned<'f>, Vec<Problem>>, LoadError> {
         let own = rows.iter().find(|row| row.is_organization());
         let refused = |reason: String| Ok(Err(vec![Problem::of(own.unwrap_or(&rows[0]), reason)]));
@@ -183,18 +178,30 @@ impl<P: Fn(usize, usize)> Import<'_, P> {
                 "there is no organization {code}: give it a row of its own"
             ));
         }
-        let mut parent = None;
-        if let Some(above) = parent_of(rows) {
-            parent = match ids.get(above) {
-                Some(id) => Some(*id),
-                None => self.find(above).await?,
-            };
-            if parent.is_none() {
-                return refused(format!("its parent {above} is neither known nor imported"));
-            }
-        }
         let id = found.unwrap_or_else(Id::new);
         let present = self.organizations.load(&id).await?;
+        let mut parent = None;
+        if let Some(above) = parent_of(rows) {
+            let in_file = ids.get(above);
+            parent = match in_file {
+                Some((id, _)) => Some(*id),
+                None => self.find(above).await?,
+            };
+            let Some(parent) = parent else {
+                return refused(format!("its parent {above} is neither known nor imported"));
+            };
+            let is_moved = in_file.is_some_and(|(_, is_moved)| *is_moved);
+            if present.children.contains(&parent) && !is_moved {
+                return refused(format!(
+                    "its parent {above} stands below it: say in a row of its own where that one goes"
+                ));
+            }
+        }
+        if own.is_some()
+            && let Some(reason) = self.cannot_stand_under(id, parent).await?
+        {
+            return refused(reason);
+        }
         let rows: Vec<Row> = rows.iter().map(|row| (*row).clone()).collect();
         Ok(plan(&present, id, parent, &rows).map(|steps| Planned {
             code,
@@ -207,114 +214,51 @@ impl<P: Fn(usize, usize)> Import<'_, P> {
         }))
     }
 
-    async fn carry_out(&mut self, planned: Vec<Planned<'_>>) -> Result<(), ImportError> {
-        let mut missing = BTreeSet::new();
-        for organization in planned {
-            self.advance(organization.rows.len());
-            if organization.parent.is_some_and(|it| missing.contains(&it)) {
-                let reason = "its parent was not imported";
-                self.report
-                    .problems
-                    .push(Problem::of(&organization.rows[0], reason));
-                self.report.left_out += 1;
-                missing.insert(organization.id);
-                continue;
-            }
-            let before: usize = self.report.events.values().sum();
-            let is_done = self.follow(&organization).await?;
-            if is_done && organization.has_own_row {
-                self.place(&organization).await?;
-            }
-            let after: usize = self.report.events.values().sum();
-            match (is_done, organization.is_new, after > before) {
-                (false, ..) => {
-                    self.report.left_out += 1;
-                    if organization.is_new {
-                        missing.insert(organization.id);
-                    }
-                }
-                (_, true, _) => self.report.created += 1,
-                (_, _, true) => self.report.changed += 1,
-                _ => self.report.unchanged += 1,
-            }
-        }
-        Ok(())
+    /// The organization under which one stands.
+    pub(super) async fn parent(
+        &self,
+        child: Id<Organization>,
+    ) -> Result<Option<Id<Organization>>, LoadError> {
+        let name = Organization::child_name(child);
+        let holder = self.organizations.holder(&name).await?;
+        Ok(holder.and_then(|it| it.id.parse().ok()))
     }
 
-    /// Takes all steps, in one commit as far as a store takes that many events; whether they were accepted.
-    async fn follow(&mut self, planned: &Planned<'_>) -> Result<bool, ImportError> {
-        for steps in planned.steps.chunks(COMMIT) {
-            let commands = steps.iter().map(|step| step.command.clone()).collect();
-            let reorganize = OrganizationCommand::Reorganize { commands };
-            match self.execute(planned.id, reorganize).await {
-                Ok(()) => {}
-                // Somebody else was here between the plan and now.
-                Err(ExecuteError::Refused(error)) => {
-                    let place = match &error {
-                        OrganizationError::InReorganization { place, .. } => *place,
-                        _ => 0,
-                    };
-                    let row = &planned.rows[steps[place].row];
-                    self.report.problems.push(Problem::of(row, bare(error)));
-                    return Ok(false);
-                }
-                Err(
-                    error @ (ExecuteError::NameTaken { .. } | ExecuteError::NotAccepted { .. }),
-                ) => {
-                    let problem = Problem::of(&planned.rows[0], error);
-                    self.report.problems.push(problem);
-                    return Ok(false);
-                }
-                Err(source) => {
-                    return Err(ImportError::Execute {
-                        code: planned.code.clone(),
-                        source,
-                    });
-                }
+    /// Why an organization cannot come to stand under a parent, or under none.
+    async fn cannot_stand_under(
+        &self,
+        child: Id<Organization>,
+        parent: Option<Id<Organization>>,
+    ) -> Result<Option<String>, LoadError> {
+        let present = self.parent(child).await?;
+        if present == parent {
+            return Ok(None);
+        }
+        let leave = present.map(|it| (it, OrganizationCommand::RemoveChild { child }));
+        let enter = parent.map(|it| (it, OrganizationCommand::AddChild { child }));
+        for (id, command) in leave.into_iter().chain(enter) {
+            let it = self.organizations.load(&id).await?;
+            // A parent that the file creates is active by then.
+            if let Some(code) = &it.code
+                && !it.state().can_accept(&command)
+            {
+                let state = it.state().name();
+                return Ok(Some(format!(
+                    "{code} is {state}, and its children stay as they are until it is active"
+                )));
             }
         }
-        Ok(true)
+        Ok(None)
     }
 
-    /// Has the organization stand under the parent that the file names, and under no other.
-    async fn place(&mut self, planned: &Planned<'_>) -> Result<(), ImportError> {
-        let child = planned.id;
-        let holder = self
-            .organizations
-            .holder(&Organization::child_name(child))
-            .await?;
-        let present: Option<Id<Organization>> = holder.and_then(|it| it.id.parse().ok());
-        if present == planned.parent {
-            return Ok(());
-        }
-        let removed = present.map(|parent| (parent, OrganizationCommand::RemoveChild { child }));
-        let added = planned
-            .parent
-            .map(|parent| (parent, OrganizationCommand::AddChild { child }));
-        for (parent, command) in removed.into_iter().chain(added) {
-            match self.execute(parent, command).await {
-                Ok(()) => {}
-                Err(ExecuteError::Store(source)) => {
-                    return Err(ImportError::Load(source.into()));
-                }
-                Err(error) => {
-                    let reason = format!("imported, but not put under its parent: {error}");
-                    self.report
-                        .problems
-                        .push(Problem::of(&planned.rows[0], reason));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn execute(
+    pub(super) async fn execute(
         &mut self,
         id: Id<Organization>,
-        command: OrganizationCommand,
+        commands: impl IntoIterator<Item = OrganizationCommand>,
     ) -> Result<(), ExecuteError<OrganizationError>> {
         let identity = MessageIdentity::caused_by(&self.identity);
-        let commit = self.organizations.execute(&id, command, &identity).await?;
+        let executed = self.organizations.execute_all(&id, commands, &identity);
+        let commit = executed.await?;
         for event in commit.events() {
             let count = self.report.events.entry(event.event_type().to_owned());
             *count.or_default() += 1;

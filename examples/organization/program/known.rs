@@ -105,16 +105,55 @@ impl Known {
         };
         let mut chosen = Organizations::new();
         while let Some(id) = open.pop() {
-            let organization = match time {
-                Some(time) => self.organizations.load_at(&id, time).await?,
-                None => self.organizations.load(&id).await?,
-            };
-            if organization.version() > 0 && !chosen.contains_key(&id) {
+            if !chosen.contains_key(&id) {
+                let children = self.add(id, time, &mut chosen).await?;
                 // All are there already when no one was asked for.
-                open.extend(organization.children.iter().filter(|_| top.is_some()));
-                chosen.insert(id, organization.into_aggregate());
+                open.extend(children.into_iter().filter(|_| top.is_some()));
             }
         }
         Ok(chosen)
+    }
+
+    /// What `chosen` gives at two moments, and each of these at the other moment too: what has gone to another place since
+    /// is not gone.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub async fn chosen_at_both(
+        &self,
+        top: Option<Id<Organization>>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<(Organizations, Organizations), LoadError> {
+        let mut before = self.chosen(top, Some(from)).await?;
+        let mut after = self.chosen(top, Some(to)).await?;
+        let ids: Vec<_> = before.keys().chain(after.keys()).copied().collect();
+        for (all, time) in [(&mut before, from), (&mut after, to)] {
+            for id in &ids {
+                if !all.contains_key(id) {
+                    self.add(*id, Some(time), all).await?;
+                }
+            }
+        }
+        Ok((before, after))
+    }
+
+    /// Adds an organization as it is now, or was at a moment if it existed then; gives its children.
+    async fn add(
+        &self,
+        id: Id<Organization>,
+        time: Option<Timestamp>,
+        all: &mut Organizations,
+    ) -> Result<Vec<Id<Organization>>, LoadError> {
+        let organization = match time {
+            Some(time) => self.organizations.load_at(&id, time).await?,
+            None => self.organizations.load(&id).await?,
+        };
+        if organization.version() == 0 {
+            return Ok(Vec::new());
+        }
+        let children = organization.children.iter().copied().collect();
+        all.insert(id, organization.into_aggregate());
+        Ok(children)
     }
 }

@@ -14,7 +14,6 @@ use cim_es::jetstream::{EventStoreConfig, NatsConfig, OpenError};
 use cim_es::prelude::*;
 use cim_es::repository::{ExecuteError, LoadError};
 use cim_es::store::StoreError;
-use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::args::{Args, Task};
@@ -22,6 +21,8 @@ use self::known::Known;
 use super::import::{self, File, FileError, ImportError, Options, Report};
 use super::merger::{MergerError, merge};
 use super::{Organization, OrganizationCommand, OrganizationError, OrganizationEvent};
+use crate::place::{self, PlaceError};
+use crate::terminal::table;
 
 /// The stream that keeps the events of the domain on NATS servers.
 const STREAM: &str = "ORGANIZATION_EVENTS";
@@ -32,14 +33,10 @@ const ACTOR: &str = "organization program";
 /// Why the program could not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
-    #[error("there is no data directory: name the file that keeps the history with --store FILE")]
-    NoDataDirectory,
-    #[error("{path} cannot be used: {source}")]
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    #[error("{path} cannot be read: {source}")]
     Path { path: PathBuf, source: io::Error },
-    #[error(
-        "there is no store in {0}: import a file first, or name another store with --store FILE"
-    )]
-    NoStore(PathBuf),
     #[error("{path}: {source}")]
     File { path: PathBuf, source: FileError },
     #[error(transparent)]
@@ -112,8 +109,7 @@ pub async fn run(args: &Args) -> Result<Outcome, ProgramError> {
             }
             let known = known().await?;
             let top = known.find_if(organization.as_deref()).await?;
-            let before = known.chosen(top, Some(from.0)).await?;
-            let after = known.chosen(top, Some(to.0)).await?;
+            let (before, after) = known.chosen_at_both(top, from.0, to.0).await?;
             match difference::differences(&before, &after) {
                 text if text.is_empty() => format!("Nothing changed between {from} and {to}.\n"),
                 text => text,
@@ -165,21 +161,8 @@ async fn open(args: &Args) -> Result<Repository<Organization>, ProgramError> {
         let stores = NatsConfig::new([servers]).event_store(stream);
         return Ok(Repository::new(stores.open().await?));
     }
-    let path = match &args.store {
-        Some(path) => path.clone(),
-        None => {
-            let project = directories::ProjectDirs::from("", "", "cim-es");
-            let project = project.ok_or(ProgramError::NoDataDirectory)?;
-            project.data_dir().join("organization.db")
-        }
-    };
-    if !matches!(args.task, Task::Import { .. }) && !path.exists() {
-        return Err(ProgramError::NoStore(path));
-    }
-    if let Some(directory) = path.parent() {
-        let path = directory.to_owned();
-        std::fs::create_dir_all(directory).map_err(|source| ProgramError::Path { path, source })?;
-    }
+    let may_begin = matches!(args.task, Task::Import { .. });
+    let path = place::file(args.store.as_deref(), "organization.db", may_begin)?;
     Ok(Repository::new(SqliteEventStore::open(path)?))
 }
 
@@ -245,14 +228,7 @@ async fn history(
     organizations: &Repository<Organization>,
     id: Id<Organization>,
 ) -> Result<String, ProgramError> {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(["#", "time (UTC)", "event", "what", "by"]);
-    if table.width().is_none() {
-        table.set_width(120);
-    }
+    let mut table = table(["#", "time (UTC)", "event", "what", "by"]);
     for recorded in organizations.history(&id).await? {
         let envelope = &recorded.stored.envelope;
         let time = recorded.stored.timestamp().to_datetime();

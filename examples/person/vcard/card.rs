@@ -7,7 +7,7 @@ use calcard::{Entry, Parser};
 use cim_es::prelude::*;
 
 use super::dates::{self, Said};
-use super::lines::Lines;
+use super::lines::{Lines, NO_PROPERTY};
 use super::{BadCard, Card, Identify};
 use crate::person::attribute::{AttributeValue, Sex};
 use crate::person::date::Date;
@@ -45,47 +45,46 @@ struct Properties {
 ///
 /// # Errors
 /// [`BadCard`] names the line that is wrong.
-pub fn read(lines: &Lines, identify: Identify) -> Result<Option<Taken>, BadCard> {
-    check_version(lines)?;
-    let mut text = String::from("BEGIN:VCARD\n");
-    for (_, line) in &lines.lines {
-        text.push_str(line);
-        text.push('\n');
-    }
-    text.push_str("END:VCARD\n");
-    let Entry::VCard(parsed) = Parser::new(&text).entry() else {
-        return Err(BadCard::new(lines.start, "the card cannot be read"));
-    };
+pub fn read(lines: Lines, identify: Identify) -> Result<Option<Taken>, BadCard> {
+    // First of all: what else is wrong with a card in another version is not worth telling.
+    let version = version(&lines)?;
+    let start = lines.start;
     let mut properties = Properties::default();
-    // Each line is one property with a name and a colon, and the parser gives each as one entry.
-    for (entry, (number, line)) in parsed.entries.iter().zip(&lines.lines) {
-        let wrong = |reason: String| BadCard::new(*number, reason);
-        properties.take(entry, *number, line).map_err(wrong)?;
+    for (number, line) in lines.properties()? {
+        let wrong = |reason: String| BadCard::new(number, reason);
+        let entry = parsed(&version, &line).ok_or_else(|| wrong(NO_PROPERTY.to_owned()))?;
+        properties.take(&entry, number, &line).map_err(wrong)?;
     }
     if properties.is_other {
         return Ok(None);
     }
-    properties.finish(lines.start, identify)
+    properties.finish(start, identify)
 }
 
-fn check_version(lines: &Lines) -> Result<(), BadCard> {
-    let versions = lines.lines.iter().filter_map(|(number, line)| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("VERSION")
-            .then_some((*number, value.trim()))
-    });
-    match versions.collect::<Vec<_>>()[..] {
-        [(_, "3.0" | "4.0")] => Ok(()),
-        [(number, version)] => {
+/// One line as the parser understands it, in a card of its own: what is wrong with it reaches no other line.
+fn parsed(version: &str, line: &str) -> Option<VCardEntry> {
+    let card = format!("BEGIN:VCARD\nVERSION:{version}\n{line}\nEND:VCARD\n");
+    let Entry::VCard(card) = Parser::new(&card).entry() else {
+        return None;
+    };
+    let mut entries = card.entries.into_iter().skip(1);
+    entries.next().filter(|_| entries.len() == 0)
+}
+
+fn version(lines: &Lines) -> Result<String, BadCard> {
+    let mut versions = lines.values("VERSION").into_iter();
+    match (versions.next(), versions.next()) {
+        (Some((_, version)), None) if matches!(version.as_str(), "3.0" | "4.0") => Ok(version),
+        (Some((number, version)), None) => {
             let reason =
                 format!("version {version} is not read: save the cards as version 4.0 or 3.0");
             Err(BadCard::new(number, reason))
         }
-        [] => {
+        (None, _) => {
             let reason = "the card has no VERSION: add VERSION:4.0, or 3.0 if it is that";
             Err(BadCard::new(lines.start, reason))
         }
-        [_, (number, _), ..] => Err(BadCard::new(number, "VERSION is there twice: keep one")),
+        (_, Some((number, _))) => Err(BadCard::new(number, "VERSION is there twice: keep one")),
     }
 }
 

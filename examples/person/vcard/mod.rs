@@ -81,7 +81,7 @@ impl Cards {
         let mut cards = Self::default();
         let mut first_lines: HashMap<Id<Person>, usize> = HashMap::new();
         for lines in lines::cards(file) {
-            let read = lines.and_then(|lines| card::read(&lines, identify));
+            let read = lines.and_then(|lines| card::read(lines, identify));
             match read {
                 Err(bad) => cards.bad.push(bad),
                 Ok(None) => cards.others += 1,
