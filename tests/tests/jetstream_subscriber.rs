@@ -581,15 +581,20 @@ async fn a_deleted_stream_ends_its_subscriptions() {
         .durable(&plant.name)
         .handler(log.handler(0));
     let durable = durable.build().unwrap().subscribe().await.unwrap();
+    let group = plant
+        .subscriber()
+        .group(format!("{}-g", plant.name))
+        .handler(log.handler(0));
+    let group = group.build().unwrap().subscribe().await.unwrap();
     plant.record("a", 1).await;
-    log.wait_for("both", |log| log.values() == [1, 1]).await;
+    log.wait_for("all", |log| log.values() == [1, 1, 1]).await;
     plant
         .connection
         .jetstream()
         .delete_stream(&plant.name)
         .await
         .unwrap();
-    for subscription in [live, durable] {
+    for subscription in [live, durable, group] {
         let ended = timeout(Duration::from_secs(15), subscription).await;
         let error = ended.expect("it ends").unwrap_err();
         assert!(

@@ -62,6 +62,15 @@ impl ApiFailure {
         }
     }
 
+    /// Whether the same request about a consumer may succeed a moment later: while servers restart it can fail in ways that
+    /// pass, such as no place for it, or a stream that is not yet recovered.
+    pub(super) fn is_passing_for_a_consumer(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => self.is_passing() || *code >= 500,
+            _ => self.is_passing(),
+        }
+    }
+
     /// Whether the server refused with this number.
     pub(super) fn has_error(&self, number: u64) -> bool {
         matches!(self, Self::Refused { error, .. } if *error == number)
@@ -250,6 +259,11 @@ pub(super) fn json(body: &impl Serialize) -> Result<Bytes, ApiFailure> {
     let body = serde_json::to_vec(body);
     body.map(Bytes::from)
         .map_err(|error| ApiFailure::Malformed(error.to_string()))
+}
+
+/// A duration as the API has it.
+pub(super) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What an answer holds, unless it is an error.

@@ -13,7 +13,7 @@ use futures_util::{FutureExt, StreamExt};
 use serde_json::{Value, json as query};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::api::{Api, ApiFailure, errors, in_time, json};
+use super::api::{Api, ApiFailure, errors, in_time, json, nanoseconds};
 use super::message::Raw;
 use crate::store::StoreError;
 
@@ -225,7 +225,7 @@ impl Reader {
         let is_over = self
             .patience
             .is_some_and(|patience| since.elapsed() > patience);
-        if is_over || self.api.has_ended() || !is_worth_another_try(&failure) {
+        if is_over || self.api.has_ended() || !failure.is_passing_for_a_consumer() {
             return Err(self.api.error("read through a consumer", failure));
         }
         let stream = &self.api.stream;
@@ -245,15 +245,6 @@ impl Drop for Reader {
             let api = self.api.clone();
             runtime.spawn(async move { delete(&api, &session.name).await });
         }
-    }
-}
-
-/// A consumer that is created while servers restart can fail in ways that pass: no place for it, a stream not yet
-/// recovered.
-fn is_worth_another_try(failure: &ApiFailure) -> bool {
-    match failure {
-        ApiFailure::Refused { code, .. } => failure.is_passing() || *code >= 500,
-        _ => failure.is_passing(),
     }
 }
 
@@ -433,8 +424,4 @@ impl Place {
             consumer: tokens.next()?.parse().ok()?,
         })
     }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -143,6 +143,13 @@ pub enum SubscriptionError {
     },
 }
 
+impl SubscriptionError {
+    /// Whether the servers may only be restarting.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Engine { .. }))
+    }
+}
+
 impl From<StoreError> for SubscriptionError {
     /// A refused permission and a missing stream keep their own names.
     fn from(error: StoreError) -> Self {

@@ -23,7 +23,7 @@ use super::parked::{self, ParkedEvent, ParkedRequest};
 use super::signal::Signal;
 use super::worker::{Outcome, Worker};
 use crate::block::StoredEvent;
-use crate::jetstream::api::{ApiFailure, errors, in_time, json as body};
+use crate::jetstream::api::{ApiFailure, in_time, json as body, nanoseconds};
 use crate::jetstream::kept::name::token;
 use crate::jetstream::message::Raw;
 use crate::jetstream::patience::Patience;
@@ -45,6 +45,9 @@ const LOOK: Duration = Duration::from_secs(1);
 const TAKEN: Duration = Duration::from_secs(60);
 /// How many events may be on their way to all members together.
 const ON_THE_WAY: u32 = 10_000;
+
+/// What fails when there is no consumer, in words.
+const MAKING: &str = "make the group's consumer";
 
 /// What the members of a group have in common.
 #[derive(Clone)]
@@ -69,11 +72,26 @@ impl Group {
     /// Makes the durable consumer, or brings the one that is there up to date.
     pub(super) async fn prepare(&self) -> Result<(), SubscriptionError> {
         self.source.reaching(self.first, &self.name).await?;
-        self.make_consumer(Patience::until(Instant::now() + PATIENCE))
-            .await
+        let mut patience = Patience::until(Instant::now() + PATIENCE);
+        while let Err(failure) = self.make_consumer().await? {
+            let api = &self.source.api;
+            patience.wait(api, MAKING, failure).await?;
+        }
+        Ok(())
     }
 
-    async fn make_consumer(&self, mut patience: Patience) -> Result<(), SubscriptionError> {
+    /// Makes the consumer anew if it is gone, which loses nothing. A stream that is gone is an error.
+    async fn look_for_consumer(&self) -> Result<(), SubscriptionError> {
+        match self.make_consumer().await {
+            Ok(Err(failure)) if !failure.is_passing_for_a_consumer() => {
+                Err(self.source.api.error(MAKING, failure).into())
+            }
+            Err(error) if !error.may_pass() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    async fn make_consumer(&self) -> Result<Result<(), ApiFailure>, SubscriptionError> {
         let first = define(&self.book, &self.source, &self.name, "a group", self.first).await?;
         let api = &self.source.api;
         let consumer = self.consumer();
@@ -99,16 +117,7 @@ impl Group {
             filters => config["filter_subjects"] = json!(filters),
         }
         let request = json!({ "stream_name": &*api.stream, "config": config });
-        loop {
-            match api.ask_at::<Value>(subject.clone(), &request).await {
-                Ok(_) => return Ok(()),
-                Err(failure) => {
-                    patience
-                        .wait(api, "make the group's consumer", failure)
-                        .await?
-                }
-            }
-        }
+        Ok(api.ask_at::<Value>(subject, &request).await.map(drop))
     }
 
     fn consumer(&self) -> String {
@@ -163,13 +172,13 @@ impl Group {
                     patience = Patience::without_end();
                     self.handle(message, &stop).await?;
                 }
-                // The consumer is gone: nothing was lost, as long as nobody removed it for good.
-                Err(failure) if failure.has_error(errors::CONSUMER_NOT_FOUND) => {
-                    self.make_consumer(Patience::without_end()).await?;
-                }
                 Err(failure) if api.has_ended() => return Err(api.error("read", failure).into()),
                 Err(failure) => {
-                    let waited = patience.wait(api, "ask for an event", failure);
+                    let waited = async {
+                        patience.wait(api, "ask for an event", failure).await?;
+                        // Nobody answers for a consumer or a stream that is gone.
+                        self.look_for_consumer().await
+                    };
                     if let Some(waited) = stop.unless_given(waited).await {
                         waited?;
                     }
@@ -329,7 +338,13 @@ impl Group {
                     return Ok(());
                 }
                 open.remove(&note.key);
-                self.serve(note, &stop).await?;
+                match self.serve(note.clone(), &stop).await {
+                    Err(error) if error.may_pass() => {
+                        tracing::warn!(name = self.name, %error, "a parked event waits for the servers");
+                        open.insert(note.key.clone(), (note, Instant::now()));
+                    }
+                    served => served?,
+                }
             }
             if stop.unless_given(sleep(LOOK)).await.is_none() {
                 return Ok(());
@@ -392,8 +407,4 @@ fn place(reply: &str) -> Option<(u32, u64)> {
         _ => return None,
     };
     Some((tokens[at].parse().ok()?, tokens[at + 1].parse().ok()?))
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -92,7 +92,7 @@ impl Member {
             match stop.unless_given(self.turn()).await {
                 None => break Ok(()),
                 Some(Ok(())) => {}
-                Some(Err(error)) if may_pass(&error) => {
+                Some(Err(error)) if error.may_pass() => {
                     tracing::warn!(name = self.crew.name, %error, "a subscription waits for the servers");
                 }
                 Some(Err(error)) => break Err(error),
@@ -352,7 +352,7 @@ impl Member {
         self.working.remove(&lane);
         match ended {
             Ok(_) => Ok(()),
-            Err(error) if may_pass(&error) => {
+            Err(error) if error.may_pass() => {
                 tracing::warn!(name = self.crew.name, %error, "a lane is taken again");
                 Ok(())
             }
@@ -388,9 +388,4 @@ impl Member {
             tracing::debug!(name = self.crew.name, "a member did not say that it leaves");
         }
     }
-}
-
-/// Whether the servers may only be restarting.
-fn may_pass(error: &SubscriptionError) -> bool {
-    matches!(error, SubscriptionError::Store(StoreError::Engine { .. }))
 }
