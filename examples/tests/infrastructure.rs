@@ -676,25 +676,25 @@ async fn names_within_a_scope_are_told_apart_whatever_characters_they_have() {
     let store = MemoryEventStore::new();
     let networks = Repository::<Network>::new(store.clone());
     let policies = Repository::<Policy>::new(store);
-    for (name, scope, block) in [("a/b", "c", "10.1.0.0/16"), ("a", "b/c", "10.2.0.0/16")] {
+    for (number, (name, scope)) in [("c", "a/b"), ("b/c", "a"), ("x in y", "z"), ("x", "y in z")]
+        .into_iter()
+        .enumerate()
+    {
         let identity = || MessageIdentity::new_from_user("test");
         let define = Define {
             name: text(name),
             scope: text(scope),
-            blocks: blocks(&[block]),
+            blocks: blocks(&[&format!("10.{number}.0.0/16")]),
             vlan: None,
         };
         let defined = networks.execute(&Id::new(), define, &identity()).await;
         defined.expect("another scope");
-        let apply = |name: &str, scope: &str| Apply {
-            name: text(name),
+        let apply = Apply {
+            name: text(&name.replace(' ', "/")),
             scope: text(scope),
             rules: vec![text("weekly")],
         };
-        // The other way round, so that both ends meet.
-        let set = policies
-            .execute(&Id::new(), apply(scope, name), &identity())
-            .await;
+        let set = policies.execute(&Id::new(), apply, &identity()).await;
         set.expect("another scope");
     }
 }
