@@ -862,6 +862,31 @@ fn values_say_no_to_what_they_are_not() {
 }
 
 #[test]
+fn a_host_has_no_address_that_stands_for_its_network_or_for_all() {
+    for (block, address, is_for_a_host) in [
+        ("10.1.0.0/24", "10.1.0.0", false),
+        ("10.1.0.0/24", "10.1.0.1", true),
+        ("10.1.0.0/24", "10.1.0.255", false),
+        ("10.1.0.0/24", "10.1.1.1", false),
+        // Two ends of a line, and one host alone.
+        ("10.1.0.0/31", "10.1.0.0", true),
+        ("10.1.0.0/31", "10.1.0.1", true),
+        ("10.1.0.0/32", "10.1.0.0", true),
+        // The lowest one stands for the routers, and none for all.
+        ("2001:db8::/64", "2001:db8::", false),
+        ("2001:db8::/64", "2001:db8::ffff:ffff:ffff:ffff", true),
+        ("2001:db8::/64", "10.1.0.1", false),
+    ] {
+        let block: Cidr = text(block);
+        assert_eq!(
+            block.is_for_a_host(&text(address)),
+            is_for_a_host,
+            "{block} {address}"
+        );
+    }
+}
+
+#[test]
 fn versions_compare_number_by_number() {
     let is_older = |one: &str, other: &str| text::<Version>(one).is_older_than(&text(other));
     for (older, newer) in [

@@ -474,6 +474,28 @@ async fn a_display_name_of_its_own_is_kept() {
 }
 
 #[tokio::test]
+async fn a_unit_whose_place_is_open_gets_the_one_that_its_row_says() {
+    let organizations = in_memory();
+    import(&organizations, ACME).await;
+    let known = Known::new(organizations.clone());
+    let id = known.find("ACME").await.expect("it is there");
+    let identity = MessageIdentity::new_from_user("test");
+    let begin = OrganizationCommand::BeginRestructuring {
+        unit: "RND".parse().expect("a code"),
+        reason: "a new place".parse().expect("a reason"),
+    };
+    let begun = organizations.execute(&id, begin, &identity).await;
+    begun.expect("it is active");
+    let moved = ACME.replace("unit,ACME,RND,Research,HQ", "unit,ACME,RND,Research,");
+    let report = import(&organizations, &moved).await;
+    assert_eq!((counts(&report), problems(&report)), ([0, 1, 0, 0], vec![]));
+    let acme = load(&organizations, "ACME").await;
+    let unit = acme.units.get(&"RND".parse().expect("a code"));
+    let unit = unit.expect("it is there");
+    assert_eq!((unit.state.name(), &unit.parent), ("Active", &None));
+}
+
+#[tokio::test]
 async fn a_row_of_a_part_that_has_ended_is_reported_whether_it_says_something_new_or_not() {
     let organizations = in_memory();
     import(&organizations, ACME).await;
