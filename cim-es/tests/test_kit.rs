@@ -42,8 +42,41 @@ async fn a_scenario_holds_on_the_pure_aggregate_and_unchanged_on_a_store() {
     given([Opened, Closed])
         .when(Open)
         .then_not_accepted()
+        .on(store.clone(), &Id::new())
+        .await;
+    given_nothing::<Account>()
+        .when_all([Open, Deposit { amount: 0 }, Deposit { amount: 7 }, Close])
+        .then([
+            Opened,
+            Deposited { amount: 7 },
+            Withdrawn { amount: 7 },
+            Closed,
+        ])
+        .on(store.clone(), &Id::new())
+        .await;
+    given([Opened])
+        .when_all([Deposit { amount: 10 }, Withdraw { amount: 11 }])
+        .then_error(AccountError::Insufficient {
+            asked: 11,
+            balance: 10,
+        })
+        .on(store.clone(), &Id::new())
+        .await;
+    given([Opened])
+        .when_all([Close, Deposit { amount: 1 }])
+        .then_not_accepted()
         .on(store, &Id::new())
         .await;
+}
+
+#[test]
+#[should_panic = "on the pure aggregate, after Open, then Deposit { amount: 1 }:
+  expected: Opened
+     found: Opened, Deposited { amount: 1 }"]
+fn a_scenario_of_several_commands_names_them_when_it_fails() {
+    given_nothing::<Account>()
+        .when_all([Open, Deposit { amount: 1 }])
+        .then([Opened]);
 }
 
 #[test]

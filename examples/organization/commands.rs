@@ -48,8 +48,6 @@ pub enum OrganizationCommand {
     AddChild { child: Id<Organization> },
     /// Sets a child free.
     RemoveChild { child: Id<Organization> },
-    /// Several commands that take effect together or not at all.
-    Reorganize { commands: Vec<OrganizationCommand> },
 
     /// Adds a unit.
     CreateUnit {

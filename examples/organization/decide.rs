@@ -71,7 +71,6 @@ impl Decide for Organization {
             AddChild { child } => emit(ChildAdded { child }),
             RemoveChild { child } if !self.children.contains(&child) => Err(NotAChild(child)),
             RemoveChild { child } => emit(ChildRemoved { child }),
-            Reorganize { commands } => self.reorganized(commands, context),
 
             CreateUnit { unit, name, parent } => {
                 self.units.can_stand_under(&unit, parent.as_ref())?;
@@ -223,50 +222,6 @@ impl Organization {
             | UpdateFacility { facility, .. }
             | CloseFacility { facility, .. } => self.facilities.accept(facility, command),
             _ => Ok(()),
-        }
-    }
-
-    /// Decides one command after the other, each on what the ones before it led to.
-    fn reorganized(&self, commands: Vec<OrganizationCommand>, context: &Context) -> Decision<Self> {
-        let (mut after, mut events) = (self.clone(), Vec::new());
-        for (place, command) in commands.into_iter().enumerate() {
-            let refused = |source| InReorganization {
-                place,
-                source: Box::new(source),
-            };
-            let decided = after.one_of_several(command, context).map_err(refused)?;
-            for event in decided.into_vec() {
-                let applied = after.apply(event.clone());
-                applied.map_err(|unexpected| {
-                    refused(NotNow {
-                        command: unexpected.event,
-                        state: unexpected.state,
-                    })
-                })?;
-                events.push(event);
-            }
-        }
-        match events.is_empty() {
-            true => nothing(),
-            false => emit_all(events),
-        }
-    }
-
-    /// A command as a part of a reorganization.
-    pub(super) fn one_of_several(
-        &self,
-        command: OrganizationCommand,
-        context: &Context,
-    ) -> Decision<Self> {
-        let (name, state) = (command.name(), self.state.name());
-        match command {
-            Reorganize { .. } | Deactivate { .. } | Suspend { .. } | Reinstate => Err(Alone(name)),
-            Dissolve { .. } | MergeInto { .. } | Absorb { .. } => Err(Alone(name)),
-            command if !self.state.can_accept(&command) => Err(NotNow {
-                command: name,
-                state,
-            }),
-            command => self.decide(command, context),
         }
     }
 }

@@ -48,17 +48,4 @@ pub enum OrganizationError {
     Itself(&'static str),
     #[error("organization {0} is no child of this one")]
     NotAChild(Id<Organization>),
-    #[error("{0} is decided alone, not as a part of Reorganize")]
-    Alone(&'static str),
-    #[error("{command} is not accepted while the organization is {state}")]
-    NotNow {
-        command: &'static str,
-        state: &'static str,
-    },
-    /// The place counts the commands of a reorganization from 0.
-    #[error("command {} of the reorganization: {source}", place + 1)]
-    InReorganization {
-        place: usize,
-        source: Box<OrganizationError>,
-    },
 }

@@ -7,12 +7,12 @@ use cim_es::prelude::*;
 
 use super::{OrganizationCommand, OrganizationEvent};
 
-/// The lifecycle of an organization. `Reorganize` may lead to what each command on the structure leads to.
+/// The lifecycle of an organization.
 #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrganizationState {
     /// It is not known yet.
     #[state(initial)]
-    #[on(Create / Created => Pending, Reorganize / Created => Pending)]
+    #[on(Create / Created => Pending)]
     Unfounded,
     /// It is being built up.
     #[on(Activate / Activated => Active, Update / Updated => _)]
@@ -29,19 +29,6 @@ pub enum OrganizationState {
     #[on(DeprecateRole / RoleDeprecated => _, DeprecateRole / RoleUpdated => _)]
     #[on(OpenFacility / FacilityOpened => _, UpdateFacility / FacilityUpdated => _)]
     #[on(CloseFacility / FacilityClosed => _)]
-    // The same, several at once.
-    #[on(Reorganize / Activated => Active, Reorganize / Updated => _)]
-    #[on(Reorganize / ChildAdded => _, Reorganize / ChildRemoved => _)]
-    #[on(Reorganize / UnitCreated => _, Reorganize / UnitUpdated => _)]
-    #[on(Reorganize / RestructuringBegun => _, Reorganize / UnitRestructured => _)]
-    #[on(Reorganize / UnitDissolved => _)]
-    #[on(Reorganize / TeamFormed => _, Reorganize / TeamActivated => _, Reorganize / TeamPutOnHold => _)]
-    #[on(Reorganize / TeamUpdated => _, Reorganize / TeamDisbanded => _)]
-    #[on(Reorganize / RoleCreated => _, Reorganize / RoleUpdated => _, Reorganize / RoleVacated => _)]
-    #[on(Reorganize / RoleFilled => _, Reorganize / RoleFrozen => _, Reorganize / RoleUnfrozen => _)]
-    #[on(Reorganize / RoleDeprecated => _)]
-    #[on(Reorganize / FacilityOpened => _, Reorganize / FacilityUpdated => _)]
-    #[on(Reorganize / FacilityClosed => _)]
     // The end of every part, and then its own.
     #[on(Dissolve / TeamDisbanded => _, Dissolve / RoleDeprecated => _, Dissolve / UnitDissolved => _)]
     #[on(Dissolve / FacilityClosed => _, Dissolve / ChildRemoved => _, Dissolve / Dissolved => Dissolved)]
@@ -62,18 +49,6 @@ pub enum OrganizationState {
     #[on(DeprecateRole / RoleDeprecated => _, DeprecateRole / RoleUpdated => _)]
     #[on(OpenFacility / FacilityOpened => _, UpdateFacility / FacilityUpdated => _)]
     #[on(CloseFacility / FacilityClosed => _)]
-    // The same, several at once.
-    #[on(Reorganize / Updated => _, Reorganize / ChildAdded => _, Reorganize / ChildRemoved => _)]
-    #[on(Reorganize / UnitCreated => _, Reorganize / UnitUpdated => _)]
-    #[on(Reorganize / RestructuringBegun => _, Reorganize / UnitRestructured => _)]
-    #[on(Reorganize / UnitDissolved => _)]
-    #[on(Reorganize / TeamFormed => _, Reorganize / TeamActivated => _, Reorganize / TeamPutOnHold => _)]
-    #[on(Reorganize / TeamUpdated => _, Reorganize / TeamDisbanded => _)]
-    #[on(Reorganize / RoleCreated => _, Reorganize / RoleUpdated => _, Reorganize / RoleVacated => _)]
-    #[on(Reorganize / RoleFilled => _, Reorganize / RoleFrozen => _, Reorganize / RoleUnfrozen => _)]
-    #[on(Reorganize / RoleDeprecated => _)]
-    #[on(Reorganize / FacilityOpened => _, Reorganize / FacilityUpdated => _)]
-    #[on(Reorganize / FacilityClosed => _)]
     // Its end in another one.
     #[on(MergeInto / ChildRemoved => _, MergeInto / Merged => Merged)]
     // The end of every part, and then its own.

@@ -365,7 +365,9 @@ async fn an_organization_that_is_suspended_is_left_as_it_is() {
     let report = import(&organizations, "unit,ACME,LAB,Laboratory,,,\n").await;
     assert_eq!(
         problems(&report),
-        ["line 2: CreateUnit is not accepted while the organization is Suspended"]
+        [
+            "line 2: `CreateUnit` is not accepted in state `Suspended`, which accepts `Reinstate`, `Dissolve`"
+        ]
     );
     assert_eq!(counts(&import(&organizations, ACME).await), [0, 0, 1, 0]);
 }

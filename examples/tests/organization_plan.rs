@@ -5,14 +5,15 @@ mod organization_support;
 use std::collections::BTreeMap;
 
 use cim_es::prelude::*;
+use cim_es::repository::rehearse;
 use cim_es::testing::proptest::collection::vec;
 use cim_es::testing::proptest::option::of;
 use cim_es::testing::proptest::prelude::*;
 use cim_es::testing::proptest::sample::Index;
+use cim_es_examples::organization::Organization;
 use cim_es_examples::organization::import::plan::plan;
 use cim_es_examples::organization::import::{File, Problem, Row, What};
 use cim_es_examples::organization::values::{Code, OrganizationType};
-use cim_es_examples::organization::{Organization, OrganizationCommand};
 use organization_support::*;
 
 /// What stands under what, each by its number.
@@ -120,11 +121,9 @@ fn follow(present: &Organization, rows: &[Row]) -> Result<Organization, Vec<Prob
         Timestamp::from_micros(1),
     );
     let steps = plan(present, id(1), None, rows)?;
-    let commands = steps.into_iter().map(|step| step.command).collect();
-    let decided = present.decide(OrganizationCommand::Reorganize { commands }, &context);
     let mut after = present.clone();
-    for event in decided.expect("the plan was rehearsed").into_vec() {
-        after.apply(event).expect("the event has an edge");
+    for step in steps {
+        rehearse(&mut after, step.command, &context).expect("the plan was rehearsed");
     }
     Ok(after)
 }

@@ -158,41 +158,6 @@ proptest! {
             check(&organization);
         }
     }
-
-    #[test]
-    fn a_reorganization_gives_what_its_commands_give_one_by_one(
-        commands in vec(any_part(), 0..30),
-    ) {
-        let context = Context::new(
-            MessageIdentity::root(Uuid::from_u128(1), None),
-            Timestamp::from_micros(1),
-        );
-        let (mut one_by_one, mut accepted) = (Organization::default(), vec![create()]);
-        one_by_one.apply(created()).expect("it is created");
-        for command in commands {
-            let decided = one_by_one.decide(command.clone(), &context);
-            let together = one_by_one.decide(Reorganize { commands: vec![command.clone()] }, &context);
-            match decided {
-                Ok(events) => {
-                    prop_assert_eq!(together.map(cim_es::aggregate::Events::into_vec), Ok(events.as_slice().to_vec()));
-                    for event in events.into_vec() {
-                        one_by_one.apply(event).expect("the event has an edge");
-                    }
-                    accepted.push(command);
-                }
-                Err(error) => prop_assert_eq!(
-                    together.map(cim_es::aggregate::Events::into_vec),
-                    Err(OrganizationError::InReorganization { place: 0, source: Box::new(error) })
-                ),
-            }
-        }
-        let mut together = Organization::default();
-        let events = together.decide(Reorganize { commands: accepted }, &context);
-        for event in events.expect("each was accepted").into_vec() {
-            together.apply(event).expect("the event has an edge");
-        }
-        prop_assert_eq!(format!("{together:?}"), format!("{one_by_one:?}"));
-    }
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub struct Context {
     identity: MessageIdentity,
     now: Timestamp,
     aggregate: Option<Token>,
+    /// The place of the command among those that came together.
+    place: u64,
 }
 
 impl Context {
@@ -33,6 +35,7 @@ impl Context {
             identity,
             now,
             aggregate: None,
+            place: 0,
         }
     }
 
@@ -42,6 +45,22 @@ impl Context {
         Self {
             aggregate: Some(id),
             ..self
+        }
+    }
+
+    /// The same context for one of several commands that came together, by its place from 0: with ids of its own.
+    ///
+    /// ```
+    /// # use cim_es::message::{Context, MessageIdentity, Timestamp};
+    /// let context = Context::new(MessageIdentity::new_from_user("me"), Timestamp::from_micros(0));
+    /// assert_eq!(context.of_command(0).id(1), context.id(1));
+    /// assert_ne!(context.of_command(1).id(1), context.id(1));
+    /// ```
+    #[must_use]
+    pub fn of_command(&self, place: usize) -> Self {
+        Self {
+            place: place as u64,
+            ..self.clone()
         }
     }
 
@@ -101,9 +120,16 @@ impl Context {
         &self.identity
     }
 
-    /// The `n`-th id of this command: a UUID v7 that depends on the message id, the clock reading and `n` alone.
+    /// The `n`-th id of this command: a UUID v7 that depends on the message id, the clock reading, `n` and, of several
+    /// commands that came together, on the place of this one alone.
     pub fn id(&self, n: u32) -> Uuid {
-        derived_id(&self.identity, self.now, b"decision", n)
+        match self.place {
+            0 => derived_id(&self.identity, self.now, b"decision", n),
+            place => {
+                let purpose = [b"decision of command ".as_slice(), &place.to_be_bytes()].concat();
+                derived_id(&self.identity, self.now, &purpose, n)
+            }
+        }
     }
 }
 

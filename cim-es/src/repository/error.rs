@@ -52,6 +52,18 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
         /// The command.
         command: &'static str,
     },
+    /// One of several commands that belong together is refused; none of them took effect.
+    #[error("command {} of {of}, `{command}`: {}", place + 1, text(reason))]
+    OneOfSeveral {
+        /// The place of the command among them, from 0.
+        place: usize,
+        /// How many there are.
+        of: usize,
+        /// The command.
+        command: &'static str,
+        /// Why it is refused.
+        reason: Box<ExecuteError<E>>,
+    },
     /// The message id belongs to an earlier command, which was another one; nothing was stored.
     #[error(
         "message id {message_id} was used before: it led to `{event_type}` at version {version}, which `{command}` never does; give each command an identity of its own"
@@ -138,6 +150,11 @@ impl<E: std::error::Error + 'static> From<LoadError> for ExecuteError<E> {
     fn from(error: LoadError) -> Self {
         Self::Load(error)
     }
+}
+
+/// In the message of the error around it; a bound of that error on itself, as the derive would write, never ends.
+fn text<E: std::error::Error + 'static>(error: &ExecuteError<E>) -> String {
+    error.to_string()
 }
 
 fn list(names: &[&'static str]) -> String {

@@ -1,8 +1,8 @@
-//! Executing a command: decide, check, append, fold.
+//! Executing commands: decide, check, append, fold.
 
 use futures_core::future::BoxFuture;
 
-use super::decide::{Decided, decide};
+use super::new::{Fold, New};
 use super::recent::RecentCommit;
 use super::{Commit, ExecuteError, LoadError, Repository, Root};
 use crate::aggregate::{Aggregate, Command, Decide};
@@ -10,7 +10,7 @@ use crate::block::StoredEvent;
 use crate::event::DomainEvent;
 use crate::machine::StateMachine;
 use crate::message::{Context, MessageIdentity};
-use crate::store::{AggregateKey, CommitRequest, ExpectedVersion, NewEvent, StoreError};
+use crate::store::{AggregateKey, CommitRequest, ExpectedVersion, StoreError};
 
 impl<A: Aggregate> Repository<A> {
     /// Executes a command: decides it on the present aggregate, checks the events against the machine, and stores
@@ -33,13 +33,66 @@ impl<A: Aggregate> Repository<A> {
         A: Decide,
         A::Command: Clone,
     {
-        Box::pin(self.run(id, command, identity))
+        Box::pin(self.run(id, vec![command], identity))
+    }
+
+    /// Executes several commands as one commit: all of them take effect, or none does.
+    ///
+    /// Each is decided on what the ones before it led to, by the rules of [`execute`](Self::execute), and has ids of
+    /// its own ([`Context::id`]). Together they are one message, with one identity: when it comes again, it gives the
+    /// earlier commit. No command at all, and commands that change nothing, give a commit without events. How many
+    /// events one commit may have is for the store to say: 1,000 on NATS servers.
+    ///
+    /// ```
+    /// use cim_es::prelude::*;
+    /// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    /// # enum LampState { #[state(initial)] #[on(Mount / Mounted => Ready)] Boxed, #[on(Switch / Switched => _)] Ready }
+    /// # #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
+    /// # enum LampEvent { Mounted, Switched { on: bool } }
+    /// # #[derive(Command, Clone, Debug)]
+    /// # enum LampCommand { Mount, Switch }
+    /// # #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+    /// # #[aggregate(domain = "home", name = "lamp")]
+    /// # struct Lamp { state: LampState, on: bool }
+    /// # impl Decide for Lamp {
+    /// #     fn decide(&self, command: LampCommand, _: &Context) -> Decision<Self> {
+    /// #         match command {
+    /// #             LampCommand::Mount => emit(LampEvent::Mounted),
+    /// #             LampCommand::Switch => emit(LampEvent::Switched { on: !self.on }),
+    /// #         }
+    /// #     }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let lamps = Repository::<Lamp>::new(MemoryEventStore::new());
+    /// let (id, identity) = (Id::new(), MessageIdentity::new_from_user("me"));
+    /// let commands = [LampCommand::Mount, LampCommand::Switch];
+    /// let commit = lamps.execute_all(&id, commands, &identity).await?;
+    /// assert_eq!(commit.events().len(), 2);
+    /// assert!(lamps.load(&id).await?.on);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ExecuteError::OneOfSeveral`] names the command that is refused, and why; else as [`execute`](Self::execute).
+    pub fn execute_all<'a>(
+        &'a self,
+        id: &'a A::Id,
+        commands: impl IntoIterator<Item = A::Command>,
+        identity: &'a MessageIdentity,
+    ) -> BoxFuture<'a, Result<Commit, ExecuteError<A::Error>>>
+    where
+        A: Decide,
+        A::Command: Clone,
+    {
+        Box::pin(self.run(id, commands.into_iter().collect(), identity))
     }
 
     async fn run(
         &self,
         id: &A::Id,
-        command: A::Command,
+        commands: Vec<A::Command>,
         identity: &MessageIdentity,
     ) -> Result<Commit, ExecuteError<A::Error>>
     where
@@ -60,11 +113,10 @@ impl<A: Aggregate> Repository<A> {
             if let Some(earlier) = root.recent.find(identity.message_id()) {
                 let commit = self.earlier_commit(&key, earlier).await?;
                 *slot = Some(root);
-                return answer_again::<A>(&command, commit, identity);
+                return answer_again::<A>(&commands, commit, identity);
             }
-            match decide::<A>(&root, command.clone(), &context) {
-                Decided::Events(events) => {
-                    let new = New::of(&root, &command, events)?;
+            match New::decided(&root, &commands, &context) {
+                Ok(Some(new)) => {
                     match self.append(&key, &root, &new, &context).await {
                         Ok(stored) => {
                             let before = root.version();
@@ -102,13 +154,13 @@ impl<A: Aggregate> Repository<A> {
                     is_confirmed = true;
                     if !self.has_moved(&key, &mut root).await? {
                         *slot = Some(root);
-                        return without_events(answer, version);
+                        return answer.map(|_| without_events(version));
                     }
                 }
                 answer => {
                     let version = root.version();
                     *slot = Some(root);
-                    return without_events(answer, version);
+                    return answer.map(|_| without_events(version));
                 }
             }
         }
@@ -173,90 +225,34 @@ impl<A: Aggregate> Repository<A> {
     }
 }
 
-/// What a command decided, as it is stored and as it is folded.
-struct New<A: Aggregate> {
-    encoded: Vec<NewEvent>,
-    fold: Fold<A>,
-}
-
-enum Fold<A: Aggregate> {
-    /// The aggregate after the events: what names it then holds is to be known before they are stored.
-    Done(A),
-    /// The events, to be folded once they are stored.
-    Waiting(Vec<A::Event>),
-}
-
-impl<A: Aggregate> New<A> {
-    fn of(
-        root: &Root<A>,
-        command: &A::Command,
-        events: Vec<A::Event>,
-    ) -> Result<Self, ExecuteError<A::Error>> {
-        let encoded: Result<Vec<_>, _> = events.iter().map(NewEvent::of).collect();
-        let encoded = encoded.map_err(ExecuteError::Payload)?;
-        if !A::HAS_UNIQUE_NAMES {
-            let fold = Fold::Waiting(events);
-            return Ok(Self { encoded, fold });
-        }
-        let mut after = root.aggregate.clone();
-        for event in events {
-            after
-                .apply(event)
-                .map_err(|unexpected| ExecuteError::UndeclaredEvent {
-                    state: unexpected.state,
-                    command: command.name(),
-                    event: unexpected.event,
-                })?;
-        }
-        let fold = Fold::Done(after);
-        Ok(Self { encoded, fold })
-    }
-
-    fn fold_into(self, root: &mut Root<A>, stored: &[StoredEvent]) -> Result<(), LoadError> {
-        match self.fold {
-            Fold::Waiting(events) => {
-                let mut events = events.into_iter().zip(stored);
-                events.try_for_each(|(event, stored)| root.take(event, stored))
-            }
-            Fold::Done(after) => {
-                root.aggregate = after;
-                stored.iter().for_each(|stored| root.note(stored));
-                Ok(())
-            }
-        }
+/// The commit of commands that change nothing.
+fn without_events(version: u64) -> Commit {
+    Commit {
+        events: Vec::new(),
+        version,
+        is_repeated: false,
     }
 }
 
-fn without_events<A: Decide>(
-    answer: Decided<A>,
-    version: u64,
-) -> Result<Commit, ExecuteError<A::Error>> {
-    match answer {
-        Decided::Refused(error) => Err(error),
-        Decided::Nothing | Decided::Events(_) => Ok(Commit {
-            events: Vec::new(),
-            version,
-            is_repeated: false,
-        }),
-    }
-}
-
-/// The earlier commit as the answer to a command that came again; an error when another command made it.
+/// The earlier commit as the answer to commands that came again; an error when others made it.
 ///
 /// The event of a commit does not name its command, so the machine is asked: a command that has no edge with the first
 /// event, in any state, cannot have led to it.
 fn answer_again<A: Aggregate>(
-    command: &A::Command,
+    commands: &[A::Command],
     commit: Commit,
     identity: &MessageIdentity,
 ) -> Result<Commit, ExecuteError<A::Error>> {
-    let Some(first) = commit.events.first() else {
+    let (Some(first), Some(command)) = (commit.events.first(), commands.first()) else {
         return Ok(commit);
     };
     let known = A::Event::info_of(first.event_type());
     let is_possible = known.is_none_or(|event| {
         let mut edges = A::State::EDGES.iter();
-        edges.any(|edge| edge.command == Some(command.name()) && edge.event == event.variant)
+        edges.any(|edge| {
+            let mut names = commands.iter().map(|command| Some(command.name()));
+            edge.event == event.variant && names.any(|name| name == edge.command)
+        })
     });
     if is_possible {
         return Ok(commit);

@@ -5,7 +5,9 @@ mod decide;
 mod error;
 mod execute;
 mod load;
+mod new;
 mod recent;
+mod rehearse;
 mod root;
 mod snapshot;
 mod unique;
@@ -25,6 +27,7 @@ pub use commit::Commit;
 pub(crate) use decide::{Decided, decide};
 pub use error::{ExecuteError, LoadError};
 pub use load::{At, Recorded};
+pub use rehearse::rehearse;
 pub use root::Root;
 #[cfg(feature = "testing")]
 pub(crate) use snapshot::tag as snapshot_tag;

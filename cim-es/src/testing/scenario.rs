@@ -91,11 +91,11 @@ pub struct Given<A: Aggregate> {
     id: Option<Token>,
 }
 
-/// What happened before, and the command that came then.
+/// What happened before, and what came then: a command, or several together.
 #[must_use = "a scenario says nothing before `then`"]
 pub struct When<A: Aggregate> {
     given: Given<A>,
-    command: A::Command,
+    commands: Vec<A::Command>,
 }
 
 /// A scenario that held on the pure aggregate; [`on`](Self::on) runs it on a store.
@@ -149,9 +149,15 @@ where
 
     /// The command that comes now.
     pub fn when(self, command: A::Command) -> When<A> {
+        self.when_all([command])
+    }
+
+    /// The commands that come now, together: as [`Repository::execute_all`] takes them. What refuses one of them is
+    /// the answer to all.
+    pub fn when_all(self, commands: impl IntoIterator<Item = A::Command>) -> When<A> {
         When {
             given: self,
-            command,
+            commands: commands.into_iter().collect(),
         }
     }
 
@@ -236,7 +242,7 @@ where
     fn expect(self, expected: Answer) -> Scenario<A> {
         compare(
             "on the pure aggregate",
-            &self.command,
+            &self.commands,
             &expected,
             &self.decide(),
         );
@@ -247,16 +253,23 @@ where
     }
 
     fn decide(&self) -> Answer {
-        match self.given.decided(self.command.clone()) {
-            Decided::Events(events) => Answer::Events(
-                events
-                    .iter()
-                    .map(|event| format!("{:?}", read_back::<A::Event>(&stored_form(event))))
-                    .collect(),
-            ),
-            Decided::Nothing => Answer::Events(Vec::new()),
-            Decided::Refused(error) => refusal(&error),
+        let (mut after, context) = (self.given.aggregate.clone(), self.given.context());
+        let mut found = Vec::new();
+        for (place, command) in self.commands.iter().enumerate() {
+            let events = match decide(&after, command.clone(), &context.of_command(place)) {
+                Decided::Events(events) => events,
+                Decided::Nothing => continue,
+                Decided::Refused(error) => return refusal(&error),
+            };
+            for event in events {
+                let event: A::Event = read_back(&stored_form(&event));
+                found.push(format!("{event:?}"));
+                if let Err(unexpected) = after.apply(event) {
+                    return Answer::Failed(unexpected.to_string());
+                }
+            }
         }
+        Answer::Events(found)
     }
 }
 
@@ -287,8 +300,9 @@ where
         let repository = Repository::<A>::builder(store)
             .clock(FixedClock(given.now))
             .build();
-        let command = self.when.command.clone();
-        let found = match repository.execute(id, command, &given.identity).await {
+        let commands = self.when.commands.clone();
+        let executed = repository.execute_all(id, commands, &given.identity);
+        let found = match executed.await {
             Ok(commit) => {
                 let event = |stored: &StoredEvent| match stored.decode::<A::Event>() {
                     Ok(event) => format!("{event:?}"),
@@ -299,16 +313,18 @@ where
             Err(error) => refusal(&error),
         };
         let place = format!("on the store, for {key}");
-        compare(&place, &self.when.command, &self.expected, &found);
+        compare(&place, &self.when.commands, &self.expected, &found);
         self
     }
 }
 
 #[track_caller]
-fn compare(place: &str, command: &impl Debug, expected: &Answer, found: &Answer) {
+fn compare(place: &str, commands: &[impl Debug], expected: &Answer, found: &Answer) {
+    let commands: Vec<_> = commands.iter().map(|it| format!("{it:?}")).collect();
+    let commands = commands.join(", then ");
     assert!(
         found == expected,
-        "{place}, after {command:?}:\n  expected: {expected}\n     found: {found}"
+        "{place}, after {commands}:\n  expected: {expected}\n     found: {found}"
     );
 }
 
@@ -328,6 +344,7 @@ fn refusal<E: std::error::Error>(error: &ExecuteError<E>) -> Answer {
     match error {
         ExecuteError::Refused(error) => Answer::Refused(format!("{error:?}")),
         ExecuteError::NotAccepted { .. } => Answer::NotAccepted,
+        ExecuteError::OneOfSeveral { reason, .. } => refusal(reason),
         error => Answer::Failed(error.to_string()),
     }
 }

@@ -9,7 +9,7 @@ use cim_es::store::StoreError;
 
 use super::super::{OrganizationCommand, OrganizationError};
 use super::Problem;
-use super::plan::{bare, plan};
+use super::plan::plan;
 use super::run::{Import, ImportError, Planned};
 
 /// How many steps are one commit. Each is one event, a new organization reserves its code with one more, and a store
@@ -108,20 +108,16 @@ impl<P: Fn(usize, usize)> Import<'_, P> {
         planned: &Planned<'_>,
     ) -> Result<Result<(), Problem>, ImportError> {
         for steps in planned.steps.chunks(COMMIT) {
-            let commands = steps.iter().map(|step| step.command.clone()).collect();
-            let reorganize = OrganizationCommand::Reorganize { commands };
-            match self.execute(planned.id, reorganize).await {
+            let commands = steps.iter().map(|step| step.command.clone());
+            match self.execute(planned.id, commands).await {
                 Ok(()) => {}
-                Err(ExecuteError::Refused(error)) => {
-                    let place = match &error {
-                        OrganizationError::InReorganization { place, .. } => *place,
-                        _ => 0,
-                    };
+                Err(ExecuteError::OneOfSeveral { place, reason, .. }) => {
                     let row = &planned.rows[steps[place].row];
-                    return Ok(Err(Problem::of(row, bare(error))));
+                    return Ok(Err(Problem::of(row, reason)));
                 }
                 Err(error) if is_by_somebody_else(&error) => {
-                    return Ok(Err(Problem::of(&planned.rows[0], error)));
+                    let row = &planned.rows[steps[0].row];
+                    return Ok(Err(Problem::of(row, error)));
                 }
                 Err(source) => {
                     return Err(ImportError::Execute {
@@ -147,7 +143,7 @@ impl<P: Fn(usize, usize)> Import<'_, P> {
                 (None, None) => return Ok(()),
             };
             attempts += 1;
-            match self.execute(parent, command).await {
+            match self.execute(parent, [command]).await {
                 Ok(()) => {}
                 Err(error) if !is_by_somebody_else(&error) => {
                     return Err(ImportError::Execute {

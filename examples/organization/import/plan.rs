@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cim_es::prelude::*;
+use cim_es::repository::rehearse;
 
 use super::super::lifecycle::UnitState;
 use super::super::parts::{Part, Parts};
 use super::super::values::{Code, Reason};
 use super::super::{
-    Facility, Organization, OrganizationCommand, OrganizationCommand::*, OrganizationError,
-    OrganizationState::*, Role, Unit,
+    Facility, Organization, OrganizationCommand, OrganizationCommand::*, OrganizationState::*,
+    Role, Unit,
 };
 use super::{Problem, Row, What};
 
@@ -278,28 +279,12 @@ impl<'a> Plan<'a> {
             if bad.contains(&step.row) {
                 continue;
             }
-            let decided = after.one_of_several(step.command.clone(), &context);
-            let refused = match decided {
-                Ok(events) => {
-                    let mut applied = events.into_vec().into_iter().map(|it| after.apply(it));
-                    applied.find_map(|it| it.err().map(|it| it.to_string()))
-                }
-                Err(error) => Some(error.to_string()),
-            };
-            if let Some(reason) = refused {
+            if let Err(reason) = rehearse(&mut after, step.command.clone(), &context) {
                 let row = &self.rows[step.row];
                 self.problems.push(Problem::of(row, reason));
                 bad.insert(step.row);
             }
         }
-    }
-}
-
-/// The reason for which a part of a reorganization was refused.
-pub fn bare(error: OrganizationError) -> OrganizationError {
-    match error {
-        OrganizationError::InReorganization { source, .. } => bare(*source),
-        error => error,
     }
 }
 

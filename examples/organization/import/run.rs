@@ -254,10 +254,11 @@ impl<P: Fn(usize, usize)> Import<'_, P> {
     pub(super) async fn execute(
         &mut self,
         id: Id<Organization>,
-        command: OrganizationCommand,
+        commands: impl IntoIterator<Item = OrganizationCommand>,
     ) -> Result<(), ExecuteError<OrganizationError>> {
         let identity = MessageIdentity::caused_by(&self.identity);
-        let commit = self.organizations.execute(&id, command, &identity).await?;
+        let executed = self.organizations.execute_all(&id, commands, &identity);
+        let commit = executed.await?;
         for event in commit.events() {
             let count = self.report.events.entry(event.event_type().to_owned());
             *count.or_default() += 1;

@@ -1,7 +1,6 @@
 //! Generators of commands for an organization, from few codes and names, so that commands meet each other.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
-use cim_es::testing::proptest::collection::vec;
 use cim_es::testing::proptest::prelude::*;
 use cim_es::testing::proptest::sample::select;
 use cim_es_examples::organization::values::{Code, OrganizationType};
@@ -111,7 +110,7 @@ fn any_update() -> impl Strategy<Value = OrganizationCommand> {
     })
 }
 
-/// A command that may be a part of a reorganization.
+/// A command about the structure.
 pub fn any_part() -> impl Strategy<Value = OrganizationCommand> {
     prop_oneof![
         6 => any_unit(),
@@ -125,23 +124,10 @@ pub fn any_part() -> impl Strategy<Value = OrganizationCommand> {
 
 /// Any command; where a structure can grow, mostly one that lets it.
 pub fn any_command(is_growing: bool) -> BoxedStrategy<OrganizationCommand> {
-    let together = prop_oneof![
-        16 => any_part().prop_map(|command| vec![command]),
-        4 => vec(any_part(), 0..4),
-        1 => Just(vec![create(), Activate]),
-        1 => Just(vec![dissolve()]),
-    ];
-    let (alone, together) = (
-        any_part(),
-        together.prop_map(|commands| Reorganize { commands }),
-    );
     let whole = prop_oneof![
         Just(create()),
         Just(Activate),
         any_update(),
-        Just(Reorganize {
-            commands: vec![Activate]
-        }),
         Just(Deactivate { reason: reason() }),
         Just(Suspend { reason: reason() }),
         Just(Reinstate),
@@ -152,7 +138,7 @@ pub fn any_command(is_growing: bool) -> BoxedStrategy<OrganizationCommand> {
         }),
     ];
     match is_growing {
-        true => prop_oneof![40 => alone, 40 => together, 1 => whole].boxed(),
-        false => prop_oneof![1 => alone, 1 => together, 4 => whole].boxed(),
+        true => prop_oneof![80 => any_part(), 1 => whole].boxed(),
+        false => prop_oneof![1 => any_part(), 2 => whole].boxed(),
     }
 }

@@ -275,25 +275,6 @@ pub fn cases(kind: &str) -> Vec<(&'static str, OrganizationCommand)> {
             ("AddChild, itself", AddChild { child: id(1) }),
             ("RemoveChild", RemoveChild { child: id(6) }),
             ("RemoveChild, no child", RemoveChild { child: id(4) }),
-            (
-                "Reorganize",
-                Reorganize {
-                    commands: vec![create_unit("OPS", ""), form_team("RUN", "OPS")],
-                },
-            ),
-            (
-                "Reorganize, one refused",
-                Reorganize {
-                    commands: vec![create_unit("OPS", ""), form_team("RUN", "NONE")],
-                },
-            ),
-            (
-                "Reorganize, with Dissolve",
-                Reorganize {
-                    commands: vec![dissolve()],
-                },
-            ),
-            ("Reorganize, nothing new", Reorganize { commands: vec![] }),
         ],
         "unit" => vec![
             ("CreateUnit", create_unit("RND", "HQ")),

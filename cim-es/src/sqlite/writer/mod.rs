@@ -1,5 +1,6 @@
 //! The one thread that writes: it takes what waits, stores it in one transaction, and answers everybody.
 
+mod answer;
 mod batch;
 mod heads;
 mod prepare;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
+use self::answer::Answers;
 use self::batch::{Batch, Memory};
 use self::heads::Heads;
 use self::prepare::Prepared;
@@ -47,6 +49,7 @@ pub(super) struct Writer {
     heads: Arc<Heads>,
     options: SealOptions,
     last: watch::Receiver<u64>,
+    answers: Answers,
 }
 
 impl Writer {
@@ -89,6 +92,7 @@ impl Writer {
             heads,
             options: options.seal,
             last,
+            answers: Answers::default(),
         })
     }
 
@@ -100,7 +104,7 @@ impl Writer {
         let prepared = prepare::prepare(request, &self.heads, &self.options)?;
         let (answer, question) = oneshot::channel();
         self.send(Job::Append(prepared, answer))?;
-        question.await.unwrap_or_else(|_| Err(unanswered()))
+        self.answers.wait(question).await
     }
 
     /// Runs another write in a transaction with the others that wait.
@@ -110,7 +114,7 @@ impl Writer {
     ) -> Result<(), StoreError> {
         let (answer, question) = oneshot::channel();
         self.send(Job::Write(Box::new(write), answer))?;
-        question.await.unwrap_or_else(|_| Err(unanswered()))
+        self.answers.wait(question).await
     }
 
     /// Follows the last position, also as other processes move it.
@@ -146,12 +150,6 @@ impl Writer {
             .map_err(|_| StoreError::Closed {
                 reason: "the writing thread failed; open the file again".into(),
             })
-    }
-}
-
-fn unanswered() -> StoreError {
-    StoreError::OutcomeUnknown {
-        reason: "the writing thread failed before it answered; open the file again".into(),
     }
 }
 

@@ -7,6 +7,7 @@ use super::Provider;
 use super::counter::{Counter, CounterCommand, CounterError, CounterEvent, TWICE, UNDECLARED};
 use super::sample::everything;
 use crate::aggregate::Id;
+use crate::block::StoredEvent;
 use crate::message::{FixedClock, MessageIdentity, Timestamp};
 use crate::repository::{
     At, Commit, ExecuteError, LoadError, Recorded, Repository, RepositoryBuilder,
@@ -66,6 +67,67 @@ pub async fn a_command_takes_effect_once(provider: impl Provider) {
         .unwrap();
     assert!(cold.is_repeated());
     assert_eq!(everything(&store).await.len(), 2);
+}
+
+/// Several commands are one commit, each decided on what the ones before it led to; all come again with their message id.
+pub async fn several_commands_are_one_commit(provider: impl Provider) {
+    let store = provider.open().await;
+    let counters = repository(&store);
+    let id = Id::new();
+    let identity = MessageIdentity::new_from_user("contract");
+    let commands = [
+        Add { amount: 5 },
+        SetLimit { limit: 7 },
+        Add { amount: 2 },
+        Close,
+    ];
+    let commit = counters
+        .execute_all(&id, commands.clone(), &identity)
+        .await
+        .unwrap();
+    let places = |commit: &Commit| {
+        let place = |event: &StoredEvent| (event.envelope.commit, event.envelope.causation_id);
+        commit.events().iter().map(place).collect::<Vec<_>>()
+    };
+    let expected = (1..=4).map(|index| ((index, 4), identity.message_id()));
+    assert_eq!(places(&commit), expected.collect::<Vec<_>>());
+    let again = repository(&store)
+        .execute_all(&id, commands, &identity)
+        .await
+        .unwrap();
+    assert!(again.is_repeated());
+    assert_eq!(again.events(), commit.events());
+    let counter = counters.load(&id).await.unwrap();
+    assert_eq!((counter.version(), counter.total), (4, 7));
+    assert_eq!(everything(&store).await.len(), 4);
+}
+
+/// When one of several commands is refused, by a rule or by the machine, nothing is stored, and the answer names it.
+pub async fn of_several_commands_all_take_effect_or_none(provider: impl Provider) {
+    let store = provider.open().await;
+    let counters = repository(&store);
+    let id = Id::new();
+    add(&counters, &id, 1).await.unwrap();
+    let refused: [(Vec<CounterCommand>, usize); 2] = [
+        (
+            vec![SetLimit { limit: 3 }, Add { amount: 2 }, Add { amount: 1 }],
+            2,
+        ),
+        (vec![Close, Add { amount: 1 }], 1),
+    ];
+    for (commands, expected) in refused {
+        let identity = MessageIdentity::new_from_user("contract");
+        let outcome = counters.execute_all(&id, commands, &identity).await;
+        let Err(ExecuteError::OneOfSeveral { place, reason, .. }) = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(place, expected, "{reason}");
+    }
+    assert_eq!(everything(&store).await.len(), 1);
+    let identity = MessageIdentity::new_from_user("contract");
+    let none = counters.execute_all(&id, [], &identity).await.unwrap();
+    assert_eq!((none.version(), none.events().len()), (1, 0));
+    assert_eq!(add(&counters, &id, 1).await.unwrap().version(), 2);
 }
 
 /// A message id that led to another command's events is refused, and not answered with them.

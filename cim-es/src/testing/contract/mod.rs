@@ -114,6 +114,8 @@ macro_rules! contract_tests {
             an_object_is_kept_under_its_cid,
             a_checkpoint_is_kept_by_name,
             a_command_takes_effect_once,
+            several_commands_are_one_commit,
+            of_several_commands_all_take_effect_or_none,
             a_message_id_that_another_command_used_is_refused,
             events_of_a_subject_come_typed_and_in_order,
             a_command_takes_effect_once_past_a_snapshot_and_a_restart,

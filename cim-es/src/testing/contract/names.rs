@@ -195,8 +195,15 @@ pub async fn a_commit_carries_what_it_changes_about_names(provider: impl Provide
         .map(|it| it.envelope.causation_id)
         .collect();
     assert_eq!(causes.len(), 1, "one command");
+    // Of several commands too, only what they change together counts.
+    let identity = MessageIdentity::new_from_user("contract");
+    let commands = [3, 4].map(|number| Renumber { number });
+    let commit = badges.execute_all(&id, commands, &identity).await.unwrap();
+    assert_eq!(commit.events().len(), 2);
+    assert_eq!(holder(&badges, 3).await, None);
+    assert_eq!(holder(&badges, 4).await, Some(id.to_string()));
     let again = Repository::<Badge>::new(store.clone());
-    assert_eq!(again.load(&id).await.unwrap().number, Some(2));
+    assert_eq!(again.load(&id).await.unwrap().number, Some(4));
 }
 
 /// A name that was released elsewhere is free for an aggregate that is still warm with the old times, and the other way

@@ -1,0 +1,76 @@
+//! What a command would lead to.
+
+use super::ExecuteError;
+use super::decide::{Decided, decide};
+use crate::aggregate::{Command, Decide};
+use crate::message::Context;
+
+/// Decides a command as a [`Repository`](crate::Repository) would, without storing anything, and moves the aggregate
+/// to where its events lead: a dry run, such as of an import that reports every bad row before it stores the first.
+///
+/// A command that changes nothing gives no event. What only the store knows is not checked: whether a
+/// [`UniqueName`](crate::aggregate::UniqueName) is free, and whether the events can be stored.
+///
+/// ```
+/// use cim_es::message::{Clock, SystemClock};
+/// use cim_es::prelude::*;
+/// use cim_es::repository::rehearse;
+/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # enum LampState { #[state(initial)] #[on(Mount / Mounted => Ready)] Boxed, #[on(Switch / Switched => _)] Ready }
+/// # #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// # enum LampEvent { Mounted, Switched { on: bool } }
+/// # #[derive(Command, Clone, Debug)]
+/// # enum LampCommand { Mount, Switch }
+/// # #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+/// # #[aggregate(domain = "home", name = "lamp")]
+/// # struct Lamp { state: LampState, on: bool }
+/// # impl Decide for Lamp {
+/// #     fn decide(&self, command: LampCommand, _: &Context) -> Decision<Self> {
+/// #         match command {
+/// #             LampCommand::Mount => emit(LampEvent::Mounted),
+/// #             LampCommand::Switch => emit(LampEvent::Switched { on: !self.on }),
+/// #         }
+/// #     }
+/// # }
+/// let context = Context::new(MessageIdentity::new_from_user("me"), SystemClock.now());
+/// let mut lamp = Lamp::default();
+/// assert!(rehearse(&mut lamp, LampCommand::Switch, &context).is_err());
+/// rehearse(&mut lamp, LampCommand::Mount, &context)?;
+/// assert_eq!(
+///     rehearse(&mut lamp, LampCommand::Switch, &context)?,
+///     [LampEvent::Switched { on: true }]
+/// );
+/// assert!(lamp.on);
+/// # Ok::<(), cim_es::repository::ExecuteError<std::convert::Infallible>>(())
+/// ```
+///
+/// # Errors
+/// [`ExecuteError`] says why the command would be refused; the aggregate is then as it was.
+pub fn rehearse<A>(
+    aggregate: &mut A,
+    command: A::Command,
+    context: &Context,
+) -> Result<Vec<A::Event>, ExecuteError<A::Error>>
+where
+    A: Decide,
+    A::Command: Clone,
+    A::Event: Clone,
+{
+    let name = command.name();
+    let events = match decide(aggregate, command, context) {
+        Decided::Events(events) => events,
+        Decided::Nothing => return Ok(Vec::new()),
+        Decided::Refused(error) => return Err(error),
+    };
+    let mut after = aggregate.clone();
+    for event in &events {
+        let applied = after.apply(event.clone());
+        applied.map_err(|unexpected| ExecuteError::UndeclaredEvent {
+            state: unexpected.state,
+            command: name,
+            event: unexpected.event,
+        })?;
+    }
+    *aggregate = after;
+    Ok(events)
+}
