@@ -31,17 +31,14 @@ pub async fn dissolve(
             .await?
             .ends_of_parts(&reason, effective);
         let is_last = commands.len() <= PARTS;
+        if is_last {
+            let reason = reason.clone();
+            commands = vec![Dissolve { reason, effective }];
+        }
         commands.truncate(PARTS);
-        let command = match is_last {
-            true => Dissolve {
-                reason: reason.clone(),
-                effective,
-            },
-            false => Reorganize { commands },
-        };
         let identity = MessageIdentity::caused_by(identity);
-        let commit = organizations.execute(&id, command, &identity).await?;
-        events += commit.events().len();
+        let commit = organizations.execute_all(&id, commands, &identity);
+        events += commit.await?.events().len();
         if is_last {
             return Ok(events);
         }

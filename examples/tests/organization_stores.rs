@@ -204,7 +204,10 @@ async fn importers_do_not_get_in_each_others_way(store: impl EventStore + Clone)
             });
         }
         let reports = racing.join_all().await;
-        assert!(reports.iter().all(|it| it.problems == []), "{reports:?}");
+        assert!(
+            reports.iter().all(|it| it.problems.is_empty()),
+            "{reports:?}"
+        );
         let all: usize = reports.iter().map(|it| it.created).sum();
         assert_eq!(all, created, "{reports:?}");
         let organizations = Organizations::new(store.clone());
