@@ -662,3 +662,18 @@ fn an_envelope_that_breaks_its_own_rules_is_not_canonical() {
         assert!(reason.contains(field), "{field}: {reason}");
     }
 }
+
+#[test]
+fn an_event_at_the_end_of_the_largest_commit_is_no_panic() {
+    let events = five();
+    let mut chain = ChainVerifier::from_sequence(&key("node-1"), 4);
+    let last = Envelope {
+        commit: (u32::MAX, u32::MAX),
+        ..events[3].envelope.clone()
+    };
+    let position = events[3].position;
+    chain
+        .accept_envelope(position, events[3].cid, &last)
+        .unwrap();
+    chain.accept(&events[4]).unwrap();
+}

@@ -146,6 +146,35 @@ fn a_new_file_leaves_nothing_beside_it_once_it_is_closed() {
 }
 
 #[test]
+fn whoever_closes_a_store_finds_it_closed_afterwards() {
+    let directory = Directory::new();
+    let path = directory.file("closed.db");
+    run(async {
+        let store = SqliteEventStore::open(&path).expect("the file opens");
+        let appends: Vec<_> = (0..24)
+            .map(|number| {
+                let store = store.clone();
+                tokio::spawn(async move { store.append(any(number, vec![large(900_000)])).await })
+            })
+            .collect();
+        // Once one has its answer, the others wait for the writer.
+        let mut appends = appends.into_iter();
+        let first = appends.next().expect("there are some").await;
+        first.expect("no panic").expect("it appends");
+        let closers = [store.clone(), store].map(|store| {
+            let log = directory.file("closed.db-wal");
+            tokio::spawn(async move {
+                store.close().await;
+                log.exists()
+            })
+        });
+        for closer in closers {
+            assert!(!closer.await.expect("no panic"), "the log is still there");
+        }
+    });
+}
+
+#[test]
 fn a_store_that_was_opened_for_reading_reads_everything_and_refuses_every_write() {
     let directory = Directory::new();
     let path = filled(&directory);

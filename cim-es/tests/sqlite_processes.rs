@@ -4,6 +4,7 @@
 mod sqlite_support;
 
 use std::collections::HashMap;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cim_es::SqliteEventStore;
@@ -134,6 +135,38 @@ fn a_child_appends_a_few() {
             std::thread::sleep(Duration::from_millis(20));
         }
     });
+}
+
+/// Tries to lock the bytes of a file that SQLite locks to find out whether it is alone there, as it does when it closes.
+const LOCK: &str = "
+import fcntl, sys
+try:
+    fcntl.lockf(open(sys.argv[1], 'r+b'), fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)
+    print('free')
+except OSError:
+    print('held')
+";
+
+/// A tool that finds itself alone on the file moves the log into it and removes the log, and with it what a process
+/// writes there that was overlooked.
+#[cfg(unix)]
+#[test]
+fn a_process_that_opens_a_file_again_keeps_its_hold_on_it() {
+    let directory = Directory::new();
+    let path = directory.file("twice.db");
+    let hold = || {
+        let mut python = Command::new("python3");
+        python.args(["-c", LOCK]).arg(&path);
+        String::from_utf8(python.output().expect("python3 runs").stdout).expect("a text")
+    };
+    let store = SqliteEventStore::open(&path).expect("the file opens");
+    assert_eq!(hold(), "held\n");
+    let again = SqliteEventStore::open(&path).expect("the file opens again");
+    assert_eq!(hold(), "held\n");
+    drop(again);
+    assert_eq!(hold(), "held\n");
+    drop(store);
+    assert_eq!(hold(), "free\n");
 }
 
 #[test]

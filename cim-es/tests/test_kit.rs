@@ -7,7 +7,7 @@ use account::{Account, AccountCommand, AccountError, AccountEvent};
 use cim_es::MemoryEventStore;
 use cim_es::prelude::*;
 use cim_es::testing::proptest::prelude::*;
-use cim_es::testing::{check_machine, given, given_nothing};
+use cim_es::testing::{check_machine, decision_table, given, given_nothing};
 
 use AccountCommand::{Close, Deposit, Open, Withdraw};
 use AccountEvent::{Closed, Deposited, Imported, Opened, Withdrawn};
@@ -138,6 +138,21 @@ fn an_edge_that_no_command_takes_is_named() {
     check_machine::<Account, _>(|_| {
         prop_oneof![Just(Open), Just(Close), Just(Deposit { amount: 4 })]
     });
+}
+
+#[test]
+#[should_panic = "the case named `Active, empty` is one of state `Unopened`, not of `Active`: name it after `Unopened`, or correct it"]
+fn a_case_that_is_named_after_another_state_is_refused() {
+    decision_table([("Active, empty", given_nothing::<Account>())], []);
+}
+
+#[test]
+#[should_panic = "the case named `Close` is one of command `Open`, not of `Close`: name it after `Open`, or correct it"]
+fn a_case_that_is_named_after_another_command_is_refused() {
+    decision_table(
+        [("Unopened", given_nothing::<Account>())],
+        [("Close", Open)],
+    );
 }
 
 /// A door whose decision looks at the world.

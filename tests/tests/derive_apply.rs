@@ -15,7 +15,7 @@ enum HouseState {
         Change / Renamed => _, Change / Paid => _, Change / Sold => _, Change / GuestPlaced => _,
         Change / GuestMoved => _, Change / Counted => _, Change / Numbered => _, Change / Noted => _,
         Change / Forgotten => _, Change / Measured => _, Change / Painted => _, Change / Cleaned => _,
-        Change / Inspected => _, Change / Swapped => _, Change / Tagged => _, Change / Heated => _,
+        Change / Halved => _, Change / Inspected => _, Change / Swapped => _, Change / Tagged => _, Change / Heated => _,
     )]
     Built,
 }
@@ -64,6 +64,10 @@ enum HouseEvent {
     Counted {
         thing: String,
         number: u32,
+    },
+    #[apply(rooms = self::halves(rooms))]
+    Halved {
+        rooms: u8,
     },
     #[apply(numbers.extend(texts.iter().map(|text| text.parse::<u8>().unwrap_or_default())))]
     #[apply(pairs = Vec::<(u8, u8)>::from([(1, 2), (3, 4)]))]
@@ -241,6 +245,15 @@ fn a_name_inside_a_format_string_counts_as_used_and_self_is_the_aggregate() {
     let house = house([Noted { text: text("Inn") }]);
     assert_eq!(house.notes, ["Inn (Mill)"]);
     assert_eq!(house.name, "Inn");
+}
+
+#[test]
+fn a_path_that_begins_with_self_is_a_path() {
+    assert_eq!(house([Halved { rooms: 8 }]).rooms, 4);
+}
+
+fn halves(rooms: u8) -> u8 {
+    rooms / 2
 }
 
 #[test]

@@ -154,11 +154,15 @@ fn prefix(place: &mut Expr) {
     }
 }
 
+/// `self` is the aggregate, and stays what it is in front of a path: `self::rounded(amount)`.
 fn replace_self(tokens: TokenStream) -> TokenStream {
-    tokens
-        .into_iter()
-        .map(|token| match token {
-            TokenTree::Ident(ident) if ident == "self" => {
+    let mut tokens = tokens.into_iter().peekable();
+    std::iter::from_fn(|| {
+        let token = tokens.next()?;
+        let is_path =
+            matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == ':');
+        Some(match token {
+            TokenTree::Ident(ident) if ident == "self" && !is_path => {
                 let span = Span::mixed_site().located_at(ident.span());
                 TokenTree::Ident(Ident::new("aggregate", span))
             }
@@ -169,5 +173,6 @@ fn replace_self(tokens: TokenStream) -> TokenStream {
             }
             other => other,
         })
-        .collect()
+    })
+    .collect()
 }

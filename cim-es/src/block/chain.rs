@@ -293,7 +293,9 @@ impl<'a> ChainVerifier<'a> {
     fn check_commit(&self, place: Place, envelope: &Envelope) -> Result<(), Verdict> {
         let (index, count) = envelope.commit;
         match &self.last {
-            Some(last) if (last.commit.0 + 1, last.commit.1) == (index, count) => Ok(()),
+            Some(last) if (last.commit.0.checked_add(1), last.commit.1) == (Some(index), count) => {
+                Ok(())
+            }
             Some(last) => {
                 whole_commit(last)?;
                 starts_commit(place, index, count)

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::reader::{NULL, NotCanonical, Reader};
 use super::{Envelope, Place, Verdict, accept_cid, canonical, envelope_block, verify_cid};
+use crate::aggregate::Aggregate;
 use crate::event::{DomainEvent, PayloadError, decode_payload};
 use crate::message::{Cause, Timestamp};
 use crate::store::{Head, Position};
@@ -100,7 +101,56 @@ impl StoredEvent {
     /// # Errors
     /// [`PayloadError`] when this program does not know the event, or its payload does not decode.
     pub fn decode<E: DomainEvent>(&self) -> Result<E, PayloadError> {
-        decode_payload(self.event_type(), self.envelope.schema, self.payload())
+        let kind = E::Aggregate::KIND;
+        decode_payload(self.event_type(), self.envelope.schema, self.payload()).map_err(|error| {
+            match error {
+                PayloadError::NewerThanThisProgram { event_type, .. }
+                    if self.envelope.aggregate != kind =>
+                {
+                    PayloadError::OfAnotherAggregate {
+                        event_type,
+                        aggregate: self.envelope.aggregate.clone(),
+                        expected: kind,
+                    }
+                }
+                error => error,
+            }
+        })
+    }
+
+    /// The typed event where it is one of this kind of aggregate, none where it is of another: for a reader of a whole
+    /// store, which also holds the events of other aggregates and those of
+    /// [unique names](crate::aggregate::UniqueName).
+    ///
+    /// ```
+    /// # use cim_es::prelude::*;
+    /// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    /// # enum LampState { #[state(initial)] #[on(Switch / Switched => _)] Any }
+    /// # #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
+    /// # enum LampEvent { Switched { on: bool } }
+    /// # #[derive(Command, Clone, Debug)]
+    /// # enum LampCommand { Switch }
+    /// # #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+    /// # #[aggregate(domain = "home", name = "lamp")]
+    /// # struct Lamp { state: LampState, on: bool }
+    /// use cim_es::store::{EventStore, Position, StreamExt};
+    ///
+    /// async fn switches(store: &dyn EventStore) -> Result<usize, Box<dyn std::error::Error>> {
+    ///     let (mut events, mut switches) = (store.read_all(Position::START), 0);
+    ///     while let Some(stored) = events.next().await {
+    ///         if let Some(LampEvent::Switched { .. }) = stored?.event_of()? {
+    ///             switches += 1;
+    ///         }
+    ///     }
+    ///     Ok(switches)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode), for an event of this kind of aggregate.
+    pub fn event_of<E: DomainEvent>(&self) -> Result<Option<E>, PayloadError> {
+        let is_one = self.envelope.aggregate == E::Aggregate::KIND;
+        is_one.then(|| self.decode()).transpose()
     }
 }
 

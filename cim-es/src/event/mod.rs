@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 pub use assign::Assign;
 #[cfg(feature = "testing")]
 pub(crate) use payload::decode_content;
+pub(crate) use payload::{NotReadBack, check_block, check_reads_back, encode_readable};
 pub use payload::{PayloadError, decode_payload, encode_payload};
-pub(crate) use payload::{check_block, encode_readable};
 pub use upcast::{UpcastError, Upcaster};
 
 use crate::aggregate::Aggregate;

@@ -9,6 +9,7 @@
 //! | [`start`] | How do I get from an empty crate to an aggregate on a server? |
 //! | [`aggregate`] | What do I write, and what is derived? |
 //! | [`event`] | What is stored, and under which name? |
+//! | [`value`] | How is a text with a rule declared? |
 //! | [`machine`] | When is a command accepted? |
 //! | [`apply`] | How do events become the present state? |
 //! | [`subject`] | How does another program find the events? |
@@ -20,6 +21,7 @@
 //! | [`schema_change`] | How do I change what is stored already? |
 //! | [`unique_name`] | How is a name given to one aggregate only? |
 //! | [`subscription`] | How do I react to what happens? |
+//! | [`projection`] | How do I answer questions over many aggregates? |
 //! | [`nats`] | How do I run it on NATS servers? |
 
 macro_rules! pages {
@@ -36,6 +38,7 @@ pages! {
     start
     aggregate
     event
+    value
     machine
     apply
     subject
@@ -47,5 +50,6 @@ pages! {
     schema_change
     unique_name
     subscription
+    projection
     nats
 }

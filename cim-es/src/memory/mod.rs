@@ -103,25 +103,20 @@ fn poisoned() -> StoreError {
 #[async_trait]
 impl EventStore for MemoryEventStore {
     async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
-        let stored = {
-            let mut kept = self.write()?;
-            let heads: Vec<_> = commit
-                .aggregates
-                .iter()
-                .map(|part| kept.log.head(&part.aggregate))
-                .collect();
-            for (part, head) in commit.aggregates.iter().zip(&heads) {
-                part.check(head.as_ref())?;
-            }
-            let sealed = seal(commit, &heads, &self.inner.options)?;
-            kept.log.append(sealed)
-        };
+        let mut kept = self.write()?;
+        let heads: Vec<_> = commit
+            .aggregates
+            .iter()
+            .map(|part| kept.log.head(&part.aggregate))
+            .collect();
+        for (part, head) in commit.aggregates.iter().zip(&heads) {
+            part.check(head.as_ref())?;
+        }
+        let sealed = seal(commit, &heads, &self.inner.options)?;
+        let stored = kept.log.append(sealed);
+        // Under the lock: whoever has seen an event also finds it in a stream that is made then.
         if let Some(last) = stored.last() {
-            self.inner.last.send_if_modified(|known| {
-                let moved = last.position > *known;
-                *known = last.position.max(*known);
-                moved
-            });
+            self.inner.last.send_replace(last.position);
         }
         Ok(stored)
     }

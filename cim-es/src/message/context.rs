@@ -123,13 +123,12 @@ impl Context {
     /// The `n`-th id of this command: a UUID v7 that depends on the message id, the clock reading, `n` and, of several
     /// commands that came together, on the place of this one alone.
     pub fn id(&self, n: u32) -> Uuid {
-        match self.place {
-            0 => derived_id(&self.identity, self.now, b"decision", n),
-            place => {
-                let purpose = [b"decision of command ".as_slice(), &place.to_be_bytes()].concat();
-                derived_id(&self.identity, self.now, &purpose, n)
-            }
-        }
+        let place = self.place.to_be_bytes();
+        let purpose: &[&[u8]] = match self.place {
+            0 => &[b"decision"],
+            _ => &[b"decision of command ", &place],
+        };
+        derived_id(&self.identity, self.now, purpose, n)
     }
 }
 
@@ -137,14 +136,14 @@ impl Context {
 pub(crate) fn derived_id(
     identity: &MessageIdentity,
     now: Timestamp,
-    purpose: &[u8],
+    purpose: &[&[u8]],
     n: u32,
 ) -> Uuid {
-    let digest = Sha256::new()
-        .chain_update(identity.message_id().as_bytes())
-        .chain_update(purpose)
-        .chain_update(n.to_be_bytes())
-        .finalize();
+    let mut digest = Sha256::new_with_prefix(identity.message_id().as_bytes());
+    for part in purpose {
+        digest.update(part);
+    }
+    let digest = digest.chain_update(n.to_be_bytes()).finalize();
     let mut random = [0; 10];
     random.copy_from_slice(&digest[..10]);
     let millis = u64::try_from(now.as_micros() / 1_000).unwrap_or(0);

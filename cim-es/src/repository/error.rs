@@ -3,8 +3,8 @@
 use cid::Cid;
 use uuid::Uuid;
 
-use super::Holder;
-use crate::aggregate::UniqueName;
+use super::{Holder, ScopeError};
+use crate::aggregate::{IdError, UniqueName};
 use crate::event::PayloadError;
 use crate::machine::UnexpectedEvent;
 use crate::store::StoreError;
@@ -86,13 +86,13 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
         /// Who holds it.
         holder: Holder,
     },
-    /// The scope of a unique name cannot stand in a subject; nothing was stored.
-    #[error("{name} cannot be reserved: its scope is a part of a subject, and {source}")]
+    /// The scope of a unique name cannot be one; nothing was stored.
+    #[error("{name} cannot be reserved: {source}")]
     NameScope {
         /// The name.
         name: UniqueName,
-        /// What the scope has that a token cannot have.
-        source: TokenError,
+        /// What is wrong with the scope.
+        source: ScopeError,
     },
     /// An event cannot be stored; nothing was stored.
     #[error(transparent)]
@@ -103,6 +103,22 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
     /// The store did not take the commit; [`StoreError::Conflict`] when others were first each time.
     #[error(transparent)]
     Store(StoreError),
+}
+
+impl<E: std::error::Error + 'static> ExecuteError<E> {
+    /// Whether the domain says no: by a rule, by the state that the aggregate is in, or because another one holds the
+    /// name. It says so again as long as nothing else happens; what is no refusal may pass, or is a mistake in the
+    /// program.
+    ///
+    /// A handler of events whose command is refused has nothing more to do, where one that failed is to be called
+    /// again.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::NotAccepted { .. } | Self::NameTaken { .. } => true,
+            Self::OneOfSeveral { reason, .. } => reason.is_refusal(),
+            _ => false,
+        }
+    }
 }
 
 /// Why an aggregate could not be loaded.
@@ -128,6 +144,12 @@ pub enum LoadError {
     /// The id cannot stand in a subject.
     #[error(transparent)]
     Id(#[from] TokenError),
+    /// The store has an event of this kind of aggregate under an id of another type.
+    #[error(transparent)]
+    ForeignId(#[from] IdError),
+    /// The scope of a unique name cannot be one.
+    #[error(transparent)]
+    NameScope(#[from] ScopeError),
     /// The aggregate has no such version.
     #[error("the aggregate has {found} events, version {asked} was asked for")]
     NoSuchVersion {

@@ -234,7 +234,8 @@ impl<A: Aggregate> Repository<A> {
         match found {
             Ok(root) => {
                 let remembered = self.inner.options.remembered_commits;
-                root.map(|root: Root<A>| Root {
+                let root = root.filter(|root: &Root<A>| root.recent.suffices(remembered));
+                root.map(|root| Root {
                     recent: root.recent.with_limit(remembered),
                     ..root
                 })

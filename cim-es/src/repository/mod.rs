@@ -1,5 +1,6 @@
 //! The repository: executes commands on aggregates and loads them, on any store.
 
+mod all;
 mod commit;
 mod decide;
 mod error;
@@ -30,8 +31,8 @@ pub use load::{At, Recorded};
 pub use rehearse::rehearse;
 pub use root::Root;
 #[cfg(feature = "testing")]
-pub(crate) use snapshot::tag as snapshot_tag;
-pub use unique::Holder;
+pub(crate) use snapshot::{encode as encode_snapshot, tag as snapshot_tag};
+pub use unique::{Holder, ScopeError};
 
 /// One aggregate that is kept warm; empty while a command works on it, so that a command whose caller gave up leaves
 /// nothing behind that the store may contradict.

@@ -63,8 +63,9 @@ where
             Decided::Nothing => return Ok(None),
             Decided::Refused(error) => return Err(error),
         };
-        let encoded: Result<Vec<_>, _> = events.iter().map(NewEvent::of).collect();
-        let encoded = encoded.map_err(ExecuteError::Payload)?;
+        let events: Result<Vec<_>, _> = events.iter().map(NewEvent::and_read_back).collect();
+        let (encoded, events): (Vec<_>, Vec<_>) =
+            events.map_err(ExecuteError::Payload)?.into_iter().unzip();
         let fold = Fold::Waiting(events);
         if !A::HAS_UNIQUE_NAMES {
             return Ok(Some(Self { encoded, fold }));

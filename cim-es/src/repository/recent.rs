@@ -37,6 +37,11 @@ impl RecentCommits {
         self
     }
 
+    /// Whether nothing was forgotten that another limit keeps.
+    pub(super) fn suffices(&self, limit: usize) -> bool {
+        limit <= self.limit || self.commits.len() < self.limit
+    }
+
     /// The commit of a command, if it is remembered.
     pub(super) fn find(&self, message_id: Uuid) -> Option<RecentCommit> {
         self.commits

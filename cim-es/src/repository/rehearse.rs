@@ -4,12 +4,13 @@ use super::ExecuteError;
 use super::decide::{Decided, decide};
 use crate::aggregate::{Command, Decide};
 use crate::message::Context;
+use crate::store::NewEvent;
 
 /// Decides a command as a [`Repository`](crate::Repository) would, without storing anything, and moves the aggregate
 /// to where its events lead: a dry run, such as of an import that reports every bad row before it stores the first.
 ///
 /// A command that changes nothing gives no event. What only the store knows is not checked: whether a
-/// [`UniqueName`](crate::aggregate::UniqueName) is free, and whether the events can be stored.
+/// [`UniqueName`](crate::aggregate::UniqueName) is free, and whether the events are small enough.
 ///
 /// ```
 /// use cim_es::message::{Clock, SystemClock};
@@ -54,7 +55,6 @@ pub fn rehearse<A>(
 where
     A: Decide,
     A::Command: Clone,
-    A::Event: Clone,
 {
     let name = command.name();
     let events = match decide(aggregate, command, context) {
@@ -64,7 +64,8 @@ where
     };
     let mut after = aggregate.clone();
     for event in &events {
-        let applied = after.apply(event.clone());
+        let (_, event) = NewEvent::and_read_back(event).map_err(ExecuteError::Payload)?;
+        let applied = after.apply(event);
         applied.map_err(|unexpected| ExecuteError::UndeclaredEvent {
             state: unexpected.state,
             command: name,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::recent::RecentCommits;
 use super::{Repository, Root};
 use crate::aggregate::Aggregate;
-use crate::event::DomainEvent;
+use crate::event::{DomainEvent, NotReadBack, check_reads_back};
 use crate::machine::StateMachine;
 use crate::message::Timestamp;
 use crate::store::{AggregateKey, Head, Snapshot, StoreError};
@@ -61,7 +61,7 @@ fn close<A: Aggregate>(root: &Root<A>, head: Head) -> Result<Snapshot, StoreErro
         recent: &root.recent,
         timestamp: head.timestamp,
     };
-    let state = serde_ipld_dagcbor::to_vec(&kept).map_err(|error| engine("encoding it", error))?;
+    let state = encode(&kept).map_err(|error| engine("encoding it", error))?;
     Ok(Snapshot {
         tag: tag::<A>(),
         version: head.version,
@@ -69,6 +69,23 @@ fn close<A: Aggregate>(root: &Root<A>, head: Head) -> Result<Snapshot, StoreErro
         position: head.position,
         state: state.into(),
     })
+}
+
+/// What keeps an aggregate from standing in a snapshot.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotKept {
+    /// A value would read back as another.
+    #[error(transparent)]
+    Changed(#[from] NotReadBack),
+    /// The encoder refuses a value.
+    #[error("{0}")]
+    Refused(#[from] serde_ipld_dagcbor::EncodeError<std::collections::TryReserveError>),
+}
+
+/// The bytes of what a snapshot keeps.
+pub(crate) fn encode<T: Serialize>(kept: &T) -> Result<Vec<u8>, NotKept> {
+    check_reads_back(kept)?;
+    Ok(serde_ipld_dagcbor::to_vec(kept)?)
 }
 
 fn engine(

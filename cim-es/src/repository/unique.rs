@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{ExecuteError, LoadError, Repository};
 use crate::aggregate::{Aggregate, UniqueName};
 use crate::block::StoredEvent;
-use crate::event::PayloadError;
+use crate::event::{DomainEvent, PayloadError};
 use crate::store::{AggregateKey, CommitRequest, ExpectedVersion, Head, NewEvent};
 use crate::subject::{Token, TokenError};
 
@@ -29,6 +29,23 @@ impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.kind, self.id)
     }
+}
+
+/// A word that cannot be the scope of a [`UniqueName`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScopeError {
+    /// It is no token of a subject.
+    #[error("its scope is a part of a subject, and {0}")]
+    Token(#[from] TokenError),
+    /// The aggregate's own events have it.
+    #[error(
+        "its scope would give it the subjects of `{kind}`, which are those of events of the aggregate itself: take another word"
+    )]
+    OwnSubjects {
+        /// The kind that the names would have, `<domain>.<scope>`.
+        kind: String,
+    },
 }
 
 /// The payload of both events: the same fields, so that each tells the whole.
@@ -112,10 +129,15 @@ impl<A: Aggregate> Repository<A> {
 }
 
 /// The key under which a name is stored: its kind is `<domain>.<scope>`, its id the SHA-256 of kind and name in
-/// hexadecimal digits, because a name may hold what a subject cannot. It never changes.
-fn key<A: Aggregate>(name: &UniqueName) -> Result<AggregateKey, TokenError> {
+/// hexadecimal digits, because a name may hold what a subject cannot. It never changes. A kind whose events could be taken
+/// for the aggregate's own is refused.
+fn key<A: Aggregate>(name: &UniqueName) -> Result<AggregateKey, ScopeError> {
     let scope = Token::new(name.scope())?;
     let kind = format!("{}.{}", A::DOMAIN, scope.as_str());
+    let is_own = |operation| A::Event::info_of(&format!("{kind}.{operation}")).is_some();
+    if kind == A::KIND || is_own(RESERVED) || is_own(RELEASED) {
+        return Err(ScopeError::OwnSubjects { kind });
+    }
     let digest = Sha256::new()
         .chain_update(kind.as_bytes())
         .chain_update([0])

@@ -109,7 +109,7 @@ fn inspect(path: &Path, place: &Arc<str>, access: Access) -> Result<(), StoreErr
                 .into(),
         ));
     }
-    match fs::metadata(path) {
+    let found = match fs::metadata(path) {
         Ok(found) if found.is_dir() => {
             return Err(unusable(
                 "it is a directory; give the path of a file".into(),
@@ -118,7 +118,7 @@ fn inspect(path: &Path, place: &Arc<str>, access: Access) -> Result<(), StoreErr
         Ok(found) if !found.is_file() => {
             return Err(unusable("it is not a file; give the path of a file".into()));
         }
-        Ok(_) => {}
+        Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             if access != Access::ReadWrite {
                 return Err(unusable(
@@ -134,16 +134,8 @@ fn inspect(path: &Path, place: &Arc<str>, access: Access) -> Result<(), StoreErr
             return create::create(path, place);
         }
         Err(error) => return Err(unusable(format!("it cannot be looked at: {error}"))),
-    }
-    let mut start = Vec::new();
-    let length = File::open(path)
-        .and_then(|mut file| {
-            file.by_ref()
-                .take(MAGIC.len() as u64)
-                .read_to_end(&mut start)?;
-            Ok(file.metadata()?.len())
-        })
-        .map_err(|error| unusable(format!("it cannot be read: {error}; check its permissions")))?;
+    };
+    let length = found.len();
     if length == 0 {
         return Err(failure::damaged(
             place,
@@ -152,21 +144,39 @@ fn inspect(path: &Path, place: &Arc<str>, access: Access) -> Result<(), StoreErr
             "the file is empty, as a file that was cut off may be; if nothing was kept in it, delete it and open again",
         ));
     }
-    if start != MAGIC {
-        return Err(unusable(
-            "it is no SQLite file; give the path of a store, or of a file that does not exist yet"
-                .into(),
-        ));
-    }
     if length < SMALLEST_FILE {
-        return Err(failure::damaged(
-            place,
-            None,
-            None,
-            format!("the file is cut off after {length} bytes; restore it from a copy"),
-        ));
+        return Err(no_database(path, place).unwrap_or_else(|| {
+            failure::damaged(
+                place,
+                None,
+                None,
+                format!("the file is cut off after {length} bytes; restore it from a copy"),
+            )
+        }));
     }
     Ok(())
+}
+
+/// The error for a file that does not start as those of SQLite do; none for one that does.
+///
+/// Only a file that SQLite cannot use may be looked at here: where a process closes a file, it loses every lock that it
+/// has on it, and a store that is open in this process would lose its hold on its own file.
+fn no_database(path: &Path, place: &Arc<str>) -> Option<StoreError> {
+    let mut start = Vec::new();
+    let read =
+        File::open(path).and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut start));
+    let reason = match read {
+        Err(error) => format!("it cannot be read: {error}; check its permissions"),
+        Ok(_) if start != MAGIC => {
+            "it is no SQLite file; give the path of a store, or of a file that does not exist yet"
+                .into()
+        }
+        Ok(_) => return None,
+    };
+    Some(StoreError::Incompatible {
+        place: place.to_string(),
+        reason,
+    })
 }
 
 fn connect(
@@ -186,7 +196,7 @@ fn connect(
         }
     }
     let connection = Connection::open_with_flags(name, flags)
-        .map_err(|error| opening_failed(place, access, error))?;
+        .map_err(|error| opening_failed(path, place, access, error))?;
     connection.set_prepared_statement_cache_capacity(64);
     let database = Database {
         connection,
@@ -203,11 +213,21 @@ fn connect(
     database
         .connection
         .query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))
-        .map_err(|error| opening_failed(place, access, error))?;
+        .map_err(|error| opening_failed(path, place, access, error))?;
     Ok(database)
 }
 
-fn opening_failed(place: &Arc<str>, access: Access, error: rusqlite::Error) -> StoreError {
+fn opening_failed(
+    path: &Path,
+    place: &Arc<str>,
+    access: Access,
+    error: rusqlite::Error,
+) -> StoreError {
+    if error.sqlite_error_code() == Some(ErrorCode::NotADatabase)
+        && let Some(error) = no_database(path, place)
+    {
+        return error;
+    }
     let cannot_open = error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
         || error.sqlite_error_code() == Some(ErrorCode::ReadOnly);
     if !cannot_open {
@@ -217,7 +237,7 @@ fn opening_failed(place: &Arc<str>, access: Access, error: rusqlite::Error) -> S
         Access::ReadWrite => StoreError::ReadOnly {
             place: place.to_string(),
             reason: format!(
-                "the file, or those beside it with `-wal` and `-shm` in their names, cannot be written ({error})"
+                "the file, or those beside it with `-wal` and `-shm` in their names, cannot be read and written ({error})"
             ),
         },
         Access::ReadOnly | Access::Immutable => StoreError::Incompatible {

@@ -70,9 +70,9 @@ impl Readers {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        let threads =
-            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
+        // Held while they end, so that whoever else stops them waits as well.
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a reading thread failed");
             }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{AggregateKey, Position, StoreError};
 use crate::event::{DomainEvent, PayloadError, encode_readable};
-use crate::message::{Context, MessageIdentity, Timestamp};
+use crate::message::{Context, MessageIdentity, Timestamp, derived_id};
 
 /// The version that an aggregate must have for an append to take effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,12 +69,15 @@ impl NewEvent {
     /// # Errors
     /// [`PayloadError::NotStorable`] with the path of the field that cannot stand in a block.
     pub fn of<E: DomainEvent>(event: &E) -> Result<Self, PayloadError> {
+        Self::and_read_back(event).map(|(new, _)| new)
+    }
+
+    /// The same, with the event as everybody will read it: what its serde attributes skip or round is so from the start.
+    pub(crate) fn and_read_back<E: DomainEvent>(event: &E) -> Result<(Self, E), PayloadError> {
         let info = event.info();
-        Ok(Self::from_payload(
-            info.event_type,
-            info.schema,
-            encode_readable(event)?,
-        ))
+        let (payload, read_back) = encode_readable(event)?;
+        let new = Self::from_payload(info.event_type, info.schema, payload);
+        Ok((new, read_back))
     }
 
     /// From the bytes of a payload.
@@ -198,9 +201,14 @@ impl CommitRequest {
         })
     }
 
-    /// The id of the `n`-th event of the commit, from 0: the same command gives the same ids.
+    /// The id of the `n`-th event of the commit, from 0: the same command on the same aggregate, the first of the commit,
+    /// gives the same ids.
     pub fn event_id(&self, n: u32) -> Uuid {
-        crate::message::derived_id(&self.identity, self.now, b"event", n)
+        let first = self.aggregates.first().map(|part| &part.aggregate);
+        let kind = first.map_or("", AggregateKey::kind);
+        let id = first.map_or("", |first| first.id().as_str());
+        let purpose: [&[u8]; 5] = [b"event", kind.as_bytes(), &[0], id.as_bytes(), &[0]];
+        derived_id(&self.identity, self.now, &purpose, n)
     }
 
     fn push(mut self, commit: AggregateCommit) -> Self {

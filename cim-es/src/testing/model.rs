@@ -12,7 +12,7 @@ use crate::aggregate::{Aggregate, Command, Decide};
 use crate::event::DomainEvent;
 use crate::machine::{Edge, StateMachine};
 use crate::message::{Context, MessageIdentity, Timestamp};
-use crate::repository::{Decided, ExecuteError, decide};
+use crate::repository::{Decided, ExecuteError, decide, encode_snapshot};
 use crate::store::NewEvent;
 
 const WALKS: usize = 256;
@@ -344,7 +344,7 @@ impl fmt::Display for Shown<'_> {
 
 #[track_caller]
 fn bytes<A: Aggregate>(aggregate: &A) -> Vec<u8> {
-    serde_ipld_dagcbor::to_vec(aggregate)
+    encode_snapshot(aggregate)
         .unwrap_or_else(|error| panic!("the aggregate cannot be kept in a snapshot: {error}"))
 }
 

@@ -61,6 +61,7 @@ use crate::machine::StateMachine;
 ///
 /// # Panics
 /// When a state of the machine or a variant of the commands has no case: the table would not be the whole specification.
+/// When the name of a case begins with another state or command than it is about.
 #[track_caller]
 pub fn decision_table<A: Decide>(
     states: impl IntoIterator<Item = (&'static str, Given<A>)>,
@@ -72,17 +73,24 @@ where
 {
     let states: Vec<_> = states.into_iter().collect();
     let commands: Vec<_> = commands.into_iter().collect();
+    let reached = |given: &Given<A>| given.aggregate().state().name();
+    for (name, given) in &states {
+        check_name("state", name, reached(given), A::State::STATES);
+    }
+    for (name, command) in &commands {
+        check_name("command", name, command.name(), A::Command::VARIANTS);
+    }
     for state in A::State::STATES {
-        let is_there = |(_, given): &(_, Given<A>)| given.aggregate().state().name() == *state;
         assert!(
-            states.iter().any(is_there),
+            states.iter().any(|(_, given)| reached(given) == *state),
             "no case of state `{state}`: give a history that leads to it"
         );
     }
     for variant in A::Command::VARIANTS {
-        let is_there = |(_, command): &(_, A::Command)| command.name() == *variant;
         assert!(
-            commands.iter().any(is_there),
+            commands
+                .iter()
+                .any(|(_, command)| command.name() == *variant),
             "no case of command `{variant}`"
         );
     }
@@ -102,6 +110,18 @@ where
         table.push('\n');
     }
     table
+}
+
+/// Refuses a case whose name begins with the name of another.
+#[track_caller]
+fn check_name(what: &str, case: &str, is: &str, names: &[&str]) {
+    let first = case.split(|c: char| !c.is_alphanumeric()).next();
+    let said = names.iter().find(|name| Some(**name) == first);
+    if let Some(said) = said.filter(|said| **said != is) {
+        panic!(
+            "the case named `{case}` is one of {what} `{is}`, not of `{said}`: name it after `{is}`, or correct it"
+        );
+    }
 }
 
 /// The subjects of an aggregate's events with their fields, as a Markdown table.

@@ -18,16 +18,16 @@ use crate::event::DomainEvent;
 /// # Errors
 /// [`PayloadError::NotStorable`] with the field's path.
 pub fn encode_payload<E: DomainEvent>(event: &E) -> Result<Vec<u8>, PayloadError> {
-    let payload = encode_readable(event)?;
+    let (payload, _) = encode_readable(event)?;
     check_block(event.event_type(), &payload)?;
     Ok(payload)
 }
 
-/// As [`encode_payload`], for a store that checks the bytes itself when it seals them.
-pub(crate) fn encode_readable<E: DomainEvent>(event: &E) -> Result<Vec<u8>, PayloadError> {
+/// As [`encode_payload`], for a store that checks the bytes itself when it seals them; with the event as it reads back.
+pub(crate) fn encode_readable<E: DomainEvent>(event: &E) -> Result<(Vec<u8>, E), PayloadError> {
     let payload = encode(event)?;
     match decode::<E>(event.index(), &payload) {
-        Ok(_) => Ok(payload),
+        Ok(read_back) => Ok((payload, read_back)),
         Err(reason) => Err(unreadable(event, reason, &payload)),
     }
 }

@@ -10,6 +10,7 @@ pub(crate) use decode::decode_content;
 pub use decode::decode_payload;
 pub use encode::encode_payload;
 pub(crate) use encode::{check_block, encode_readable};
+pub(crate) use inspect::{NotReadBack, check_reads_back};
 
 /// A payload that cannot be stored, or one that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +61,18 @@ pub enum PayloadError {
         schema: u32,
         /// What this program knows instead: versions of the event, or no event of this type.
         known: String,
+    },
+    /// The event is of another kind of aggregate than the one it was read as.
+    #[error(
+        "event `{event_type}` is one of `{aggregate}` and was read as one of `{expected}`: read only the events of `{expected}`, such as with `StoredEvent::event_of` or by its subjects"
+    )]
+    OfAnotherAggregate {
+        /// The event's type as stored.
+        event_type: String,
+        /// The kind of the aggregate that it belongs to, `<domain>.<name>`.
+        aggregate: String,
+        /// The kind of the aggregate as whose event it was read.
+        expected: &'static str,
     },
     /// An upcaster refused the payload.
     #[error(

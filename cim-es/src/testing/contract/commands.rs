@@ -5,14 +5,16 @@ use uuid::Uuid;
 
 use super::Provider;
 use super::counter::{Counter, CounterCommand, CounterError, CounterEvent, TWICE, UNDECLARED};
-use super::sample::everything;
+use super::sample::{append, everything, key};
 use crate::aggregate::Id;
 use crate::block::StoredEvent;
 use crate::message::{FixedClock, MessageIdentity, Timestamp};
 use crate::repository::{
     At, Commit, ExecuteError, LoadError, Recorded, Repository, RepositoryBuilder,
 };
-use crate::store::{AggregateKey, EventStore, Position, Snapshot, SnapshotStore, StoreError};
+use crate::store::{
+    AggregateKey, EventStore, ExpectedVersion, Position, Snapshot, SnapshotStore, StoreError,
+};
 
 use CounterCommand::{Add, Close, SetLimit};
 
@@ -190,6 +192,28 @@ pub async fn events_of_a_subject_come_typed_and_in_order(provider: impl Provider
         .await
         .unwrap();
     assert_eq!(amounts(&rest), [5, 6]);
+}
+
+/// Every aggregate of a kind is loaded as it would be by itself, in the order of the first events; those of other kinds
+/// are passed over.
+pub async fn all_aggregates_of_a_kind_are_loaded_at_once(provider: impl Provider) {
+    let store = provider.open().await;
+    let counters = repository(&store);
+    let ids = [Id::new(), Id::new(), Id::new()];
+    for (place, id) in [2, 0, 2, 1, 0, 2].into_iter().enumerate() {
+        add(&counters, &ids[id], 1 + place as u64).await.unwrap();
+        append(&store, &key(), ExpectedVersion::NoStream, [1])
+            .await
+            .unwrap();
+    }
+    execute(&counters, &ids[1], Close).await.unwrap();
+    let all = counters.load_all().await.unwrap();
+    let found: Vec<_> = all.iter().map(|(id, _)| *id).collect();
+    assert_eq!(found, [ids[2], ids[0], ids[1]]);
+    for (id, root) in all {
+        let alone = counters.load(&id).await.unwrap();
+        assert_eq!((root.head(), &*root), (alone.head(), &*alone));
+    }
 }
 
 /// The message ids of the last commits are kept in the snapshot too.

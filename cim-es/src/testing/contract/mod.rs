@@ -118,6 +118,7 @@ macro_rules! contract_tests {
             of_several_commands_all_take_effect_or_none,
             a_message_id_that_another_command_used_is_refused,
             events_of_a_subject_come_typed_and_in_order,
+            all_aggregates_of_a_kind_are_loaded_at_once,
             a_command_takes_effect_once_past_a_snapshot_and_a_restart,
             a_conflict_decides_again_on_the_newer_history,
             without_retries_the_conflict_is_the_answer,

@@ -18,9 +18,12 @@ pub(super) fn compare(locked: &Lock, present: &Lock) -> Changes {
     for (event_type, event) in &locked.events {
         match called(present, event_type) {
             Some((name, now)) => changes.event(event_type, event, name, now),
-            None => changes.breaking.push(format!(
-                "event `{event_type}` is gone: keep the variant, its edges without a command (`#[on(/ Event => State)]`) where none may emit it any more; if it was renamed, add `#[event(was = …)]` with the former operation"
-            )),
+            None => {
+                let operation = operation(locked, event_type);
+                changes.breaking.push(format!(
+                    "event `{event_type}` is gone: if its variant was renamed, keep the stored name with `#[event(operation = {operation})]`, or read it beside a new one with `#[event(was = {operation})]`; if nothing emits it any more, keep the variant, and its edges without a command (`#[on(/ Event => State)]`)"
+                ));
+            }
         }
     }
     for name in present.events.keys() {
@@ -45,6 +48,13 @@ pub(super) fn compare(locked: &Lock, present: &Lock) -> Changes {
         }
     }
     changes
+}
+
+/// The operation of an event, as an attribute has it.
+fn operation(lock: &Lock, event_type: &str) -> String {
+    let mut kinds = lock.machines.keys();
+    let operation = kinds.find_map(|kind| event_type.strip_prefix(kind)?.strip_prefix('.'));
+    operation.map_or_else(|| "…".to_owned(), |operation| format!("{operation:?}"))
 }
 
 /// The event that reads a stored type, by its present name.
@@ -143,7 +153,7 @@ impl Changes {
                 // That the event is gone says it all.
                 None if called(present, event).is_none() => {}
                 Some(target) => self.breaking.push(format!(
-                    "aggregate `{kind}`, state `{state}`: event `{name}` leads to `{target}`, and in stored histories it led to `{next}`: give the new meaning an event of its own"
+                    "aggregate `{kind}`, state `{state}`: event `{name}` leads to `{target}`, and in stored histories it led to `{next}`: give the new meaning an event of its own; if only the state was renamed, rename it in the lock"
                 )),
                 None => self.breaking.push(format!(
                     "aggregate `{kind}`, state `{state}`: no edge for event `{name}`, which stored histories take to `{next}`: keep it, without a command (`#[on(/ Event => {next})]`) if none may take it any more; if only a state was renamed, rename it in the lock"

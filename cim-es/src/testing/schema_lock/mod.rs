@@ -37,7 +37,9 @@ use crate::machine::StateMachine;
 /// | an edge that is gone or leads elsewhere, another initial state | break |
 ///
 /// What a value object refuses within its kind (a shorter text, a smaller range) is no part of the shape: keep stored
-/// blocks as fixtures for that. A struct with `#[serde(flatten)]` counts as a map.
+/// blocks as fixtures for that. A struct with `#[serde(flatten)]` counts as a map. Of an enum with `#[serde(tag = …)]` alone
+/// or `#[serde(untagged)]` the lock knows the variants that the samples have, and does not miss another one: give a sample
+/// of each, and fixtures, or leave the attribute out.
 ///
 /// ```no_run
 /// # use cim_es::prelude::*;
@@ -140,11 +142,14 @@ impl SchemaLock {
     fn compared(&self, path: &Path, is_blessed: bool) -> Result<(), String> {
         if !self.missing.is_empty() {
             return Err(format!(
-                "the samples do not show everything that is stored; add such:{}",
+                "the samples do not show everything that is stored; add events that do, in a `Specification` as a case with one:{}",
                 list(&self.missing)
             ));
         }
         let present = self.text();
+        if Lock::parse(&present).as_ref() != Ok(&self.lock) {
+            return Err("the name of a field or a variant has `, `, ` | `, `: ` or the like in it, which the text of a lock cannot hold: choose another, by `#[serde(rename = …)]`".to_owned());
+        }
         let file = match std::fs::read_to_string(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_blessed => {
                 return Err(format!("the file is missing: {BLESS} to write it"));
@@ -230,6 +235,18 @@ mod tests {
 
     fn file() -> PathBuf {
         std::env::temp_dir().join(format!("{}.schema.lock", Uuid::now_v7()))
+    }
+
+    #[test]
+    fn a_name_that_the_text_cannot_hold_is_refused() {
+        for name in ["a, b", "a | b"] {
+            let mut lock = lock();
+            let event = lock.lock.events.values_mut().next().unwrap();
+            let kinds = &mut event.fields.get_mut("on").unwrap().kinds;
+            kinds.insert(format!("\"{name}\""));
+            let refused = lock.compared(&file(), true).unwrap_err();
+            assert!(refused.contains("cannot hold"), "{refused}");
+        }
     }
 
     #[test]

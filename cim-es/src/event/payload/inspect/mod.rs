@@ -78,6 +78,16 @@ pub(crate) fn inspect<T: Serialize>(event: &T, inspection: Inspection) -> Result
         .map_err(|refused| *refused)
 }
 
+/// A value, other than an event, that would not read back as it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("field `{}`: {}", .0.path, .0.reason)]
+pub(crate) struct NotReadBack(Refused);
+
+/// Looks for values that would not read back as they are, such as an option that holds nothing.
+pub(crate) fn check_reads_back<T: Serialize>(value: &T) -> Result<(), NotReadBack> {
+    inspect(value, Inspection::Values).map_err(NotReadBack)
+}
+
 /// What a value was written as, as far as an option around it needs to know.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shape {
