@@ -98,3 +98,19 @@ fn reading_does_not_wait_for_a_long_write() {
         waiting.await.unwrap().expect("it appends");
     });
 }
+
+#[test]
+fn behind_the_last_of_all_positions_there_is_nothing() {
+    let directory = Directory::new();
+    run(async {
+        let store = SqliteEventStore::open(directory.file("end.db")).expect("the file opens");
+        store
+            .append(any("a", vec![note(1)]))
+            .await
+            .expect("it appends");
+        for position in [1, 2, i64::MAX as u64, u64::MAX - 1, u64::MAX] {
+            let found = store.read_all(Position(position)).next().await;
+            assert!(found.is_none(), "{position}: {found:?}");
+        }
+    });
+}

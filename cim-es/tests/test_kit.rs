@@ -359,3 +359,44 @@ mod hatch {
 fn a_field_that_decides_and_that_no_snapshot_keeps_is_found() {
     check_machine::<hatch::Hatch, _>(|_| Just(hatch::HatchCommand::Turn));
 }
+
+/// A note whose nickname is unknown, none, or a name; a snapshot would make the first of the second.
+mod nickname {
+    use super::*;
+
+    #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub enum NoteState {
+        #[state(initial)]
+        #[on(Rename / Renamed => _)]
+        Any,
+    }
+
+    #[derive(DomainEvent, Debug, PartialEq, Serialize, Deserialize)]
+    pub enum NoteEvent {
+        Renamed { nickname: Option<String> },
+    }
+
+    #[derive(Command, Clone, Debug)]
+    pub enum NoteCommand {
+        Rename,
+    }
+
+    #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+    #[aggregate(domain = "house", name = "note")]
+    pub struct Note {
+        state: NoteState,
+        nickname: Option<Option<String>>,
+    }
+
+    impl Decide for Note {
+        fn decide(&self, _: NoteCommand, _: &Context) -> Decision<Self> {
+            emit(NoteEvent::Renamed { nickname: None })
+        }
+    }
+}
+
+#[test]
+#[should_panic = "field `nickname`: an option that holds nothing would read back as none"]
+fn a_value_that_a_snapshot_would_change_is_found_with_its_field() {
+    check_machine::<nickname::Note, _>(|_| Just(nickname::NoteCommand::Rename));
+}

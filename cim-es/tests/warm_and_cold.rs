@@ -6,7 +6,7 @@ use account::{Account, AccountCommand};
 use cim_es::message::FixedClock;
 use cim_es::prelude::*;
 use cim_es::repository::Root;
-use cim_es::store::{EventStore, Position};
+use cim_es::store::{AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent, Position};
 use futures_util::StreamExt;
 
 #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +123,26 @@ async fn a_snapshot_that_remembers_fewer_commits_does_not_shorten_what_counts_as
     let again = many.execute(&id, deposit, &second).await.unwrap();
     assert!(again.is_repeated());
     assert_eq!(many.load(&id).await.unwrap().balance, 11);
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_is_named_by_its_place() {
+    let store = MemoryEventStore::new();
+    let (notes, id) = (Repository::<Note>::new(store.clone()), Id::new());
+    let rename = NoteCommand::Rename { nickname: None };
+    notes.execute(&id, rename, &someone()).await.unwrap();
+    let unknown = NewEvent::from_payload("desk.note.burned", 1, vec![0xa0]);
+    let commit = CommitRequest::new(someone(), Timestamp::from_micros(0));
+    let key = AggregateKey::of::<Note>(&id).unwrap();
+    let commit = commit.aggregate(key, ExpectedVersion::Any, vec![unknown]);
+    let cid = store.append(commit).await.unwrap()[0].cid;
+    let place = format!("version 2 (event {cid}) cannot be read: event `desk.note.burned`");
+    for error in [
+        notes.load(&id).await.map(drop).unwrap_err(),
+        notes.history(&id).await.map(drop).unwrap_err(),
+    ] {
+        assert!(error.to_string().starts_with(&place), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -43,6 +43,14 @@ fn a_text_that_is_no_id_is_refused_with_the_reason() {
 }
 
 #[test]
+fn what_does_not_print_is_escaped_in_a_message() {
+    let error = Token::new("a\nb").unwrap_err().to_string();
+    assert!(error.starts_with("`a\\nb` cannot stand"), "{error}");
+    let error = "\u{1b}[2J".parse::<Number>().unwrap_err().to_string();
+    assert!(error.starts_with("`\\u{1b}[2J` is no id"), "{error}");
+}
+
+#[test]
 fn an_id_that_is_no_token_is_refused() {
     let address = Address(Ipv4Addr::LOCALHOST);
     assert!(matches!(

@@ -36,7 +36,7 @@ pub trait AggregateId: Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static {
 
 /// A text that is no id of the type asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no id of {expected}: {reason}")]
+#[error("`{}` is no id of {expected}: {reason}", text.escape_debug())]
 pub struct IdError {
     /// The text.
     pub text: String,

@@ -31,7 +31,8 @@ pub struct EventInfo {
     pub schema: u32,
     /// What brings older payloads up: the first from version 1 to 2, and so on.
     pub upcasters: &'static [Upcaster],
-    /// The names of the payload's fields; empty for a unit variant and for one with a struct of its own.
+    /// The names of the variant's fields in the program, whatever serde calls them; empty for a unit variant and for one
+    /// with a struct of its own.
     pub fields: &'static [&'static str],
 }
 

@@ -128,6 +128,16 @@ pub enum LoadError {
     /// The store could not be read, or is damaged.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// An event of the aggregate cannot be read by this program.
+    #[error("version {version} (event {cid}) cannot be read: {source}")]
+    Unreadable {
+        /// The event's CID.
+        cid: Cid,
+        /// The version of the aggregate that the event gives.
+        version: u64,
+        /// Why it cannot be read.
+        source: PayloadError,
+    },
     /// An event cannot be read by this program.
     #[error(transparent)]
     Payload(#[from] PayloadError),

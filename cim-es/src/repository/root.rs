@@ -6,6 +6,7 @@ use super::LoadError;
 use super::recent::RecentCommits;
 use crate::aggregate::Aggregate;
 use crate::block::StoredEvent;
+use crate::event::DomainEvent;
 use crate::store::Head;
 
 /// An aggregate as it is after its events up to a version; it dereferences to the aggregate.
@@ -44,8 +45,7 @@ impl<A: Aggregate> Root<A> {
 
     /// Folds a stored event.
     pub(super) fn fold(&mut self, stored: &StoredEvent) -> Result<(), LoadError> {
-        let event = stored.decode::<A::Event>()?;
-        self.take(event, stored)
+        self.take(read(stored)?, stored)
     }
 
     /// Folds an event that is already decoded.
@@ -66,6 +66,15 @@ impl<A: Aggregate> Root<A> {
         self.head = Some(stored.head());
         self.recent.note(&stored.envelope);
     }
+}
+
+/// The typed event, or where the one that cannot be read stands.
+pub(super) fn read<E: DomainEvent>(stored: &StoredEvent) -> Result<E, LoadError> {
+    stored.decode().map_err(|source| LoadError::Unreadable {
+        cid: stored.cid,
+        version: stored.envelope.sequence,
+        source,
+    })
 }
 
 impl<A> Deref for Root<A> {

@@ -254,7 +254,7 @@ pub(super) fn page(
         |row| Stored::from_row(row, &mut room),
     )?;
     let mut events = Vec::with_capacity(rows.len());
-    for (row, position) in rows.into_iter().zip(after + 1..) {
+    for (row, position) in rows.into_iter().zip(after.saturating_add(1)..) {
         if row.position != position {
             return Err(missing(database, position));
         }

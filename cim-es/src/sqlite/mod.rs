@@ -7,6 +7,10 @@
 //!
 //! The file is an ordinary SQLite database; the view `history` shows the events to any SQLite tool.
 //!
+//! A process that has the store open must not open and close the file by other means, such as to copy it: on Unix it
+//! then loses its locks on the file, and a tool that finds itself alone there removes the log. Copy it with another
+//! process, or with SQLite's own `VACUUM INTO`.
+//!
 //! # What is noticed
 //! Every event that is read is hashed, and every list is compared with a second structure of the file (see
 //! `schema.rs`), so a page that was damaged on the disk gives an error and never another or a shorter answer. Files

@@ -19,7 +19,7 @@ pub enum TokenError {
     #[error("a token of a subject cannot be empty")]
     Empty,
     /// The text is longer than 255 bytes.
-    #[error("a token of a subject has at most {MAX_BYTES} bytes, this one has {bytes}: `{start}…`")]
+    #[error("a token of a subject has at most {MAX_BYTES} bytes, this one has {bytes}: `{}…`", start.escape_debug())]
     TooLong {
         /// The length in bytes.
         bytes: usize,
@@ -28,7 +28,8 @@ pub enum TokenError {
     },
     /// The text has a character with a meaning of its own in subjects, or whitespace.
     #[error(
-        "`{text}` cannot stand as a token of a subject: character {character:?} at {at} is not allowed there"
+        "`{}` cannot stand as a token of a subject: character {character:?} at {at} is not allowed there",
+        text.escape_debug()
     )]
     Character {
         /// The text.
