@@ -252,8 +252,8 @@ fn a_path_that_begins_with_self_is_a_path() {
     assert_eq!(house([Halved { rooms: 8 }]).rooms, 4);
 }
 
-fn halves(rooms: u8) -> u8 {
-    rooms / 2
+fn halves(rooms: u8) -> u64 {
+    u64::from(rooms / 2)
 }
 
 #[test]
