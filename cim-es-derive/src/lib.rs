@@ -53,6 +53,7 @@ pub fn aggregate_id(input: TokenStream) -> TokenStream {
 /// | `#[on(Command / Event => State)]` | a state | an edge: here the command may give the event, which leads to the state |
 /// | `#[on(Command / Event => _)]` | a state | an edge that stays in the state |
 /// | `#[on(/ Event => State)]` | a state | an edge without a command: for a further event of a commit, or for history |
+/// | `#[on(State \| State: Command / Event => _)]` | the enum | an edge that each of these states has |
 ///
 /// Several edges can stand in one `#[on(…)]`, with commas between them. In one state an event leads to one state,
 /// whatever command it came from. Each state can be reached from the initial one, each event is on an edge, and each

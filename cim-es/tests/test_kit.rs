@@ -7,7 +7,7 @@ use account::{Account, AccountCommand, AccountError, AccountEvent};
 use cim_es::MemoryEventStore;
 use cim_es::prelude::*;
 use cim_es::testing::proptest::prelude::*;
-use cim_es::testing::{check_machine, decision_table, given, given_nothing};
+use cim_es::testing::{Specification, check_machine, decision_table, given, given_nothing};
 
 use AccountCommand::{Close, Deposit, Open, Withdraw};
 use AccountEvent::{Closed, Deposited, Imported, Opened, Withdrawn};
@@ -153,6 +153,50 @@ fn a_case_that_is_named_after_another_command_is_refused() {
         [("Unopened", given_nothing::<Account>())],
         [("Close", Open)],
     );
+}
+
+/// The events of the cases are samples enough: those of the histories, and those with which commands are answered.
+#[test]
+#[should_panic = "no.lock: the file is missing"]
+fn a_specification_samples_what_happened_and_what_commands_lead_to() {
+    let states = vec![
+        ("Unopened", given_nothing::<Account>()),
+        (
+            "Active",
+            given([AccountEvent::Imported { opening_balance: 9 }]),
+        ),
+        ("Closed", given([Opened, Closed])),
+    ];
+    let commands = vec![
+        ("Open", Open),
+        ("Deposit", Deposit { amount: 1 }),
+        ("Withdraw", Withdraw { amount: 1 }),
+        ("Close", Close),
+    ];
+    Specification::new()
+        .aggregate(states, commands)
+        .check_lock("no.lock");
+}
+
+#[test]
+#[should_panic = "`account` is in the specification already"]
+fn a_specification_takes_an_aggregate_once() {
+    let states = || {
+        let closed = given([Opened, Closed]);
+        vec![
+            ("Unopened", given_nothing::<Account>()),
+            ("Active", given([Opened])),
+            ("Closed", closed),
+        ]
+    };
+    let commands = || {
+        let (deposit, withdraw) = (Deposit { amount: 1 }, Withdraw { amount: 1 });
+        [Open, deposit, withdraw, Close]
+            .map(|command| ("", command))
+            .to_vec()
+    };
+    let once = Specification::new().aggregate(states(), commands());
+    let _ = once.aggregate(states(), commands());
 }
 
 /// A door whose decision looks at the world.

@@ -28,32 +28,24 @@ pub enum Severity {
 
 #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[machine(output = Availability)]
+#[on(Provisioning | Active | Maintenance: Rename / Renamed => _, Update / Updated => _)]
+#[on(Provisioning | Active | Maintenance: AddInterface / InterfaceAdded => _, RemoveInterface / InterfaceRemoved => _)]
+#[on(Provisioning | Active | Maintenance: AssignOwner / OwnerAssigned => _, AssignLocation / LocationAssigned => _)]
+#[on(Provisioning | Active | Maintenance: AssignOrganization / OrganizationAssigned => _)]
+#[on(Provisioning | Active | Maintenance: Decommission / Decommissioned => Decommissioned)]
+#[on(Active | Maintenance: RemoveGuest / GuestRemoved => _)]
 pub enum ComputeState {
     #[state(initial, output = Availability::None)]
     #[on(Register / Registered => Provisioning)]
     Unregistered,
     #[state(output = Availability::None)]
     #[on(Activate / Activated => Active)]
-    #[on(Update / Updated => _, AddInterface / InterfaceAdded => _, RemoveInterface / InterfaceRemoved => _)]
-    #[on(Rename / Renamed => _, AssignOwner / OwnerAssigned => _)]
-    #[on(AssignOrganization / OrganizationAssigned => _, AssignLocation / LocationAssigned => _)]
-    #[on(Decommission / Decommissioned => Decommissioned)]
     Provisioning,
     #[state(output = Availability::Schedulable)]
-    #[on(BeginMaintenance / MaintenanceStarted => Maintenance)]
-    #[on(Update / Updated => _, AddInterface / InterfaceAdded => _, RemoveInterface / InterfaceRemoved => _)]
-    #[on(Rename / Renamed => _, AssignOwner / OwnerAssigned => _)]
-    #[on(AssignOrganization / OrganizationAssigned => _, AssignLocation / LocationAssigned => _)]
-    #[on(PlaceGuest / GuestPlaced => _, RemoveGuest / GuestRemoved => _)]
-    #[on(Decommission / Decommissioned => Decommissioned)]
+    #[on(BeginMaintenance / MaintenanceStarted => Maintenance, PlaceGuest / GuestPlaced => _)]
     Active,
     #[state(output = Availability::Draining)]
     #[on(EndMaintenance / MaintenanceEnded => Active)]
-    #[on(Update / Updated => _, AddInterface / InterfaceAdded => _, RemoveInterface / InterfaceRemoved => _)]
-    #[on(Rename / Renamed => _, AssignOwner / OwnerAssigned => _)]
-    #[on(AssignOrganization / OrganizationAssigned => _, AssignLocation / LocationAssigned => _)]
-    #[on(RemoveGuest / GuestRemoved => _)]
-    #[on(Decommission / Decommissioned => Decommissioned)]
     Maintenance,
     #[state(terminal, output = Availability::None)]
     Decommissioned,

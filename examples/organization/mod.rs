@@ -6,6 +6,7 @@
 
 mod commands;
 mod decide;
+pub mod dissolution;
 mod endings;
 mod error;
 mod events;

@@ -12,30 +12,26 @@ use super::version_1;
 
 /// The lifecycle. `Import` stands beside each command whose events it may give.
 #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[on(Active | Deactivated | Deceased: UpdateAttribute / AttributeUpdated => _)]
+#[on(Active | Deactivated | Deceased: InvalidateAttribute / AttributeInvalidated => _)]
+#[on(Active | Deactivated | Deceased: Import / AttributeUpdated => _)]
+#[on(Active | Deactivated: RecordDeath / DeathRecorded => Deceased, Import / DeathRecorded => Deceased)]
+#[on(Active | Deactivated: MergeInto / MergedInto => Merged)]
+#[on(Deactivated | Deceased: Archive / Archived => Archived)]
 pub enum PersonState {
     #[state(initial)]
     #[on(Create / Created => Active, Import / Created => Active)]
     Unknown,
     #[on(UpdateName / NameUpdated => _)]
     #[on(SetBirthDate / BirthDateSet => _, CorrectBirthDate / BirthDateCorrected => _)]
-    #[on(RecordAttribute / AttributeRecorded => _, UpdateAttribute / AttributeUpdated => _)]
-    #[on(InvalidateAttribute / AttributeInvalidated => _)]
+    #[on(RecordAttribute / AttributeRecorded => _)]
     #[on(Import / NameUpdated => _, Import / BirthDateSet => _, Import / BirthDateCorrected => _)]
-    #[on(Import / AttributeRecorded => _, Import / AttributeUpdated => _)]
-    #[on(RecordDeath / DeathRecorded => Deceased, Import / DeathRecorded => Deceased)]
-    #[on(Deactivate / Deactivated => Deactivated, MergeInto / MergedInto => Merged)]
+    #[on(Import / AttributeRecorded => _, Deactivate / Deactivated => Deactivated)]
     Active,
     /// The record is out of use: it takes corrections of attributes, and else waits for what becomes of it.
     #[on(Reactivate / Reactivated => Active)]
-    #[on(UpdateAttribute / AttributeUpdated => _, InvalidateAttribute / AttributeInvalidated => _)]
-    #[on(RecordDeath / DeathRecorded => Deceased, MergeInto / MergedInto => Merged)]
-    #[on(Import / AttributeUpdated => _, Import / DeathRecorded => Deceased)]
-    #[on(Archive / Archived => Archived)]
     Deactivated,
     /// The person has died: attributes are corrected, and in the end the record is closed.
-    #[on(UpdateAttribute / AttributeUpdated => _, InvalidateAttribute / AttributeInvalidated => _)]
-    #[on(Import / AttributeUpdated => _)]
-    #[on(Archive / Archived => Archived)]
     Deceased,
     /// Another record stands for the same person.
     #[state(terminal)]

@@ -3,7 +3,7 @@
 use cim_es::prelude::*;
 use cim_es::repository::{LoadError, Recorded};
 use cim_es::store::{EventStore, Position, StreamExt};
-use comfy_table::Table;
+use comfy_table::{ColumnConstraint, Table};
 use std::collections::BTreeMap;
 
 use crate::terminal::{shown, table};
@@ -40,15 +40,19 @@ pub async fn all(store: &dyn EventStore) -> Result<BTreeMap<Id<Person>, Person>,
 pub fn list(persons: &BTreeMap<Id<Person>, Person>) -> Table {
     let mut rows: Vec<_> = persons.iter().collect();
     rows.sort_by_cached_key(|(id, person)| (sort_key(person), **id));
-    let mut table = table(["name", "born", "died", "state", "id"]);
+    let mut table = table(["name", "born", "state", "id"]);
     for (id, person) in rows {
-        table.add_row([
-            shown(&person.name),
-            shown(&person.birth_date),
-            shown(&person.death_date),
-            state(person),
-            id.to_string(),
-        ]);
+        let state = match (person.state(), person.death_date) {
+            (PersonState::Deceased, Some(date)) => format!("Deceased {date}"),
+            (_, Some(date)) => format!("{}, died {date}", state(person)),
+            _ => state(person),
+        };
+        let (name, born) = (shown(&person.name), shown(&person.birth_date));
+        table.add_row([name, born, state, id.to_string()]);
+    }
+    // An id is to be copied, so it stays in one piece in a narrow terminal too.
+    if let Some(ids) = table.column_mut(3) {
+        ids.set_constraint(ColumnConstraint::ContentWidth);
     }
     table
 }

@@ -669,6 +669,129 @@ async fn a_guest_is_on_one_machine_at_a_time_and_never_on_itself() {
     execute(2, place(7)).await.expect("it is free");
 }
 
+#[test]
+fn how_much_a_decommission_matters_follows_from_the_state() {
+    use cim_es_examples::infrastructure::compute::{ComputeCommand::*, ComputeEvent::*, Severity};
+    let registered = Registered {
+        hostname: text("server01"),
+        system: text("x86_64-linux"),
+    };
+    let started = MaintenanceStarted { reason: reason() };
+    for (history, severity) in [
+        (vec![], Severity::FailedProvision),
+        (vec![Activated], Severity::Critical),
+        (vec![Activated, started], Severity::Planned),
+    ] {
+        let history = [vec![registered.clone()], history].concat();
+        let reason = reason();
+        given(history)
+            .when(Decommission {
+                reason: reason.clone(),
+            })
+            .then([Decommissioned { reason, severity }]);
+    }
+}
+
+/// Executes commands one after the other, each on an aggregate of its own; gives the scopes of the names that were taken.
+async fn taken<A>(commands: Vec<A::Command>) -> Vec<Option<String>>
+where
+    A: Decide + Aggregate<Id = Id<A>>,
+    A::Command: Clone,
+{
+    use cim_es::repository::ExecuteError;
+    let aggregates = Repository::<A>::new(MemoryEventStore::new());
+    let mut taken = Vec::new();
+    for command in commands {
+        let identity = MessageIdentity::new_from_user("test");
+        taken.push(
+            match aggregates.execute(&Id::new(), command, &identity).await {
+                Ok(_) => None,
+                Err(ExecuteError::NameTaken { name, .. }) => Some(name.scope().to_owned()),
+                Err(error) => panic!("{error}"),
+            },
+        );
+    }
+    taken
+}
+
+#[tokio::test]
+async fn what_one_aggregate_holds_no_other_gets() {
+    use cim_es_examples::infrastructure::connection::ConnectionCommand::Connect;
+    use cim_es_examples::infrastructure::network::NetworkCommand::Define;
+    use cim_es_examples::infrastructure::policy::PolicyCommand::Apply;
+    use cim_es_examples::infrastructure::software::SoftwareCommand::Configure;
+    let is_taken = |scope: &str| Some(scope.to_owned());
+    let connect = |one, other, medium| Connect { one, other, medium };
+    let (physical, tunnel) = (Medium::Physical, Medium::Virtual);
+    let connections = vec![
+        connect(port(1, "eth0"), port(2, "eth0"), physical),
+        connect(port(2, "eth0"), port(1, "eth0"), tunnel),
+        connect(port(2, "eth0"), port(3, "eth0"), physical),
+        connect(port(2, "eth0"), port(3, "eth0"), tunnel),
+    ];
+    assert_eq!(
+        taken::<Connection>(connections).await,
+        [
+            None,
+            is_taken("connected_pair"),
+            is_taken("physical_port"),
+            None
+        ]
+    );
+    let define = |name, scope, block, vlan: u16| Define {
+        name: text(name),
+        scope: text(scope),
+        blocks: blocks(&[block]),
+        vlan: Some(vlan.try_into().expect("a VLAN")),
+    };
+    let networks = vec![
+        define("office", "site-1", "10.1.0.0/16", 7),
+        define("office", "site-1", "10.2.0.0/16", 8),
+        define("lab", "site-1", "10.1.0.0/16", 8),
+        define("lab", "site-1", "10.2.0.0/16", 7),
+        define("office", "site-2", "10.1.0.0/16", 7),
+    ];
+    assert_eq!(
+        taken::<Network>(networks).await,
+        [
+            None,
+            is_taken("network_name"),
+            is_taken("block"),
+            is_taken("vlan"),
+            None
+        ]
+    );
+    let configure = |machine, name| Configure {
+        compute: id(machine),
+        name: text(name),
+        version: text("1"),
+        dependencies: vec![],
+    };
+    let programs = vec![
+        configure(1, "zip"),
+        configure(1, "zip"),
+        configure(2, "zip"),
+    ];
+    assert_eq!(
+        taken::<Software>(programs).await,
+        [None, is_taken("installed"), None]
+    );
+    let apply = |name, scope| Apply {
+        name: text(name),
+        scope: text(scope),
+        rules: vec![text("weekly")],
+    };
+    let policies = vec![
+        apply("patching", "site-1"),
+        apply("patching", "site-1"),
+        apply("patching", "site-2"),
+    ];
+    assert_eq!(
+        taken::<Policy>(policies).await,
+        [None, is_taken("policy_name"), None]
+    );
+}
+
 #[tokio::test]
 async fn names_within_a_scope_are_told_apart_whatever_characters_they_have() {
     use cim_es_examples::infrastructure::network::NetworkCommand::Define;
@@ -676,25 +799,25 @@ async fn names_within_a_scope_are_told_apart_whatever_characters_they_have() {
     let store = MemoryEventStore::new();
     let networks = Repository::<Network>::new(store.clone());
     let policies = Repository::<Policy>::new(store);
-    for (name, scope, block) in [("a/b", "c", "10.1.0.0/16"), ("a", "b/c", "10.2.0.0/16")] {
+    for (number, (name, scope)) in [("c", "a/b"), ("b/c", "a"), ("x in y", "z"), ("x", "y in z")]
+        .into_iter()
+        .enumerate()
+    {
         let identity = || MessageIdentity::new_from_user("test");
         let define = Define {
             name: text(name),
             scope: text(scope),
-            blocks: blocks(&[block]),
+            blocks: blocks(&[&format!("10.{number}.0.0/16")]),
             vlan: None,
         };
         let defined = networks.execute(&Id::new(), define, &identity()).await;
         defined.expect("another scope");
-        let apply = |name: &str, scope: &str| Apply {
-            name: text(name),
+        let apply = Apply {
+            name: text(&name.replace(' ', "/")),
             scope: text(scope),
             rules: vec![text("weekly")],
         };
-        // The other way round, so that both ends meet.
-        let set = policies
-            .execute(&Id::new(), apply(scope, name), &identity())
-            .await;
+        let set = policies.execute(&Id::new(), apply, &identity()).await;
         set.expect("another scope");
     }
 }
@@ -736,6 +859,31 @@ fn values_say_no_to_what_they_are_not() {
     assert!(Vlan::try_from(0).is_err() && Vlan::try_from(4095).is_err());
     assert!(serde_json::from_value::<Vlan>(4095.into()).is_err());
     assert!(Vlan::try_from(4094).is_ok());
+}
+
+#[test]
+fn a_host_has_no_address_that_stands_for_its_network_or_for_all() {
+    for (block, address, is_for_a_host) in [
+        ("10.1.0.0/24", "10.1.0.0", false),
+        ("10.1.0.0/24", "10.1.0.1", true),
+        ("10.1.0.0/24", "10.1.0.255", false),
+        ("10.1.0.0/24", "10.1.1.1", false),
+        // Two ends of a line, and one host alone.
+        ("10.1.0.0/31", "10.1.0.0", true),
+        ("10.1.0.0/31", "10.1.0.1", true),
+        ("10.1.0.0/32", "10.1.0.0", true),
+        // The lowest one stands for the routers, and none for all.
+        ("2001:db8::/64", "2001:db8::", false),
+        ("2001:db8::/64", "2001:db8::ffff:ffff:ffff:ffff", true),
+        ("2001:db8::/64", "10.1.0.1", false),
+    ] {
+        let block: Cidr = text(block);
+        assert_eq!(
+            block.is_for_a_host(&text(address)),
+            is_for_a_host,
+            "{block} {address}"
+        );
+    }
 }
 
 #[test]

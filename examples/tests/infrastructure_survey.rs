@@ -8,7 +8,7 @@ use cim_es::prelude::*;
 use cim_es::store::EventStore;
 use cim_es_examples::infrastructure::compute::ComputeCommand;
 use cim_es_examples::infrastructure::software::{SoftwareCommand, SoftwareState};
-use cim_es_examples::infrastructure::survey::found::{apk, dpkg, routes};
+use cim_es_examples::infrastructure::survey::found::{apk, dpkg, routes, system};
 use cim_es_examples::infrastructure::survey::{Found, live, record};
 use cim_es_examples::infrastructure::values::Interface;
 use cim_es_examples::infrastructure::{Compute, Network, Software};
@@ -328,6 +328,19 @@ fn installed_packages_are_read_from_dpkg_and_apk() {
         apk(installed),
         [pair("musl", "1.2.5-r0"), pair("busybox", "1.36.1-r29")]
     );
+}
+
+#[test]
+fn a_system_is_named_as_nix_names_it() {
+    for (own, expected) in [
+        ("x86_64-linux", "x86_64-linux"),
+        ("aarch64-macos", "aarch64-darwin"),
+        ("ppc64le-linux", "powerpc64le-linux"),
+        ("i586-freebsd", "i686-freebsd"),
+    ] {
+        assert_eq!(system(own), Ok(value(expected)), "{own}");
+    }
+    assert!(system("vax-linux").is_err());
 }
 
 #[test]

@@ -448,6 +448,56 @@ async fn what_a_spreadsheet_writes_is_read() {
 }
 
 #[tokio::test]
+async fn a_display_name_of_its_own_is_kept() {
+    let organizations = in_memory();
+    import(&organizations, ACME).await;
+    let known = Known::new(organizations.clone());
+    let id = known.find("ACME").await.expect("it is there");
+    let identity = MessageIdentity::new_from_user("test");
+    let update = OrganizationCommand::Update {
+        name: "Acme Incorporated".parse().expect("a name"),
+        display_name: "Acme!".parse().expect("a name"),
+        organization_type: "company".parse().expect("a type"),
+    };
+    let updated = organizations.execute(&id, update, &identity).await;
+    updated.expect("it is active");
+    assert_eq!(counts(&import(&organizations, ACME).await), [0, 0, 1, 0]);
+    import(
+        &organizations,
+        &ACME.replace("Acme Incorporated", "Acme Limited"),
+    )
+    .await;
+    let acme = load(&organizations, "ACME").await;
+    let names = [acme.name, acme.display_name].map(|it| it.map(|it| it.to_string()));
+    assert_eq!(
+        names,
+        ["Acme Limited", "Acme!"].map(|it| Some(it.to_owned()))
+    );
+}
+
+#[tokio::test]
+async fn a_unit_whose_place_is_open_gets_the_one_that_its_row_says() {
+    let organizations = in_memory();
+    import(&organizations, ACME).await;
+    let known = Known::new(organizations.clone());
+    let id = known.find("ACME").await.expect("it is there");
+    let identity = MessageIdentity::new_from_user("test");
+    let begin = OrganizationCommand::BeginRestructuring {
+        unit: "RND".parse().expect("a code"),
+        reason: "a new place".parse().expect("a reason"),
+    };
+    let begun = organizations.execute(&id, begin, &identity).await;
+    begun.expect("it is active");
+    let moved = ACME.replace("unit,ACME,RND,Research,HQ", "unit,ACME,RND,Research,");
+    let report = import(&organizations, &moved).await;
+    assert_eq!((counts(&report), problems(&report)), ([0, 1, 0, 0], vec![]));
+    let acme = load(&organizations, "ACME").await;
+    let unit = acme.units.get(&"RND".parse().expect("a code"));
+    let unit = unit.expect("it is there");
+    assert_eq!((unit.state.name(), &unit.parent), ("Active", &None));
+}
+
+#[tokio::test]
 async fn a_row_of_a_part_that_has_ended_is_reported_whether_it_says_something_new_or_not() {
     let organizations = in_memory();
     import(&organizations, ACME).await;

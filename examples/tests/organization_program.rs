@@ -5,6 +5,7 @@ use std::process::Command;
 
 use cim_es::message::FixedClock;
 use cim_es::prelude::*;
+use cim_es_examples::organization::dissolution::dissolve;
 use cim_es_examples::organization::import::{File, Options, run};
 use cim_es_examples::organization::merger::merge;
 use cim_es_examples::organization::program;
@@ -328,6 +329,56 @@ async fn a_merger_is_one_conversation_and_leaves_the_survivor_as_it_was() {
     let charts = charts(&all, None);
     assert!(!charts.contains("SUB"), "{charts}");
     assert!(charts.starts_with("ACME"), "{charts}");
+}
+
+#[tokio::test]
+async fn an_organization_of_any_size_can_be_dissolved() {
+    let organizations = Repository::<Organization>::new(MemoryEventStore::new());
+    let mut rows =
+        "kind,organization,code,name,parent,unit,detail\norganization,,HUGE,Huge,,,\n".to_owned();
+    for number in 0..400 {
+        let (above, child) = (number / 2, number < 350);
+        let parent = if number == 0 {
+            String::new()
+        } else {
+            format!("U{above}")
+        };
+        rows += &format!("unit,HUGE,U{number},Unit,{parent},,\n");
+        rows += &format!("team,HUGE,T{number},Team,,U{number},\n");
+        rows += &format!(
+            "role,HUGE,R{number},Role,{},U{number},\n",
+            parent.replace('U', "R")
+        );
+        rows += &format!(
+            "facility,HUGE,F{number},Place,{},,\n",
+            parent.replace('U', "F")
+        );
+        if child {
+            rows += &format!("organization,,C{number},Child,HUGE,,\n");
+        }
+    }
+    let file = File::read(rows.as_bytes()).expect("the columns are named");
+    let report = run(&organizations, &file, Options::default(), |_, _| {}).await;
+    assert_eq!(report.expect("the store takes it").problems, []);
+    let huge = Known::new(organizations.clone())
+        .find("HUGE")
+        .await
+        .expect("it is there");
+    let identity = || MessageIdentity::new_from_user("test");
+    let begin = OrganizationCommand::BeginRestructuring {
+        unit: "U7".parse().expect("a code"),
+        reason: "a new place".parse().expect("a reason"),
+    };
+    let begun = organizations.execute(&huge, begin, &identity()).await;
+    begun.expect("it is active");
+
+    let day = NaiveDate::from_ymd_opt(2026, 3, 1).expect("a date");
+    let how = ("sold".parse().expect("a reason"), day);
+    let events = dissolve(&organizations, huge, how, &identity()).await;
+    assert_eq!(events.expect("it is active"), 4 * 400 + 350 + 2);
+    let ended = organizations.load(&huge).await.expect("it is read");
+    assert_eq!(ended.state().name(), "Dissolved");
+    assert_eq!((ended.units.live().count(), ended.children.len()), (0, 0));
 }
 
 #[tokio::test]

@@ -204,7 +204,10 @@ async fn importers_do_not_get_in_each_others_way(store: impl EventStore + Clone)
             });
         }
         let reports = racing.join_all().await;
-        assert!(reports.iter().all(|it| it.problems == []), "{reports:?}");
+        assert!(
+            reports.iter().all(|it| it.problems.is_empty()),
+            "{reports:?}"
+        );
         let all: usize = reports.iter().map(|it| it.created).sum();
         assert_eq!(all, created, "{reports:?}");
         let organizations = Organizations::new(store.clone());
@@ -214,7 +217,7 @@ async fn importers_do_not_get_in_each_others_way(store: impl EventStore + Clone)
     }
 }
 
-/// Two organizations that would each be continued by the other: one stays.
+/// Two organizations that would each be continued by the other: one stays; and a third does not continue the same one.
 async fn two_do_not_absorb_each_other(store: impl EventStore + Clone) {
     let organizations = Organizations::new(store);
     let (one, other) = (Id::new(), Id::new());
@@ -230,6 +233,15 @@ async fn two_do_not_absorb_each_other(store: impl EventStore + Clone) {
     let refused = execute(&organizations, &other, Absorb { absorbed: one }).await;
     let refused = refused.expect_err("that one continues it").to_string();
     assert!(refused.starts_with("merger `"), "{refused}");
+
+    let third = Id::new();
+    for command in [found(third, "THIRD"), Activate] {
+        let executed = execute(&organizations, &third, command).await;
+        executed.expect("it is accepted");
+    }
+    let refused = execute(&organizations, &third, Absorb { absorbed: other }).await;
+    let refused = refused.expect_err("another continues it").to_string();
+    assert!(refused.starts_with("absorbed `"), "{refused}");
 }
 
 /// An organization knows its own id, so none is created that has another one.

@@ -219,6 +219,7 @@ fn groups_organizations_and_things_are_no_people() {
         "KIND:location",
         "KIND:device",
         "X-ADDRESSBOOKSERVER-KIND:group",
+        "X-ABShowAs:COMPANY",
     ] {
         let cards = read(&other(line));
         assert_eq!((cards.people.len(), cards.others), (0, 1), "{line}");

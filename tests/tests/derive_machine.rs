@@ -162,3 +162,86 @@ fn the_default_error_cannot_happen() {
     fn error_of<A: Aggregate<Error = std::convert::Infallible>>() {}
     error_of::<Order>();
 }
+
+/// A machine whose states share edges, declared once for all of them.
+mod shared {
+    use super::*;
+
+    #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[on(Draft | Review: Edit / Edited => _, Drop / Dropped => Gone)]
+    #[on(Draft | Review | Printed: / Noted => _)]
+    enum TextState {
+        #[state(initial)]
+        #[on(Submit / Submitted => Review)]
+        Draft,
+        #[on(Print / Printed => Printed)]
+        Review,
+        #[on(Drop / Dropped => Gone)]
+        Printed,
+        #[state(terminal)]
+        Gone,
+    }
+
+    #[derive(DomainEvent, Clone, Debug, Serialize, Deserialize)]
+    enum TextEvent {
+        Edited,
+        Submitted,
+        Printed,
+        Noted,
+        Dropped,
+    }
+
+    #[derive(Command, Clone, Debug)]
+    enum TextCommand {
+        Edit,
+        Submit,
+        Print,
+        Drop,
+    }
+
+    #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+    #[aggregate(domain = "press", name = "text")]
+    struct Text {
+        state: TextState,
+    }
+
+    #[test]
+    fn an_edge_on_the_enum_is_one_of_each_state_that_it_names() {
+        use TextState::{Draft, Gone, Printed, Review};
+        let edge = |state: TextState| {
+            let of = |command: &TextCommand| state.can_accept(command);
+            [&TextCommand::Edit, &TextCommand::Drop, &TextCommand::Print].map(of)
+        };
+        assert_eq!(edge(Draft), [true, true, false]);
+        assert_eq!(edge(Review), [true, true, true]);
+        assert_eq!(edge(Printed), [false, true, false]);
+        assert_eq!(edge(Gone), [false; 3]);
+        for state in [Draft, Review, Printed] {
+            assert_eq!(state.next(&TextEvent::Noted), Ok(state));
+            assert_eq!(state.next(&TextEvent::Dropped), Ok(Gone));
+        }
+        assert_eq!(Review.next(&TextEvent::Edited), Ok(Review));
+        assert!(Printed.next(&TextEvent::Edited).is_err());
+        let written: Vec<_> = TextState::EDGES
+            .iter()
+            .map(|edge| format!("{} {} {}", edge.from, edge.event, edge.to))
+            .collect();
+        assert_eq!(
+            written,
+            [
+                "Draft Submitted Review",
+                "Draft Edited Draft",
+                "Draft Dropped Gone",
+                "Draft Noted Draft",
+                "Review Printed Printed",
+                "Review Edited Review",
+                "Review Dropped Gone",
+                "Review Noted Review",
+                "Printed Dropped Gone",
+                "Printed Noted Printed",
+            ]
+        );
+        let _ = Text::default();
+        let _ = TextCommand::Submit;
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, HeaderMap};
-use cim_es::jetstream::{JetStreamEventStore, JetStreamOptions};
+use cim_es::jetstream::{JetStreamEventStore, JetStreamOptions, NatsConfig};
 use cim_es::message::{MessageIdentity, Timestamp};
 use cim_es::store::*;
 use cim_es_tests::nats::{Server, User};
@@ -330,6 +330,63 @@ async fn an_append_that_nobody_ever_answers_stored_nothing_and_says_so() {
         matches!(outcome, Err(StoreError::Busy { .. })),
         "{outcome:?}"
     );
+}
+
+#[tokio::test]
+async fn an_append_ends_in_its_time_also_when_the_client_is_full_of_messages() {
+    let mut server = Server::start();
+    let options = options(1).patience(Duration::from_secs(1));
+    let client = server.connect(User::Operator).await;
+    let store = open(client, &impatient(options)).await;
+    server.kill();
+    let mut appends = tokio::task::JoinSet::new();
+    for count in [1_000, 1_000, 1_000, 1] {
+        let store = store.clone();
+        appends.spawn(async move {
+            let request = commit().aggregate(key(), ExpectedVersion::NoStream, notes(0..count));
+            store.append(request).await
+        });
+    }
+    let all = tokio::time::timeout(Duration::from_secs(15), appends.join_all()).await;
+    let all = all.expect("every append ends while the servers are away");
+    assert!(all.iter().all(Result::is_err), "{all:?}");
+    let key = key();
+    let read = store.get_events(&key, 1);
+    let read = tokio::time::timeout(Duration::from_secs(15), read).await;
+    assert!(read.expect("a read ends too").is_err());
+}
+
+#[tokio::test]
+async fn a_patience_without_end_is_no_overflow() {
+    let options = options(1).patience(Duration::MAX);
+    let store = open(client().await, &options).await;
+    let key = key();
+    let request = commit().aggregate(key.clone(), ExpectedVersion::NoStream, notes([1]));
+    store.append(request).await.unwrap();
+    assert_eq!(numbers(&history(&store, &key).await), [1]);
+}
+
+#[tokio::test]
+async fn an_append_on_a_connection_that_was_given_up_says_so_at_once() {
+    let mut server = Server::start();
+    let config = NatsConfig::new([server.url()])
+        .user_and_password("operator", User::Operator.password())
+        .reconnect_delay(Duration::from_millis(10))
+        .max_reconnects(1);
+    let connection = config.connect().await.unwrap();
+    let store = JetStreamEventStore::open(connection.clone(), options(1)).await;
+    let store = store.unwrap();
+    server.kill();
+    connection.ended().await;
+    for count in [1, 3] {
+        let request = commit().aggregate(key(), ExpectedVersion::NoStream, notes(0..count));
+        let outcome = tokio::time::timeout(Duration::from_secs(2), store.append(request)).await;
+        let outcome = outcome.expect("there is nothing to wait for");
+        assert!(
+            matches!(outcome, Err(StoreError::Closed { .. })),
+            "{outcome:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -5,11 +5,12 @@ mod subscriber;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use async_nats::connection::State;
 use cim_es::block::StoredEvent;
-use cim_es::jetstream::{EventPublisher, Publication, PublishError};
+use cim_es::jetstream::{EventPublisher, EventStoreConfig, NatsConfig, Publication, PublishError};
 use cim_es::prelude::*;
 use cim_es::store::{AggregateKey, EventStore, StoreError};
-use cim_es_tests::nats::Server;
+use cim_es_tests::nats::{Server, User};
 use futures_util::StreamExt;
 use subscriber::{Log, Meter, MeterEvent, MeterId, Plant};
 use tokio::time::timeout;
@@ -161,6 +162,24 @@ async fn a_batch_is_stored_whole_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_publisher_on_all_stores_of_a_configuration_leaves_the_telling_to_the_server() {
+    let server = Server::start();
+    let config = NatsConfig::new([server.url()])
+        .user_and_password("operator", User::Operator.password())
+        .event_store(EventStoreConfig::new("PLANT_EVENTS", ["plant.>"]));
+    let stores = config.open().await.unwrap();
+    let client = stores.connection.client().clone();
+    let mut listener = client.subscribe("plant.>").await.unwrap();
+    client.flush().await.unwrap();
+    let publisher = EventPublisher::new(client, Arc::new(stores));
+    publisher.publish(recorded(1), id("a"), 1).await.unwrap();
+    let first = timeout(Duration::from_secs(5), listener.next()).await;
+    assert!(first.unwrap().is_some());
+    let again = timeout(Duration::from_millis(500), listener.next()).await;
+    assert!(again.is_err(), "listeners were told twice of one event");
+}
+
+#[tokio::test]
 async fn with_another_store_the_publisher_itself_tells_those_who_listen() {
     let plant = Plant::new(server()).await;
     let client = plant.connection.client().clone();
@@ -195,4 +214,23 @@ async fn with_another_store_the_publisher_itself_tells_those_who_listen() {
     let cid = heard[0].headers.as_ref().unwrap().get("Cid").unwrap();
     assert_eq!(cid.as_str(), stored.cid.to_string());
     assert_eq!(history(&*store, &marker).await.len(), 2);
+}
+
+#[tokio::test]
+async fn with_another_store_an_event_is_stored_also_while_no_server_can_be_reached() {
+    let mut server = Server::start();
+    let config = NatsConfig::new([server.url()])
+        .user_and_password("operator", User::Operator.password())
+        .max_reconnects(0);
+    let connection = config.connect().await.unwrap();
+    server.kill();
+    while connection.client().connection_state() == State::Connected {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let store = Arc::new(MemoryEventStore::new());
+    let publisher = EventPublisher::new(connection, store.clone());
+    let published = publisher.publish(recorded(1), id("a"), 1);
+    let published = timeout(Duration::from_secs(10), published).await;
+    let stored = published.expect("it does not wait for the servers");
+    assert_eq!(history(&*store, "a").await, [stored.unwrap()]);
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use cim_es::jetstream::{
     EventStoreConfig, Finding, JetStreamEventStore, JetStreamOptions, NatsConfig, Severity,
 };
+use cim_es::prelude::*;
 use cim_es::store::*;
 use cim_es_tests::nats::{Cluster, Server, User};
 use jetstream::sample::*;
@@ -136,6 +137,84 @@ async fn a_stream_that_could_lose_events_is_refused_unless_that_is_accepted() {
             "{setting}"
         );
     }
+}
+
+#[tokio::test]
+async fn reading_ends_also_where_an_operator_removed_the_last_events() {
+    let client = client().await;
+    let name = stream_with(&client, "deny_delete", json!(false)).await;
+    let options = alone(named(&name).accept_losing_events());
+    let store = open(client.clone(), &options).await;
+    let event_type = format!("d{name}.thing.made");
+    let mut stored = Vec::new();
+    for number in 0..4 {
+        let events = vec![event(&event_type, number)];
+        let request = commit().aggregate(key(), ExpectedVersion::NoStream, events);
+        stored.extend(store.append(request).await.unwrap());
+    }
+    for sequence in [3, 4] {
+        let delete = format!("STREAM.MSG.DELETE.{name}");
+        let answer = ask(&client, &delete, json!({ "seq": sequence })).await;
+        assert_eq!(answer["success"], true);
+    }
+    let cold = open(client, &options).await;
+    let reading = async {
+        let read = futures_util::StreamExt::collect::<Vec<_>>(cold.read_all(Position::START));
+        let read: Vec<_> = read.await.into_iter().map(Result::unwrap).collect();
+        let missing = cold.get_by_cid(&stored[3].cid).await.unwrap();
+        (read, missing)
+    };
+    let (read, missing) = tokio::time::timeout(Duration::from_secs(10), reading)
+        .await
+        .expect("nobody waits for what is gone");
+    assert_eq!(read, stored[..2]);
+    assert_eq!(missing, None);
+}
+
+#[tokio::test]
+async fn a_history_without_its_beginning_loads_from_a_snapshot_that_it_follows() {
+    let config = EventStoreConfig {
+        max_messages: Some(3),
+        drop_oldest_when_full: true,
+        ..EventStoreConfig::new(unique(), ["contract.>"]).accept_losing_events()
+    };
+    let options = JetStreamOptions::new(config).stored_subjects(unique().parse().unwrap());
+    let store = open(client().await, &options).await;
+    let snapshots = MemoryEventStore::new();
+    let tallies = || {
+        let builder = Repository::<Tally>::builder(store.clone());
+        builder.snapshots(snapshots.clone()).snapshot_threshold(4)
+    };
+    let id = Id::new();
+    let writing = tallies().build();
+    for number in 1..=7 {
+        let identity = MessageIdentity::new_from_user("test");
+        let command = TallyCommand::Count { number };
+        writing.execute(&id, command, &identity).await.unwrap();
+    }
+    // Events 5, 6 and 7 are left, and the snapshot of version 4.
+    let loaded = tallies().build().load(&id).await.unwrap();
+    assert_eq!((loaded.version(), loaded.total), (7, 28));
+    let without = tallies().without_snapshots().build().load(&id).await;
+    let error = without.unwrap_err().to_string();
+    assert!(error.contains("truncated"), "{error}");
+    let key = AggregateKey::of::<Tally>(&id).unwrap();
+    let other = event("contract.tally.counted", 3);
+    let forged = seal(
+        commit().aggregate(key.clone(), ExpectedVersion::NoStream, vec![other]),
+        &[None],
+        &SealOptions::default(),
+    );
+    let forged = Head {
+        version: 4,
+        position: Position(4),
+        ..forged.unwrap().remove(0).into_stored(Position(4)).head()
+    };
+    let refused = store.get_events_from(&key, &forged).await;
+    assert!(
+        matches!(refused, Err(StoreError::Damaged(_))),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 mod jetstream;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_nats::{Client, Message, Subscriber};
@@ -112,6 +112,47 @@ async fn several_domains_in_one_stream_keep_their_public_subjects() {
         matches!(outcome, Err(StoreError::InvalidCommit { .. })),
         "{outcome:?}"
     );
+}
+
+/// Notes at which versions snapshots were written.
+#[derive(Clone, Default)]
+struct Noted(Arc<Mutex<Vec<u64>>>);
+
+#[async_trait::async_trait]
+impl SnapshotStore for Noted {
+    async fn save_snapshot(&self, _: &AggregateKey, snapshot: Snapshot) -> Result<(), StoreError> {
+        self.0.lock().unwrap().push(snapshot.version);
+        Ok(())
+    }
+
+    async fn get_latest_snapshot(
+        &self,
+        _: &AggregateKey,
+        _: u64,
+    ) -> Result<Option<Snapshot>, StoreError> {
+        Ok(None)
+    }
+}
+
+#[tokio::test]
+async fn a_repository_writes_snapshots_as_often_as_the_stream_is_configured_to() {
+    let stream = EventStoreConfig {
+        snapshot_threshold: 2,
+        ..EventStoreConfig::new(format!("t{}", Uuid::now_v7().simple()), ["contract.>"])
+    };
+    let prefix = stream.stream_name.parse().unwrap();
+    let options = JetStreamOptions::new(stream).stored_subjects(prefix);
+    let noted = Noted::default();
+    let store = open(client().await, &options).await;
+    let store = store.with_snapshots(Arc::new(noted.clone()));
+    let tallies = cim_es::Repository::<Tally>::new(store);
+    let id = Id::new();
+    for number in 0..5 {
+        let identity = MessageIdentity::new_from_user("test");
+        let command = TallyCommand::Count { number };
+        tallies.execute(&id, command, &identity).await.unwrap();
+    }
+    assert_eq!(*noted.0.lock().unwrap(), [2, 4]);
 }
 
 /// Everything that is published under a stream's stored subjects, with the guard on it.
@@ -273,8 +314,14 @@ async fn a_known_event_that_stands_elsewhere_changes_no_answer() {
         version: 2,
         ..foreign
     };
-    let from_two = store.get_events_from(&key, &beyond).await.unwrap();
-    assert_eq!(from_two, events[1..]);
+    let nowhere = Head {
+        position: Position::START,
+        ..beyond
+    };
+    for known in [beyond, nowhere] {
+        let from_two = store.get_events_from(&key, &known).await.unwrap();
+        assert_eq!(from_two, events[1..]);
+    }
 }
 
 #[tokio::test]
@@ -357,6 +404,28 @@ async fn reading_leaves_no_consumer_behind() {
         assert!(Instant::now() < end, "consumers are left");
         sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test]
+async fn an_aggregate_is_loaded_at_a_cid_without_a_search_of_the_stream() {
+    let (client, store) = (client().await, store().await);
+    let id = Id::<Tally>::new();
+    let key = AggregateKey::of::<Tally>(&id).unwrap();
+    let events = (1..=3).map(counted).collect();
+    let request = commit().aggregate(key.clone(), ExpectedVersion::Any, events);
+    let stored = store.append(request).await.unwrap();
+    let elsewhere = commit().aggregate(tally(), ExpectedVersion::Any, vec![counted(9)]);
+    let elsewhere = store.append(elsewhere).await.unwrap();
+    let searches = format!("$JS.API.CONSUMER.CREATE.{}.>", store.stream_name());
+    let mut searches = client.subscribe(searches).await.unwrap();
+    client.flush().await.unwrap();
+    let cold = JetStreamEventStore::open(client, options_of(&store)).await;
+    let tallies = cim_es::Repository::<Tally>::new(cold.unwrap());
+    let loaded = tallies.load_at(&id, stored[1].cid).await.unwrap();
+    assert_eq!((loaded.version(), loaded.total), (2, 3));
+    let foreign = tallies.load_at(&id, elsewhere[0].cid).await;
+    assert!(matches!(foreign, Err(LoadError::NoSuchEvent { .. })));
+    assert!(is_silent(&mut searches).await);
 }
 
 fn options_of(store: &JetStreamEventStore) -> JetStreamOptions {

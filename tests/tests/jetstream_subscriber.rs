@@ -409,7 +409,11 @@ async fn what_makes_no_subscriber_is_refused_with_what_to_do() {
     assert!(refused(client.clone().handler(nothing())).contains("`subject(…)`"));
     assert!(refused(client.clone().subject("a..b")).contains("`a..b` is no filter"));
     assert!(refused(client.clone().subject("a.>.b")).contains("put it last"));
-    assert!(refused(client.durable("")).contains("is no name"));
+    assert!(refused(client.clone().durable("")).contains("is no name"));
+    for lease in [Duration::ZERO, Duration::MAX] {
+        let refused = refused(client.clone().subject("a.>").lease(lease));
+        assert!(refused.contains("make it"), "{refused}");
+    }
 
     let subscribe = async |builder: EventSubscriberBuilder| {
         let subscriber = builder.handler(nothing()).build().unwrap();
@@ -457,6 +461,83 @@ async fn a_name_belongs_to_one_kind_of_subscription() {
 }
 
 #[tokio::test]
+async fn a_name_belongs_to_one_stream() {
+    let (one, two) = (Plant::new(server()).await, Plant::new(server()).await);
+    let log = Log::default();
+    one.record("a", 1).await;
+    two.record("b", 2).await;
+    let name = |kind: &str| format!("{}-{kind}", one.name);
+    let builders = |plant: &Plant| {
+        [
+            plant.subscriber().durable(name("d")),
+            plant.subscriber().group(name("g")),
+            plant.subscriber().partitioned(name("p")),
+        ]
+    };
+    for (first, second) in builders(&one).into_iter().zip(builders(&two)) {
+        let first = first.handler(log.handler(0)).build().unwrap();
+        first.subscribe().await.unwrap().stop().await.unwrap();
+        let second = second.handler(log.handler(1)).build().unwrap();
+        let error = second.subscribe().await.unwrap_err().to_string();
+        let expected = format!(
+            "reads stream {} and cannot also read {}",
+            one.name, two.name
+        );
+        assert!(error.contains(&expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_that_came_further_than_its_stream_reaches_says_so() {
+    let plant = Plant::new(server()).await;
+    let log = Log::default();
+    let builder = |plant: &Plant| plant.subscriber().durable(&plant.name);
+    let subscriber = builder(&plant).handler(log.handler(0)).build().unwrap();
+    let subscription = subscriber.subscribe().await.unwrap();
+    for value in 1..=3 {
+        plant.record("a", value).await;
+    }
+    log.wait_for("all", |log| log.distinct() == 3).await;
+    subscription.stop().await.unwrap();
+    // As after a disk was lost and a backup restored: what is appended now would stand where others stood before.
+    let plant = plant.made_anew().await;
+    plant.record("a", 4).await;
+    let subscriber = builder(&plant).handler(log.handler(0)).build().unwrap();
+    let ended = timeout(Duration::from_secs(15), async {
+        subscriber.subscribe().await?.await
+    });
+    let error = ended.await.expect("it ends").unwrap_err();
+    assert!(
+        matches!(
+            error,
+            SubscriptionError::BeyondStream {
+                position: Position(3),
+                last: Position(1),
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn one_that_is_asked_to_end_leaves_its_name_to_the_next_at_once() {
+    let plant = Plant::new(server()).await;
+    let log = Log::default();
+    for value in 1..=2 {
+        plant.record("a", value).await;
+        let builder = plant.subscriber().durable(&plant.name);
+        let builder = builder.lease(Duration::from_secs(60));
+        let subscriber = builder.handler(log.handler(0)).build().unwrap();
+        let subscription = subscriber.subscribe().await.unwrap();
+        let asked_to_end = log.wait_for("it", |log| log.values().contains(&value));
+        let ended = timeout(Duration::from_secs(10), subscription.until(asked_to_end)).await;
+        ended.expect("it waits for no sign of life").unwrap();
+    }
+    assert_eq!(log.values(), [1, 2]);
+}
+
+#[tokio::test]
 async fn a_refused_permission_is_named_and_not_asked_for_again_and_again() {
     let plant = Plant::new(server()).await;
     let log = Log::default();
@@ -500,15 +581,20 @@ async fn a_deleted_stream_ends_its_subscriptions() {
         .durable(&plant.name)
         .handler(log.handler(0));
     let durable = durable.build().unwrap().subscribe().await.unwrap();
+    let group = plant
+        .subscriber()
+        .group(format!("{}-g", plant.name))
+        .handler(log.handler(0));
+    let group = group.build().unwrap().subscribe().await.unwrap();
     plant.record("a", 1).await;
-    log.wait_for("both", |log| log.values() == [1, 1]).await;
+    log.wait_for("all", |log| log.values() == [1, 1, 1]).await;
     plant
         .connection
         .jetstream()
         .delete_stream(&plant.name)
         .await
         .unwrap();
-    for subscription in [live, durable] {
+    for subscription in [live, durable, group] {
         let ended = timeout(Duration::from_secs(15), subscription).await;
         let error = ended.expect("it ends").unwrap_err();
         assert!(

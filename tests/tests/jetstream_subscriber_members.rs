@@ -125,6 +125,23 @@ async fn a_group_tries_again_with_pauses_then_parks_and_hands_over_again_when_as
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_goes_on_when_its_consumer_was_removed() {
+    let plant = Plant::new(server()).await;
+    let log = Log::default();
+    let builder = plant.subscriber().group(&plant.name);
+    let subscriber = builder.handler(log.handler(0)).build().unwrap();
+    let member = subscriber.subscribe().await.unwrap();
+    record(&plant, 1..=1).await;
+    log.wait_for("the first", |log| log.distinct() == 1).await;
+    let stream = plant.connection.jetstream().get_stream(&plant.name).await;
+    let removed = stream.unwrap().delete_consumer(&plant.name).await;
+    assert!(removed.unwrap().success);
+    record(&plant, 2..=2).await;
+    log.wait_for("the second", |log| log.distinct() == 2).await;
+    member.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_handler_of_a_group_keeps_its_event() {
     let plant = Plant::new(server()).await;
     let log = Log::default();

@@ -1,12 +1,15 @@
 //! Subscriptions over restarts: of the only server, and of servers of a cluster. Nothing is missed, and they go on within
 //! seconds.
 
+#[path = "jetstream/proxy.rs"]
+mod proxy;
 mod subscriber;
 
 use std::time::Duration;
 
 use cim_es::jetstream::{EventSubscriberBuilder, Subscription};
 use cim_es_tests::nats::{Cluster, Server, User};
+use proxy::Proxy;
 use subscriber::{Log, Plant, connect};
 use tokio::time::Instant;
 
@@ -114,6 +117,17 @@ async fn every_kind_goes_on_while_servers_of_a_cluster_are_killed_and_leaders_st
     cluster.wait_until_healthy();
     record(&plant, 91..=120).await;
     wait_for_all(&subscriptions, 120, "after it came back").await;
+    if std::env::var_os("CIM_ES_LONG").is_some() {
+        // Longer than any request is repeated.
+        cluster.server(0).kill();
+        cluster.server(1).kill();
+        tokio::time::sleep(Duration::from_secs(40)).await;
+        cluster.server(0).restart();
+        cluster.server(1).restart();
+        cluster.wait_until_healthy();
+        record(&plant, 121..=150).await;
+        wait_for_all(&subscriptions, 150, "after there was no majority").await;
+    }
     stop(subscriptions).await;
 }
 
@@ -130,6 +144,37 @@ async fn a_subscription_goes_on_after_a_server_did_not_answer_for_a_while() {
     record(&plant, 31..=60).await;
     wait_for_all(&subscriptions, 60, "after the pause").await;
     stop(subscriptions).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_whose_last_sign_of_life_was_not_answered_leaves_its_place_all_the_same() {
+    let server = Server::start();
+    let plant = Plant::new(&server).await;
+    let proxy = Proxy::to(server.address()).await;
+    let log = Log::default();
+    let connection = connect(vec![proxy.url()], User::Operator).await;
+    // A sign of life every two seconds.
+    let first = plant.subscriber().client(connection);
+    let first = first.partitioned(&plant.name).lease(Duration::from_secs(8));
+    let first = first.handler(log.handler(0)).build().unwrap();
+    let first = first.subscribe().await.unwrap();
+    record(&plant, 1..=12).await;
+    log.wait_for("the first", |log| log.distinct() == 12).await;
+    // How far it came is written down.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    proxy.lose_answers();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    proxy.cut();
+    // There is a connection again, and the sign of life still waits for its answer.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    first.stop().await.unwrap();
+    let second = plant.subscriber().partitioned(&plant.name);
+    let second = second.lease(Duration::from_secs(120));
+    let second = second.handler(log.handler(1)).build().unwrap();
+    let second = second.subscribe().await.unwrap();
+    record(&plant, 13..=36).await;
+    log.wait_for("the second", |log| log.distinct() == 36).await;
+    second.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cim_es::jetstream::{
-    EventStoreConfig, JetStreamEventStore, JetStreamStores, NatsConfig, OpenError,
+    EventStoreConfig, JetStreamEventStore, JetStreamStores, NatsConfig, OpenError, ParkedEvents,
 };
 use cim_es::message::{Clock, MessageIdentity, SystemClock};
 use cim_es::store::{
@@ -82,6 +82,36 @@ async fn an_account_without_jetstream_is_said_so() {
     let error = config.open().await.unwrap_err();
     assert!(matches!(error, OpenError::Connect(_)), "{error}");
     assert!(error.to_string().contains("JetStream"), "{error}");
+}
+
+#[tokio::test]
+async fn more_replicas_than_there_are_servers_is_an_error_at_once() {
+    let server = Server::start();
+    let mut config = config(&server);
+    config.event_store.replicas = 3;
+    let opened = tokio::time::timeout(Duration::from_secs(10), config.open()).await;
+    let error = opened.expect("there is nothing to wait for").unwrap_err();
+    assert!(error.to_string().contains("replicas"), "{error}");
+}
+
+#[tokio::test]
+async fn an_operator_makes_room_for_subscriptions_on_as_many_servers_as_for_events() {
+    let cluster = Cluster::start(3);
+    let user = User::Operator;
+    let config = NatsConfig::new(cluster.urls()).user_and_password(user.name(), user.password());
+    let stream = EventStoreConfig::new("BANK_EVENTS", ["bank.>"]).replicas(3);
+    let config = config.event_store(stream);
+    let connection = config.connect().await.unwrap();
+    let before = ParkedEvents::open(connection, "statements").await;
+    let error = before.unwrap_err().to_string();
+    assert!(error.contains("no subscription"), "{error}");
+    let stores = config.open().await.unwrap();
+    ParkedEvents::open(stores.connection.clone(), "statements")
+        .await
+        .unwrap();
+    let context = stores.connection.jetstream();
+    let bucket = context.get_stream("KV_cim-es-subscriptions").await.unwrap();
+    assert_eq!(bucket.cached_info().config.num_replicas, 3);
 }
 
 #[tokio::test]

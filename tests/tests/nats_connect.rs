@@ -9,8 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
-use cim_es::jetstream::{ConnectError, NatsConfig};
-use cim_es_tests::nats::{Authority, Certificate, Layout, Operator, Server, User};
+use cim_es::jetstream::{ConnectError, EventStoreConfig, JetStreamEventStore, NatsConfig};
+use cim_es_tests::nats::{Authority, Certificate, Cluster, Layout, Operator, Server, Tls, User};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// A directory for the files of a client.
 struct Files(PathBuf);
@@ -40,12 +46,16 @@ fn as_writer(server: &Server) -> NatsConfig {
     NatsConfig::new([server.url()]).user_and_password("writer", User::Writer.password())
 }
 
-fn tls_server(certificate: &Certificate, clients: &Authority) -> Server {
-    Server::start_with(&Layout::Tls {
+fn tls(certificate: &Certificate, clients: &Authority) -> Tls {
+    Tls {
         certificate: certificate.certificate.clone(),
         key: certificate.key.clone(),
         authority: clients.pem().to_owned(),
-    })
+    }
+}
+
+fn tls_server(certificate: &Certificate, clients: &Authority) -> Server {
+    Server::start_with(&Layout::Tls(tls(certificate, clients)))
 }
 
 fn with_certificate(config: NatsConfig, files: &Files, certificate: &Certificate) -> NatsConfig {
@@ -75,6 +85,30 @@ async fn mutual_tls_connects_with_certificates_of_the_authority() {
     let connection = config.connect().await.unwrap();
     connection.check_jetstream().await.unwrap();
     assert!(connection.client().server_info().tls_required);
+}
+
+#[tokio::test]
+async fn servers_of_a_cluster_talk_tls_to_each_other_and_keep_three_replicas() {
+    let files = Files::new("cluster");
+    let authority = Authority::new("authority");
+    let cluster = Cluster::start_with_tls(3, &tls(&authority.sign("server", 2090), &authority));
+    let config =
+        NatsConfig::new(cluster.urls()).user_and_password("operator", User::Operator.password());
+    let config = config.ca_cert(files.write("authority.pem", authority.pem()));
+    let config = with_certificate(config, &files, &authority.sign("client", 2090));
+    let connection = config.connect().await.unwrap();
+    let stream = EventStoreConfig::new("LIBRARY_EVENTS", ["library.>"]).replicas(3);
+    let end = Instant::now() + Duration::from_secs(30);
+    // The servers find each other first.
+    while let Err(error) = JetStreamEventStore::open(connection.clone(), stream.clone()).await {
+        assert!(Instant::now() < end, "{error}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for route in cluster.routes() {
+        let route = tokio::net::TcpStream::connect(route).await.unwrap();
+        let said = refusal_of_tls_1_2(route, &authority).await;
+        assert!(said.contains("ProtocolVersion"), "{said}");
+    }
 }
 
 #[tokio::test]
@@ -165,6 +199,94 @@ async fn a_server_without_tls_is_refused_where_tls_is_required() {
     config.tls.required = true;
     let error = refused(config).await;
     assert!(matches!(error, ConnectError::Tls { .. }), "{error}");
+}
+
+/// A server that asks for TLS and speaks one version of it.
+async fn server_of_tls(
+    version: &'static SupportedProtocolVersion,
+    certificate: &Certificate,
+) -> String {
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from_pem_slice(certificate.certificate.as_bytes()).unwrap()],
+            PrivateKeyDer::from_pem_slice(certificate.key.as_bytes()).unwrap(),
+        );
+    let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut plain, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let info = r#"{"server_id":"A","server_name":"a","version":"2.15.1","go":"","host":"127.0.0.1","port":4222,"headers":true,"max_payload":1048576,"proto":1,"client_id":1,"tls_required":true}"#;
+                plain
+                    .write_all(format!("INFO {info}\r\n").as_bytes())
+                    .await?;
+                let (read, mut write) = tokio::io::split(acceptor.accept(plain).await?);
+                let mut lines = tokio::io::BufReader::new(read).lines();
+                while let Some(line) = lines.next_line().await? {
+                    if line.starts_with("PING") {
+                        write.write_all(b"PONG\r\n").await?;
+                    }
+                }
+                Ok::<_, std::io::Error>(())
+            });
+        }
+    });
+    format!("nats://{address}")
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_no_tls_newer_than_1_2_is_refused() {
+    let files = Files::new("old-tls");
+    let authority = Authority::new("authority");
+    let certificate = authority.sign("server", 2090);
+    let authority = files.write("authority.pem", authority.pem());
+    let url = server_of_tls(&TLS13, &certificate).await;
+    let config = NatsConfig::new([url]).ca_cert(&authority);
+    config.connect().await.unwrap();
+    let url = server_of_tls(&TLS12, &certificate).await;
+    // Also where the address does not ask for TLS, and the server does.
+    let mut config = NatsConfig::new([url]).ca_cert(&authority);
+    for is_required in [true, false] {
+        config.tls.required = is_required;
+        let error = refused(config.clone()).await;
+        assert!(matches!(error, ConnectError::TlsTooOld { .. }), "{error}");
+        assert!(error.to_string().contains("TLS 1.3"), "{error}");
+    }
+}
+
+/// What comes of a handshake with TLS 1.2.
+async fn refusal_of_tls_1_2(stream: tokio::net::TcpStream, authority: &Authority) -> String {
+    let mut roots = RootCertStore::empty();
+    let trusted = CertificateDer::from_pem_slice(authority.pem().as_bytes());
+    roots.add(trusted.unwrap()).unwrap();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS12])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = TlsConnector::from(Arc::new(config));
+    let connected = connector.connect("127.0.0.1".try_into().unwrap(), stream);
+    connected.await.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn the_sample_server_speaks_no_tls_older_than_1_3() {
+    let authority = Authority::new("authority");
+    let server = tls_server(&authority.sign("server", 2090), &authority);
+    let plain = tokio::net::TcpStream::connect(server.address()).await;
+    let mut plain = tokio::io::BufReader::new(plain.unwrap());
+    let mut info = String::new();
+    plain.read_line(&mut info).await.unwrap();
+    assert!(info.starts_with("INFO"), "{info}");
+    let said = refusal_of_tls_1_2(plain.into_inner(), &authority).await;
+    assert!(said.contains("ProtocolVersion"), "{said}");
 }
 
 #[tokio::test]

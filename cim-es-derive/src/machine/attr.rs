@@ -1,5 +1,7 @@
 //! Reads `#[machine(…)]`, `#[state(…)]` and `#[on(…)]`.
 
+use std::collections::BTreeSet;
+
 use proc_macro2::Ident;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
@@ -17,7 +19,7 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Machine> {
     attr::misplaced(
         ctxt,
         &input.attrs,
-        &["state", "on"],
+        &["state"],
         "on a state, a variant of the enum",
     );
     let Data::Enum(data) = &input.data else {
@@ -48,11 +50,14 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Machine> {
             Ok(())
         });
     }
-    let states = data
+    let mut states: Vec<State> = data
         .variants
         .iter()
         .map(|variant| state(ctxt, variant))
         .collect();
+    for attr in input.attrs.iter().filter(|attr| attr.path().is_ident("on")) {
+        shared(ctxt, attr, &mut states);
+    }
     let event = event.or_else(|| names::sibling(&input.ident, "State", "Event"));
     let command = command.or_else(|| names::sibling(&input.ident, "State", "Command"));
     if event.is_none() || command.is_none() {
@@ -139,6 +144,70 @@ fn edges(ctxt: &Ctxt, attr: &Attribute) -> Option<Punctuated<Edge, Token![,]>> {
     ctxt.keep(list.parse_args_with(Punctuated::parse_terminated))
 }
 
+/// Gives the edges of an `#[on(…)]` on the enum to the states that it names.
+fn shared(ctxt: &Ctxt, attr: &Attribute, states: &mut [State]) {
+    let form = "State | State: Command / Event => State";
+    let parsed =
+        attr::list(ctxt, attr, "on", form).and_then(|list| ctxt.keep(list.parse_args::<Shared>()));
+    let Some(shared) = parsed else {
+        for state in states {
+            state.is_misread = true;
+        }
+        return;
+    };
+    let known: Vec<String> = states.iter().map(State::name).collect();
+    let mut seen = BTreeSet::new();
+    for name in &shared.states {
+        let text = names::text(name);
+        let Some(place) = known.iter().position(|it| *it == text) else {
+            let hint = names::suggestion(&text, known.iter().map(String::as_str));
+            ctxt.error(name, format!("state `{text}` does not exist{hint}"));
+            continue;
+        };
+        if seen.contains(&place) {
+            ctxt.error(name, format!("state `{text}` is named twice: keep one"));
+            continue;
+        }
+        let is_shared = !seen.is_empty();
+        seen.insert(place);
+        let edges = shared.edges.iter().cloned();
+        let edges = edges.map(|edge| Edge { is_shared, ..edge });
+        states[place].edges.extend(edges);
+    }
+}
+
+/// `State | State: Command / Event => State, …`: edges that several states have.
+struct Shared {
+    states: Vec<Ident>,
+    edges: Punctuated<Edge, Token![,]>,
+}
+
+impl Parse for Shared {
+    fn parse(input: ParseStream) -> syn::Result<Self> {
+        let form = "on the enum, edges begin with the states that have them: `State | State: Command / Event => State`";
+        let mut states = Vec::new();
+        loop {
+            if !input.peek(Ident::peek_any) {
+                return Err(input.error(format!("expected a state: {form}")));
+            }
+            states.push(input.call(Ident::parse_any)?);
+            if !input.peek(Token![|]) {
+                break;
+            }
+            input.parse::<Token![|]>()?;
+        }
+        if !input.peek(Token![:]) || input.peek(Token![::]) {
+            return Err(input.error(format!("expected `|` or `:`: {form}")));
+        }
+        input.parse::<Token![:]>()?;
+        if input.is_empty() {
+            return Err(input.error(format!("expected an edge: {form}")));
+        }
+        let edges = Punctuated::parse_terminated(input)?;
+        Ok(Self { states, edges })
+    }
+}
+
 impl Parse for Edge {
     fn parse(input: ParseStream) -> syn::Result<Self> {
         let command = if input.peek(Token![/]) {
@@ -167,6 +236,7 @@ impl Parse for Edge {
             command,
             event,
             target,
+            is_shared: false,
         })
     }
 }

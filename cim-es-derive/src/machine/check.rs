@@ -31,7 +31,8 @@ pub(crate) fn check(ctxt: &Ctxt, machine: &Machine) {
 
 fn targets(ctxt: &Ctxt, machine: &Machine) {
     let known: Vec<String> = machine.states.iter().map(State::name).collect();
-    for edge in machine.states.iter().flat_map(|state| &state.edges) {
+    let edges = machine.states.iter().flat_map(|state| &state.edges);
+    for edge in edges.filter(|edge| !edge.is_shared) {
         if let Target::State(target) = &edge.target
             && machine.state(target).is_none()
         {

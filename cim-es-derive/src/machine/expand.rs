@@ -168,6 +168,7 @@ fn checks(machine: &Machine) -> TokenStream {
     let edges = machine.states.iter().flat_map(|state| &state.edges);
     edges
         .enumerate()
+        .filter(|(_, edge)| !edge.is_shared)
         .map(|(at, edge)| {
             let event = check(machine, at, &edge.event, &machine.event, "check_edge_event");
             let command = edge

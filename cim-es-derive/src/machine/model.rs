@@ -25,12 +25,16 @@ pub(crate) struct State {
 }
 
 /// `Command / Event => Target`.
+#[derive(Clone)]
 pub(crate) struct Edge {
     pub command: Option<Ident>,
     pub event: Ident,
     pub target: Target,
+    /// Whether an earlier state has it from the same tokens, whose names are checked there.
+    pub is_shared: bool,
 }
 
+#[derive(Clone)]
 pub(crate) enum Target {
     Stay(Token![_]),
     State(Ident),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::connect::{Connection, PermissionDenied};
+use super::connect::{ConnectError, Connection, PermissionDenied};
 use crate::store::StoreError;
 
 /// Why a request to the JetStream API had no good answer.
@@ -62,6 +62,15 @@ impl ApiFailure {
         }
     }
 
+    /// Whether the same request about a consumer may succeed a moment later: while servers restart it can fail in ways that
+    /// pass, such as no place for it, or a stream that is not yet recovered.
+    pub(super) fn is_passing_for_a_consumer(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => self.is_passing() || *code >= 500,
+            _ => self.is_passing(),
+        }
+    }
+
     /// Whether the server refused with this number.
     pub(super) fn has_error(&self, number: u64) -> bool {
         matches!(self, Self::Refused { error, .. } if *error == number)
@@ -70,6 +79,7 @@ impl ApiFailure {
 
 /// Numbers of errors, from the list that the server publishes.
 pub(super) mod errors {
+    pub(crate) const NO_PEERS: u64 = 10005;
     pub(crate) const UNAVAILABLE: u64 = 10008;
     pub(crate) const NOT_LEADER: u64 = 10009;
     pub(crate) const CONSUMER_NOT_FOUND: u64 = 10014;
@@ -176,9 +186,10 @@ impl Api {
     ) -> Result<Message, ApiFailure> {
         let request = request.timeout(Some(timeout));
         let answer = self.client.send_request(subject.to_owned(), request);
+        let answer = in_time(timeout, answer);
         let answer = self
             .unless_denied(|denied| denied == subject, answer)
-            .await?;
+            .await??;
         answer.map_err(|error| match error.kind() {
             RequestErrorKind::TimedOut => ApiFailure::TimedOut(timeout),
             RequestErrorKind::NoResponders => ApiFailure::NoResponders,
@@ -198,16 +209,21 @@ impl Api {
 
     /// The error of a store for a failed request.
     pub(super) fn error(&self, operation: &'static str, failure: ApiFailure) -> StoreError {
-        match self.connection.why_ended() {
-            Some(ended) => StoreError::Closed {
-                reason: ended.to_string(),
-            },
-            None => StoreError::Engine {
+        match self.has_ended() {
+            true => self.closed(),
+            false => StoreError::Engine {
                 place: self.place(),
                 operation,
                 source: Arc::new(failure),
             },
         }
+    }
+
+    /// The error for a connection that has ended.
+    pub(super) fn closed(&self) -> StoreError {
+        let ended = self.connection.why_ended();
+        let reason = ended.unwrap_or(ConnectError::Closed).to_string();
+        StoreError::Closed { reason }
     }
 
     /// How errors name the stream.
@@ -229,10 +245,25 @@ impl Api {
     }
 }
 
+/// Does some work that hands something to the client. While there is no connection the client takes a number of messages,
+/// and then lets everyone wait until there is one: longer than any operation may take.
+pub(super) async fn in_time<T>(
+    timeout: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, ApiFailure> {
+    let done = tokio::time::timeout(timeout, work).await;
+    done.map_err(|_| ApiFailure::TimedOut(timeout))
+}
+
 pub(super) fn json(body: &impl Serialize) -> Result<Bytes, ApiFailure> {
     let body = serde_json::to_vec(body);
     body.map(Bytes::from)
         .map_err(|error| ApiFailure::Malformed(error.to_string()))
+}
+
+/// A duration as the API has it.
+pub(super) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What an answer holds, unless it is an error.

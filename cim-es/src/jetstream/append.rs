@@ -157,6 +157,13 @@ async fn publish(
     let mut open: Option<String> = None;
     let mut pause = Duration::from_millis(5);
     loop {
+        if api.has_ended() {
+            // Nothing that is sent from now on arrives.
+            return Err(match open {
+                Some(reason) => StoreError::OutcomeUnknown { reason },
+                None => api.closed(),
+            });
+        }
         let failure = match outgoing.send(api, api.timeout).await {
             Attempt::Stored(last) => return Ok(Outcome::Stored(last)),
             Attempt::Conflict if open.is_none() => return Ok(Outcome::Moved),

@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use serde_json::{Value, json as query};
 use tokio::time::timeout;
 
-use super::api::{Api, ApiFailure, json};
+use super::api::{Api, ApiFailure, in_time, json};
 use super::message::Raw;
 
 /// How many messages one request asks for.
@@ -60,19 +60,23 @@ async fn ask_all(
 ) -> Result<Vec<Page>, ApiFailure> {
     let inbox = api.client.new_inbox();
     let failed = |error: &dyn std::error::Error| ApiFailure::Client(error.to_string());
-    let answers = api.client.subscribe(format!("{inbox}.*")).await;
-    let answers = answers.map_err(|error| failed(&error))?;
     let mut pages: Vec<Page> = Vec::with_capacity(requests.len());
     let subject = api.subject("DIRECT.GET");
-    for request in requests {
-        let reply = format!("{inbox}.{}", pages.len());
-        pages.push(Page::default());
-        let sent = api
-            .client
-            .publish_with_reply(subject.clone(), reply, json(&request)?)
-            .await;
-        sent.map_err(|error| failed(&error))?;
-    }
+    let asked = async {
+        let answers = api.client.subscribe(format!("{inbox}.*")).await;
+        let answers = answers.map_err(|error| failed(&error))?;
+        for request in requests {
+            let reply = format!("{inbox}.{}", pages.len());
+            pages.push(Page::default());
+            let sent = api
+                .client
+                .publish_with_reply(subject.clone(), reply, json(&request)?)
+                .await;
+            sent.map_err(|error| failed(&error))?;
+        }
+        Ok::<_, ApiFailure>(answers)
+    };
+    let answers = in_time(api.timeout, asked).await??;
     let is_ours = |denied: &str| denied == subject;
     let collected = collect(answers, &mut pages, api.timeout);
     api.unless_denied(is_ours, collected).await??;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::future::try_join;
 use tokio::time::{Instant, sleep};
 
+use super::api::ApiFailure;
 use super::direct::{self, Page};
 use super::leader::Leader;
 use super::message::Raw;
@@ -44,9 +45,27 @@ pub(super) async fn read(
         if let Some(last) = read.unless_moved(known).await? {
             return Ok(vec![last]);
         }
-        read.start = read.start_at(known).await?;
+        match read.find(known).await? {
+            Found::There => read.start = known.position.0,
+            Found::Elsewhere => {}
+            Found::Dropped => {
+                if let Some(events) = read.behind(known).await? {
+                    return Ok(events);
+                }
+            }
+        }
     }
     read.run().await
+}
+
+/// Where a known event is.
+enum Found {
+    /// At its position.
+    There,
+    /// Somewhere else, or nowhere: a snapshot may be of another stream, or made up.
+    Elsewhere,
+    /// The stream has dropped what stood at its position.
+    Dropped,
 }
 
 struct Read<'a> {
@@ -107,17 +126,42 @@ impl Read<'_> {
         }
     }
 
-    /// The position of the known event, or that of the first message when the event does not stand there: a snapshot may
-    /// be of another stream, or made up.
-    async fn start_at(&self, known: &Head) -> Result<u64, StoreError> {
+    async fn find(&self, known: &Head) -> Result<Found, StoreError> {
         let leader = Leader::new(&self.store.api, self.store.options.patience);
-        let found = leader.at(known.position.0).await?;
-        let Some(found) = found.filter(|raw| raw.cid == Some(known.cid)) else {
-            return Ok(1);
+        let position = known.position.0;
+        let Some(found) = leader.at(position).await? else {
+            let state = leader.state().await?;
+            let is_dropped = position > 0 && state.last_until(position) != Some(position);
+            return Ok(match is_dropped {
+                true => Found::Dropped,
+                false => Found::Elsewhere,
+            });
         };
+        if found.cid != Some(known.cid) {
+            return Ok(Found::Elsewhere);
+        }
         let found = self.store.verify(found)?;
         let is_there = self.is_ours(&found) && found.head() == *known;
-        Ok(if is_there { known.position.0 } else { 1 })
+        Ok(match is_there {
+            true => Found::There,
+            false => Found::Elsewhere,
+        })
+    }
+
+    /// The events behind one that the stream has dropped; none when they are not what followed it.
+    async fn behind(&self, known: &Head) -> Result<Option<Vec<StoredEvent>>, StoreError> {
+        let read = Read {
+            from: known.version.saturating_add(1),
+            ..*self
+        };
+        let events = match read.run().await {
+            Ok(events) => events,
+            // It begins even later.
+            Err(StoreError::Damaged(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let follows = |first: &StoredEvent| first.envelope.previous == Some(known.cid);
+        Ok(events.first().is_some_and(follows).then_some(events))
     }
 
     fn literal_subjects(&self) -> Vec<String> {
@@ -209,8 +253,7 @@ impl Read<'_> {
     }
 
     fn is_ours(&self, event: &StoredEvent) -> bool {
-        event.envelope.aggregate == self.key.kind()
-            && event.envelope.aggregate_id == self.key.id().as_str()
+        self.key.has(event)
     }
 
     /// Everything under the guard, also what this program has no name for.
@@ -290,8 +333,18 @@ impl Read<'_> {
                         break;
                     }
                 }
-                Step::Idle if Instant::now() > give_up => break,
-                Step::Idle => {}
+                Step::Idle => {
+                    let leader = Leader::new(&self.store.api, patience);
+                    let state = leader.state().await?;
+                    if state.last_until(last.position.0) != Some(last.position.0) {
+                        // The stream has dropped it meanwhile.
+                        break;
+                    }
+                    if Instant::now() > give_up {
+                        let failure = ApiFailure::TimedOut(patience);
+                        return Err(self.store.api.error("read a history", failure));
+                    }
+                }
             }
         }
         reader.close().await;

@@ -1,5 +1,6 @@
 //! Reads from the leader of the stream, which has every acknowledged write.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use async_nats::jetstream::message::StreamMessage;
@@ -19,10 +20,23 @@ struct Found {
 }
 
 /// What a stream's state says, as far as reading needs it.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct State {
-    pub(super) first_seq: u64,
+    first_seq: u64,
     pub(super) last_seq: u64,
+    /// What was removed between the two, where the stream lets an operator.
+    #[serde(default)]
+    deleted: Vec<u64>,
+}
+
+impl State {
+    /// The last sequence up to the given one at which the stream has, or will have, a message; none when all of them were
+    /// dropped or removed.
+    pub(super) fn last_until(&self, until: u64) -> Option<u64> {
+        let deleted: HashSet<_> = self.deleted.iter().copied().collect();
+        let mut left = (self.first_seq.max(1)..=until).rev();
+        left.find(|sequence| !deleted.contains(sequence))
+    }
 }
 
 #[derive(Deserialize)]
@@ -60,6 +74,10 @@ impl<'a> Leader<'a> {
 
     /// The message at a sequence.
     pub(super) async fn at(&self, sequence: u64) -> Result<Option<Raw>, StoreError> {
+        if sequence == 0 {
+            // The server refuses to look for it.
+            return Ok(None);
+        }
         self.get("read a message", json!({ "seq": sequence })).await
     }
 
@@ -68,7 +86,8 @@ impl<'a> Leader<'a> {
         let operation = "read the stream's state";
         let mut patience = Patience::until(self.deadline);
         loop {
-            match self.api.ask::<Info>("STREAM.INFO", &json!({})).await {
+            let query = json!({ "deleted_details": true });
+            match self.api.ask::<Info>("STREAM.INFO", &query).await {
                 Ok(info) => return Ok(info.state),
                 Err(failure) => patience.wait(self.api, operation, failure).await?,
             }
@@ -95,5 +114,27 @@ impl<'a> Leader<'a> {
         })?;
         let raw = Raw::new(sequence, subject, &message.headers, message.payload);
         Ok(Some(raw))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_waits_for_no_message_that_is_gone() {
+        let state = |first_seq, last_seq, deleted: &[u64]| State {
+            first_seq,
+            last_seq,
+            deleted: deleted.to_vec(),
+        };
+        assert_eq!(state(1, 9, &[]).last_until(9), Some(9));
+        assert_eq!(state(1, 9, &[3, 8, 9]).last_until(9), Some(7));
+        assert_eq!(state(1, 9, &[3]).last_until(5), Some(5));
+        assert_eq!(state(10, 9, &[]).last_until(9), None);
+        assert_eq!(state(1, 2, &[1, 2]).last_until(2), None);
+        // A leader that lags does not know of it yet.
+        assert_eq!(state(1, 7, &[]).last_until(9), Some(9));
+        assert_eq!(state(0, 0, &[]).last_until(0), None);
     }
 }

@@ -6,6 +6,9 @@ use super::EventStoreConfig;
 use crate::store::SealOptions;
 use crate::subject::StoredSubjects;
 
+/// As good as for ever, and a moment from now that a clock can count.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 /// What a store on JetStream is configured to be, beside its stream: how it names, seals and waits.
 ///
 /// ```
@@ -80,7 +83,7 @@ impl JetStreamOptions {
 
     /// How long an operation goes on while the servers do not answer, elect a leader or restart; 30 s by default.
     pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+        self.patience = patience.min(LONGEST_PATIENCE);
         self
     }
 }

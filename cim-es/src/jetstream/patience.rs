@@ -12,14 +12,23 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long to go on asking, with pauses that grow.
 pub(super) struct Patience {
-    deadline: Instant,
+    /// For ever when none.
+    deadline: Option<Instant>,
     pause: Duration,
 }
 
 impl Patience {
     pub(super) fn until(deadline: Instant) -> Self {
         Self {
-            deadline,
+            deadline: Some(deadline),
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    /// For what goes on however long the servers are away.
+    pub(super) fn without_end() -> Self {
+        Self {
+            deadline: None,
             pause: FIRST_PAUSE,
         }
     }
@@ -34,8 +43,9 @@ impl Patience {
         operation: &'static str,
         failure: ApiFailure,
     ) -> Result<(), StoreError> {
-        if !failure.is_passing() || api.has_ended() || Instant::now() + self.pause >= self.deadline
-        {
+        let next = Instant::now() + self.pause;
+        let is_over = self.deadline.is_some_and(|deadline| next >= deadline);
+        if !failure.is_passing() || api.has_ended() || is_over {
             return Err(api.error(operation, failure));
         }
         tracing::debug!(stream = %api.stream, operation, %failure, "trying again");

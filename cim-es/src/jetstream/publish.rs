@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::Deserialize;
 
-use super::api::{Api, ApiFailure, errors, parse};
+use super::api::{Api, ApiFailure, errors, in_time, parse};
 use super::message::{EXPECTED_SEQUENCE, EXPECTED_SUBJECT, headers, size};
 use crate::store::{SealedEvent, StoreError};
 use crate::subject::{StoredSubjects, Token};
@@ -139,46 +139,13 @@ impl Message {
 /// taken, which tells more than the refusal of the last.
 async fn send_batch(messages: &[Message], api: &Api, timeout: Duration) -> Attempt {
     let inbox = api.client.new_inbox();
-    let mut answers = match api.client.subscribe(format!("{inbox}.*")).await {
-        Ok(answers) => answers,
-        Err(error) => return Attempt::NotNow(ApiFailure::Client(error.to_string())),
+    let last_reply = format!("{inbox}.last");
+    let mut answers = match in_time(timeout, hand_over(messages, api, &inbox)).await {
+        Ok(Ok(answers)) => answers,
+        Ok(Err(outcome)) => return outcome,
+        // Without its last message, the batch is dropped.
+        Err(failure) => return Attempt::NotNow(failure),
     };
-    let (first_reply, last_reply) = (format!("{inbox}.first"), format!("{inbox}.last"));
-    // An inbox ends in an id that no other request has; a batch id has at most 64 bytes.
-    let batch = uuid::Uuid::now_v7().simple().to_string();
-    let last = messages.len();
-    for (index, message) in messages.iter().enumerate() {
-        let number = index + 1;
-        let mut headers = message.headers.clone();
-        headers.insert("Nats-Batch-Id", batch.as_str());
-        headers.insert("Nats-Batch-Sequence", number.to_string());
-        let (subject, body) = (message.subject.clone(), message.body.clone());
-        let sent = if number == last {
-            headers.insert("Nats-Batch-Commit", "1");
-            let reply = last_reply.clone();
-            api.client
-                .publish_with_reply_and_headers(subject, reply, headers, body)
-                .await
-        } else if number == 1 {
-            let reply = first_reply.clone();
-            api.client
-                .publish_with_reply_and_headers(subject, reply, headers, body)
-                .await
-        } else {
-            api.client
-                .publish_with_headers(subject, headers, body)
-                .await
-        };
-        if let Err(error) = sent {
-            // Without its last message, the batch is dropped.
-            return match error.kind() {
-                PublishErrorKind::Send => Attempt::NotNow(ApiFailure::Client(error.to_string())),
-                _ => Attempt::Refused(StoreError::InvalidCommit {
-                    reason: error.to_string(),
-                }),
-            };
-        }
-    }
     let mut refused_at_start = None;
     let received = tokio::time::timeout(timeout, async {
         while let Some(answer) = answers.next().await {
@@ -208,6 +175,53 @@ async fn send_batch(messages: &[Message], api: &Api, timeout: Duration) -> Attem
         (Ok(None), _) => Attempt::Unknown(ApiFailure::Client("the subscription ended".to_owned())),
         (Err(_), _) => Attempt::Unknown(ApiFailure::TimedOut(timeout)),
     }
+}
+
+/// Gives the messages of a batch to the client, and gives where the answers come.
+async fn hand_over(
+    messages: &[Message],
+    api: &Api,
+    inbox: &str,
+) -> Result<async_nats::Subscriber, Attempt> {
+    let answers = api.client.subscribe(format!("{inbox}.*")).await;
+    let answers =
+        answers.map_err(|error| Attempt::NotNow(ApiFailure::Client(error.to_string())))?;
+    // An inbox ends in an id that no other request has; a batch id has at most 64 bytes.
+    let batch = uuid::Uuid::now_v7().simple().to_string();
+    let last = messages.len();
+    for (index, message) in messages.iter().enumerate() {
+        let number = index + 1;
+        let mut headers = message.headers.clone();
+        headers.insert("Nats-Batch-Id", batch.as_str());
+        headers.insert("Nats-Batch-Sequence", number.to_string());
+        if number == last {
+            headers.insert("Nats-Batch-Commit", "1");
+        }
+        let (subject, body) = (message.subject.clone(), message.body.clone());
+        let reply = match number {
+            _ if number == last => Some(format!("{inbox}.last")),
+            1 => Some(format!("{inbox}.first")),
+            _ => None,
+        };
+        let client = &api.client;
+        let sent = match reply {
+            Some(reply) => {
+                let sent = client.publish_with_reply_and_headers(subject, reply, headers, body);
+                sent.await
+            }
+            None => client.publish_with_headers(subject, headers, body).await,
+        };
+        if let Err(error) = sent {
+            // Without its last message, the batch is dropped.
+            return Err(match error.kind() {
+                PublishErrorKind::Send => Attempt::NotNow(ApiFailure::Client(error.to_string())),
+                _ => Attempt::Refused(StoreError::InvalidCommit {
+                    reason: error.to_string(),
+                }),
+            });
+        }
+    }
+    Ok(answers)
 }
 
 fn judge(place: &str, answer: Result<Ack, ApiFailure>) -> Attempt {

@@ -3,6 +3,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::Connection;
 use super::message::headers_of;
@@ -45,6 +48,9 @@ pub struct EventPublisher {
     actor: Arc<str>,
     clock: Arc<dyn Clock>,
 }
+
+/// How long telling listeners may take.
+const TELLING: Duration = Duration::from_secs(2);
 
 /// One event of a batch: which aggregate it is of, and the version of that aggregate after it.
 #[derive(Clone, Debug)]
@@ -253,8 +259,18 @@ impl EventPublisher {
         Ok(Some(earlier))
     }
 
-    /// Sends stored events to those who listen now.
+    /// Sends stored events to those who listen now. While no server can be reached nobody does, and nothing waits for it.
     async fn tell(&self, events: &[StoredEvent]) {
+        if timeout(TELLING, self.send(events)).await.is_err() {
+            let count = events.len();
+            tracing::warn!(
+                count,
+                "no server answers: listeners may not have been told of events"
+            );
+        }
+    }
+
+    async fn send(&self, events: &[StoredEvent]) {
         let client = self.connection.client();
         for event in events {
             let headers = headers_of(&event.cid, &event.envelope);

@@ -13,7 +13,7 @@ use futures_util::{FutureExt, StreamExt};
 use serde_json::{Value, json as query};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::api::{Api, ApiFailure, errors, json};
+use super::api::{Api, ApiFailure, errors, in_time, json, nanoseconds};
 use super::message::Raw;
 use crate::store::StoreError;
 
@@ -173,8 +173,12 @@ impl Reader {
                     return Ok(Step::Message(raw));
                 }
                 Heard::Question(subject) => {
-                    if let Err(failure) = self.api.client.publish(subject, Bytes::new()).await {
-                        self.fail(ApiFailure::Client(failure.to_string())).await?;
+                    let sent = self.api.client.publish(subject, Bytes::new());
+                    let sent = in_time(self.api.timeout, sent).await;
+                    let sent = sent
+                        .map(|sent| sent.map_err(|error| ApiFailure::Client(error.to_string())));
+                    if let Err(failure) = sent.flatten() {
+                        self.fail(failure).await?;
                     }
                 }
                 Heard::Sign if Instant::now() >= idle => return Ok(Step::Idle),
@@ -221,7 +225,7 @@ impl Reader {
         let is_over = self
             .patience
             .is_some_and(|patience| since.elapsed() > patience);
-        if is_over || self.api.has_ended() || !is_worth_another_try(&failure) {
+        if is_over || self.api.has_ended() || !failure.is_passing_for_a_consumer() {
             return Err(self.api.error("read through a consumer", failure));
         }
         let stream = &self.api.stream;
@@ -241,15 +245,6 @@ impl Drop for Reader {
             let api = self.api.clone();
             runtime.spawn(async move { delete(&api, &session.name).await });
         }
-    }
-}
-
-/// A consumer that is created while servers restart can fail in ways that pass: no place for it, a stream not yet
-/// recovered.
-fn is_worth_another_try(failure: &ApiFailure) -> bool {
-    match failure {
-        ApiFailure::Refused { code, .. } => failure.is_passing() || *code >= 500,
-        _ => failure.is_passing(),
     }
 }
 
@@ -278,7 +273,7 @@ impl Session {
             Delivery::Pulled => format!("{inbox}.*"),
             Delivery::Pushed => inbox.clone(),
         };
-        let messages = api.client.subscribe(answers).await;
+        let messages = in_time(api.timeout, api.client.subscribe(answers)).await?;
         let messages = messages.map_err(|error| ApiFailure::Client(error.to_string()))?;
         let name = format!("cim-es-{}", uuid::Uuid::now_v7().simple());
         let mut subject = format!("{}.{name}", api.subject("CONSUMER.CREATE"));
@@ -334,7 +329,8 @@ impl Session {
             "expires": nanoseconds(EXPIRES),
             "idle_heartbeat": nanoseconds(HEARTBEAT),
         }))?;
-        let sent = api.client.publish_with_reply(subject, reply, body).await;
+        let sent = api.client.publish_with_reply(subject, reply, body);
+        let sent = in_time(api.timeout, sent).await?;
         sent.map_err(|error| ApiFailure::Client(error.to_string()))?;
         self.pulls += 1;
         self.open += BATCH;
@@ -428,8 +424,4 @@ impl Place {
             consumer: tokens.next()?.parse().ok()?,
         })
     }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

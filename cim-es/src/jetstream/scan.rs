@@ -47,34 +47,31 @@ impl Scan {
             let Stage::Reading { reader, until } = &mut self.stage else {
                 return Ok(None);
             };
-            let until = *until;
-            let is_over = self.after >= until
-                || match reader.step().await? {
-                    Step::Message(raw) => {
-                        self.after = raw.sequence;
-                        let event = self.store.verify(raw)?;
-                        if self.after >= until {
-                            self.end().await;
-                        }
-                        return Ok(Some(event));
+            match reader.step().await? {
+                Step::Message(raw) => {
+                    self.after = raw.sequence;
+                    let event = self.store.verify(raw)?;
+                    if self.after >= *until {
+                        self.end().await;
                     }
-                    Step::Idle => is_gone(&state(&self.store).await?, until),
-                };
-            if is_over {
-                self.end().await;
+                    return Ok(Some(event));
+                }
+                Step::Idle => match rest(&state(&self.store).await?, self.after, *until) {
+                    Some(last) => *until = last,
+                    None => self.end().await,
+                },
             }
         }
     }
 
     async fn start(&mut self) -> Result<(), StoreError> {
         let state = state(&self.store).await?;
-        let until = state.last_seq;
-        self.stage = match until > self.after && !is_gone(&state, until) {
-            true => Stage::Reading {
+        self.stage = match rest(&state, self.after, state.last_seq) {
+            Some(until) => Stage::Reading {
                 reader: Box::new(self.store.reader(Selection::all(), self.after).pushed()),
                 until,
             },
-            false => Stage::Over,
+            None => Stage::Over,
         };
         Ok(())
     }
@@ -86,9 +83,10 @@ impl Scan {
     }
 }
 
-/// Whether what a reader waits for has meanwhile expired, where the stream may drop events.
-fn is_gone(state: &State, until: u64) -> bool {
-    state.first_seq > until
+/// The last message of those after a sequence and up to another that a reader can still get: what it waits for may
+/// meanwhile be dropped, where the stream drops events.
+fn rest(state: &State, after: u64, until: u64) -> Option<u64> {
+    state.last_until(until).filter(|last| *last > after)
 }
 
 async fn state(store: &Inner) -> Result<State, StoreError> {
@@ -133,12 +131,13 @@ pub(super) async fn of_type(
     }
     let filter = store.subjects().filter(event_type);
     let leader = Leader::new(&store.api, store.options.patience);
-    let until = leader.last(&filter).await?.map_or(0, |last| last.sequence);
-    if until <= after.0 {
+    let mut until = leader.last(&filter).await?.map_or(0, |last| last.sequence);
+    let mut seen = after.0;
+    if until <= seen {
         return Ok(events);
     }
     let selection = Selection {
-        filters: vec![filter],
+        filters: vec![filter.clone()],
         headers_only: false,
     };
     let mut reader = store.reader(selection, after.0);
@@ -146,14 +145,20 @@ pub(super) async fn of_type(
         match reader.step().await? {
             Step::Message(raw) if raw.sequence > until => break,
             Step::Message(raw) => {
-                let is_last = raw.sequence == until;
+                seen = raw.sequence;
                 events.push(store.verify(raw)?);
-                if is_last {
+                if seen == until {
                     break;
                 }
             }
-            Step::Idle if is_gone(&leader.state().await?, until) => break,
-            Step::Idle => {}
+            Step::Idle => {
+                if leader.state().await?.last_until(until) != Some(until) {
+                    until = leader.last(&filter).await?.map_or(0, |last| last.sequence);
+                }
+                if until <= seen {
+                    break;
+                }
+            }
         }
     }
     reader.close().await;
@@ -180,10 +185,10 @@ pub(super) async fn by_cid(store: &Inner, cid: &Cid) -> Result<Option<StoredEven
         return store.verify(raw).map(Some);
     }
     let state = leader.state().await?;
-    let until = state.last_seq;
-    if until == 0 || is_gone(&state, until) {
+    let Some(mut until) = rest(&state, 0, state.last_seq) else {
         return Ok(None);
-    }
+    };
+    let mut seen = 0;
     let selection = Selection {
         filters: Vec::new(),
         headers_only: true,
@@ -193,9 +198,11 @@ pub(super) async fn by_cid(store: &Inner, cid: &Cid) -> Result<Option<StoredEven
         match reader.step().await? {
             Step::Message(raw) if raw.cid.as_ref() == Some(cid) => break Some(raw.sequence),
             Step::Message(raw) if raw.sequence >= until => break None,
-            Step::Message(_) => {}
-            Step::Idle if is_gone(&leader.state().await?, until) => break None,
-            Step::Idle => {}
+            Step::Message(raw) => seen = raw.sequence,
+            Step::Idle => match rest(&leader.state().await?, seen, until) {
+                Some(last) => until = last,
+                None => break None,
+            },
         }
     };
     reader.close().await;

@@ -190,8 +190,12 @@ fn common(filters: &[String]) -> String {
     let Some((first, others)) = filters.split_first() else {
         return EVERYTHING.to_owned();
     };
+    let length = |filter: &String| filter.split('.').count();
+    let shortest = filters.iter().map(length).min().unwrap_or_default();
     let is_shared = |(place, token): &(usize, &str)| {
-        !matches!(*token, "*" | ">")
+        // The rest has a token at least.
+        place + 1 < shortest
+            && !matches!(*token, "*" | ">")
             && others
                 .iter()
                 .all(|other| other.split('.').nth(*place) == Some(token))
@@ -246,6 +250,10 @@ mod tests {
         assert_eq!(
             republished(&["cim.keys.>", "cim.graph.>"], None),
             pair("es.*.*.cim.>", "cim.>")
+        );
+        assert_eq!(
+            republished(&["bank.opened", "bank.opened.again"], None),
+            pair("es.*.*.bank.>", "bank.>")
         );
         assert_eq!(
             republished(&["a.>", "b.>"], None),

@@ -37,7 +37,8 @@ const BATCHES_IN_FLIGHT: usize = 16;
 /// - Loading is one round trip, at any size of the stream, when the aggregate's event types are known
 ///   ([`AggregateKey::of`]); by kind alone ([`AggregateKey::new`]) the server searches the stream.
 /// - [`get_by_cid`](EventStore::get_by_cid) answers from memory where the event stands that this store wrote or read
-///   lately; another CID is looked for in the headers of all events.
+///   lately; another CID is looked for in the headers of all events, and by [`get_event`](EventStore::get_event) in the
+///   history of its aggregate alone.
 #[derive(Clone)]
 pub struct JetStreamEventStore {
     inner: Arc<Inner>,
@@ -226,6 +227,24 @@ impl EventStore for JetStreamEventStore {
         scan::by_cid(&self.inner, cid).await
     }
 
+    async fn get_event(
+        &self,
+        aggregate: &AggregateKey,
+        cid: &Cid,
+    ) -> Result<Option<StoredEvent>, StoreError> {
+        // A history is found at once; a CID by itself only in the headers of all events.
+        if self.inner.place_of(cid).is_none() {
+            match self.get_events(aggregate, 1).await {
+                Ok(events) => return Ok(events.into_iter().find(|event| event.cid == *cid)),
+                // It may be there all the same, behind what the stream has dropped.
+                Err(StoreError::Damaged(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let found = self.get_by_cid(cid).await?;
+        Ok(found.filter(|event| aggregate.has(event)))
+    }
+
     fn read_all(&self, after: Position) -> EventStream {
         scan::read_all(self.inner.clone(), after)
     }
@@ -236,6 +255,10 @@ impl EventStore for JetStreamEventStore {
 
     fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
         self.snapshots.clone()
+    }
+
+    fn snapshot_threshold(&self) -> Option<u64> {
+        Some(self.inner.options.stream.snapshot_threshold)
     }
 
     fn publishes(&self) -> bool {

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
 
+use super::subscriber::make_room;
 use super::{
     ConnectError, Connection, JetStreamCheckpointStore, JetStreamEventStore, JetStreamObjectStore,
     JetStreamSnapshotStore, NatsConfig,
@@ -55,7 +56,8 @@ pub enum OpenError {
 }
 
 impl NatsConfig {
-    /// Connects, and opens the stores; creates the stream and the buckets that are missing.
+    /// Connects, and opens the stores; creates the stream and the buckets that are missing, that of the subscriptions among
+    /// them.
     ///
     /// # Errors
     /// [`OpenError`] says what is wrong, where, and what to do.
@@ -69,6 +71,7 @@ impl NatsConfig {
             replicas,
         )
         .await?;
+        make_room(&connection, replicas).await?;
         let events =
             JetStreamEventStore::open(connection.clone(), self.event_store.clone()).await?;
         Ok(JetStreamStores {
@@ -132,6 +135,14 @@ impl EventStore for JetStreamStores {
         self.events.get_by_cid(cid).await
     }
 
+    async fn get_event(
+        &self,
+        aggregate: &AggregateKey,
+        cid: &Cid,
+    ) -> Result<Option<StoredEvent>, StoreError> {
+        self.events.get_event(aggregate, cid).await
+    }
+
     fn read_all(&self, after: Position) -> EventStream {
         self.events.read_all(after)
     }
@@ -142,6 +153,14 @@ impl EventStore for JetStreamStores {
 
     fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
         self.events.snapshots()
+    }
+
+    fn snapshot_threshold(&self) -> Option<u64> {
+        self.events.snapshot_threshold()
+    }
+
+    fn publishes(&self) -> bool {
+        self.events.publishes()
     }
 }
 

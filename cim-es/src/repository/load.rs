@@ -152,17 +152,9 @@ impl<A: Aggregate> Repository<A> {
     }
 
     async fn version_of(&self, key: &AggregateKey, cid: Cid) -> Result<u64, LoadError> {
-        let event = self
-            .inner
-            .store
-            .get_by_cid(&cid)
-            .await?
-            .map(|event| event.envelope);
+        let event = self.inner.store.get_event(key, &cid).await?;
         event
-            .filter(|event| {
-                event.aggregate == key.kind() && event.aggregate_id == key.id().as_str()
-            })
-            .map(|event| event.sequence)
+            .map(|event| event.envelope.sequence)
             .ok_or_else(|| LoadError::NoSuchEvent {
                 cid,
                 aggregate: key.to_string(),
@@ -249,7 +241,8 @@ impl<A: Aggregate> Repository<A> {
     }
 }
 
-/// The events after the head of `root`, when `events`, read from its version on, start with that head.
+/// The events after the head of `root`, when `events`, read from its version on, start with that head; or with the one
+/// that links to it, where the store has dropped the head.
 fn after_head<'a, A: Aggregate>(
     root: &Root<A>,
     events: &'a [StoredEvent],
@@ -258,7 +251,13 @@ fn after_head<'a, A: Aggregate>(
         None => Some(events),
         Some(head) => {
             let (first, news) = events.split_first()?;
-            (first.cid == head.cid).then_some(news)
+            let envelope = &first.envelope;
+            if first.cid == head.cid {
+                return Some(news);
+            }
+            let is_next =
+                envelope.previous == Some(head.cid) && envelope.sequence == head.version + 1;
+            is_next.then_some(events)
         }
     }
 }

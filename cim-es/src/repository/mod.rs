@@ -38,6 +38,9 @@ pub use unique::{Holder, ScopeError};
 /// nothing behind that the store may contradict.
 type Warm<A> = Arc<tokio::sync::Mutex<Option<Root<A>>>>;
 
+/// After how many events of an aggregate a snapshot is written, where neither the program nor the store says it.
+const SNAPSHOT_THRESHOLD: u64 = 100;
+
 /// Executes commands on the aggregates of one kind and loads them.
 ///
 /// It keeps the aggregates that were used last in memory: a command on one of them costs one append and no read.
@@ -66,7 +69,8 @@ struct Options {
 }
 
 impl<A: Aggregate> Repository<A> {
-    /// A repository on a store, with the defaults: the snapshots that the store keeps, one every 100 events; 1,024
+    /// A repository on a store, with the defaults: the snapshots that the store keeps, one every 100 events unless the
+    /// store was configured with another number; 1,024
     /// warm aggregates; up to 5 decisions after a conflict; the message ids of an aggregate's last 1,000 commits; the
     /// clock of the operating system.
     pub fn new(store: impl EventStore) -> Self {
@@ -76,13 +80,14 @@ impl<A: Aggregate> Repository<A> {
     /// A repository with settings of one's own.
     pub fn builder(store: impl EventStore) -> RepositoryBuilder<A> {
         let store: Arc<dyn EventStore> = Arc::new(store);
+        let snapshot_threshold = store.snapshot_threshold().unwrap_or(SNAPSHOT_THRESHOLD);
         RepositoryBuilder {
             snapshots: store.snapshots(),
             store,
             clock: Arc::new(SystemClock),
             warm_aggregates: NonZeroUsize::new(1_024).unwrap_or(NonZeroUsize::MIN),
             options: Options {
-                snapshot_threshold: NonZeroU64::new(100),
+                snapshot_threshold: NonZeroU64::new(snapshot_threshold),
                 conflict_retries: 5,
                 remembered_commits: 1_000,
             },

@@ -39,7 +39,10 @@ pub(super) fn store_error(place: &Arc<str>, operation: &'static str, error: Erro
             })
         }
         ErrorCode::ReadOnly => StoreError::ReadOnly { place, reason },
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy { place, reason },
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy {
+            place,
+            reason: format!("it is held by another process ({reason})"),
+        },
         // A statement of ours that the file does not understand, or a row that is there already: the tables are not
         // what was written.
         ErrorCode::DatabaseCorrupt

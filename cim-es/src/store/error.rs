@@ -57,10 +57,9 @@ pub enum StoreError {
         /// What the engine said.
         reason: String,
     },
-    /// Another process holds the store too long.
-    #[error(
-        "{place} is held by another process: {reason}; nothing of the commit was stored, try again"
-    )]
+    /// The store takes no commit at the moment: another process holds it too long, other writers were faster each time, or
+    /// no server answers.
+    #[error("{place} is busy: {reason}; nothing of the commit was stored, try again")]
     Busy {
         /// The file or stream.
         place: String,

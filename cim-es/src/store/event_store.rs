@@ -60,7 +60,8 @@ pub trait EventStore: Send + Sync + 'static {
     /// The events of an aggregate from one that the caller knows (this one included) to its last; what is there from
     /// that version on when the event is another.
     ///
-    /// An engine that finds events by their position reads no more than these.
+    /// An engine that finds events by their position reads no more than these. One that has dropped the known event, by age
+    /// or by count, gives those behind it, as long as the first of them links to it.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] and the engine's failures.
@@ -98,6 +99,19 @@ pub trait EventStore: Send + Sync + 'static {
     /// [`StoreError::Damaged`] and the engine's failures.
     async fn get_by_cid(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError>;
 
+    /// The event of an aggregate with a CID; none when the aggregate does not have it.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] and the engine's failures.
+    async fn get_event(
+        &self,
+        aggregate: &AggregateKey,
+        cid: &Cid,
+    ) -> Result<Option<StoredEvent>, StoreError> {
+        let found = self.get_by_cid(cid).await?;
+        Ok(found.filter(|event| aggregate.has(event)))
+    }
+
     /// All events after a position in the store's order, up to the last one that the store had when the stream was
     /// made or first asked for an event; then the stream ends, also while others keep writing. It holds a bounded
     /// number of events in memory.
@@ -110,6 +124,12 @@ pub trait EventStore: Send + Sync + 'static {
     /// The snapshots that are kept beside these events, if the engine has room for them; a repository uses them
     /// unless it is given others.
     fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
+        None
+    }
+
+    /// After how many events of an aggregate a repository writes a snapshot, unless it is told otherwise; 0 is never. None
+    /// leaves it to the repository.
+    fn snapshot_threshold(&self) -> Option<u64> {
         None
     }
 
@@ -158,6 +178,14 @@ impl<S: EventStore + ?Sized> EventStore for Arc<S> {
         (**self).get_by_cid(cid).await
     }
 
+    async fn get_event(
+        &self,
+        aggregate: &AggregateKey,
+        cid: &Cid,
+    ) -> Result<Option<StoredEvent>, StoreError> {
+        (**self).get_event(aggregate, cid).await
+    }
+
     fn read_all(&self, after: Position) -> EventStream {
         (**self).read_all(after)
     }
@@ -168,6 +196,10 @@ impl<S: EventStore + ?Sized> EventStore for Arc<S> {
 
     fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
         (**self).snapshots()
+    }
+
+    fn snapshot_threshold(&self) -> Option<u64> {
+        (**self).snapshot_threshold()
     }
 
     fn publishes(&self) -> bool {

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Aggregate, AggregateId};
+use crate::block::StoredEvent;
 use crate::event::DomainEvent;
 use crate::subject::{Token, TokenError};
 
@@ -68,6 +69,11 @@ impl AggregateKey {
     /// The aggregate's id.
     pub fn id(&self) -> &Token {
         &self.id
+    }
+
+    /// Whether an event is one of this aggregate.
+    pub(crate) fn has(&self, event: &StoredEvent) -> bool {
+        event.envelope.aggregate == self.kind() && event.envelope.aggregate_id == self.id().as_str()
     }
 
     /// The types of events that this program knows for the kind; empty when it is known by name alone.

@@ -75,7 +75,7 @@ impl Specification {
     /// Adds an aggregate: histories that lead to each of its states, and each of its commands.
     ///
     /// # Panics
-    /// As [`decision_table`].
+    /// As [`decision_table`], and for a second aggregate of the same name.
     #[track_caller]
     pub fn aggregate<A: Decide>(
         mut self,
@@ -95,6 +95,13 @@ impl Specification {
             samples.extend(answers.flatten());
         }
         let name = A::NAME;
+        assert!(
+            !self
+                .parts
+                .iter()
+                .any(|(part, _)| *part == format!("{name} rules")),
+            "`{name}` is in the specification already: give all cases of an aggregate at once, and each domain a specification of its own"
+        );
         self.parts.extend([
             (format!("{name} lifecycle"), diagram::<A>()),
             (format!("{name} subjects"), subject_table::<A>()),

@@ -74,7 +74,7 @@ impl Found {
         let is_hardware = |name: &DeviceName| host.interfaces.iter().any(|it| it.name == *name);
         Ok(Self {
             machine: host.machine,
-            system: SystemArchitecture::new(host.system.to_string())?,
+            system: system(host.system.as_str())?,
             capacity: capacity.map(|(cores, memory_mib)| Capacity { cores, memory_mib }),
             addresses: addresses()?
                 .into_iter()
@@ -87,6 +87,25 @@ impl Found {
             left_out,
         })
     }
+}
+
+/// A machine's own name for its system, as Nix names it.
+///
+/// # Errors
+/// [`ValueError`] for one that Nix does not know.
+pub fn system(own: &str) -> Result<SystemArchitecture, ValueError> {
+    let (architecture, system) = own.split_once('-').unwrap_or((own, ""));
+    let architecture = match architecture {
+        "i386" | "i486" | "i586" | "x86" => "i686",
+        "ppc64" => "powerpc64",
+        "ppc64le" => "powerpc64le",
+        other => other,
+    };
+    let system = match system {
+        "macos" => "darwin",
+        other => other,
+    };
+    SystemArchitecture::new(format!("{architecture}-{system}"))
 }
 
 /// The text of a file; none when there is no such file.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cim_es::prelude::*;
 use cim_es::repository::{ExecuteError, LoadError};
-use cim_es::store::EventStore;
+use cim_es::store::{EventStore, StoreError};
 
 use super::super::compute::{ComputeCommand, ComputeState};
 use super::super::network::NetworkCommand;
@@ -93,12 +93,12 @@ pub async fn record(
 }
 
 impl<S: EventStore + Clone> Survey<S> {
-    /// Executes a command and counts its events; a refusal is noted, and the survey goes on.
+    /// Executes commands together, or none of them, and counts their events; a refusal is noted, and the survey goes on.
     async fn execute<A>(
         &mut self,
         aggregates: &Repository<A>,
         id: &A::Id,
-        command: A::Command,
+        commands: Vec<A::Command>,
     ) -> Result<(), SurveyError>
     where
         A: Decide,
@@ -106,7 +106,10 @@ impl<S: EventStore + Clone> Survey<S> {
         SurveyError: From<ExecuteError<A::Error>>,
     {
         let identity = MessageIdentity::caused_by(&self.identity);
-        match aggregates.execute(id, command, &identity).await {
+        if commands.is_empty() {
+            return Ok(());
+        }
+        match aggregates.execute_all(id, commands, &identity).await {
             Ok(commit) => {
                 for event in commit.events() {
                     let count = self.changes.entry(event.event_type().to_owned());
@@ -116,7 +119,9 @@ impl<S: EventStore + Clone> Survey<S> {
             Err(
                 error @ (ExecuteError::Refused(_)
                 | ExecuteError::NotAccepted { .. }
-                | ExecuteError::NameTaken { .. }),
+                | ExecuteError::OneOfSeveral { .. }
+                | ExecuteError::NameTaken { .. }
+                | ExecuteError::Store(StoreError::Conflict { .. })),
             ) => drop(self.refused.get_or_insert(error.into())),
             Err(error) => return Err(error.into()),
         }
@@ -151,10 +156,7 @@ impl<S: EventStore + Clone> Survey<S> {
         commands.extend(new.map(|it| AddInterface {
             interface: it.clone(),
         }));
-        for command in commands {
-            self.execute(&computes, &id, command).await?;
-        }
-        Ok(())
+        self.execute(&computes, &id, commands).await
     }
 
     async fn networks(&mut self, found: &Found) -> Result<(), SurveyError> {
@@ -172,46 +174,40 @@ impl<S: EventStore + Clone> Survey<S> {
         let blocks = found.addresses.iter().map(|(.., block)| block);
         let blocks: BTreeSet<_> = blocks.chain(&found.routes).collect();
         for block in blocks {
+            let mut commands = Vec::new();
             let (id, network) = match known.remove(block) {
                 Some(known) => known,
                 None => {
-                    let (id, name) = (Id::new(), block.to_string().parse()?);
-                    let (scope, blocks) = (scope.clone(), vec![block.clone()]);
-                    let define = Define {
-                        name,
-                        scope,
-                        blocks,
+                    commands.push(Define {
+                        name: block.to_string().parse()?,
+                        scope: scope.clone(),
+                        blocks: vec![block.clone()],
                         vlan: None,
-                    };
-                    self.execute(&networks, &id, define).await?;
-                    (id, Network::default())
+                    });
+                    (Id::new(), Network::default())
                 }
             };
             let here = found.addresses.iter().filter(|(.., it)| it == block);
             let here = here.map(|(name, address, _)| (self.interface(name), address.clone()));
             let wanted = wanted(block, &network.attached, &here.collect());
-            for (interface, address) in &network.attached {
-                if wanted.get(interface) != Some(address) {
-                    let interface = interface.clone();
-                    self.execute(&networks, &id, Detach { interface }).await?;
-                }
-            }
-            for (interface, address) in wanted {
-                if !network
-                    .attached
-                    .contains(&(interface.clone(), address.clone()))
-                {
-                    self.execute(&networks, &id, Attach { interface, address })
-                        .await?;
-                }
-            }
+            let (kept, gone): (Vec<_>, Vec<_>) = network
+                .attached
+                .into_iter()
+                .partition(|(interface, address)| wanted.get(interface) == Some(address));
+            let detach = |(interface, _)| Detach { interface };
+            commands.extend(gone.into_iter().map(detach));
+            let new = wanted.into_iter().filter(|it| !kept.contains(it));
+            commands.extend(new.map(|(interface, address)| Attach { interface, address }));
+            self.execute(&networks, &id, commands).await?;
         }
         for (id, network) in known.into_values() {
-            for (interface, _) in network.attached {
-                self.execute(&networks, &id, Detach { interface }).await?;
-            }
+            let attached = network.attached.into_iter();
+            let mut commands: Vec<_> = attached
+                .map(|(interface, _)| Detach { interface })
+                .collect();
             let reason = vanished()?;
-            self.execute(&networks, &id, Remove { reason }).await?;
+            commands.push(Remove { reason });
+            self.execute(&networks, &id, commands).await?;
         }
         Ok(())
     }
@@ -268,13 +264,12 @@ impl<S: EventStore + Clone> Survey<S> {
                     (Id::new(), vec![configure, Deploy])
                 }
             };
-            for command in commands {
-                self.execute(&programs, &id, command).await?;
-            }
+            self.execute(&programs, &id, commands).await?;
         }
         for (id, _) in known.into_values() {
             let reason = vanished()?;
-            self.execute(&programs, &id, Retire { reason }).await?;
+            self.execute(&programs, &id, vec![Retire { reason }])
+                .await?;
         }
         Ok(())
     }

@@ -18,9 +18,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::args::{Args, Task};
 use self::known::Known;
+use super::dissolution::dissolve;
 use super::import::{self, File, FileError, ImportError, Options, Report};
 use super::merger::{MergerError, merge};
-use super::{Organization, OrganizationCommand, OrganizationError, OrganizationEvent};
+use super::{Organization, OrganizationError, OrganizationEvent};
 use crate::place::{self, PlaceError};
 use crate::terminal::table;
 
@@ -136,13 +137,10 @@ pub async fn run(args: &Args) -> Result<Outcome, ProgramError> {
         } => {
             let organizations = open(args).await?;
             let id = Known::new(organizations.clone()).find(organization).await?;
-            let dissolve = OrganizationCommand::Dissolve {
-                reason: reason.clone(),
-                effective: *effective,
-            };
+            let how = (reason.clone(), *effective);
             let identity = MessageIdentity::new_from_user(ACTOR);
-            let commit = organizations.execute(&id, dissolve, &identity).await?;
-            format!("Events recorded: {}\n", commit.events().len())
+            let events = dissolve(&organizations, id, how, &identity).await?;
+            format!("Events recorded: {events}\n")
         }
         Task::History { organization } => {
             let organizations = open(args).await?;

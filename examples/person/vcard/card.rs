@@ -133,10 +133,15 @@ impl Properties {
             }
             Uid => self.uid = first(entry),
             Rev => self.revision = Some(value_of(line).trim().to_owned()),
-            Kind => self.is_other = !is_individual(entry),
+            Kind => self.is_other |= !is_individual(entry),
             Other(name) if name.eq_ignore_ascii_case("X-ADDRESSBOOKSERVER-KIND") => {
-                self.is_other =
+                self.is_other |=
                     first(entry).is_some_and(|kind| !kind.eq_ignore_ascii_case("individual"));
+            }
+            // How programs by Apple mark the card of a company.
+            Other(name) if name.eq_ignore_ascii_case("X-ABShowAs") => {
+                self.is_other |=
+                    first(entry).is_some_and(|shown| shown.eq_ignore_ascii_case("COMPANY"));
             }
             Version | Prodid => {}
             _ => self.left_out.push(property.as_str().to_ascii_uppercase()),

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::port::Port;
 use super::server::Server;
-use super::site::Layout;
+use super::site::{Layout, Tls};
 use super::user::User;
 
 /// How long a cluster may take to choose a leader.
@@ -20,12 +20,28 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Cluster {
     servers: Vec<Server>,
-    _routes: Vec<Port>,
+    routes: Vec<Port>,
 }
 
 impl Cluster {
     /// Starts a cluster with `deploy/nats/three-nodes.conf` and waits until every server is healthy.
     pub fn start(count: usize) -> Self {
+        let mut cluster = Self::launch(count, None);
+        cluster.wait_until_healthy();
+        cluster
+    }
+
+    /// Starts a cluster with `deploy/nats/three-nodes-tls.conf` and waits until every server takes connections; whether it
+    /// has found the others is then for the caller to wait for, who has a certificate.
+    pub fn start_with_tls(count: usize, tls: &Tls) -> Self {
+        let mut cluster = Self::launch(count, Some(tls));
+        for server in &mut cluster.servers {
+            server.wait_until_ready();
+        }
+        cluster
+    }
+
+    fn launch(count: usize, tls: Option<&Tls>) -> Self {
         let ports: Vec<_> = (0..count).map(|_| Port::reserve()).collect();
         let routes: Vec<_> = ports.iter().map(Port::number).collect();
         let servers = routes
@@ -35,16 +51,15 @@ impl Cluster {
                 let layout = Layout::Cluster {
                     port: *port,
                     routes: routes.clone(),
+                    tls: tls.cloned(),
                 };
                 Server::launch(&format!("node-{}", index + 1), &layout)
             })
             .collect();
-        let mut cluster = Self {
+        Self {
             servers,
-            _routes: ports,
-        };
-        cluster.wait_until_healthy();
-        cluster
+            routes: ports,
+        }
     }
 
     /// The servers.
@@ -60,6 +75,12 @@ impl Cluster {
     /// The addresses of all servers; every connection must say who it is.
     pub fn urls(&self) -> Vec<String> {
         self.servers.iter().map(Server::url).collect()
+    }
+
+    /// `127.0.0.1:<port>` of each server for the others.
+    pub fn routes(&self) -> impl Iterator<Item = String> {
+        let ports = self.routes.iter().map(Port::number);
+        ports.map(|port| format!("127.0.0.1:{port}"))
     }
 
     /// Connects to any of the servers as a user of the sample permissions.

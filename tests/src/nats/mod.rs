@@ -27,5 +27,5 @@ pub use certificate::{Authority, Certificate};
 pub use cluster::Cluster;
 pub use jwt::{Account, Operator};
 pub use server::Server;
-pub use site::Layout;
+pub use site::{Layout, Tls};
 pub use user::User;

@@ -10,14 +10,7 @@ pub enum Layout {
     /// `one-node.conf`.
     OneNode,
     /// `one-node-tls.conf`: TLS alone, clients with a certificate alone.
-    Tls {
-        /// The server's certificate, as PEM.
-        certificate: String,
-        /// Its key, as PEM.
-        key: String,
-        /// The authority that signed the clients' certificates, as PEM.
-        authority: String,
-    },
+    Tls(Tls),
     /// `one-node-jwt.conf`.
     Jwt {
         /// The contents of `site-jwt.conf`.
@@ -28,23 +21,37 @@ pub enum Layout {
         /// That configuration.
         text: String,
     },
-    /// `three-nodes.conf`.
+    /// `three-nodes.conf`, or `three-nodes-tls.conf`.
     Cluster {
         /// The server's own port for the others.
         port: u16,
         /// The ports of all servers for each other.
         routes: Vec<u16>,
+        /// For TLS alone.
+        tls: Option<Tls>,
     },
+}
+
+/// What a server needs to talk TLS, as PEM.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The server's certificate.
+    pub certificate: String,
+    /// Its key.
+    pub key: String,
+    /// The authority that signed the certificates of clients and of other servers.
+    pub authority: String,
 }
 
 impl Layout {
     fn file(&self) -> &'static str {
         match self {
             Self::OneNode => "one-node.conf",
-            Self::Tls { .. } => "one-node-tls.conf",
+            Self::Tls(_) => "one-node-tls.conf",
             Self::Jwt { .. } => "one-node-jwt.conf",
             Self::Login { .. } => "one-node-login.conf",
-            Self::Cluster { .. } => "three-nodes.conf",
+            Self::Cluster { tls: None, .. } => "three-nodes.conf",
+            Self::Cluster { tls: Some(_), .. } => "three-nodes-tls.conf",
         }
     }
 }
@@ -98,19 +105,7 @@ impl Site {
     fn write_layout(&self, layout: &Layout) {
         match layout {
             Layout::OneNode => {}
-            Layout::Tls {
-                certificate,
-                key,
-                authority,
-            } => {
-                let certificate = self.write("server.pem", certificate);
-                let key = self.write("server-key.pem", key);
-                let authority = self.write("authority.pem", authority);
-                let site = format!(
-                    "SITE_CERTIFICATE: {certificate:?}\nSITE_KEY: {key:?}\nSITE_AUTHORITY: {authority:?}\n"
-                );
-                self.write("site-tls.conf", &site);
-            }
+            Layout::Tls(tls) => self.write_tls(tls),
             Layout::Jwt { accounts } => {
                 self.write("site-jwt.conf", accounts);
             }
@@ -120,7 +115,10 @@ impl Site {
                     &format!("include \"server.conf\"\n{text}\n"),
                 );
             }
-            Layout::Cluster { port, routes } => {
+            Layout::Cluster { port, routes, tls } => {
+                if let Some(tls) = tls {
+                    self.write_tls(tls);
+                }
                 let routes: Vec<_> = routes
                     .iter()
                     .map(|port| format!("nats://127.0.0.1:{port}"))
@@ -131,6 +129,16 @@ impl Site {
                 self.write("site-cluster.conf", &site);
             }
         }
+    }
+
+    fn write_tls(&self, tls: &Tls) {
+        let certificate = self.write("server.pem", &tls.certificate);
+        let key = self.write("server-key.pem", &tls.key);
+        let authority = self.write("authority.pem", &tls.authority);
+        let site = format!(
+            "SITE_CERTIFICATE: {certificate:?}\nSITE_KEY: {key:?}\nSITE_AUTHORITY: {authority:?}\n"
+        );
+        self.write("site-tls.conf", &site);
     }
 
     fn write(&self, name: &str, text: &str) -> PathBuf {

@@ -76,6 +76,17 @@ impl Plant {
     pub async fn on(urls: Vec<String>, replicas: usize) -> Self {
         let name = format!("t{}", Uuid::now_v7().simple());
         let connection = connect(urls, User::Operator).await;
+        Self::open(connection, name, replicas).await
+    }
+
+    /// The same with another stream of the same name.
+    pub async fn made_anew(&self) -> Self {
+        let context = self.connection.jetstream();
+        context.delete_stream(&self.name).await.unwrap();
+        Self::open(self.connection.clone(), self.name.clone(), 1).await
+    }
+
+    async fn open(connection: Connection, name: String, replicas: usize) -> Self {
         let config = EventStoreConfig {
             replicas,
             ..EventStoreConfig::new(&name, ["plant.>"])

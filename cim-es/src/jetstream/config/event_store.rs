@@ -150,7 +150,7 @@ impl EventStoreConfig {
     /// # Errors
     /// [`ConfigError`] names the first key that does not fit.
     pub fn check(&self) -> Result<(), ConfigError> {
-        check_stream_name(&self.stream_name)?;
+        check_name("event_store.stream_name", &self.stream_name)?;
         if self.subjects.is_empty() {
             return Err(ConfigError::invalid(
                 "event_store.subjects",
@@ -159,6 +159,12 @@ impl EventStoreConfig {
         }
         for subject in &self.subjects {
             check_subject(subject)?;
+        }
+        if self.max_messages == Some(0) {
+            return Err(ConfigError::invalid(
+                "event_store.max_messages",
+                "a stream for 0 events would hold none: give a number from 1, or leave it out for no limit",
+            ));
         }
         if ![1, 3, 5].contains(&self.replicas) {
             return Err(ConfigError::invalid(
@@ -176,14 +182,15 @@ impl EventStoreConfig {
     }
 }
 
-fn check_stream_name(name: &str) -> Result<(), ConfigError> {
+/// Checks the name of a stream or a bucket.
+pub(in crate::jetstream) fn check_name(key: &str, name: &str) -> Result<(), ConfigError> {
     let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if !name.is_empty() && name.chars().all(is_legal) {
         return Ok(());
     }
     Err(ConfigError::invalid(
-        "event_store.stream_name",
-        "a stream's name has ASCII letters, digits, `-` and `_`, and at least one of them",
+        key,
+        "a name has ASCII letters, digits, `-` and `_`, and at least one of them",
     ))
 }
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 pub use error::ConfigError;
 pub use event_store::EventStoreConfig;
+pub(super) use event_store::check_name;
 pub use secret::Secret;
 pub(crate) use secret::without_login;
 
@@ -271,6 +272,7 @@ impl NatsConfig {
                 "`jetstream.domain` and `jetstream.prefix` are both set: a domain is a prefix, keep one",
             ));
         }
+        check_name("object_store_bucket", &self.object_store_bucket)?;
         self.event_store.check()
     }
 }

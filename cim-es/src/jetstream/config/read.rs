@@ -312,9 +312,14 @@ impl Reader {
         self.choice("event_store.when_full", &["refuse", "drop_oldest"])?
             .map(|choice| choice == "drop_oldest")
             .set(&mut config.drop_oldest_when_full);
-        // The one kind of retention under which reading an event does not delete it.
-        self.choice("event_store.retention", &["limits"])?;
-        Ok(())
+        match self.text("event_store.retention")?.as_deref() {
+            None | Some("limits") => Ok(()),
+            Some(_) => Err(ConfigError::invalid(
+                "event_store.retention",
+                "\"limits\" is expected: under \"interest\" and \"workqueue\" the server deletes what was read, and no \
+                 history would be left",
+            )),
+        }
     }
 
     fn choice(&self, key: &str, choices: &[&str]) -> Result<Option<String>, ConfigError> {

@@ -37,12 +37,18 @@ impl<T: Into<String>> From<T> for Secret {
     }
 }
 
-/// An address without the user and the password that may stand in it.
+/// An address without the user and the password that may stand in it, also where the host behind them was forgotten and the
+/// password stands in the place of a port.
 pub(crate) fn without_login(address: &str) -> String {
     let (scheme, rest) = match address.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
         None => (String::new(), address),
     };
     let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-    format!("{scheme}{host}")
+    match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') && port.parse::<u16>().is_err() => {
+            format!("{scheme}{name}:***")
+        }
+        _ => format!("{scheme}{host}"),
+    }
 }

@@ -179,6 +179,11 @@ fn a_value_of_another_kind_is_refused_by_its_key() {
         ),
         ("[event_store]\nsubjects = ['es.>']", "event_store.subjects"),
         ("[event_store]\nsubjects = ['a..b']", "event_store.subjects"),
+        ("object_store_bucket = 'a.b'", "object_store_bucket"),
+        (
+            "[event_store]\nmax_messages = 0",
+            "event_store.max_messages",
+        ),
         (
             "[event_store]\nretention = 'workqueue'",
             "event_store.retention",
@@ -227,6 +232,7 @@ fn a_secret_shows_nowhere() {
             "nats://me:hunter2@one:4222",
             "me:hunter2@two",
             "nats://hunter2@three",
+            "nats://me:hunter2",
         ]),
     ] {
         let shown = format!("{config:?} {config:#?}");

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use async_nats::ConnectErrorKind;
-use async_nats::rustls::{self, AlertDescription, CertificateError};
+use async_nats::rustls::{self, AlertDescription, CertificateError, PeerIncompatible};
 
 use super::ConnectError;
 
@@ -79,6 +79,11 @@ fn classify_tls(error: &rustls::Error, servers: String) -> ConnectError {
         rustls::Error::AlertReceived(AlertDescription::CertificateExpired) => {
             ConnectError::CertificateExpired { servers }
         }
+        rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
+        | rustls::Error::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        ) => ConnectError::TlsTooOld { servers },
         rustls::Error::AlertReceived(
             AlertDescription::BadCertificate
             | AlertDescription::UnknownCA

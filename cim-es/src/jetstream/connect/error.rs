@@ -69,6 +69,14 @@ pub enum ConnectError {
         /// The addresses.
         servers: String,
     },
+    /// The server speaks no version of TLS that is accepted here.
+    #[error(
+        "the server at {servers} does not speak TLS 1.3, and nothing older is accepted: update the server, or let it offer 1.3"
+    )]
+    TlsTooOld {
+        /// The addresses.
+        servers: String,
+    },
     /// TLS failed in another way.
     #[error("TLS with {servers} failed: {reason}; the server must offer TLS 1.3")]
     Tls {

@@ -18,6 +18,7 @@ use serde::Deserialize;
 use super::create::{Layout, create};
 use super::failure::{Failure, Operation, patiently};
 use crate::jetstream::api::errors;
+use crate::jetstream::config::check_name;
 use crate::jetstream::{Connection, PermissionDenied};
 use crate::store::StoreError;
 
@@ -72,7 +73,44 @@ impl Bucket {
         layout: Layout,
         replicas: usize,
     ) -> Result<Self, StoreError> {
+        if let Some(bucket) = Self::find(connection.clone(), name, layout).await? {
+            let found = bucket.stream.cached_info().config.num_replicas;
+            if found < replicas {
+                let place = bucket.place();
+                tracing::warn!(
+                    place,
+                    found,
+                    replicas,
+                    "a bucket is kept by fewer servers than configured: let an operator raise it"
+                );
+            }
+            return Ok(bucket);
+        }
         let place = place(name);
+        let stream = create(&connection, name, layout, replicas, &place).await?;
+        Ok(Self::of(connection, stream, name))
+    }
+
+    fn of(connection: Connection, stream: Stream, name: &str) -> Self {
+        Self {
+            connection,
+            stream,
+            name: name.to_owned(),
+            seen: Arc::default(),
+        }
+    }
+
+    /// Opens a bucket; none when it does not exist.
+    pub(in crate::jetstream) async fn find(
+        connection: Connection,
+        name: &str,
+        layout: Layout,
+    ) -> Result<Option<Self>, StoreError> {
+        let place = place(name);
+        check_name("the name", name).map_err(|error| StoreError::Incompatible {
+            place: place.clone(),
+            reason: error.to_string(),
+        })?;
         let stream_name = layout.stream(name);
         let mut context = connection.jetstream();
         context.set_timeout(ANSWER);
@@ -98,16 +136,7 @@ impl Bucket {
             }
         })
         .await?;
-        let stream = match found {
-            Some(stream) => stream,
-            None => create(&connection, name, layout, replicas, &place).await?,
-        };
-        Ok(Self {
-            connection,
-            stream,
-            name: name.to_owned(),
-            seen: Arc::default(),
-        })
+        Ok(found.map(|stream| Self::of(connection, stream, name)))
     }
 
     /// The name.

@@ -1,11 +1,18 @@
 //! Creating a bucket in one of the layouts that the tools of NATS know.
 
+use std::error::Error;
+
+use async_nats::jetstream::context::{CreateStreamError, CreateStreamErrorKind};
 use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{kv, object_store};
 
 use super::failure::{Failure, Operation, patiently};
+use crate::jetstream::api::errors;
 use crate::jetstream::{Connection, PermissionDenied};
 use crate::store::StoreError;
+
+/// Codes of a cluster that has just started, and does not know all of its servers yet.
+const NOT_YET: [u64; 2] = [errors::NO_PEERS, errors::INSUFFICIENT_RESOURCES];
 
 /// Which layout a bucket has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +57,7 @@ pub(super) async fn create(
                         ..kv::Config::default()
                     };
                     let created = context.create_key_value(config).await;
-                    created.map(drop).map_err(|error| error.to_string())
+                    created.map(drop).map_err(|error| failure(&error))
                 }
                 Layout::Objects => {
                     let config = object_store::Config {
@@ -59,7 +66,7 @@ pub(super) async fn create(
                         ..object_store::Config::default()
                     };
                     let created = context.create_object_store(config).await;
-                    created.map(drop).map_err(|error| error.to_string())
+                    created.map(drop).map_err(|error| failure(&error))
                 }
             }
         };
@@ -70,9 +77,27 @@ pub(super) async fn create(
         // Another program may have created it a moment before, with other settings.
         match (created, context.get_stream(&stream_name).await) {
             (_, Ok(stream)) => Ok(stream),
-            (Ok(Err(reason)), Err(_)) => Err(Failure::Passing(reason)),
+            (Ok(Err(failure)), Err(_)) => Err(failure),
             (_, Err(error)) => Err(Failure::Passing(error.to_string())),
         }
     })
     .await
+}
+
+/// What kept a bucket from being created: the server's own words where it gave some, which stand under the client's.
+fn failure(error: &(dyn Error + 'static)) -> Failure {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<CreateStreamError>()
+            && let CreateStreamErrorKind::JetStream(error) = error.kind()
+        {
+            let (code, number) = (error.code() as u16, error.error_code().0);
+            if NOT_YET.contains(&number) {
+                return Failure::Passing(error.to_string());
+            }
+            return Failure::of_server(code, number, error.to_string());
+        }
+        next = error.source();
+    }
+    Failure::Passing(error.to_string())
 }

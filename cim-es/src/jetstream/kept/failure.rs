@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::jetstream::api::errors;
 use crate::jetstream::{ApiFailure, Connection, PermissionDenied};
@@ -129,9 +129,11 @@ where
 {
     let end = Instant::now() + PATIENCE;
     loop {
-        let failure = match work().await {
-            Ok(done) => return Ok(done),
-            Err(failure) => failure,
+        // The client itself lets everyone wait, once it holds many messages for servers that are away.
+        let failure = match timeout_at(end, work()).await {
+            Ok(Ok(done)) => return Ok(done),
+            Ok(Err(failure)) => failure,
+            Err(_) => Failure::Passing("no answer".to_owned()),
         };
         let Failure::Passing(reason) = &failure else {
             return Err(failure.into_error(place, operation));

@@ -57,6 +57,14 @@ impl Value {
             Self::Elsewhere(version, _) => *version,
         }
     }
+
+    /// The object that it points at.
+    fn object(&self) -> Option<Cid> {
+        match self {
+            Self::Whole(_) => None,
+            Self::Elsewhere(_, cid) => Some(*cid),
+        }
+    }
 }
 
 impl JetStreamSnapshotStore {
@@ -94,17 +102,26 @@ impl JetStreamSnapshotStore {
         Ok((message.sequence, value))
     }
 
-    async fn encode(&self, kept: Kept) -> Result<Bytes, StoreError> {
+    /// The value for a snapshot, and the object that it points at, which is then there.
+    async fn encode(&self, kept: Kept) -> Result<(Bytes, Option<Cid>), StoreError> {
         let version = kept.version;
         let limit = self.values.max_message().saturating_sub(MESSAGE_HEAD);
         let is_small = kept.state.len() < limit;
         let whole = self.block(&Value::Whole(kept))?;
         if is_small && whole.len() < limit {
-            return Ok(whole);
+            return Ok((whole, None));
         }
         let cid = HashCode::default().cid(&whole);
         objects::put(&self.objects, &cid, whole).await?;
-        self.block(&Value::Elsewhere(version, cid))
+        Ok((self.block(&Value::Elsewhere(version, cid))?, Some(cid)))
+    }
+
+    /// Removes an object that no value points at any more, but for the one that is there now.
+    async fn discard(&self, object: Option<Cid>, present: Option<Cid>) -> Result<(), StoreError> {
+        match object {
+            Some(cid) if present != Some(cid) => objects::discard(&self.objects, &cid).await,
+            _ => Ok(()),
+        }
     }
 
     fn block(&self, value: &Value) -> Result<Bytes, StoreError> {
@@ -149,7 +166,7 @@ impl SnapshotStore for JetStreamSnapshotStore {
         if present.as_ref().is_some_and(|it| it.version() > version) {
             return Ok(());
         }
-        let body = self
+        let (body, object) = self
             .encode(Kept {
                 aggregate: aggregate.kind().to_owned(),
                 id: aggregate.id().as_str().to_owned(),
@@ -162,17 +179,16 @@ impl SnapshotStore for JetStreamSnapshotStore {
             .await?;
         while self.values.write(&subject, body.clone(), guard).await? == Write::Refused {
             (guard, present) = self.find(&subject).await?;
-            if present.as_ref().is_some_and(|it| it.version() >= version) {
-                return Ok(());
+            if let Some(present) = &present
+                && present.version() >= version
+            {
+                // Another program was first, or this one and its answer was lost.
+                return self.discard(object, present.object()).await;
             }
         }
-        if let Some(Value::Elsewhere(former, cid)) = present
-            && former < version
-        {
-            // A reader that has just read the former pointer finds no object, and reads the events instead.
-            objects::discard(&self.objects, &cid).await?;
-        }
-        Ok(())
+        // A reader that has just read the former pointer finds no object, and reads the events instead.
+        let former = present.and_then(|present| present.object());
+        self.discard(former, object).await
     }
 
     async fn get_latest_snapshot(

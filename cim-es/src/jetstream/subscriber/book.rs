@@ -46,19 +46,51 @@ pub(super) struct Note<T> {
     pub(super) value: Option<T>,
 }
 
+/// Creates the bucket of all subscriptions, where it is missing and this user may: for those who subscribe later without
+/// the right to. One who may not has nothing to create it for, unless it subscribes, and is told then.
+pub(in crate::jetstream) async fn make_room(
+    connection: &Connection,
+    replicas: usize,
+) -> Result<(), StoreError> {
+    match Bucket::open(connection.clone(), BUCKET, Layout::KeyValue, replicas).await {
+        Ok(_) => Ok(()),
+        Err(StoreError::ReadOnly { place, reason }) => {
+            tracing::debug!(place, reason, "there is no room for subscriptions yet");
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
 impl Book {
+    /// The notes of a subscription, in the bucket that is created when it is missing.
     pub(super) async fn open(
         connection: &Connection,
         name: &str,
         replicas: usize,
     ) -> Result<Self, StoreError> {
         let bucket = Bucket::open(connection.clone(), BUCKET, Layout::KeyValue, replicas).await?;
+        Ok(Self::of(bucket, connection, name))
+    }
+
+    /// The notes of a subscription, where one was ever started.
+    pub(super) async fn find(connection: &Connection, name: &str) -> Result<Self, StoreError> {
+        let found = Bucket::find(connection.clone(), BUCKET, Layout::KeyValue).await?;
+        let bucket = found.ok_or_else(|| StoreError::Incompatible {
+            place: format!("bucket `{BUCKET}`"),
+            reason: "it does not exist, since no subscription of this account was ever started"
+                .to_owned(),
+        })?;
+        Ok(Self::of(bucket, connection, name))
+    }
+
+    fn of(bucket: Bucket, connection: &Connection, name: &str) -> Self {
         let stream = format!("KV_{BUCKET}");
-        Ok(Self {
+        Self {
             bucket,
             api: Api::new(connection, &stream, GLANCE),
             prefix: format!("$KV.{BUCKET}.{}.", token(name)),
-        })
+        }
     }
 
     /// A note, read from the leader; its revision is 0 when it was never written.

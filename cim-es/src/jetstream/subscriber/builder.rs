@@ -17,6 +17,7 @@ const LIVE: &str = "live";
 /// How long a member may be silent.
 const LEASE: Duration = Duration::from_secs(6);
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
+const LONGEST_LEASE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many events a member of a group handles at once.
 const CONCURRENCY: usize = 8;
 /// The longest name in bytes; with escapes it stays below what the servers take.
@@ -165,7 +166,7 @@ impl EventSubscriberBuilder {
     }
 
     /// How long a member of a durable or partitioned subscription may be silent before others take over; 6 s by default,
-    /// at least 1 s. A handler that is still at work by two thirds of it, while the servers cannot be reached, is
+    /// from 1 s to a day. A handler that is still at work by two thirds of it, while the servers cannot be reached, is
     /// dropped.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.parts.lease = Some(lease);
@@ -253,6 +254,12 @@ fn check(parts: &Parts) -> Result<(), SubscriptionError> {
     if parts.lease.is_some_and(|lease| lease < SHORTEST_LEASE) {
         return refused(
             "a lease shorter than 1 s would be lost at every pause of a server: make it longer"
+                .to_owned(),
+        );
+    }
+    if parts.lease.is_some_and(|lease| lease > LONGEST_LEASE) {
+        return refused(
+            "with a lease longer than a day nobody would take over from a program that crashed: make it shorter"
                 .to_owned(),
         );
     }

@@ -12,7 +12,7 @@ use super::book::Book;
 use super::feed::Source;
 use super::lane::Owner;
 use super::worker::Worker;
-use crate::store::Position;
+use crate::store::{Position, StoreError};
 use crate::subject::PARTITIONS;
 
 /// How many members a subscription may have: one for each partition.
@@ -39,6 +39,8 @@ pub(super) struct Crew {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Definition {
     kind: String,
+    /// Its positions mean nothing in another; none in notes of the first versions.
+    stream: Option<String>,
     first: Position,
 }
 
@@ -100,17 +102,48 @@ impl Crew {
             members: usize::from(PLACES),
         })
     }
+
+    /// Empties the place of a member of this program. What is there is looked up: a sign of life may have been given
+    /// whose answer was not heard.
+    pub(super) async fn leave_place(&self, member: &Owner) -> Result<(), StoreError> {
+        let key = member_key(member.place);
+        loop {
+            let there = self.book.read::<Sign>(&key).await?;
+            let is_ours = there.value.is_some_and(|sign| sign.id == member.id);
+            if !is_ours || self.book.clear(&key, there.revision).await?.is_some() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether a member that wrote the note of a lane at a revision has lost its place since.
+    ///
+    /// A server that was paused takes itself for the leader for a moment longer, so what it says to be there must be
+    /// newer than the note, or is proved by a guarded write.
+    pub(super) async fn is_gone(&self, member: &Owner, written: u64) -> Result<bool, StoreError> {
+        let key = member_key(member.place);
+        let there = self.book.read::<Sign>(&key).await?;
+        match there.value {
+            Some(sign) if sign.id == member.id => Ok(false),
+            _ if there.revision > written => Ok(true),
+            Some(_) => Ok(false),
+            None => Ok(self.book.clear(&key, there.revision).await?.is_some()),
+        }
+    }
 }
 
 /// Where a subscription starts and what kind it is: what the first member wrote down.
 pub(super) async fn define(
     book: &Book,
+    source: &Source,
     name: &str,
     kind: &'static str,
     first: Position,
 ) -> Result<Position, SubscriptionError> {
+    let wanted = source.api.stream.to_string();
     let own = Definition {
         kind: kind.to_owned(),
+        stream: Some(wanted.clone()),
         first,
     };
     let there = loop {
@@ -127,7 +160,14 @@ pub(super) async fn define(
         }
     };
     if there.kind == kind {
-        return Ok(there.first);
+        return match there.stream {
+            Some(found) if found != wanted => Err(SubscriptionError::AnotherStream {
+                name: name.to_owned(),
+                found,
+                wanted,
+            }),
+            _ => Ok(there.first),
+        };
     }
     let known = ["durable", "partitioned", "a group"];
     Err(SubscriptionError::AnotherKind {

@@ -71,6 +71,34 @@ pub enum SubscriptionError {
         /// What was asked for.
         wanted: &'static str,
     },
+    /// The name belongs to a subscription of another stream.
+    #[error(
+        "the subscription `{name}` reads stream {found} and cannot also read {wanted}: take another name for this one"
+    )]
+    AnotherStream {
+        /// The name.
+        name: String,
+        /// The stream that is known under the name.
+        found: String,
+        /// The stream that was asked for.
+        wanted: String,
+    },
+    /// The subscription came further than the stream reaches, which was made anew or restored since: what is appended up to
+    /// there would be passed over.
+    #[error(
+        "the subscription `{name}` goes on behind position {position} of stream {stream}, which ends at {last}: the stream was \
+         made anew or restored since; take another name, and start it where the handler is to go on"
+    )]
+    BeyondStream {
+        /// The name.
+        name: String,
+        /// The stream.
+        stream: String,
+        /// How far the subscription came.
+        position: Position,
+        /// Where the stream ends.
+        last: Position,
+    },
     /// Every place among the members of a partitioned subscription is taken.
     #[error(
         "the subscription `{name}` has {members} members, one for each partition: a further one would get no events"
@@ -113,6 +141,13 @@ pub enum SubscriptionError {
         /// Why.
         reason: String,
     },
+}
+
+impl SubscriptionError {
+    /// Whether the servers may only be restarting.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Engine { .. }))
+    }
 }
 
 impl From<StoreError> for SubscriptionError {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
+
 use super::SubscriptionError;
 use crate::block::StoredEvent;
 use crate::jetstream::api::Api;
@@ -14,6 +16,9 @@ use crate::subject::{StoredSubjects, Subjects};
 
 /// How long the servers may keep a subscription waiting at its start.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a leader that was deposed may not know it.
+const DEPOSED: Duration = Duration::from_secs(2);
 
 /// The stream, and what is wanted of it.
 #[derive(Clone)]
@@ -57,6 +62,32 @@ impl Source {
     pub(super) async fn last(&self) -> Result<Position, StoreError> {
         let leader = Leader::new(&self.api, PATIENCE);
         Ok(Position(leader.state().await?.last_seq))
+    }
+
+    /// The position of the last event that the stream has, which a subscription is known to have come to or past.
+    ///
+    /// A server that was paused takes itself for the leader for a moment longer, so it is asked again for a while.
+    pub(super) async fn reaching(
+        &self,
+        position: Position,
+        name: &str,
+    ) -> Result<Position, SubscriptionError> {
+        let give_up = Instant::now() + DEPOSED;
+        loop {
+            let last = self.last().await?;
+            if last >= position {
+                return Ok(last);
+            }
+            if Instant::now() > give_up {
+                return Err(SubscriptionError::BeyondStream {
+                    name: name.to_owned(),
+                    stream: self.api.stream.to_string(),
+                    position,
+                    last,
+                });
+            }
+            sleep(DEPOSED / 20).await;
+        }
     }
 
     /// The event at a position; none when the stream no longer has it.

@@ -23,7 +23,7 @@ use super::parked::{self, ParkedEvent, ParkedRequest};
 use super::signal::Signal;
 use super::worker::{Outcome, Worker};
 use crate::block::StoredEvent;
-use crate::jetstream::api::{ApiFailure, errors, json as body};
+use crate::jetstream::api::{ApiFailure, in_time, json as body, nanoseconds};
 use crate::jetstream::kept::name::token;
 use crate::jetstream::message::Raw;
 use crate::jetstream::patience::Patience;
@@ -45,6 +45,9 @@ const LOOK: Duration = Duration::from_secs(1);
 const TAKEN: Duration = Duration::from_secs(60);
 /// How many events may be on their way to all members together.
 const ON_THE_WAY: u32 = 10_000;
+
+/// What fails when there is no consumer, in words.
+const MAKING: &str = "make the group's consumer";
 
 /// What the members of a group have in common.
 #[derive(Clone)]
@@ -68,7 +71,28 @@ struct Delivery {
 impl Group {
     /// Makes the durable consumer, or brings the one that is there up to date.
     pub(super) async fn prepare(&self) -> Result<(), SubscriptionError> {
-        let first = define(&self.book, &self.name, "a group", self.first).await?;
+        self.source.reaching(self.first, &self.name).await?;
+        let mut patience = Patience::until(Instant::now() + PATIENCE);
+        while let Err(failure) = self.make_consumer().await? {
+            let api = &self.source.api;
+            patience.wait(api, MAKING, failure).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the consumer anew if it is gone, which loses nothing. A stream that is gone is an error.
+    async fn look_for_consumer(&self) -> Result<(), SubscriptionError> {
+        match self.make_consumer().await {
+            Ok(Err(failure)) if !failure.is_passing_for_a_consumer() => {
+                Err(self.source.api.error(MAKING, failure).into())
+            }
+            Err(error) if !error.may_pass() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    async fn make_consumer(&self) -> Result<Result<(), ApiFailure>, SubscriptionError> {
+        let first = define(&self.book, &self.source, &self.name, "a group", self.first).await?;
         let api = &self.source.api;
         let consumer = self.consumer();
         let filters = self.source.filters(None);
@@ -93,17 +117,7 @@ impl Group {
             filters => config["filter_subjects"] = json!(filters),
         }
         let request = json!({ "stream_name": &*api.stream, "config": config });
-        let mut patience = Patience::until(Instant::now() + PATIENCE);
-        loop {
-            match api.ask_at::<Value>(subject.clone(), &request).await {
-                Ok(_) => return Ok(()),
-                Err(failure) => {
-                    patience
-                        .wait(api, "make the group's consumer", failure)
-                        .await?
-                }
-            }
-        }
+        Ok(api.ask_at::<Value>(subject, &request).await.map(drop))
     }
 
     fn consumer(&self) -> String {
@@ -143,7 +157,8 @@ impl Group {
         let subscribed = api.client.subscribe(format!("{inbox}.*")).await;
         let mut answers = subscribed.map_err(|error| failed(error.to_string()))?;
         let mut number = 0_u64;
-        let mut patience = Patience::until(Instant::now() + PATIENCE);
+        // The consumer was there, so what passes from now on is taken for servers that restart.
+        let mut patience = Patience::without_end();
         loop {
             number += 1;
             let asked = self.ask_for_one(&mut answers, format!("{inbox}.{number}"));
@@ -152,18 +167,18 @@ impl Group {
                 Some(answer) => answer,
             };
             match answer {
-                Ok(None) => patience = Patience::until(Instant::now() + PATIENCE),
+                Ok(None) => patience = Patience::without_end(),
                 Ok(Some(message)) => {
-                    patience = Patience::until(Instant::now() + PATIENCE);
+                    patience = Patience::without_end();
                     self.handle(message, &stop).await?;
-                }
-                // The consumer is gone: nothing was lost, as long as nobody removed it for good.
-                Err(failure) if failure.has_error(errors::CONSUMER_NOT_FOUND) => {
-                    self.prepare().await?;
                 }
                 Err(failure) if api.has_ended() => return Err(api.error("read", failure).into()),
                 Err(failure) => {
-                    let waited = patience.wait(api, "ask for an event", failure);
+                    let waited = async {
+                        patience.wait(api, "ask for an event", failure).await?;
+                        // Nobody answers for a consumer or a stream that is gone.
+                        self.look_for_consumer().await
+                    };
                     if let Some(waited) = stop.unless_given(waited).await {
                         waited?;
                     }
@@ -184,8 +199,8 @@ impl Group {
         let request = body(&json!({ "batch": 1, "expires": nanoseconds(EXPIRES) }))?;
         let sent = api
             .client
-            .publish_with_reply(subject.clone(), reply, request)
-            .await;
+            .publish_with_reply(subject.clone(), reply, request);
+        let sent = in_time(EXPIRES, sent).await?;
         sent.map_err(|error| ApiFailure::Client(error.to_string()))?;
         let end = Instant::now() + EXPIRES + GRACE;
         let heard = async {
@@ -290,10 +305,11 @@ impl Group {
 
     async fn answer(&self, delivery: &Delivery, text: String) -> Result<(), SubscriptionError> {
         let api = &self.source.api;
-        let sent = api
-            .client
-            .publish(delivery.reply.clone(), text.into())
-            .await;
+        let sent = api.client.publish(delivery.reply.clone(), text.into());
+        let Ok(sent) = in_time(EXPIRES, sent).await else {
+            // The client is full, so the servers are away; they hand the event over again.
+            return Ok(());
+        };
         let failed = |reason: String| api.error("acknowledge", ApiFailure::Client(reason));
         Ok(sent.map_err(|error| failed(error.to_string()))?)
     }
@@ -322,7 +338,13 @@ impl Group {
                     return Ok(());
                 }
                 open.remove(&note.key);
-                self.serve(note, &stop).await?;
+                match self.serve(note.clone(), &stop).await {
+                    Err(error) if error.may_pass() => {
+                        tracing::warn!(name = self.name, %error, "a parked event waits for the servers");
+                        open.insert(note.key.clone(), (note, Instant::now()));
+                    }
+                    served => served?,
+                }
             }
             if stop.unless_given(sleep(LOOK)).await.is_none() {
                 return Ok(());
@@ -385,8 +407,4 @@ fn place(reply: &str) -> Option<(u32, u64)> {
         _ => return None,
     };
     Some((tokens[at].parse().ok()?, tokens[at + 1].parse().ok()?))
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -47,12 +47,23 @@ pub(super) struct Member {
     lanes: JoinSet<(Option<u8>, Result<End, SubscriptionError>)>,
     /// Up to where the notes about parked events were seen.
     parked_seen: u64,
+    /// The last position that the stream was seen to have.
+    stream_end: Position,
+    /// Whether it was told that this member has nothing to do yet.
+    has_told: bool,
 }
 
 impl Crew {
     /// Takes a place among the members.
     pub(super) async fn join(self) -> Result<Member, SubscriptionError> {
-        let first = define(&self.book, &self.name, self.kind(), self.first).await?;
+        let first = define(
+            &self.book,
+            &self.source,
+            &self.name,
+            self.kind(),
+            self.first,
+        )
+        .await?;
         let (owner, revision, sent) = self.take_place().await?;
         let (holder, lease) = Holder::new(sent, self.own_lease());
         Ok(Member {
@@ -67,6 +78,8 @@ impl Crew {
             working: HashMap::new(),
             lanes: JoinSet::new(),
             parked_seen: 0,
+            stream_end: Position::START,
+            has_told: false,
         })
     }
 }
@@ -79,7 +92,7 @@ impl Member {
             match stop.unless_given(self.turn()).await {
                 None => break Ok(()),
                 Some(Ok(())) => {}
-                Some(Err(error)) if may_pass(&error) => {
+                Some(Err(error)) if error.may_pass() => {
                     tracing::warn!(name = self.crew.name, %error, "a subscription waits for the servers");
                 }
                 Some(Err(error)) => break Err(error),
@@ -126,6 +139,16 @@ impl Member {
                 }
                 _ => {}
             }
+        }
+        let has_others = members.len() > 1 && !self.crew.is_partitioned;
+        if has_others && self.working.is_empty() && !self.has_told {
+            self.has_told = true;
+            let lease = self.crew.lease.as_secs_f32();
+            tracing::info!(
+                name = self.crew.name,
+                "another program has this subscription, or ended without stopping it: this one takes over when it stops, or \
+                 was silent for {lease} s"
+            );
         }
         Ok(())
     }
@@ -175,11 +198,7 @@ impl Member {
             self.ended(ended)?;
         }
         // Nobody has to wait for what is known here to be over.
-        let former = member_key(self.owner.place);
-        let there = self.crew.book.read::<Sign>(&former).await?;
-        if there.value.is_some_and(|sign| sign.id == self.owner.id) {
-            self.crew.book.clear(&former, there.revision).await?;
-        }
+        self.crew.leave_place(&self.owner).await?;
         let (owner, revision, sent) = self.crew.take_place().await?;
         tracing::warn!(
             name = self.crew.name,
@@ -244,10 +263,14 @@ impl Member {
             trying: None,
             abandoned: 0,
         });
+        if record.position > self.stream_end {
+            let source = &self.crew.source;
+            self.stream_end = source.reaching(record.position, &self.crew.name).await?;
+        }
         if let Some(former) = record.owner.replace(self.owner.clone())
             && former != self.owner
         {
-            if members.contains(&former.id) || !self.is_gone(&former, revision).await? {
+            if members.contains(&former.id) || !self.crew.is_gone(&former, revision).await? {
                 return Ok(());
             }
             record.abandoned = match record.trying {
@@ -286,21 +309,6 @@ impl Member {
             },
         );
         Ok(())
-    }
-
-    /// Whether a member that wrote the note of a lane at a revision has lost its place since.
-    ///
-    /// A server that was paused takes itself for the leader for a moment longer, so what it says to be there must be
-    /// newer than the note, or is proved by a guarded write.
-    async fn is_gone(&self, member: &Owner, written: u64) -> Result<bool, StoreError> {
-        let key = member_key(member.place);
-        let there = self.crew.book.read::<Sign>(&key).await?;
-        match there.value {
-            Some(sign) if sign.id == member.id => Ok(false),
-            _ if there.revision > written => Ok(true),
-            Some(_) => Ok(false),
-            None => Ok(self.crew.book.clear(&key, there.revision).await?.is_some()),
-        }
     }
 
     /// Tells the lanes what has changed about parked events.
@@ -344,7 +352,7 @@ impl Member {
         self.working.remove(&lane);
         match ended {
             Ok(_) => Ok(()),
-            Err(error) if may_pass(&error) => {
+            Err(error) if error.may_pass() => {
                 tracing::warn!(name = self.crew.name, %error, "a lane is taken again");
                 Ok(())
             }
@@ -358,25 +366,26 @@ impl Member {
             working.stop.give();
         }
         // The handler may be at work for long: until it is done this member is there.
-        while !self.lanes.is_empty() {
-            let next = Instant::now() + self.crew.beat();
-            let waited = self.wait(next).await;
-            if let Err(error) = waited {
-                tracing::warn!(name = self.crew.name, %error, "a lane ended while leaving");
-            }
-            if !self.lanes.is_empty() && !self.give_sign().await.unwrap_or(false) {
-                self.holder.end();
+        let mut next = Instant::now() + self.crew.beat();
+        loop {
+            match timeout_at(next, self.lanes.join_next()).await {
+                Ok(None) => break,
+                Ok(Some(ended)) => {
+                    if let Err(error) = self.ended(ended) {
+                        tracing::warn!(name = self.crew.name, %error, "a lane ended while leaving");
+                    }
+                }
+                Err(_) => {
+                    next = Instant::now() + self.crew.beat();
+                    if !self.give_sign().await.unwrap_or(false) {
+                        self.holder.end();
+                    }
+                }
             }
         }
-        let key = member_key(self.owner.place);
-        let left = timeout(LEAVING, self.crew.book.clear(&key, self.revision)).await;
-        if !matches!(left, Ok(Ok(_))) {
+        let left = timeout(LEAVING, self.crew.leave_place(&self.owner)).await;
+        if !matches!(left, Ok(Ok(()))) {
             tracing::debug!(name = self.crew.name, "a member did not say that it leaves");
         }
     }
-}
-
-/// Whether the servers may only be restarting.
-fn may_pass(error: &SubscriptionError) -> bool {
-    matches!(error, SubscriptionError::Store(StoreError::Engine { .. }))
 }

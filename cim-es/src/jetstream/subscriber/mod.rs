@@ -49,6 +49,7 @@ mod start;
 mod subscription;
 mod worker;
 
+pub(super) use book::make_room;
 pub use builder::{EventSubscriberBuilder, SubscriptionStart};
 pub use error::SubscriptionError;
 pub use handler::{EventHandler, FnEventHandler, HandlerError};

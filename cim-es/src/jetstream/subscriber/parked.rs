@@ -76,12 +76,13 @@ impl ParkedEvents {
     /// Opens what is parked for the subscription of a name.
     ///
     /// # Errors
-    /// The failures of the connection.
+    /// [`StoreError::Incompatible`] when no subscription of the account was ever started, and the failures of the
+    /// connection.
     pub async fn open(
         connection: impl Into<Connection>,
         name: &str,
     ) -> Result<Self, SubscriptionError> {
-        let book = Book::open(&connection.into(), name, 1).await?;
+        let book = Book::find(&connection.into(), name).await?;
         let name = name.to_owned();
         Ok(Self { book, name })
     }

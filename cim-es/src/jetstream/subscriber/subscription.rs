@@ -2,31 +2,21 @@
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
+use futures_util::future::{Either, select};
 use tokio::task::JoinHandle;
 
 use super::SubscriptionError;
 use super::signal::{Giver, Signal, signal};
 
 /// A running subscription. It is a future that ends when the subscription does: well after it was
-/// [stopped](Self::stop), with the error that ended it otherwise.
+/// [stopped](Self::stop), with the error that ended it otherwise. [`until`](Self::until) stops it when the program is asked
+/// to end, so that the next one with its name need not wait for a lease.
 ///
 /// Dropping it stops the subscription in the background, as [`stop`](Self::stop) does;
 /// [`detach`](Self::detach) lets it run as long as the program.
-///
-/// ```no_run
-/// # async fn example(mut subscription: cim_es::jetstream::Subscription, asked_to_end: impl Future<Output = ()> + Unpin)
-/// # -> Result<(), cim_es::jetstream::SubscriptionError> {
-/// use futures_util::future::{Either, select};
-///
-/// match select(&mut subscription, asked_to_end).await {
-///     Either::Left((ended, _)) => ended,
-///     Either::Right(_) => subscription.stop().await,
-/// }
-/// # }
-/// ```
 #[must_use = "a subscription stops when it is dropped; `detach` lets it run"]
 pub struct Subscription {
     task: JoinHandle<Result<(), SubscriptionError>>,
@@ -55,6 +45,27 @@ impl Subscription {
     pub async fn stop(self) -> Result<(), SubscriptionError> {
         self.stop.give();
         self.await
+    }
+
+    /// Waits until it ends by itself, or until something else happens, such as Ctrl-C: then stops it.
+    ///
+    /// ```no_run
+    /// # async fn example(subscription: cim_es::jetstream::Subscription) -> Result<(), cim_es::jetstream::SubscriptionError> {
+    /// # mod tokio { pub mod signal { pub async fn ctrl_c() {} } }
+    /// subscription.until(tokio::signal::ctrl_c()).await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The error that ended it before.
+    pub async fn until<T>(
+        mut self,
+        asked_to_end: impl Future<Output = T>,
+    ) -> Result<(), SubscriptionError> {
+        match select(&mut self, pin!(asked_to_end)).await {
+            Either::Left((ended, _)) => ended,
+            Either::Right(_) => self.stop().await,
+        }
     }
 
     /// Asks it to stop, without waiting: awaiting it tells when it has.

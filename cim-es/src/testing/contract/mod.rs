@@ -133,6 +133,7 @@ macro_rules! contract_tests {
             a_unique_name_has_one_holder,
             a_commit_carries_what_it_changes_about_names,
             what_is_known_of_names_is_what_the_store_says,
+            a_name_that_another_has_reserved_is_not_released,
             a_scope_that_is_no_token_is_refused,
             racing_writers_never_share_a_name,
         }

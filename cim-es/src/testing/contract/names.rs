@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use super::Provider;
-use super::sample::everything;
+use super::sample::{commit, everything};
 use crate::aggregate::{
     Aggregate, Command, Decide, Decision, Id, UniqueName, emit, emit_all, nothing,
 };
@@ -15,7 +15,7 @@ use crate::event::DomainEvent;
 use crate::machine::StateMachine;
 use crate::message::{Context, MessageIdentity};
 use crate::repository::{Commit, ExecuteError, Repository};
-use crate::store::EventStore;
+use crate::store::{AggregateKey, EventStore, ExpectedVersion, NewEvent};
 
 use BadgeCommand::{Annotate, Issue, Renumber, Replace, Return};
 
@@ -230,6 +230,22 @@ pub async fn what_is_known_of_names_is_what_the_store_says(provider: impl Provid
     assert_eq!(holder(&there, 1).await, Some(two.to_string()));
     assert_eq!(holder(&there, 2).await, None);
     assert_eq!(holder(&there, 3).await, Some(one.to_string()));
+}
+
+/// A name that an aggregate has from before names were reserved is not its own to release: whoever reserved it since keeps
+/// it.
+pub async fn a_name_that_another_has_reserved_is_not_released(provider: impl Provider) {
+    let store = provider.open().await;
+    let badges = Repository::<Badge>::new(store.clone());
+    let (old, new) = (Id::new(), Id::new());
+    let issued = NewEvent::of(&BadgeEvent::Issued { number: 7 }).unwrap();
+    let key = AggregateKey::of::<Badge>(&old).unwrap();
+    let history = commit().aggregate(key, ExpectedVersion::NoStream, vec![issued]);
+    store.append(history).await.unwrap();
+
+    execute(&badges, &new, Issue { number: 7 }).await.unwrap();
+    execute(&badges, &old, Return).await.unwrap();
+    assert_eq!(holder(&badges, 7).await, Some(new.to_string()));
 }
 
 /// A scope that cannot stand in a subject, or that stands in those of the aggregate itself, is refused by name.

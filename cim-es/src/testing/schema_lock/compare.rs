@@ -52,7 +52,7 @@ pub(super) fn compare(locked: &Lock, present: &Lock) -> Changes {
 
 /// The operation of an event, as an attribute has it.
 fn operation(lock: &Lock, event_type: &str) -> String {
-    let mut kinds = lock.machines.keys();
+    let mut kinds = lock.machines.keys().rev();
     let operation = kinds.find_map(|kind| event_type.strip_prefix(kind)?.strip_prefix('.'));
     operation.map_or_else(|| "…".to_owned(), |operation| format!("{operation:?}"))
 }
@@ -239,5 +239,66 @@ fn covers(wide: &str, narrow: &str) -> bool {
         }
         (None, Some(_)) => wide == "integer",
         _ => matches!((wide, narrow), ("f64", "f32") | ("text", "char")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::text::Lock;
+    use super::compare;
+
+    fn lock(field: &str, machine: &str) -> Lock {
+        let text = format!(
+            "event home.lamp.switched version 1\n    on: {field}\nmachine home.lamp\n{machine}"
+        );
+        Lock::parse(&text).unwrap()
+    }
+
+    const MACHINE: &str = "    starts in Any\n    Any: home.lamp.switched => Any\n";
+
+    /// What a field was and is now, and why stored events do not survive that; nothing where they do.
+    #[test]
+    fn a_field_reads_what_was_stored_or_is_refused() {
+        for (was, is, why) in [
+            ("u8", "u32", None),
+            ("u32", "i64", None),
+            ("u32", "i32", Some("does not read u32")),
+            ("i32", "u64", Some("does not read i32")),
+            ("i64", "i32", Some("does not read i64")),
+            ("f32", "f64", None),
+            ("f64", "f32", Some("does not read f64")),
+            ("char", "text", None),
+            ("text", "text, may be absent", None),
+            ("text, may be absent", "text", Some("must be there now")),
+            ("text", "text | null", None),
+            ("text | null", "text", Some("does not read null")),
+            ("\"White\"", "\"White\" | \"Red\"", None),
+            (
+                "\"White\" | \"Red\"",
+                "\"White\"",
+                Some("does not read \"Red\""),
+            ),
+        ] {
+            let changes = compare(&lock(was, MACHINE), &lock(is, MACHINE));
+            match why {
+                None => assert_eq!(changes.breaking, [""; 0], "{was} to {is}"),
+                Some(why) => {
+                    assert_eq!(changes.breaking.len(), 1, "{was} to {is}");
+                    assert!(changes.breaking[0].contains(why), "{changes:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn another_initial_state_breaks() {
+        let now = MACHINE.replace("starts in Any", "starts in Off");
+        let changes = compare(&lock("bool", MACHINE), &lock("bool", &now));
+        assert_eq!(
+            changes.breaking,
+            [
+                "aggregate `home.lamp` starts in `Off`, and histories began in `Any`: restore the initial state"
+            ]
+        );
     }
 }
