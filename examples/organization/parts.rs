@@ -123,7 +123,7 @@ impl<P: Part> Parts<P> {
     /// The codes of the live parts, each before what is above it.
     pub fn bottom_up(&self) -> Vec<Code> {
         let mut codes: Vec<_> = self.live().map(|(code, _)| code.clone()).collect();
-        codes.sort_by_key(|code| std::cmp::Reverse(self.chain(code).count()));
+        codes.sort_by_cached_key(|code| std::cmp::Reverse(self.chain(code).count()));
         codes
     }
 

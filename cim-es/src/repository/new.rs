@@ -36,11 +36,13 @@ where
         }
         let (mut after, mut encoded) = (root.aggregate.clone(), Vec::new());
         for (place, command) in commands.iter().enumerate() {
-            Self::of_one(&after, command, &context.of_command(place))
-                .and_then(|new| {
-                    let Some(new) = new else { return Ok(()) };
-                    encoded.extend(new.encoded);
-                    new.fold.apply_to(&mut after, command)
+            events_of(&after, command, &context.of_command(place))
+                .and_then(|events| {
+                    let Some((new, events)) = events else {
+                        return Ok(());
+                    };
+                    encoded.extend(new);
+                    Fold::Waiting(events).apply_to(&mut after, command)
                 })
                 .map_err(|error| ExecuteError::OneOfSeveral {
                     place,
@@ -58,14 +60,9 @@ where
         command: &A::Command,
         context: &Context,
     ) -> Result<Option<Self>, ExecuteError<A::Error>> {
-        let events = match decide(aggregate, command.clone(), context) {
-            Decided::Events(events) => events,
-            Decided::Nothing => return Ok(None),
-            Decided::Refused(error) => return Err(error),
+        let Some((encoded, events)) = events_of(aggregate, command, context)? else {
+            return Ok(None);
         };
-        let events: Result<Vec<_>, _> = events.iter().map(NewEvent::and_read_back).collect();
-        let (encoded, events): (Vec<_>, Vec<_>) =
-            events.map_err(ExecuteError::Payload)?.into_iter().unzip();
         let fold = Fold::Waiting(events);
         if !A::HAS_UNIQUE_NAMES {
             return Ok(Some(Self { encoded, fold }));
@@ -75,6 +72,29 @@ where
         let fold = Fold::Done(after);
         Ok(Some(Self { encoded, fold }))
     }
+}
+
+/// The events of one command as they are stored, and as they are read back; none when it changes nothing.
+#[allow(
+    clippy::type_complexity,
+    reason = "the two belong together nowhere else"
+)]
+fn events_of<A: Decide>(
+    aggregate: &A,
+    command: &A::Command,
+    context: &Context,
+) -> Result<Option<(Vec<NewEvent>, Vec<A::Event>)>, ExecuteError<A::Error>>
+where
+    A::Command: Clone,
+{
+    let events = match decide(aggregate, command.clone(), context) {
+        Decided::Events(events) => events,
+        Decided::Nothing => return Ok(None),
+        Decided::Refused(error) => return Err(error),
+    };
+    let events: Result<Vec<_>, _> = events.iter().map(NewEvent::and_read_back).collect();
+    let events = events.map_err(ExecuteError::Payload)?;
+    Ok(Some(events.into_iter().unzip()))
 }
 
 impl<A: Aggregate> New<A> {

@@ -62,16 +62,15 @@ where
         Decided::Nothing => return Ok(Vec::new()),
         Decided::Refused(error) => return Err(error),
     };
-    let mut after = aggregate.clone();
-    for event in &events {
-        let (_, event) = NewEvent::and_read_back(event).map_err(ExecuteError::Payload)?;
-        let applied = after.apply(event);
+    let read_back: Result<Vec<_>, _> = events.iter().map(NewEvent::and_read_back).collect();
+    // The machine has said already that each has its edge, so from here on nothing is refused half way.
+    for (_, event) in read_back.map_err(ExecuteError::Payload)? {
+        let applied = aggregate.apply(event);
         applied.map_err(|unexpected| ExecuteError::UndeclaredEvent {
             state: unexpected.state,
             command: name,
             event: unexpected.event,
         })?;
     }
-    *aggregate = after;
     Ok(events)
 }
