@@ -163,7 +163,7 @@ async fn run(args: &Args) -> Result<(String, ExitCode), ProgramError> {
             return import_file(&persons, file, mode, identify).await;
         }
         Action::List => {
-            let everybody = view::all(&*store).await?;
+            let everybody = persons.load_all().await?;
             let count = counted(everybody.len(), "person", "people");
             format!("{}\n{count}\n", view::list(&everybody).trim_fmt())
         }

@@ -1,45 +1,18 @@
 //! People as a terminal shows them.
 
 use cim_es::prelude::*;
-use cim_es::repository::{LoadError, Recorded};
-use cim_es::store::{EventStore, Position, StreamExt};
+use cim_es::repository::{Recorded, Root};
 use comfy_table::{ColumnConstraint, Table};
-use std::collections::BTreeMap;
 
 use crate::terminal::{shown, table};
 
 use super::PersonEvent::{self, *};
 use super::{Person, PersonState};
 
-/// Every person of a store by its id, folded from all events in one pass.
-///
-/// # Errors
-/// [`LoadError`] for a store that cannot be read, and for an event that this program cannot.
-pub async fn all(store: &dyn EventStore) -> Result<BTreeMap<Id<Person>, Person>, LoadError> {
-    let mut persons: BTreeMap<Id<Person>, Person> = BTreeMap::new();
-    let mut events = store.read_all(Position::START);
-    while let Some(event) = events.next().await {
-        let event = event?;
-        let Ok(id) = event.envelope.aggregate_id.parse() else {
-            continue;
-        };
-        if event.envelope.aggregate != Person::KIND {
-            continue;
-        }
-        let applied = persons.entry(id).or_default().apply(event.decode()?);
-        applied.map_err(|source| LoadError::UnexpectedEvent {
-            cid: event.cid,
-            version: event.envelope.sequence,
-            source,
-        })?;
-    }
-    Ok(persons)
-}
-
 /// People by their family names.
-pub fn list(persons: &BTreeMap<Id<Person>, Person>) -> Table {
+pub fn list(persons: &[(Id<Person>, Root<Person>)]) -> Table {
     let mut rows: Vec<_> = persons.iter().collect();
-    rows.sort_by_cached_key(|(id, person)| (sort_key(person), **id));
+    rows.sort_by_cached_key(|(id, person)| (sort_key(person), *id));
     let mut table = table(["name", "born", "state", "id"]);
     for (id, person) in rows {
         let state = match (person.state(), person.death_date) {

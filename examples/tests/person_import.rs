@@ -516,7 +516,7 @@ async fn all_or_nothing_records_nothing_when_a_single_card_is_bad() {
         let persons = repository();
         let outcome = imported(&persons, &[good.clone(), bad].concat(), Mode::AllOrNothing).await;
         assert_eq!((outcome.new, outcome.bad.len()), (0, 1));
-        let everybody = view::all(&**persons.store()).await.expect("it is read");
+        let everybody = persons.load_all().await.expect("it is read");
         assert!(everybody.is_empty());
         assert_eq!(imported(&persons, &good, Mode::AllOrNothing).await.new, 1);
     }
@@ -593,12 +593,11 @@ async fn imports_that_race_record_each_fact_once() {
             .iter()
             .all(|it| it.bad.is_empty() && it.new + it.unchanged == 50)
     );
-    let everybody = view::all(&store).await.expect("it is read");
-    assert!(
-        everybody
-            .values()
-            .all(|person| person.attributes.len() == 1)
-    );
+    let persons = Repository::<Person>::new(store);
+    let everybody = persons.load_all().await.expect("it is read");
+    let has_one =
+        |(_, person): &(_, cim_es::repository::Root<Person>)| person.attributes.len() == 1;
+    assert!(everybody.iter().all(has_one));
 }
 
 proptest! {

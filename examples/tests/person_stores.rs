@@ -7,7 +7,7 @@ use cim_es_examples::person::import::{Mode, Outcome, import};
 use cim_es_examples::person::merge::{MergeError, merge};
 use cim_es_examples::person::values::Reason;
 use cim_es_examples::person::vcard::{Cards, Identify};
-use cim_es_examples::person::{Person, PersonCommand, PersonState, view};
+use cim_es_examples::person::{Person, PersonCommand, PersonState};
 use cim_es_tests::nats::{Server, User};
 use tokio::task::JoinSet;
 
@@ -40,7 +40,7 @@ async fn people_are_kept(store: impl EventStore + Clone) {
     let again = imported(persons.clone(), Mode::AllOrNothing).await;
     assert_eq!((again.unchanged, again.events.len()), (3, 0));
 
-    let everybody = view::all(&store).await.expect("it is read");
+    let everybody = persons.load_all().await.expect("it is read");
     let id_of = |name: &str| {
         let is_it = |person: &Person| {
             person
@@ -49,10 +49,8 @@ async fn people_are_kept(store: impl EventStore + Clone) {
                 .is_some_and(|it| it.to_string() == name)
         };
         let mut everybody = everybody.iter();
-        *everybody
-            .find(|(_, person)| is_it(person))
-            .expect("it is there")
-            .0
+        let found = everybody.find(|(_, person)| is_it(person));
+        found.expect("it is there").0
     };
     let (grace, hypatia) = (id_of("Dr. Grace Brewster Hopper"), id_of("Hypatia"));
     let history = persons
