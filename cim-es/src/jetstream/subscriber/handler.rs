@@ -115,6 +115,11 @@ pub struct FnEventHandler {
 
 /// What [`FnEventHandler::new`] takes; `Form` tells the plain closures from those that give a future.
 #[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "this is no handler of events",
+    label = "not a closure of one argument that gives `Result<(), HandlerError>`, at once or as a future",
+    note = "write `FnEventHandler::new(async |event: StoredEvent| {{ …; Ok(()) }})`, or with the typed event `FnEventHandler::typed(async |(event, stored): (YourEvent, StoredEvent)| {{ …; Ok(()) }})`"
+)]
 pub trait HandlerFn<Argument, Form>: Send + Sync + 'static {
     fn call(&self, argument: Argument) -> Work;
 }

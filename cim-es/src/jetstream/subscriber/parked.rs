@@ -206,6 +206,8 @@ impl ParkedEvent {
         let mut revision = 0;
         loop {
             if let Some(revision) = book.write(&key, self, revision).await? {
+                let (position, event_type) = (self.position, &self.event_type);
+                tracing::warn!(%position, event_type, reason = self.reason, "an event is parked");
                 let value = Some(self.clone());
                 return Ok(Note {
                     key,
