@@ -31,10 +31,26 @@ pub enum PlaceError {
 /// # Errors
 /// [`PlaceError`].
 pub fn file(named: Option<&Path>, default: &str, may_begin: bool) -> Result<PathBuf, PlaceError> {
-    let in_data_directory = || {
-        let project = directories::ProjectDirs::from("", "", "cim-es");
-        project.map(|project| project.data_dir().join(default))
-    };
+    file_in(data_directory().as_deref(), named, default, may_begin)
+}
+
+/// The user's data directory, where the system names one.
+pub fn data_directory() -> Option<PathBuf> {
+    let project = directories::ProjectDirs::from("", "", "cim-es");
+    project.map(|project| project.data_dir().to_owned())
+}
+
+/// As [`file()`], with the data directory of somebody else.
+///
+/// # Errors
+/// [`PlaceError`].
+pub fn file_in(
+    data_directory: Option<&Path>,
+    named: Option<&Path>,
+    default: &str,
+    may_begin: bool,
+) -> Result<PathBuf, PlaceError> {
+    let in_data_directory = || data_directory.map(|data| data.join(default));
     let path = named.map(Path::to_owned).or_else(in_data_directory);
     let path = path.ok_or(PlaceError::NoDataDirectory)?;
     if path.is_dir() {

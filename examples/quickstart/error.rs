@@ -10,27 +10,17 @@ use cim_es::store::StoreError;
 
 use super::domain::ComputeError;
 use super::host::HostError;
+use crate::place::PlaceError;
 
 /// Why the program could not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum QuickstartError {
     /// There is no place for the store.
-    #[error("this user has no data directory: name the file with --store FILE")]
-    NoDataDirectory,
-    /// The store is a directory.
-    #[error("{} is a directory: name a file with --store FILE", .0.display())]
-    IsDirectory(PathBuf),
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     /// There is no store, and nothing was to be recorded.
     #[error("{} does not exist: run without options first, to register this machine", .0.display())]
     NoStore(PathBuf),
-    /// The directory of the store cannot be made.
-    #[error("directory {} cannot be made: {source}", .directory.display())]
-    Directory {
-        /// The directory.
-        directory: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
     /// The store has no history of this machine.
     #[error("{} has no history of this machine: run without options first, to register it", .0.display())]
     NotRegistered(PathBuf),

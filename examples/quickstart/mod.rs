@@ -43,11 +43,10 @@ pub struct Surroundings {
 impl Surroundings {
     /// The machine, the user and the terminal as they are.
     pub fn real() -> Self {
-        let project = directories::ProjectDirs::from("", "", "cim-es");
         let columns = comfy_table::Table::new().width().unwrap_or(100);
         Self {
             read_host: Box::new(Host::read),
-            data_directory: project.map(|project| project.data_dir().to_owned()),
+            data_directory: crate::place::data_directory(),
             columns: columns.clamp(*COLUMNS.start(), *COLUMNS.end()),
         }
     }

@@ -9,6 +9,7 @@ use super::Surroundings;
 use super::args::Args;
 use super::domain::Compute;
 use super::error::QuickstartError;
+use crate::place::{self, PlaceError};
 
 /// The stream that keeps the events of the domain.
 const STREAM: &str = "INFRASTRUCTURE_EVENTS";
@@ -40,26 +41,12 @@ pub async fn open(
 /// [`QuickstartError`] says why there can be no such file.
 pub fn file(args: &Args, surroundings: &Surroundings) -> Result<PathBuf, QuickstartError> {
     let records_facts = args.decommission.is_none() && !args.tamper;
-    let default = surroundings
-        .data_directory
-        .as_ref()
-        .map(|data| data.join("quickstart.db"));
-    let path = args
-        .store
-        .clone()
-        .or(default)
-        .ok_or(QuickstartError::NoDataDirectory)?;
-    if path.is_dir() {
-        return Err(QuickstartError::IsDirectory(path));
-    }
-    if !records_facts && !path.exists() {
-        return Err(QuickstartError::NoStore(path));
-    }
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(|source| QuickstartError::Directory {
-            directory: directory.to_owned(),
-            source,
-        })?;
-    }
-    Ok(path)
+    let (data, named) = (
+        surroundings.data_directory.as_deref(),
+        args.store.as_deref(),
+    );
+    place::file_in(data, named, "quickstart.db", records_facts).map_err(|error| match error {
+        PlaceError::NoStore(path) => QuickstartError::NoStore(path),
+        error => error.into(),
+    })
 }

@@ -1,9 +1,12 @@
 //! The rules of the infrastructure domain: as tables on its page, over generated histories, and value by value.
 
+mod accepted;
+
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
+use accepted::is_accepted;
 use cim_es::prelude::*;
 use cim_es::testing::proptest::prelude::*;
 use cim_es::testing::proptest::sample::select;
@@ -820,16 +823,6 @@ async fn names_within_a_scope_are_told_apart_whatever_characters_they_have() {
         let set = policies.execute(&Id::new(), apply, &identity()).await;
         set.expect("another scope");
     }
-}
-
-/// Whether a text makes the value; decoding must agree.
-fn is_accepted<T>(text: &str) -> bool
-where
-    T: TryFrom<String> + serde::de::DeserializeOwned,
-{
-    let decoded = serde_json::from_value::<T>(text.into()).is_ok();
-    assert_eq!(T::try_from(text.to_owned()).is_ok(), decoded, "{text:?}");
-    decoded
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! The infrastructure domain on every engine: what one aggregate holds, no other gets, however they race.
 
-use cim_es::jetstream::{EventStoreConfig, NatsConfig};
+mod engines;
+
 use cim_es::prelude::*;
 use cim_es::repository::ExecuteError;
 use cim_es::store::EventStore;
 use cim_es_examples::infrastructure::compute::ComputeCommand::*;
 use cim_es_examples::infrastructure::values::{Interface, Reason};
 use cim_es_examples::infrastructure::{Compute, ComputeCommand, ComputeError};
-use cim_es_tests::nats::{Server, User};
 use tokio::task::JoinSet;
 
 fn register(hostname: &str) -> ComputeCommand {
@@ -109,17 +109,12 @@ async fn names_are_unique_in_memory() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_are_unique_in_a_file() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let store = SqliteEventStore::open(directory.path().join("events.db")).expect("a file");
+    let (_directory, store) = engines::file();
     names_are_unique(store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_are_unique_on_a_server() {
-    let server = Server::start();
-    let stream = EventStoreConfig::new("INFRASTRUCTURE_EVENTS", ["infrastructure.>"]);
-    let config = NatsConfig::new([server.url()])
-        .user_and_password("operator", User::Operator.password())
-        .event_store(stream);
-    names_are_unique(config.open().await.expect("the server answers")).await;
+    let (_server, stores) = engines::server("INFRASTRUCTURE_EVENTS", "infrastructure.>").await;
+    names_are_unique(stores).await;
 }

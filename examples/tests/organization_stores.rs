@@ -1,8 +1,8 @@
 //! Organizations on every engine: what one holds no other gets, and two writers never both create a unit.
 
+mod engines;
 mod organization_support;
 
-use cim_es::jetstream::{EventStoreConfig, NatsConfig};
 use cim_es::prelude::*;
 use cim_es::repository::ExecuteError;
 use cim_es::store::EventStore;
@@ -11,7 +11,6 @@ use cim_es_examples::organization::values::OrganizationType;
 use cim_es_examples::organization::{
     Organization, OrganizationCommand, OrganizationCommand::*, OrganizationError,
 };
-use cim_es_tests::nats::{Server, User};
 use organization_support::*;
 use tokio::task::JoinSet;
 
@@ -272,17 +271,12 @@ async fn codes_are_unique_and_files_are_imported_once_in_memory() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn codes_are_unique_and_files_are_imported_once_in_a_file() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let store = SqliteEventStore::open(directory.path().join("events.db")).expect("a file");
+    let (_directory, store) = engines::file();
     everything(store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn codes_are_unique_and_files_are_imported_once_on_a_server() {
-    let server = Server::start();
-    let stream = EventStoreConfig::new("ORGANIZATION_EVENTS", ["organization.>"]);
-    let config = NatsConfig::new([server.url()])
-        .user_and_password("operator", User::Operator.password())
-        .event_store(stream);
-    everything(config.open().await.expect("the server answers")).await;
+    let (_server, stores) = engines::server("ORGANIZATION_EVENTS", "organization.>").await;
+    everything(stores).await;
 }

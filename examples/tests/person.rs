@@ -1,8 +1,11 @@
 //! The rules of the person domain: as tables on its page, over generated histories, and value by value.
 
+mod accepted;
+
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
+use accepted::is_accepted;
 use cim_es::prelude::*;
 use cim_es::testing::proptest;
 use cim_es::testing::proptest::prelude::*;
@@ -712,16 +715,6 @@ proptest! {
             prop_assert_eq!(events, vec![]);
         }
     }
-}
-
-/// Whether a text makes the value; decoding must agree.
-fn is_accepted<T>(text: &str) -> bool
-where
-    T: TryFrom<String> + serde::de::DeserializeOwned,
-{
-    let decoded = serde_json::from_value::<T>(text.into()).is_ok();
-    assert_eq!(T::try_from(text.to_owned()).is_ok(), decoded, "{text:?}");
-    decoded
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! People on every engine: the same file, the same history, however it races.
 
-use cim_es::jetstream::{EventStoreConfig, NatsConfig};
+mod engines;
+
 use cim_es::prelude::*;
 use cim_es::store::EventStore;
 use cim_es_examples::person::import::{Mode, Outcome, import};
@@ -8,7 +9,6 @@ use cim_es_examples::person::merge::{MergeError, merge};
 use cim_es_examples::person::values::Reason;
 use cim_es_examples::person::vcard::{Cards, Identify};
 use cim_es_examples::person::{Person, PersonCommand, PersonState};
-use cim_es_tests::nats::{Server, User};
 use tokio::task::JoinSet;
 
 const PEOPLE: &[u8] = include_bytes!("../person/people.vcf");
@@ -106,17 +106,12 @@ async fn people_are_kept_in_memory() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_are_kept_in_a_file() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let store = SqliteEventStore::open(directory.path().join("events.db")).expect("a file");
+    let (_directory, store) = engines::file();
     people_are_kept(store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_are_kept_on_a_server() {
-    let server = Server::start();
-    let stream = EventStoreConfig::new("PEOPLE_EVENTS", ["people.>"]);
-    let config = NatsConfig::new([server.url()])
-        .user_and_password("operator", User::Operator.password())
-        .event_store(stream);
-    people_are_kept(config.open().await.expect("the server answers")).await;
+    let (_server, stores) = engines::server("PEOPLE_EVENTS", "people.>").await;
+    people_are_kept(stores).await;
 }

@@ -4,11 +4,12 @@
 //! CID. [`old`] is the program that wrote them. With `CIM_ES_BLESS=1` a first run writes those that are missing; those that are
 //! there never change.
 
+mod engines;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use cim_es::block::{ChainHead, EventBlock, StoredEvent, parse_cid_text, verify_event_chain};
-use cim_es::jetstream::{EventStoreConfig, NatsConfig};
 use cim_es::prelude::*;
 use cim_es::repository::At;
 use cim_es::store::{AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent, Position};
@@ -16,7 +17,6 @@ use cim_es::testing::proptest::prelude::*;
 use cim_es::testing::read_stored;
 use cim_es_examples::person::values::Text;
 use cim_es_examples::person::{Person, PersonCommand, PersonEvent, PersonState};
-use cim_es_tests::nats::{Server, User};
 
 /// The domain as it was: a name was one text. Its values stand here without their rules.
 mod old {
@@ -289,19 +289,14 @@ async fn a_history_of_version_1_goes_on_in_memory() {
 
 #[tokio::test]
 async fn a_history_of_version_1_goes_on_in_a_file() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let store = SqliteEventStore::open(directory.path().join("person.db")).expect("a file");
+    let (_directory, store) = engines::file();
     a_history_goes_on(store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_history_of_version_1_goes_on_on_a_server() {
-    let server = Server::start();
-    let stream = EventStoreConfig::new("PEOPLE_EVENTS", ["people.>"]);
-    let config = NatsConfig::new([server.url()])
-        .user_and_password("operator", User::Operator.password())
-        .event_store(stream);
-    a_history_goes_on(config.open().await.expect("the server answers")).await;
+    let (_server, stores) = engines::server("PEOPLE_EVENTS", "people.>").await;
+    a_history_goes_on(stores).await;
 }
 
 fn payload(name: Option<&str>) -> Ipld {

@@ -1,20 +1,11 @@
 //! The values of the quickstart's domain: what they accept, and that reading one back goes through the same rule.
 
-use std::fmt::Debug;
-use std::str::FromStr;
+mod accepted;
 
+use accepted::is_accepted;
 use cim_es_examples::quickstart::values::{
     DeviceName, Hostname, Label, MacAddress, Reason, System,
 };
-use serde::de::DeserializeOwned;
-
-/// Whether a text makes the value, by parsing and by decoding, which must agree.
-fn is_accepted<T: FromStr + DeserializeOwned + Debug>(text: &str) -> bool {
-    let json = serde_json::Value::from(text);
-    let decoded = serde_json::from_value::<T>(json).is_ok();
-    assert_eq!(text.parse::<T>().is_ok(), decoded, "{text:?}");
-    decoded
-}
 
 #[test]
 fn a_host_name_follows_rfc_1123() {

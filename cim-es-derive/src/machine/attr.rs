@@ -8,6 +8,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Data, DeriveInput, Fields, Path, Token, Variant};
 
+use super::check;
 use super::model::{Edge, Machine, State, Target};
 use crate::attr::{self, Keys};
 use crate::ctxt::Ctxt;
@@ -160,8 +161,7 @@ fn shared(ctxt: &Ctxt, attr: &Attribute, states: &mut [State]) {
     for name in &shared.states {
         let text = names::text(name);
         let Some(place) = known.iter().position(|it| *it == text) else {
-            let hint = names::suggestion(&text, known.iter().map(String::as_str));
-            ctxt.error(name, format!("state `{text}` does not exist{hint}"));
+            check::unknown_state(ctxt, name, &known);
             continue;
         };
         if seen.contains(&place) {

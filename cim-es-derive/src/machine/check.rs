@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use proc_macro2::Ident;
 use quote::{ToTokens, quote};
 
 use super::model::{Machine, State, Target};
@@ -36,14 +37,16 @@ fn targets(ctxt: &Ctxt, machine: &Machine) {
         if let Target::State(target) = &edge.target
             && machine.state(target).is_none()
         {
-            let target_name = names::text(target);
-            let hint = names::suggestion(&target_name, known.iter().map(String::as_str));
-            ctxt.error(
-                target,
-                format!("state `{target_name}` does not exist{hint}"),
-            );
+            unknown_state(ctxt, target, &known);
         }
     }
+}
+
+/// Reports a name that is no state's.
+pub(super) fn unknown_state(ctxt: &Ctxt, name: &Ident, known: &[String]) {
+    let text = names::text(name);
+    let hint = names::suggestion(&text, known.iter().map(String::as_str));
+    ctxt.error(name, format!("state `{text}` does not exist{hint}"));
 }
 
 fn initial(ctxt: &Ctxt, machine: &Machine) {

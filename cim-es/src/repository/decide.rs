@@ -6,15 +6,12 @@ use crate::event::DomainEvent;
 use crate::machine::StateMachine;
 use crate::message::Context;
 
-/// What deciding gave, before anything is stored.
-pub(crate) enum Decided<A: Decide> {
-    Events(Vec<A::Event>),
-    Nothing,
-    Refused(ExecuteError<A::Error>),
-}
-
-/// Decides a command and checks what it emitted against the machine.
-pub(crate) fn decide<A: Decide>(aggregate: &A, command: A::Command, context: &Context) -> Decided<A>
+/// Decides a command and checks what it emitted against the machine; no event when it changes nothing.
+pub(crate) fn decide<A: Decide>(
+    aggregate: &A,
+    command: A::Command,
+    context: &Context,
+) -> Result<Vec<A::Event>, ExecuteError<A::Error>>
 where
     A::Command: Clone,
 {
@@ -23,27 +20,25 @@ where
     if !state.can_accept(&command) {
         let accepted = state.accepted_commands();
         let state = state.name();
-        return Decided::Refused(ExecuteError::NotAccepted {
+        return Err(ExecuteError::NotAccepted {
             state,
             command: name,
             accepted,
         });
     }
-    let events = match aggregate.decide(command.clone(), context) {
-        Err(error) => return Decided::Refused(ExecuteError::Refused(error)),
-        Ok(events) if events.is_nothing() => return Decided::Nothing,
-        Ok(events) if events.is_empty_by_accident() => {
-            let state = state.name();
-            return Decided::Refused(ExecuteError::NoEvents {
-                state,
-                command: name,
-            });
-        }
-        Ok(events) => events.into_vec(),
-    };
+    let decided = aggregate.decide(command.clone(), context);
+    let events = decided.map_err(ExecuteError::Refused)?;
+    if events.is_empty_by_accident() {
+        let state = state.name();
+        return Err(ExecuteError::NoEvents {
+            state,
+            command: name,
+        });
+    }
+    let events = events.into_vec();
     match undeclared::<A>(state, &command, &events) {
-        Some(error) => Decided::Refused(error),
-        None => Decided::Events(events),
+        Some(error) => Err(error),
+        None => Ok(events),
     }
 }
 

@@ -25,7 +25,7 @@ use crate::store::{EventStore, SnapshotStore};
 
 pub use commit::Commit;
 #[cfg(feature = "testing")]
-pub(crate) use decide::{Decided, decide};
+pub(crate) use decide::decide;
 pub use error::{ExecuteError, LoadError};
 pub use load::{At, Recorded};
 pub use rehearse::rehearse;

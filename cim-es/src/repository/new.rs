@@ -1,6 +1,6 @@
 //! What commands decide, ready to be stored and folded.
 
-use super::decide::{Decided, decide};
+use super::decide::decide;
 use super::{ExecuteError, LoadError, Root};
 use crate::aggregate::{Aggregate, Command, Decide};
 use crate::block::StoredEvent;
@@ -36,13 +36,11 @@ where
         }
         let (mut after, mut encoded) = (root.aggregate.clone(), Vec::new());
         for (place, command) in commands.iter().enumerate() {
-            events_of(&after, command, &context.of_command(place))
+            decide(&after, command.clone(), &context.of_command(place))
                 .and_then(|events| {
-                    let Some((new, events)) = events else {
-                        return Ok(());
-                    };
+                    let (new, events): (Vec<_>, Vec<_>) = encode::<A>(&events)?.into_iter().unzip();
                     encoded.extend(new);
-                    Fold::Waiting(events).apply_to(&mut after, command)
+                    apply(&mut after, command.name(), events)
                 })
                 .map_err(|error| ExecuteError::OneOfSeveral {
                     place,
@@ -60,41 +58,48 @@ where
         command: &A::Command,
         context: &Context,
     ) -> Result<Option<Self>, ExecuteError<A::Error>> {
-        let Some((encoded, events)) = events_of(aggregate, command, context)? else {
+        let events = decide(aggregate, command.clone(), context)?;
+        let (encoded, events): (Vec<_>, Vec<_>) = encode::<A>(&events)?.into_iter().unzip();
+        if encoded.is_empty() {
             return Ok(None);
-        };
-        let fold = Fold::Waiting(events);
+        }
         if !A::HAS_UNIQUE_NAMES {
+            let fold = Fold::Waiting(events);
             return Ok(Some(Self { encoded, fold }));
         }
         let mut after = aggregate.clone();
-        fold.apply_to(&mut after, command)?;
+        apply(&mut after, command.name(), events)?;
         let fold = Fold::Done(after);
         Ok(Some(Self { encoded, fold }))
     }
 }
 
-/// The events of one command as they are stored, and as they are read back; none when it changes nothing.
-#[allow(
-    clippy::type_complexity,
-    reason = "the two belong together nowhere else"
-)]
-fn events_of<A: Decide>(
-    aggregate: &A,
-    command: &A::Command,
-    context: &Context,
-) -> Result<Option<(Vec<NewEvent>, Vec<A::Event>)>, ExecuteError<A::Error>>
-where
-    A::Command: Clone,
-{
-    let events = match decide(aggregate, command.clone(), context) {
-        Decided::Events(events) => events,
-        Decided::Nothing => return Ok(None),
-        Decided::Refused(error) => return Err(error),
-    };
-    let events: Result<Vec<_>, _> = events.iter().map(NewEvent::and_read_back).collect();
-    let events = events.map_err(ExecuteError::Payload)?;
-    Ok(Some(events.into_iter().unzip()))
+/// An event as it is stored, and as it is read back.
+type Encoded<A> = (NewEvent, <A as Aggregate>::Event);
+
+/// The events that a command gave, to be stored and to be folded.
+pub(super) fn encode<A: Aggregate>(
+    events: &[A::Event],
+) -> Result<Vec<Encoded<A>>, ExecuteError<A::Error>> {
+    let encoded = events.iter().map(NewEvent::and_read_back).collect();
+    Result::map_err(encoded, ExecuteError::Payload)
+}
+
+/// Brings an aggregate to where it is after the events that a command gave.
+pub(super) fn apply<A: Aggregate>(
+    aggregate: &mut A,
+    command: &'static str,
+    events: impl IntoIterator<Item = A::Event>,
+) -> Result<(), ExecuteError<A::Error>> {
+    for event in events {
+        let applied = aggregate.apply(event);
+        applied.map_err(|unexpected| ExecuteError::UndeclaredEvent {
+            state: unexpected.state,
+            command,
+            event: unexpected.event,
+        })?;
+    }
+    Ok(())
 }
 
 impl<A: Aggregate> New<A> {
@@ -115,29 +120,5 @@ impl<A: Aggregate> New<A> {
                 Ok(())
             }
         }
-    }
-}
-
-impl<A: Aggregate> Fold<A> {
-    /// Brings the aggregate that the command was decided on to where it is after the events.
-    fn apply_to(
-        self,
-        aggregate: &mut A,
-        command: &A::Command,
-    ) -> Result<(), ExecuteError<A::Error>> {
-        match self {
-            Self::Done(after) => *aggregate = after,
-            Self::Waiting(events) => {
-                for event in events {
-                    let applied = aggregate.apply(event);
-                    applied.map_err(|unexpected| ExecuteError::UndeclaredEvent {
-                        state: unexpected.state,
-                        command: command.name(),
-                        event: unexpected.event,
-                    })?;
-                }
-            }
-        }
-        Ok(())
     }
 }

@@ -1,10 +1,10 @@
 //! What a command would lead to.
 
 use super::ExecuteError;
-use super::decide::{Decided, decide};
+use super::decide::decide;
+use super::new::{apply, encode};
 use crate::aggregate::{Command, Decide};
 use crate::message::Context;
-use crate::store::NewEvent;
 
 /// Decides a command as a [`Repository`](crate::Repository) would, without storing anything, and moves the aggregate
 /// to where its events lead: a dry run, such as of an import that reports every bad row before it stores the first.
@@ -57,20 +57,9 @@ where
     A::Command: Clone,
 {
     let name = command.name();
-    let events = match decide(aggregate, command, context) {
-        Decided::Events(events) => events,
-        Decided::Nothing => return Ok(Vec::new()),
-        Decided::Refused(error) => return Err(error),
-    };
-    let read_back: Result<Vec<_>, _> = events.iter().map(NewEvent::and_read_back).collect();
+    let events = decide(aggregate, command, context)?;
     // The machine has said already that each has its edge, so from here on nothing is refused half way.
-    for (_, event) in read_back.map_err(ExecuteError::Payload)? {
-        let applied = aggregate.apply(event);
-        applied.map_err(|unexpected| ExecuteError::UndeclaredEvent {
-            state: unexpected.state,
-            command: name,
-            event: unexpected.event,
-        })?;
-    }
+    let read_back = encode::<A>(&events)?.into_iter().map(|(_, event)| event);
+    apply(aggregate, name, read_back)?;
     Ok(events)
 }

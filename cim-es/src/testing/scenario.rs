@@ -9,7 +9,7 @@ use crate::block::StoredEvent;
 use crate::event::{DomainEvent, decode_payload};
 use crate::machine::StateMachine;
 use crate::message::{Context, FixedClock, MessageIdentity, Timestamp};
-use crate::repository::{Decided, ExecuteError, Repository, decide};
+use crate::repository::{ExecuteError, Repository, decide};
 use crate::store::{AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent};
 use crate::subject::Token;
 
@@ -164,10 +164,10 @@ where
     /// What a command leads to, in a few words: the events and the state after them, or why not.
     pub(super) fn answer(&self, command: A::Command) -> String {
         let events = match self.decided(command) {
-            Decided::Events(events) => events,
-            Decided::Nothing => return "nothing".to_owned(),
-            Decided::Refused(ExecuteError::NotAccepted { .. }) => return "·".to_owned(),
-            Decided::Refused(error) => return error.to_string(),
+            Ok(events) if events.is_empty() => return "nothing".to_owned(),
+            Ok(events) => events,
+            Err(ExecuteError::NotAccepted { .. }) => return "·".to_owned(),
+            Err(error) => return error.to_string(),
         };
         let names: Vec<_> = events
             .iter()
@@ -184,10 +184,7 @@ where
 
     /// The events that a command leads to.
     pub(super) fn emits(&self, command: A::Command) -> Vec<A::Event> {
-        match self.decided(command) {
-            Decided::Events(events) => events,
-            Decided::Nothing | Decided::Refused(_) => Vec::new(),
-        }
+        self.decided(command).unwrap_or_default()
     }
 
     /// The events that happened before.
@@ -195,7 +192,7 @@ where
         self.history.iter().map(read_back)
     }
 
-    fn decided(&self, command: A::Command) -> Decided<A> {
+    fn decided(&self, command: A::Command) -> Result<Vec<A::Event>, ExecuteError<A::Error>> {
         decide(&self.aggregate, command, &self.context())
     }
 
@@ -257,9 +254,8 @@ where
         let mut found = Vec::new();
         for (place, command) in self.commands.iter().enumerate() {
             let events = match decide(&after, command.clone(), &context.of_command(place)) {
-                Decided::Events(events) => events,
-                Decided::Nothing => continue,
-                Decided::Refused(error) => return refusal(&error),
+                Ok(events) => events,
+                Err(error) => return refusal(&error),
             };
             for event in events {
                 let event: A::Event = read_back(&stored_form(&event));
