@@ -89,32 +89,46 @@
 // The derives name this crate by its absolute path, also inside it.
 extern crate self as cim_es;
 
-pub mod aggregate;
 pub mod block;
-pub mod event;
+mod domain;
+mod engine;
 #[cfg(all(doc, feature = "jetstream", feature = "sqlite", feature = "testing"))]
 pub mod guide;
-#[cfg(feature = "jetstream")]
-pub mod jetstream;
-pub mod machine;
-pub mod message;
 pub mod prelude;
 pub mod repository;
 pub mod store;
-pub mod subject;
 #[cfg(feature = "testing")]
 pub mod testing;
-pub mod value;
-
-mod memory;
-#[cfg(feature = "sqlite")]
-mod sqlite;
 
 pub use cim_es_derive::{domain, filter, subject};
-pub use memory::MemoryEventStore;
-pub use repository::Repository;
+pub use domain::{aggregate, machine, message, value};
+#[cfg(feature = "jetstream")]
+pub use engine::jetstream;
+pub use engine::memory::MemoryEventStore;
 #[cfg(feature = "sqlite")]
-pub use sqlite::{CheckReport, SqliteEventStore, SqliteOptions};
+pub use engine::sqlite::{CheckReport, SqliteEventStore, SqliteOptions};
+pub use repository::Repository;
+
+pub mod event {
+    //! Events: what happened, and how it is read again years later.
+
+    pub use crate::block::payload::{PayloadError, decode_payload, encode_payload};
+    pub use crate::domain::event::*;
+}
+
+pub mod subject {
+    //! Subjects: the names under which events are published, stored, read and guarded.
+    //!
+    //! ```text
+    //! public, committed events only     <domain>.<aggregate>.<operation>
+    //! stored                            es.<p>.<id>.<domain>.<aggregate>.<operation>
+    //! the guard of one aggregate        es.<p>.<id>.>
+    //! ```
+
+    pub use crate::domain::info::{AggregateInfo, Domain};
+    pub use crate::domain::subject::*;
+    pub use crate::store::{PARTITIONS, StoredSubjects, partition};
+}
 
 #[doc(hidden)]
-pub mod __private;
+pub use domain::declared as __private;

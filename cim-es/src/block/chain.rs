@@ -5,8 +5,8 @@ use std::fmt;
 
 use ::cid::Cid;
 
+use super::{AggregateKey, Head, Position};
 use super::{Envelope, Place, StoredEvent, Truncation, Verdict};
-use crate::store::{AggregateKey, Head, Position};
 
 /// An event of a chain by its place and its CID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

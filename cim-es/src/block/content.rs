@@ -6,7 +6,8 @@ use ::cid::Cid;
 use serde::{Deserialize, Serialize};
 
 use super::{HashCode, verify_cid};
-use crate::event::{DomainEvent, PayloadError, encode_payload};
+use crate::block::payload::{PayloadError, encode_payload};
+use crate::domain::event::DomainEvent;
 
 /// The CID of an event's payload: the same event has the same CID, wherever and whenever it happened. What stands in a
 /// history is named by the event CID instead, which covers its place in the history too.

@@ -7,7 +7,7 @@ use ipld_core::ipld::Ipld;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::message::{Cause, Timestamp};
+use crate::domain::message::{Cause, Timestamp};
 
 /// The format of envelope that this program writes and reads.
 pub(crate) const FORMAT: u32 = 1;

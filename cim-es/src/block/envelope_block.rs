@@ -10,7 +10,7 @@ use super::canonical;
 use super::cid::{CID_BYTES, parse_cid};
 use super::reader::{NULL, Reader, Refusal, major, refuse};
 use super::{Envelope, FORMAT};
-use crate::message::Timestamp;
+use crate::domain::message::Timestamp;
 
 /// The fields that every envelope has.
 const REQUIRED: u64 = 14;

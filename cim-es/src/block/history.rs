@@ -3,12 +3,12 @@
 use ::cid::Cid;
 use bytes::Bytes;
 
+use super::Position;
 use super::stored::read_envelope;
 use super::{
     ChainHead, ChainVerifier, CidError, Envelope, Place, StoredEvent, Truncation, Verdict,
     accept_cid, parse_cid, verify_cid,
 };
-use crate::store::Position;
 
 /// An event as it is handed over: the body, and the CID that stands beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,10 @@ mod cid;
 mod content;
 mod envelope;
 pub(crate) mod envelope_block;
+mod head;
 mod history;
+mod key;
+pub(crate) mod payload;
 #[cfg(test)]
 mod properties;
 pub(crate) mod reader;
@@ -23,10 +26,12 @@ pub use chain::{ChainHead, ChainVerifier};
 pub use content::{ContentAddressedEvent, generate_cid};
 pub use envelope::Envelope;
 pub(crate) use envelope::FORMAT;
+pub use head::Head;
 pub use history::{
     EnvelopeBlock, EventBlock, verify_envelope_chain, verify_event_chain,
     verify_event_chain_with_parents,
 };
+pub use key::{AggregateKey, Position};
 pub(crate) use stored::BODY_HEAD;
 pub use stored::StoredEvent;
 pub use verdict::{Place, Truncation, Verdict};

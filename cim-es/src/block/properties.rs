@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::reader::Reader;
 use super::{Envelope, FORMAT, HashCode, canonical, envelope_block};
-use crate::message::Timestamp;
+use crate::domain::message::Timestamp;
 
 fn any_link() -> impl Strategy<Value = Cid> {
     let codes = prop_oneof![Just(0x12_u64), Just(0x1e), Just(0x13), Just(0xb220)];

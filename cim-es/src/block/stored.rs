@@ -6,10 +6,12 @@ use uuid::Uuid;
 
 use super::reader::{NULL, NotCanonical, Reader};
 use super::{Envelope, Place, Verdict, accept_cid, canonical, envelope_block, verify_cid};
-use crate::aggregate::Aggregate;
-use crate::event::{DomainEvent, PayloadError, decode_payload};
-use crate::message::{Cause, Timestamp};
-use crate::store::{Head, Position};
+use super::{Head, Position};
+use crate::block::payload::{PayloadError, decode_payload};
+use crate::domain::aggregate::Aggregate;
+use crate::domain::event::DomainEvent;
+use crate::domain::message::{Cause, Timestamp};
+use crate::domain::subject::Subjects;
 
 /// The head of the body: an array of two.
 pub(crate) const BODY_HEAD: u8 = 0x82;
@@ -266,5 +268,12 @@ pub(crate) fn read_envelope(block: &[u8]) -> Result<Envelope, Box<NotCanonical>>
     match reader.rest() {
         [] => Ok(envelope),
         _ => Err(reader.refuse("bytes behind the envelope")),
+    }
+}
+
+impl Subjects {
+    /// Whether an event is meant: its type matches, and where an enum of events was given it is of that aggregate.
+    pub fn includes(&self, event: &StoredEvent) -> bool {
+        self.selects(&event.envelope.aggregate, event.event_type())
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use ::cid::Cid;
 
-use crate::store::{Damage, Position, StoreError};
+use super::Position;
 
 /// Where a verdict applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,16 +208,5 @@ impl Verdict {
                 format!("is an end of a truncated history: {missing}")
             }
         }
-    }
-
-    /// The error of a store that found this; `store` names the file or stream.
-    pub fn into_damage(self, store: impl Into<String>) -> StoreError {
-        let place = *self.place();
-        StoreError::Damaged(Damage {
-            place: store.into(),
-            position: Some(place.position),
-            cid: Some(place.cid),
-            reason: format!("the event {}", self.finding()),
-        })
     }
 }

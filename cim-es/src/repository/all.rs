@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use futures_util::StreamExt;
 
 use super::{LoadError, Repository, Root};
-use crate::aggregate::{Aggregate, AggregateId};
 use crate::block::StoredEvent;
+use crate::domain::aggregate::{Aggregate, AggregateId};
+use crate::domain::subject::Token;
 use crate::store::{AggregateKey, Position};
-use crate::subject::Token;
 
 impl<A: Aggregate> Repository<A> {
     /// Every aggregate of this kind as it is now, in the order of their first events: for a list, a report or a check.

@@ -1,10 +1,10 @@
 //! Deciding a command, without storing anything: the machine, the author's `decide`, and the check of what it emitted.
 
 use super::ExecuteError;
-use crate::aggregate::{Command, Decide};
-use crate::event::DomainEvent;
-use crate::machine::StateMachine;
-use crate::message::Context;
+use crate::domain::aggregate::{Command, Decide};
+use crate::domain::event::DomainEvent;
+use crate::domain::machine::StateMachine;
+use crate::domain::message::Context;
 
 /// Decides a command and checks what it emitted against the machine; no event when it changes nothing.
 pub(crate) fn decide<A: Decide>(

@@ -4,11 +4,11 @@ use cid::Cid;
 use uuid::Uuid;
 
 use super::{Holder, ScopeError};
-use crate::aggregate::{IdError, UniqueName};
-use crate::event::PayloadError;
-use crate::machine::UnexpectedEvent;
+use crate::block::payload::PayloadError;
+use crate::domain::aggregate::{IdError, UniqueName};
+use crate::domain::machine::UnexpectedEvent;
+use crate::domain::subject::TokenError;
 use crate::store::StoreError;
-use crate::subject::TokenError;
 
 /// Why a command did not lead to a commit; `E` is the aggregate's own error.
 #[derive(Debug, thiserror::Error)]

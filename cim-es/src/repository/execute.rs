@@ -5,11 +5,11 @@ use futures_core::future::BoxFuture;
 use super::new::{Fold, New};
 use super::recent::RecentCommit;
 use super::{Commit, ExecuteError, LoadError, Repository, Root};
-use crate::aggregate::{Aggregate, Command, Decide};
 use crate::block::StoredEvent;
-use crate::event::DomainEvent;
-use crate::machine::StateMachine;
-use crate::message::{Context, MessageIdentity};
+use crate::domain::aggregate::{Aggregate, Command, Decide};
+use crate::domain::event::DomainEvent;
+use crate::domain::machine::StateMachine;
+use crate::domain::message::{Context, MessageIdentity};
 use crate::store::{AggregateKey, CommitRequest, ExpectedVersion, StoreError};
 
 impl<A: Aggregate> Repository<A> {

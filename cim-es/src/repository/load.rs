@@ -4,12 +4,12 @@ use cid::Cid;
 
 use super::root::read;
 use super::{LoadError, Repository, Root, snapshot};
-use crate::aggregate::Aggregate;
 use crate::block::StoredEvent;
-use crate::event::DomainEvent;
-use crate::message::Timestamp;
+use crate::domain::aggregate::Aggregate;
+use crate::domain::event::DomainEvent;
+use crate::domain::message::Timestamp;
+use crate::domain::subject::Subject;
 use crate::store::{AggregateKey, Position, StoreError};
-use crate::subject::Subject;
 
 /// A moment in the history of an aggregate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,8 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
 
-use crate::aggregate::Aggregate;
-use crate::message::{Clock, SystemClock};
+use crate::domain::aggregate::Aggregate;
+use crate::domain::message::{Clock, SystemClock};
 use crate::store::{EventStore, SnapshotStore};
 
 pub use commit::Commit;

@@ -2,9 +2,9 @@
 
 use super::decide::decide;
 use super::{ExecuteError, LoadError, Root};
-use crate::aggregate::{Aggregate, Command, Decide};
 use crate::block::StoredEvent;
-use crate::message::Context;
+use crate::domain::aggregate::{Aggregate, Command, Decide};
+use crate::domain::message::Context;
 use crate::store::NewEvent;
 
 /// The events that commands decided, as they are stored and as they are folded.

@@ -3,8 +3,8 @@
 use super::ExecuteError;
 use super::decide::decide;
 use super::new::{apply, encode};
-use crate::aggregate::{Command, Decide};
-use crate::message::Context;
+use crate::domain::aggregate::{Command, Decide};
+use crate::domain::message::Context;
 
 /// Decides a command as a [`Repository`](crate::Repository) would, without storing anything, and moves the aggregate
 /// to where its events lead: a dry run, such as of an import that reports every bad row before it stores the first.

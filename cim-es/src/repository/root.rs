@@ -4,9 +4,9 @@ use std::ops::Deref;
 
 use super::LoadError;
 use super::recent::RecentCommits;
-use crate::aggregate::Aggregate;
 use crate::block::StoredEvent;
-use crate::event::DomainEvent;
+use crate::domain::aggregate::Aggregate;
+use crate::domain::event::DomainEvent;
 use crate::store::Head;
 
 /// An aggregate as it is after its events up to a version; it dereferences to the aggregate.

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::recent::RecentCommits;
 use super::{Repository, Root};
-use crate::aggregate::Aggregate;
-use crate::event::{DomainEvent, NotReadBack, check_reads_back};
-use crate::machine::StateMachine;
-use crate::message::Timestamp;
+use crate::block::payload::{NotReadBack, check_reads_back};
+use crate::domain::aggregate::Aggregate;
+use crate::domain::event::DomainEvent;
+use crate::domain::machine::StateMachine;
+use crate::domain::message::Timestamp;
 use crate::store::{AggregateKey, Head, Snapshot, StoreError};
 
 /// What a snapshot holds beside its place in the history.

@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{ExecuteError, LoadError, Repository};
-use crate::aggregate::{Aggregate, UniqueName};
 use crate::block::StoredEvent;
-use crate::event::{DomainEvent, PayloadError};
+use crate::block::payload::PayloadError;
+use crate::domain::aggregate::{Aggregate, UniqueName};
+use crate::domain::event::DomainEvent;
+use crate::domain::subject::{Token, TokenError};
 use crate::store::{AggregateKey, CommitRequest, ExpectedVersion, Head, NewEvent};
-use crate::subject::{Token, TokenError};
 
 const RESERVED: &str = "reserved";
 const RELEASED: &str = "released";

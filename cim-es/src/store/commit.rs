@@ -5,9 +5,10 @@ use std::fmt;
 use cid::Cid;
 use uuid::Uuid;
 
-use super::{AggregateKey, Position, StoreError};
-use crate::event::{DomainEvent, PayloadError, encode_readable};
-use crate::message::{Context, MessageIdentity, Timestamp, derived_id};
+use super::{AggregateKey, Head, StoreError};
+use crate::block::payload::{PayloadError, encode_readable};
+use crate::domain::event::DomainEvent;
+use crate::domain::message::{Context, MessageIdentity, Timestamp, derived_id};
 
 /// The version that an aggregate must have for an append to take effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,19 +40,6 @@ impl fmt::Display for ExpectedVersion {
             Self::Exactly(version) => write!(f, "version {version}"),
         }
     }
-}
-
-/// The last event of an aggregate, as far as an append needs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// The number of events of the aggregate.
-    pub version: u64,
-    /// The CID of the last event.
-    pub cid: Cid,
-    /// The place of the last event in the store.
-    pub position: Position,
-    /// When the last event happened; no later event may be earlier.
-    pub timestamp: Timestamp,
 }
 
 /// An event that is not sealed yet: the store gives it its sequence, its predecessor and its CID.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use cid::Cid;
 
 use super::{AggregateKey, ExpectedVersion, Position};
-use crate::event::PayloadError;
-use crate::subject::TokenError;
+use crate::block::Verdict;
+use crate::block::payload::PayloadError;
+use crate::domain::subject::TokenError;
 
 /// What can go wrong in a store; each says what was wrong, where, and what to do.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -126,5 +127,18 @@ impl StoreError {
     /// Whether another writer was first.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict { .. })
+    }
+}
+
+impl Verdict {
+    /// The error of a store that found this; `store` names the file or stream.
+    pub fn into_damage(self, store: impl Into<String>) -> StoreError {
+        let place = *self.place();
+        StoreError::Damaged(Damage {
+            place: store.into(),
+            position: Some(place.position),
+            cid: Some(place.cid),
+            reason: format!("the event {}", self.finding()),
+        })
     }
 }

@@ -7,19 +7,21 @@ mod checkpoint;
 mod commit;
 mod error;
 mod event_store;
-mod key;
 mod object;
 mod seal;
 mod snapshot;
+mod stored_subjects;
 
 pub use checkpoint::CheckpointStore;
-pub use commit::{AggregateCommit, CommitRequest, ExpectedVersion, Head, NewEvent};
+pub use commit::{AggregateCommit, CommitRequest, ExpectedVersion, NewEvent};
 pub use error::{Damage, StoreError};
 pub use event_store::{EventStore, EventStream};
 /// `next` and the like on an [`EventStream`].
 #[doc(no_inline)]
 pub use futures_util::{StreamExt, TryStreamExt};
-pub use key::{AggregateKey, Position};
 pub use object::ObjectStore;
 pub use seal::{SealOptions, SealedEvent, seal};
 pub use snapshot::{Snapshot, SnapshotStore};
+pub use stored_subjects::{PARTITIONS, StoredSubjects, partition};
+
+pub use crate::block::{AggregateKey, Head, Position};

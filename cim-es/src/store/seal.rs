@@ -6,11 +6,11 @@ use bytes::Bytes;
 use cid::Cid;
 
 use super::{AggregateCommit, CommitRequest, Head, NewEvent, Position, StoreError};
+use crate::block::payload::{PayloadError, check_block};
 use crate::block::{
     BODY_HEAD, Envelope, FORMAT, HashCode, StoredEvent, accept_cid, envelope_block,
 };
-use crate::event::{PayloadError, check_block};
-use crate::message::Timestamp;
+use crate::domain::message::Timestamp;
 
 /// The most events that one commit may have: what an atomic batch of a JetStream server takes.
 const MAX_EVENTS: usize = 1_000;
@@ -274,7 +274,8 @@ fn is_subject(text: &str) -> bool {
     let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'.' | b'*' | b'>');
     text.split('.').all(|token| {
         !token.is_empty()
-            && (token.as_bytes().iter().all(is_plain) || crate::subject::Token::new(token).is_ok())
+            && (token.as_bytes().iter().all(is_plain)
+                || crate::domain::subject::Token::new(token).is_ok())
     })
 }
 

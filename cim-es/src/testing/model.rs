@@ -8,10 +8,10 @@ use proptest::test_runner::{Config, TestRunner};
 use uuid::Uuid;
 
 use super::scenario::{read_back, stored_form};
-use crate::aggregate::{Aggregate, Command, Decide};
-use crate::event::DomainEvent;
-use crate::machine::{Edge, StateMachine};
-use crate::message::{Context, MessageIdentity, Timestamp};
+use crate::domain::aggregate::{Aggregate, Command, Decide};
+use crate::domain::event::DomainEvent;
+use crate::domain::machine::{Edge, StateMachine};
+use crate::domain::message::{Context, MessageIdentity, Timestamp};
 use crate::repository::{ExecuteError, decide, encode_snapshot};
 use crate::store::NewEvent;
 

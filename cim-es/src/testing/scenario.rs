@@ -4,14 +4,15 @@ use std::fmt::{self, Debug};
 
 use uuid::Uuid;
 
-use crate::aggregate::{Aggregate, AggregateId, Decide};
 use crate::block::StoredEvent;
-use crate::event::{DomainEvent, decode_payload};
-use crate::machine::StateMachine;
-use crate::message::{Context, FixedClock, MessageIdentity, Timestamp};
+use crate::block::payload::decode_payload;
+use crate::domain::aggregate::{Aggregate, AggregateId, Decide};
+use crate::domain::event::DomainEvent;
+use crate::domain::machine::StateMachine;
+use crate::domain::message::{Context, FixedClock, MessageIdentity, Timestamp};
+use crate::domain::subject::Token;
 use crate::repository::{ExecuteError, Repository, decide};
 use crate::store::{AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent};
-use crate::subject::Token;
 
 /// 2026-01-01T00:00:00Z: the clock of a scenario that sets no other.
 const DEFAULT_NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);

@@ -7,8 +7,8 @@ use super::page::check_page;
 use super::scenario::Given;
 use super::schema_lock::SchemaLock;
 use super::table::{decision_table, diagram, subject_table};
-use crate::aggregate::{Command, Decide};
-use crate::machine::StateMachine;
+use crate::domain::aggregate::{Command, Decide};
+use crate::domain::machine::StateMachine;
 
 /// The specification of a domain: for each aggregate the cases of its states and of its commands, from which come the
 /// domain's page and its schema lock.

@@ -2,7 +2,8 @@
 
 use ipld_core::ipld::Ipld;
 
-use crate::event::{DomainEvent, PayloadError, decode_payload};
+use crate::block::payload::{PayloadError, decode_payload};
+use crate::domain::event::DomainEvent;
 
 /// The event that a payload of an older program gives: through the former names and the upcasters of `E`.
 ///

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use super::scenario::Given;
-use crate::aggregate::{Aggregate, Command, Decide};
-use crate::event::DomainEvent;
-use crate::machine::StateMachine;
+use crate::domain::aggregate::{Aggregate, Command, Decide};
+use crate::domain::event::DomainEvent;
+use crate::domain::machine::StateMachine;
 
 /// What every command leads to in every state, as a Markdown table: the specification of an aggregate on one page.
 ///

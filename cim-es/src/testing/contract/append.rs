@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::Provider;
 use super::sample::*;
-use crate::message::{MessageIdentity, Timestamp};
+use crate::domain::message::{MessageIdentity, Timestamp};
 use crate::store::{CommitRequest, EventStore, ExpectedVersion, StoreError};
 
 /// What was appended comes back in order, byte by byte, with its positions rising.
@@ -194,7 +194,7 @@ pub async fn a_payload_past_the_limit_stores_nothing(provider: impl Provider) {
     let is_refused = matches!(
         &outcome,
         Err(StoreError::Payload(
-            crate::event::PayloadError::TooLarge { .. }
+            crate::block::payload::PayloadError::TooLarge { .. }
         ))
     );
     assert!(is_refused, "{:?}", outcome.map(|_| ()));

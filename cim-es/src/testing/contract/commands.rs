@@ -6,9 +6,9 @@ use uuid::Uuid;
 use super::Provider;
 use super::counter::{Counter, CounterCommand, CounterError, CounterEvent, TWICE, UNDECLARED};
 use super::sample::{append, everything, key};
-use crate::aggregate::Id;
 use crate::block::StoredEvent;
-use crate::message::{FixedClock, MessageIdentity, Timestamp};
+use crate::domain::aggregate::Id;
+use crate::domain::message::{FixedClock, MessageIdentity, Timestamp};
 use crate::repository::{
     At, Commit, ExecuteError, LoadError, Recorded, Repository, RepositoryBuilder,
 };

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::aggregate::{Aggregate, Command, Decide, Decision, emit, emit_all, nothing};
-use crate::event::DomainEvent;
-use crate::machine::StateMachine;
-use crate::message::Context;
+use crate::domain::aggregate::{Aggregate, Command, Decide, Decision, emit, emit_all, nothing};
+use crate::domain::event::DomainEvent;
+use crate::domain::machine::StateMachine;
+use crate::domain::message::Context;
 
 #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[machine(event = CounterEvent, command = CounterCommand)]

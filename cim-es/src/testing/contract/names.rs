@@ -7,13 +7,13 @@ use tokio::task::JoinSet;
 
 use super::Provider;
 use super::sample::{commit, everything};
-use crate::aggregate::{
+use crate::block::StoredEvent;
+use crate::domain::aggregate::{
     Aggregate, Command, Decide, Decision, Id, UniqueName, emit, emit_all, nothing,
 };
-use crate::block::StoredEvent;
-use crate::event::DomainEvent;
-use crate::machine::StateMachine;
-use crate::message::{Context, MessageIdentity};
+use crate::domain::event::DomainEvent;
+use crate::domain::machine::StateMachine;
+use crate::domain::message::{Context, MessageIdentity};
 use crate::repository::{Commit, ExecuteError, Repository};
 use crate::store::{AggregateKey, EventStore, ExpectedVersion, NewEvent};
 

@@ -6,12 +6,12 @@ use futures_util::StreamExt;
 use uuid::Uuid;
 
 use crate::block::StoredEvent;
-use crate::message::{MessageIdentity, Timestamp};
+use crate::domain::message::{MessageIdentity, Timestamp};
+use crate::domain::subject::Token;
 use crate::store::{
     AggregateKey, CommitRequest, EventStore, EventStream, ExpectedVersion, NewEvent, Position,
     StoreError,
 };
-use crate::subject::Token;
 
 pub(super) const TYPE: &str = "contract.sample.noted";
 pub(super) const OTHER_TYPE: &str = "contract.sample.marked";

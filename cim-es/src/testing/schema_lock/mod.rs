@@ -11,9 +11,9 @@ use std::path::Path;
 use compare::{Changes, compare};
 use text::{Event, Lock, Machine};
 
-use crate::aggregate::Aggregate;
-use crate::event::DomainEvent;
-use crate::machine::StateMachine;
+use crate::domain::aggregate::Aggregate;
+use crate::domain::event::DomainEvent;
+use crate::domain::machine::StateMachine;
 
 /// Keeps a file with the type, version and fields of every stored event and with every edge of the machines, so that a
 /// change that stored histories would not survive fails a test, which names the field and what to do.

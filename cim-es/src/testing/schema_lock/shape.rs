@@ -6,7 +6,8 @@ use ipld_core::ipld::Ipld;
 use ipld_core::serde::SerdeError;
 
 use super::record::{Edit, Record};
-use crate::event::{DomainEvent, decode_content, encode_payload};
+use crate::block::payload::{decode_content, encode_payload};
+use crate::domain::event::DomainEvent;
 
 /// What may stand at one path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,104 @@
+//! How a store names an aggregate, and a place in its order of events.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::StoredEvent;
+use crate::domain::aggregate::{Aggregate, AggregateId};
+use crate::domain::event::DomainEvent;
+use crate::domain::subject::{Token, TokenError};
+
+/// A place in a store's order of all events, from 1; 0 is before the first.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Position(
+    /// The place, counted by the engine; places may be missing where an engine keeps other data between events.
+    pub u64,
+);
+
+impl Position {
+    /// Before the first event.
+    pub const START: Self = Self(0);
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Names one aggregate in a store: its kind and its id.
+#[derive(Clone, Debug)]
+pub struct AggregateKey {
+    kind: Cow<'static, str>,
+    id: Token,
+    types: &'static [&'static str],
+}
+
+impl AggregateKey {
+    /// The key of an aggregate of kind `A`, with the types of its events, by which a distributed engine reads it.
+    ///
+    /// # Errors
+    /// [`TokenError`] when the id cannot stand in a subject.
+    pub fn of<A: Aggregate>(id: &A::Id) -> Result<Self, TokenError> {
+        Ok(Self {
+            kind: Cow::Borrowed(A::KIND),
+            id: id.token()?,
+            types: <A::Event as DomainEvent>::TYPES,
+        })
+    }
+
+    /// The key of an aggregate whose kind is known by name alone, as a tool that reads any store needs it.
+    pub fn new(kind: impl Into<Cow<'static, str>>, id: Token) -> Self {
+        Self {
+            kind: kind.into(),
+            id,
+            types: &[],
+        }
+    }
+
+    /// `<domain>.<name>` of the aggregate's kind.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The aggregate's id.
+    pub fn id(&self) -> &Token {
+        &self.id
+    }
+
+    /// Whether an event is one of this aggregate.
+    pub(crate) fn has(&self, event: &StoredEvent) -> bool {
+        event.envelope.aggregate == self.kind() && event.envelope.aggregate_id == self.id().as_str()
+    }
+
+    /// The types of events that this program knows for the kind; empty when it is known by name alone.
+    pub fn types(&self) -> &'static [&'static str] {
+        self.types
+    }
+}
+
+impl PartialEq for AggregateKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.id == other.id
+    }
+}
+
+impl Eq for AggregateKey {}
+
+impl std::hash::Hash for AggregateKey {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.kind.hash(state);
+        self.id.hash(state);
+    }
+}
+
+impl fmt::Display for AggregateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.id)
+    }
+}

@@ -1,0 +1,275 @@
+//! From a typed event to the bytes of its payload.
+
+use std::collections::TryReserveError;
+
+use serde::ser::{Error as _, Impossible, Serialize, Serializer};
+use serde_ipld_dagcbor::EncodeError;
+use serde_ipld_dagcbor::ser::{BufWriter, CollectMap, Serializer as BlockSerializer};
+
+use super::PayloadError;
+use super::decode::decode;
+use super::inspect::{Inspection, Refused, inspect};
+use crate::block::canonical;
+use crate::block::reader::{Reader, major};
+use crate::domain::event::DomainEvent;
+
+/// The payload block of an event: canonical dag-cbor, readable again.
+///
+/// # Errors
+/// [`PayloadError::NotStorable`] with the field's path.
+pub fn encode_payload<E: DomainEvent>(event: &E) -> Result<Vec<u8>, PayloadError> {
+    let (payload, _) = encode_readable(event)?;
+    check_block(event.event_type(), &payload)?;
+    Ok(payload)
+}
+
+/// As [`encode_payload`], for a store that checks the bytes itself when it seals them; with the event as it reads back.
+pub(crate) fn encode_readable<E: DomainEvent>(event: &E) -> Result<(Vec<u8>, E), PayloadError> {
+    let payload = encode(event)?;
+    match decode::<E>(event.index(), &payload) {
+        Ok(read_back) => Ok((payload, read_back)),
+        Err(reason) => Err(unreadable(event, reason, &payload)),
+    }
+}
+
+fn encode<E: DomainEvent>(event: &E) -> Result<Vec<u8>, PayloadError> {
+    // First, because it bounds how deep the encoder recurses.
+    if let Err(refused) = inspect(event, Inspection::Values) {
+        return Err(not_storable(event.event_type(), refused));
+    }
+    let mut serializer = BlockSerializer::new(BufWriter::new(Vec::with_capacity(256)));
+    if let Err(error) = event.serialize(Variant(&mut serializer)) {
+        let refused = inspect(event, Inspection::Keys)
+            .err()
+            .unwrap_or_else(|| Refused::new(reason_of(error)));
+        return Err(not_storable(event.event_type(), refused));
+    }
+    Ok(serializer.into_inner().into_inner())
+}
+
+/// Checks the bytes of a payload: one canonical map.
+pub(crate) fn check_block(event_type: &str, payload: &[u8]) -> Result<(), PayloadError> {
+    let checked = canonical::check(payload)
+        .and_then(|()| Reader::new(payload).expect(major::MAP, "the payload is not a map"));
+    match checked {
+        Ok(_) => Ok(()),
+        Err(refusal) => Err(PayloadError::NotStorable {
+            event_type: event_type.to_owned(),
+            reason: format!("{} (byte {} of the payload)", refusal.reason, refusal.at),
+            path: refusal.path,
+        }),
+    }
+}
+
+/// Blames what is known not to read back: bytes that are not canonical first, then keys.
+#[cold]
+fn unreadable<E: DomainEvent>(event: &E, reason: String, payload: &[u8]) -> PayloadError {
+    if let Err(error) = check_block(event.event_type(), payload) {
+        return error;
+    }
+    let refused = inspect(event, Inspection::Keys).err().unwrap_or_else(|| {
+        Refused::new(format!(
+            "it encodes but does not read back: {reason}; make its Serialize and Deserialize fit each other"
+        ))
+    });
+    not_storable(event.event_type(), refused)
+}
+
+fn not_storable(event_type: &str, refused: Refused) -> PayloadError {
+    PayloadError::NotStorable {
+        event_type: event_type.to_owned(),
+        path: refused.path,
+        reason: refused.reason,
+    }
+}
+
+fn reason_of(error: EncodeError<TryReserveError>) -> String {
+    match error {
+        EncodeError::Msg(reason) => reason,
+        error => format!("{error:?}"),
+    }
+}
+
+const SHAPE: &str = "an event must be an enum in serde's default form (externally tagged), each variant a unit, \
+    with named fields, or one struct: remove `#[serde(tag)]`, `#[serde(untagged)]` and tuples";
+
+type Error = EncodeError<TryReserveError>;
+
+/// Takes the variant of an enum and writes its content as a plain map, without the variant's name.
+struct Variant<'a>(&'a mut BlockSerializer<BufWriter>);
+
+macro_rules! refuse {
+    ($($method:ident($($argument:ty),*);)*) => {
+        $(fn $method(self, $(_: $argument),*) -> Result<(), Error> {
+            Err(Error::custom(SHAPE))
+        })*
+    };
+}
+
+macro_rules! refuse_compound {
+    ($($method:ident($($argument:ty),*) -> $compound:ident;)*) => {
+        $(fn $method(self, $(_: $argument),*) -> Result<Self::$compound, Error> {
+            Err(Error::custom(SHAPE))
+        })*
+    };
+}
+
+impl<'a> Serializer for Variant<'a> {
+    type Ok = ();
+    type Error = Error;
+    type SerializeSeq = Impossible<(), Error>;
+    type SerializeTuple = Impossible<(), Error>;
+    type SerializeTupleStruct = Impossible<(), Error>;
+    type SerializeTupleVariant = Impossible<(), Error>;
+    type SerializeMap = Impossible<(), Error>;
+    type SerializeStruct = Impossible<(), Error>;
+    type SerializeStructVariant = CollectMap<'a, BufWriter>;
+
+    fn serialize_struct_variant(
+        self,
+        name: &'static str,
+        _: u32,
+        _: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeStructVariant, Error> {
+        self.0.serialize_struct(name, len)
+    }
+
+    fn serialize_unit_variant(
+        self,
+        name: &'static str,
+        _: u32,
+        _: &'static str,
+    ) -> Result<(), Error> {
+        serde::ser::SerializeStruct::end(self.0.serialize_struct(name, 0)?)
+    }
+
+    fn serialize_newtype_variant<T: ?Sized + Serialize>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        value.serialize(self.0)
+    }
+
+    refuse! {
+        serialize_bool(bool);
+        serialize_i8(i8);
+        serialize_i16(i16);
+        serialize_i32(i32);
+        serialize_i64(i64);
+        serialize_i128(i128);
+        serialize_u8(u8);
+        serialize_u16(u16);
+        serialize_u32(u32);
+        serialize_u64(u64);
+        serialize_u128(u128);
+        serialize_f32(f32);
+        serialize_f64(f64);
+        serialize_char(char);
+        serialize_str(&str);
+        serialize_bytes(&[u8]);
+        serialize_none();
+        serialize_unit();
+        serialize_unit_struct(&'static str);
+    }
+
+    refuse_compound! {
+        serialize_seq(Option<usize>) -> SerializeSeq;
+        serialize_tuple(usize) -> SerializeTuple;
+        serialize_tuple_struct(&'static str, usize) -> SerializeTupleStruct;
+        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> SerializeTupleVariant;
+        serialize_map(Option<usize>) -> SerializeMap;
+        serialize_struct(&'static str, usize) -> SerializeStruct;
+    }
+
+    fn serialize_some<T: ?Sized + Serialize>(self, _: &T) -> Result<(), Error> {
+        Err(Error::custom(SHAPE))
+    }
+
+    fn serialize_newtype_struct<T: ?Sized + Serialize>(
+        self,
+        _: &'static str,
+        _: &T,
+    ) -> Result<(), Error> {
+        Err(Error::custom(SHAPE))
+    }
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Serialize;
+
+    use super::*;
+
+    fn bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
+        let mut serializer = BlockSerializer::new(BufWriter::new(Vec::new()));
+        match value.serialize(Variant(&mut serializer)) {
+            Ok(()) => Ok(serializer.into_inner().into_inner()),
+            Err(error) => Err(reason_of(error)),
+        }
+    }
+
+    #[derive(Serialize)]
+    struct Content {
+        a: u8,
+    }
+
+    #[derive(Serialize)]
+    enum Plain {
+        Unit,
+        Fields { a: u8 },
+        One(Content),
+        Pair(u8, u8),
+    }
+
+    #[derive(Serialize)]
+    #[serde(tag = "kind")]
+    enum Tagged {
+        Fields { a: u8 },
+    }
+
+    #[derive(Serialize)]
+    #[serde(tag = "kind", content = "content")]
+    enum Adjacent {
+        Fields { a: u8 },
+    }
+
+    #[derive(Serialize)]
+    #[serde(untagged)]
+    enum Untagged {
+        One(Vec<u8>),
+    }
+
+    #[test]
+    fn a_variant_is_written_without_its_name() {
+        let map = [0xa1, 0x61, b'a', 7];
+        assert_eq!(bytes(&Plain::Unit).unwrap(), [0xa0]);
+        assert_eq!(bytes(&Plain::Fields { a: 7 }).unwrap(), map);
+        assert_eq!(bytes(&Plain::One(Content { a: 7 })).unwrap(), map);
+    }
+
+    #[test]
+    fn a_shape_that_is_no_plain_variant_is_refused_with_what_to_do() {
+        let refused = [
+            bytes(&Plain::Pair(1, 2)),
+            bytes(&Tagged::Fields { a: 7 }),
+            bytes(&Adjacent::Fields { a: 7 }),
+            bytes(&Untagged::One(vec![1])),
+            bytes(&Content { a: 7 }),
+            bytes(&Some(Plain::Unit)),
+            bytes(&7_u8),
+            bytes(&"text"),
+            bytes(&()),
+        ];
+        for (number, refused) in refused.into_iter().enumerate() {
+            assert_eq!(refused.unwrap_err(), SHAPE, "case {number}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The check of a domain: its aggregates share no subject and no name, and are of one domain.
+//!
+//! A compiler evaluates this, slowly, and stops what takes too long. So all aggregates are compared once, through a
+//! table of hashes, and what each of them clashes with is then reported at its own place.
+
+use super::check::report;
+use super::text::{Message, equal};
+use crate::domain::aggregate::Aggregate;
+use crate::domain::event::DomainEvent;
+use crate::domain::info::AggregateInfo;
+
+/// An aggregate as `domain!` lists it.
+#[derive(Clone, Copy)]
+pub struct Member {
+    label: &'static str,
+    info: AggregateInfo,
+    is_broken: bool,
+}
+
+/// The aggregate into which events of type `E` fold; `label` is what the author calls these.
+pub const fn member<E: DomainEvent>(label: &'static str) -> Member {
+    Member {
+        label,
+        info: AggregateInfo::of::<E>(),
+        is_broken: E::BROKEN || <E::Aggregate as Aggregate>::BROKEN,
+    }
+}
+
+/// What an aggregate has in common with an earlier one, by the place of that one.
+#[derive(Clone, Copy)]
+pub enum Clash {
+    None,
+    Subject(usize, &'static str),
+    Name(usize),
+    Domain(usize),
+}
+
+/// A place in the table: a subject, and the member that has it.
+type Slot = Option<(&'static str, usize)>;
+
+/// A size of the table at which it is at most half full.
+pub const fn table_size(members: &[Member]) -> usize {
+    let mut types = 0;
+    let mut at = 0;
+    while at < members.len() {
+        types += members[at].info.types.len();
+        at += 1;
+    }
+    2 * types + 1
+}
+
+/// What each aggregate clashes with.
+pub const fn clashes<const MEMBERS: usize, const SIZE: usize>(
+    members: &[Member; MEMBERS],
+) -> [Clash; MEMBERS] {
+    let mut clashes = [Clash::None; MEMBERS];
+    let mut table: [Slot; SIZE] = [None; SIZE];
+    let mut at = 0;
+    while at < MEMBERS {
+        if !members[at].is_broken {
+            clashes[at] = clash_of_names(members, at);
+            let types = members[at].info.types;
+            let mut index = 0;
+            while index < types.len() {
+                if let Some(owner) = insert(&mut table, types[index], at)
+                    && owner != at
+                {
+                    clashes[at] = Clash::Subject(owner, types[index]);
+                }
+                index += 1;
+            }
+        }
+        at += 1;
+    }
+    clashes
+}
+
+const fn clash_of_names(members: &[Member], at: usize) -> Clash {
+    let own = &members[at].info;
+    let mut earlier = 0;
+    while earlier < at {
+        let other = &members[earlier];
+        if !other.is_broken {
+            if !equal(own.domain, other.info.domain) {
+                return Clash::Domain(earlier);
+            }
+            if equal(own.kind, other.info.kind) {
+                return Clash::Name(earlier);
+            }
+        }
+        earlier += 1;
+    }
+    Clash::None
+}
+
+/// Puts a subject into the table; gives the member that has it already.
+const fn insert<const SIZE: usize>(
+    table: &mut [Slot; SIZE],
+    subject: &'static str,
+    member: usize,
+) -> Option<usize> {
+    let mut at = hash(subject) % SIZE;
+    while let Some((other, owner)) = table[at] {
+        if equal(other, subject) {
+            return Some(owner);
+        }
+        at = (at + 1) % SIZE;
+    }
+    table[at] = Some((subject, member));
+    None
+}
+
+/// FNV-1a.
+const fn hash(text: &str) -> usize {
+    let mut hash: u32 = 0x811c_9dc5;
+    let text = text.as_bytes();
+    let mut at = 0;
+    while at < text.len() {
+        hash = (hash ^ text[at] as u32).wrapping_mul(0x0100_0193);
+        at += 1;
+    }
+    hash as usize
+}
+
+/// Reports what the aggregate at a place clashes with.
+#[track_caller]
+pub const fn check_domain_member<const MEMBERS: usize>(
+    members: &[Member; MEMBERS],
+    clashes: &[Clash; MEMBERS],
+    at: usize,
+) {
+    let own = &members[at];
+    match clashes[at] {
+        Clash::None => {}
+        Clash::Subject(other, subject) => report(
+            &pair(own, &members[other])
+                .text(" share the subject `")
+                .text(subject)
+                .text("`: set another with `#[event(operation = \"…\")]` or `#[event(subject = \"…\")]`"),
+        ),
+        Clash::Name(other) => report(
+            &pair(own, &members[other])
+                .text(" are of aggregates with the same name `")
+                .text(own.info.kind)
+                .text("`: set another with `#[aggregate(name = \"…\")]`"),
+        ),
+        Clash::Domain(other) => report(
+            &pair(own, &members[other])
+                .text(" are of two domains, `")
+                .text(own.info.domain)
+                .text("` and `")
+                .text(members[other].info.domain)
+                .text("`: declare each domain on its own"),
+        ),
+    }
+}
+
+const fn pair(own: &Member, other: &Member) -> Message {
+    Message::new("`")
+        .text(own.label)
+        .text("` and `")
+        .text(other.label)
+        .text("`")
+}

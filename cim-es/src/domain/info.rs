@@ -1,0 +1,94 @@
+//! All aggregates of a domain, as they were declared.
+
+use crate::domain::aggregate::{Aggregate, Command};
+use crate::domain::event::{DomainEvent, EventInfo};
+use crate::domain::machine::{Edge, StateMachine};
+
+/// One kind of aggregate as it was declared: for tools that print, draw or configure.
+#[derive(Clone, Copy, Debug)]
+pub struct AggregateInfo {
+    /// The first tokens of its subjects.
+    pub domain: &'static str,
+    /// The tokens after the domain.
+    pub name: &'static str,
+    /// `<domain>.<name>`: what stands as `aggregate` in every envelope.
+    pub kind: &'static str,
+    /// Its events, in order of declaration.
+    pub events: &'static [EventInfo],
+    /// The types that a store may hold: the present subjects, then the former ones.
+    pub types: &'static [&'static str],
+    /// The names of its commands, in order of declaration.
+    pub commands: &'static [&'static str],
+    /// The names of its states, in order of declaration.
+    pub states: &'static [&'static str],
+    /// The edges of its machine, in order of declaration.
+    pub edges: &'static [Edge],
+    /// Its machine as a Mermaid `stateDiagram-v2`.
+    pub diagram: &'static str,
+}
+
+impl AggregateInfo {
+    /// The aggregate into which events of type `E` fold.
+    pub const fn of<E: DomainEvent>() -> Self {
+        Self {
+            domain: <E::Aggregate as Aggregate>::DOMAIN,
+            name: <E::Aggregate as Aggregate>::NAME,
+            kind: <E::Aggregate as Aggregate>::KIND,
+            events: E::EVENTS,
+            types: E::TYPES,
+            commands: <<E::Aggregate as Aggregate>::Command as Command>::VARIANTS,
+            states: <<E::Aggregate as Aggregate>::State as StateMachine>::STATES,
+            edges: <<E::Aggregate as Aggregate>::State as StateMachine>::EDGES,
+            diagram: <<E::Aggregate as Aggregate>::State as StateMachine>::DIAGRAM,
+        }
+    }
+}
+
+/// The aggregates of a domain, none of which shares a subject with another; [`domain!`](crate::domain!) makes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Domain {
+    aggregates: &'static [AggregateInfo],
+}
+
+impl Domain {
+    #[doc(hidden)]
+    pub const fn __checked(aggregates: &'static [AggregateInfo]) -> Self {
+        Self { aggregates }
+    }
+
+    /// The first tokens of all its subjects.
+    pub const fn name(&self) -> &'static str {
+        match self.aggregates {
+            [first, ..] => first.domain,
+            [] => "",
+        }
+    }
+
+    /// Its aggregates, in order of declaration.
+    pub const fn aggregates(&self) -> &'static [AggregateInfo] {
+        self.aggregates
+    }
+
+    /// The aggregate of a kind, `<domain>.<name>`.
+    pub fn aggregate(&self, kind: &str) -> Option<&'static AggregateInfo> {
+        self.aggregates
+            .iter()
+            .find(|aggregate| aggregate.kind == kind)
+    }
+
+    /// The present subjects of all aggregates.
+    pub fn subjects(&self) -> impl Iterator<Item = &'static str> {
+        self.aggregates
+            .iter()
+            .flat_map(|aggregate| aggregate.events)
+            .map(|event| event.event_type)
+    }
+
+    /// What is declared of the events of a type, present or former.
+    pub fn event(&self, event_type: &str) -> Option<&'static EventInfo> {
+        self.aggregates
+            .iter()
+            .flat_map(|aggregate| aggregate.events)
+            .find(|event| event.is_called(event_type))
+    }
+}

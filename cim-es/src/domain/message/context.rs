@@ -1,0 +1,151 @@
+//! What a decision may know beside the aggregate and the command.
+
+use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid};
+
+use super::{MessageIdentity, Timestamp};
+use crate::domain::aggregate::AggregateId;
+use crate::domain::subject::Token;
+
+/// Everything from outside that a decision may use: who, when, and a source of ids.
+///
+/// One context serves one `execute`, also when it decides again after a conflict, so that the same command gives the
+/// same events.
+///
+/// ```
+/// use cim_es::message::{Context, MessageIdentity, Timestamp};
+///
+/// let context = Context::new(MessageIdentity::new_from_user("me"), Timestamp::from_micros(0));
+/// assert_eq!(context.id(1), context.id(1));
+/// assert_ne!(context.id(1), context.id(2));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Context {
+    identity: MessageIdentity,
+    now: Timestamp,
+    aggregate: Option<Token>,
+    /// The place of the command among those that came together.
+    place: u64,
+}
+
+impl Context {
+    /// A context for one command.
+    pub fn new(identity: MessageIdentity, now: Timestamp) -> Self {
+        Self {
+            identity,
+            now,
+            aggregate: None,
+            place: 0,
+        }
+    }
+
+    /// The same context for the aggregate with an id.
+    #[must_use]
+    pub fn with_aggregate(self, id: Token) -> Self {
+        Self {
+            aggregate: Some(id),
+            ..self
+        }
+    }
+
+    /// The same context for one of several commands that came together, by its place from 0: with ids of its own.
+    ///
+    /// ```
+    /// # use cim_es::message::{Context, MessageIdentity, Timestamp};
+    /// let context = Context::new(MessageIdentity::new_from_user("me"), Timestamp::from_micros(0));
+    /// assert_eq!(context.of_command(0).id(1), context.id(1));
+    /// assert_ne!(context.of_command(1).id(1), context.id(1));
+    /// ```
+    #[must_use]
+    pub fn of_command(&self, place: usize) -> Self {
+        Self {
+            place: place as u64,
+            ..self.clone()
+        }
+    }
+
+    /// Whether an id is that of the aggregate that decides, for rules such as that nothing is merged into itself.
+    ///
+    /// Never so in a context that was made without an aggregate: a repository says which it is, a scenario of the test
+    /// kit where its `given` was told.
+    ///
+    /// ```
+    /// # use cim_es::message::{Context, MessageIdentity, Timestamp};
+    /// use cim_es::aggregate::{AggregateId, Id};
+    ///
+    /// struct Person;
+    /// let (ann, ben) = (Id::<Person>::new(), Id::<Person>::new());
+    /// let context = Context::new(MessageIdentity::new_from_user("me"), Timestamp::from_micros(0));
+    /// assert!(!context.is_for(&ann));
+    /// let context = context.with_aggregate(ann.token()?);
+    /// assert!(context.is_for(&ann) && !context.is_for(&ben));
+    /// # Ok::<(), cim_es::subject::TokenError>(())
+    /// ```
+    pub fn is_for(&self, id: &impl AggregateId) -> bool {
+        let aggregate = self.aggregate.as_ref();
+        aggregate.is_some_and(|aggregate| id.token().is_ok_and(|token| token == *aggregate))
+    }
+
+    /// Whether it is known which aggregate decides, and an id is another one's, for commands that carry the id of their
+    /// own aggregate.
+    ///
+    /// ```
+    /// # use cim_es::message::{Context, MessageIdentity, Timestamp};
+    /// use cim_es::aggregate::{AggregateId, Id};
+    ///
+    /// struct Person;
+    /// let (ann, ben) = (Id::<Person>::new(), Id::<Person>::new());
+    /// let context = Context::new(MessageIdentity::new_from_user("me"), Timestamp::from_micros(0));
+    /// assert!(!context.is_for_another(&ann));
+    /// let context = context.with_aggregate(ann.token()?);
+    /// assert!(context.is_for_another(&ben) && !context.is_for_another(&ann));
+    /// # Ok::<(), cim_es::subject::TokenError>(())
+    /// ```
+    pub fn is_for_another(&self, id: &impl AggregateId) -> bool {
+        self.aggregate.is_some() && !self.is_for(id)
+    }
+
+    /// The reading of the clock when the command came in.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Who or what issued the command.
+    pub fn actor(&self) -> Option<&str> {
+        self.identity.actor()
+    }
+
+    /// The identity of the command.
+    pub fn identity(&self) -> &MessageIdentity {
+        &self.identity
+    }
+
+    /// The `n`-th id of this command: a UUID v7 that depends on the message id, the clock reading, `n` and, of several
+    /// commands that came together, on the place of this one alone.
+    pub fn id(&self, n: u32) -> Uuid {
+        let place = self.place.to_be_bytes();
+        let purpose: &[&[u8]] = match self.place {
+            0 => &[b"decision"],
+            _ => &[b"decision of command ", &place],
+        };
+        derived_id(&self.identity, self.now, purpose, n)
+    }
+}
+
+/// A UUID v7 with the time of the command and, for its random part, a digest of the message id, a purpose and `n`.
+pub(crate) fn derived_id(
+    identity: &MessageIdentity,
+    now: Timestamp,
+    purpose: &[&[u8]],
+    n: u32,
+) -> Uuid {
+    let mut digest = Sha256::new_with_prefix(identity.message_id().as_bytes());
+    for part in purpose {
+        digest.update(part);
+    }
+    let digest = digest.chain_update(n.to_be_bytes()).finalize();
+    let mut random = [0; 10];
+    random.copy_from_slice(&digest[..10]);
+    let millis = u64::try_from(now.as_micros() / 1_000).unwrap_or(0);
+    Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+}

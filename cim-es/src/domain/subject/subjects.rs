@@ -1,0 +1,213 @@
+//! Which events a reader wants, by their public subjects.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::{Filter, Subject, Token};
+use crate::domain::aggregate::Aggregate;
+use crate::domain::declared::matches;
+use crate::domain::event::DomainEvent;
+use crate::domain::info::Domain;
+
+/// Which events a reader wants, by their public subjects: of an enum of events, of a domain, of a filter, of a text.
+///
+/// ```
+/// # use cim_es::prelude::*;
+/// # use cim_es::subject::Subjects;
+/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # enum LampState { #[state(initial)] #[on(Switch / Switched => _)] On }
+/// # #[derive(DomainEvent, Debug, Serialize, Deserialize)]
+/// # enum LampEvent { #[apply(times += 1)] Switched }
+/// # #[derive(Command, Clone, Debug)]
+/// # enum LampCommand { Switch }
+/// # #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+/// # #[aggregate(domain = "home", name = "lamp")]
+/// # struct Lamp { state: LampState, times: u64 }
+/// # impl Decide for Lamp {
+/// #     fn decide(&self, _: LampCommand, _: &Context) -> Decision<Self> { emit(LampEvent::Switched) }
+/// # }
+/// let all: Subjects = LampEvent::subjects();
+/// assert!(all.matches("home.lamp.switched"));
+/// let some = Subjects::from(filter!(LampEvent, "home.*.switched"));
+/// let both = all.and("garden.>");
+/// assert!(both.matches("garden.gate.opened"));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subjects {
+    parts: Vec<Part>,
+}
+
+/// One pattern, and whose events alone it means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Part {
+    pattern: Cow<'static, str>,
+    kind: Option<&'static str>,
+}
+
+/// A pattern that no public subject matches.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{pattern}` is no filter of subjects: {reason}")]
+pub struct PatternError {
+    /// The pattern.
+    pub pattern: String,
+    /// What is wrong with it and what to do.
+    pub reason: String,
+}
+
+impl Subjects {
+    /// All events of an enum: those of the present names, of the former ones, and of operations of the aggregate that
+    /// only a later version of the program knows, so that these are noticed and not skipped.
+    pub fn of<E: DomainEvent>() -> Self {
+        let (domain, name) = (E::Aggregate::DOMAIN, E::Aggregate::NAME);
+        let own = format!("{domain}.{name}.>");
+        let elsewhere: Vec<_> = E::TYPES
+            .iter()
+            .filter(|event_type| !matches(&own, event_type))
+            .map(|event_type| Cow::Borrowed(*event_type))
+            .collect();
+        let part = |pattern| Part {
+            pattern,
+            kind: Some(E::Aggregate::KIND),
+        };
+        let patterns = [Cow::Owned(own)].into_iter().chain(elsewhere);
+        Self {
+            parts: patterns.map(part).collect(),
+        }
+    }
+
+    /// These and others.
+    pub fn and(mut self, others: impl Into<Self>) -> Self {
+        self.parts.extend(others.into().parts);
+        self
+    }
+
+    /// Whether there is no pattern at all.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// The patterns, each with `*` for one token and `>` for the rest.
+    pub fn patterns(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().map(|part| &*part.pattern)
+    }
+
+    /// Whether a public subject matches one of the patterns.
+    pub fn matches(&self, subject: &str) -> bool {
+        self.patterns().any(|pattern| matches(pattern, subject))
+    }
+
+    /// Whether events of a type of a kind of aggregate are meant.
+    pub(crate) fn selects(&self, kind: &str, event_type: &str) -> bool {
+        self.parts.iter().any(|part| {
+            part.kind.is_none_or(|wanted| wanted == kind) && matches(&part.pattern, event_type)
+        })
+    }
+
+    /// Checks that each pattern follows the rules of NATS.
+    ///
+    /// # Errors
+    /// [`PatternError`] for the first that does not.
+    pub fn check(&self) -> Result<(), PatternError> {
+        self.patterns().try_for_each(check)
+    }
+}
+
+fn check(pattern: &str) -> Result<(), PatternError> {
+    let refused = |reason: String| {
+        let pattern = pattern.to_owned();
+        Err(PatternError { pattern, reason })
+    };
+    let mut tokens = pattern.split('.').peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            "*" => {}
+            ">" if tokens.peek().is_none() => {}
+            ">" => return refused("`>` stands for all the rest: put it last".to_owned()),
+            token => {
+                if let Err(error) = Token::new(token) {
+                    return refused(error.to_string());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Display for Subjects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, pattern) in self.patterns().enumerate() {
+            let separator = if at == 0 { "" } else { ", " };
+            write!(f, "{separator}{pattern}")?;
+        }
+        Ok(())
+    }
+}
+
+impl From<Part> for Subjects {
+    fn from(part: Part) -> Self {
+        Self { parts: vec![part] }
+    }
+}
+
+impl<E> From<Subject<E>> for Subjects {
+    fn from(subject: Subject<E>) -> Self {
+        subject.as_str().into()
+    }
+}
+
+impl<E> From<Filter<E>> for Subjects {
+    fn from(filter: Filter<E>) -> Self {
+        filter.as_str().into()
+    }
+}
+
+impl From<Domain> for Subjects {
+    /// Everything in the domain.
+    fn from(domain: Domain) -> Self {
+        format!("{}.>", domain.name()).into()
+    }
+}
+
+impl From<&'static str> for Subjects {
+    fn from(pattern: &'static str) -> Self {
+        let pattern = Cow::Borrowed(pattern);
+        Part {
+            pattern,
+            kind: None,
+        }
+        .into()
+    }
+}
+
+impl From<String> for Subjects {
+    fn from(pattern: String) -> Self {
+        let pattern = Cow::Owned(pattern);
+        Part {
+            pattern,
+            kind: None,
+        }
+        .into()
+    }
+}
+
+impl<S: Into<Subjects>> FromIterator<S> for Subjects {
+    fn from_iter<I: IntoIterator<Item = S>>(parts: I) -> Self {
+        let empty = Self::default();
+        parts.into_iter().fold(empty, |all, part| all.and(part))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_that_no_subject_matches_are_refused() {
+        for good in ["a.b", "a.*.c", "a.>", ">", "*"] {
+            assert_eq!(Subjects::from(good).check(), Ok(()), "{good}");
+        }
+        for bad in ["", "a..b", "a.>.b", "a b", "a.b*", ".a", "a."] {
+            assert!(Subjects::from(bad).check().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! Connecting to the servers, and what becomes of the connection.
+
+mod classify;
+mod delay;
+mod error;
+mod login;
+mod tls;
+
+use std::fmt;
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::Context;
+use async_nats::{Client, ClientError, ConnectOptions, Event, ServerError};
+use futures_util::future::{Either, select};
+use tokio::sync::{broadcast, watch};
+
+pub use error::{Action, ConnectError, PermissionDenied};
+
+use super::config::{JetStreamConfig, NatsConfig, without_login};
+
+/// How long one request waits for its answer, where nobody says otherwise.
+const REQUEST: Duration = Duration::from_secs(5);
+/// How many refusals a slow listener may be behind; one that is further behind waits for its answer in vain.
+const REFUSALS: usize = 64;
+/// A connection that is lost sooner counts as a failed attempt, so that a server that drops every client meets no storm.
+const SHORT_LIVED: Duration = Duration::from_secs(1);
+
+/// A connection to the servers. A clone is another handle to it.
+///
+/// It connects again by itself after it was lost, with growing delays; [`ended`](Self::ended) tells when it gave that
+/// up. It also hears what the servers do not permit, which a client alone takes for an answer that never comes.
+///
+/// ```no_run
+/// use cim_es::jetstream::NatsConfig;
+///
+/// # async fn example() -> Result<(), cim_es::jetstream::ConnectError> {
+/// let connection = NatsConfig::new(["nats://127.0.0.1:4222"]).connect().await?;
+/// connection.client().publish("greetings", "hello".into()).await.ok();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Connection {
+    client: Client,
+    api: JetStreamConfig,
+    login: &'static str,
+    signals: Arc<Signals>,
+}
+
+/// What the client reports while it runs.
+struct Signals {
+    servers: String,
+    max_reconnects: usize,
+    was_connected: AtomicBool,
+    since: Mutex<Instant>,
+    /// How many connections in a row were lost as soon as they were made: the client counts those as successes.
+    short_lived: AtomicUsize,
+    refused: broadcast::Sender<PermissionDenied>,
+    ended: watch::Sender<Option<ConnectError>>,
+}
+
+impl NatsConfig {
+    /// Connects to the first of the servers that answers.
+    ///
+    /// Each server is tried once; a program that starts before its servers connects again after this failed.
+    ///
+    /// # Errors
+    /// [`ConnectError`] says what is wrong and where.
+    pub async fn connect(&self) -> Result<Connection, ConnectError> {
+        self.check()?;
+        let (addresses, auth) = login::addresses(self)?;
+        let signals = Arc::new(Signals::new(self));
+        let login = login::name(&auth);
+        let uses_tls = self.tls.required || addresses.iter().any(|address| address.tls_required());
+        // One attempt for each server at the start is always made.
+        let attempts = match self.max_reconnects {
+            0 => 0,
+            attempts => attempts.max(addresses.len()),
+        };
+        let first_delay = self.reconnect_delay;
+        let options = login::options(&auth)?
+            .name("cim-es")
+            .tls_client_config(tls::client_config(&self.tls)?)
+            .require_tls(uses_tls)
+            .connection_timeout(self.connection_timeout)
+            .request_timeout(Some(REQUEST))
+            .max_reconnects(attempts);
+        let waiting = Arc::clone(&signals);
+        let options = options.reconnect_delay_callback(move |attempt| {
+            if waiting.was_connected.load(Ordering::Relaxed) {
+                let short_lived = waiting.short_lived.load(Ordering::Relaxed);
+                delay::delay(first_delay, attempt.saturating_add(short_lived))
+            } else {
+                Duration::ZERO
+            }
+        });
+        let client = listen(options, &signals)
+            .connect(addresses)
+            .await
+            .map_err(|error| classify::classify(error, signals.servers.clone(), login, uses_tls))?;
+        signals.was_connected.store(true, Ordering::Relaxed);
+        Ok(Connection {
+            client,
+            api: self.jetstream.clone(),
+            login,
+            signals,
+        })
+    }
+}
+
+fn listen(options: ConnectOptions, signals: &Arc<Signals>) -> ConnectOptions {
+    let signals = Arc::clone(signals);
+    options.event_callback(move |event| {
+        signals.hear(event);
+        async {}
+    })
+}
+
+impl Signals {
+    fn new(config: &NatsConfig) -> Self {
+        let servers: Vec<_> = config.servers.iter().map(|it| without_login(it)).collect();
+        Self {
+            servers: servers.join(", "),
+            max_reconnects: config.max_reconnects,
+            was_connected: AtomicBool::new(false),
+            since: Mutex::new(Instant::now()),
+            short_lived: AtomicUsize::new(0),
+            refused: broadcast::channel(REFUSALS).0,
+            ended: watch::channel(None).0,
+        }
+    }
+
+    fn hear(&self, event: Event) {
+        match event {
+            Event::ServerError(ServerError::Other(text)) => {
+                if let Some(refused) = PermissionDenied::parse(&text) {
+                    tracing::warn!(%refused, "not permitted");
+                    let _ = self.refused.send(refused);
+                }
+            }
+            Event::Connected => *self.since() = Instant::now(),
+            Event::Disconnected if self.since().elapsed() < SHORT_LIVED => {
+                self.short_lived.fetch_add(1, Ordering::Relaxed);
+            }
+            Event::Disconnected => self.short_lived.store(0, Ordering::Relaxed),
+            Event::ClientError(ClientError::MaxReconnects) => self.end(ConnectError::GivenUp {
+                servers: self.servers.clone(),
+                attempts: self.max_reconnects,
+            }),
+            Event::Closed => self.end(ConnectError::Closed),
+            _ => {}
+        }
+    }
+
+    fn since(&self) -> MutexGuard<'_, Instant> {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self, reason: ConnectError) {
+        self.ended.send_if_modified(|ended| {
+            let is_first = ended.is_none();
+            if is_first {
+                *ended = Some(reason);
+            }
+            is_first
+        });
+    }
+}
+
+impl Connection {
+    /// The client under it.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The addresses of the servers as they were configured, without users and passwords, for people to read.
+    pub fn servers(&self) -> &str {
+        &self.signals.servers
+    }
+
+    /// What the subjects of the JetStream API start with.
+    pub(in crate::engine::jetstream) fn api_prefix(&self) -> String {
+        match (&self.api.domain, &self.api.prefix) {
+            (Some(domain), _) => format!("$JS.{domain}.API"),
+            (None, Some(prefix)) => prefix.clone(),
+            (None, None) => "$JS.API".to_owned(),
+        }
+    }
+
+    /// JetStream, addressed as the configuration says.
+    pub fn jetstream(&self) -> Context {
+        let client = self.client.clone();
+        match (&self.api.domain, &self.api.prefix) {
+            (Some(domain), _) => async_nats::jetstream::with_domain(client, domain),
+            (None, Some(prefix)) => async_nats::jetstream::with_prefix(client, prefix),
+            (None, None) => async_nats::jetstream::new(client),
+        }
+    }
+
+    /// Whether the account has JetStream and the servers answer for it.
+    ///
+    /// # Errors
+    /// [`ConnectError::NoJetStream`], and [`ConnectError::Unreachable`] when nobody answers.
+    pub async fn check_jetstream(&self) -> Result<(), ConnectError> {
+        use async_nats::jetstream::context::AccountErrorKind;
+
+        let asked = self.jetstream();
+        let answer = self.unless_refused(|_| true, asked.query_account()).await;
+        match answer {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error))
+                if matches!(
+                    error.kind(),
+                    AccountErrorKind::JetStream(_) | AccountErrorKind::JetStreamUnavailable
+                ) =>
+            {
+                Err(ConnectError::NoJetStream { login: self.login })
+            }
+            // Not to be permitted to ask is no sign that there is none.
+            Err(_) => Ok(()),
+            Ok(Err(error)) => Err(ConnectError::Unreachable {
+                servers: self.signals.servers.clone(),
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    /// Waits until the connection is given up or closed, and tells why. A connection that is merely lost is made again.
+    pub async fn ended(&self) -> ConnectError {
+        let mut ended = self.signals.ended.subscribe();
+        match ended.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or(ConnectError::Closed),
+            Err(_) => pending().await,
+        }
+    }
+
+    /// Why the connection was given up or closed; none while it is there or being made again.
+    pub fn why_ended(&self) -> Option<ConnectError> {
+        self.signals.ended.borrow().clone()
+    }
+
+    /// Does some work that asks the servers, unless they refuse a subject of the work: then that is the answer, at once,
+    /// instead of a timeout.
+    ///
+    /// # Errors
+    /// [`PermissionDenied`] for the first refusal that `concerns` the work. What another task of this connection was
+    /// refused counts too, where it concerns the same subjects.
+    pub async fn unless_refused<T>(
+        &self,
+        concerns: impl Fn(&PermissionDenied) -> bool,
+        work: impl Future<Output = T>,
+    ) -> Result<T, PermissionDenied> {
+        let mut refusals = self.signals.refused.subscribe();
+        let refused = async {
+            loop {
+                match refusals.recv().await {
+                    Ok(refused) if concerns(&refused) => return refused,
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return pending().await,
+                }
+            }
+        };
+        match select(pin!(work), pin!(refused)).await {
+            Either::Left((answer, _)) => Ok(answer),
+            Either::Right((refused, _)) => Err(refused),
+        }
+    }
+}
+
+impl From<Client> for Connection {
+    /// A client that was made elsewhere. What the servers do not permit it does not hear: refusals are timeouts.
+    fn from(client: Client) -> Self {
+        Self {
+            client,
+            api: JetStreamConfig::default(),
+            login: "this client",
+            signals: Arc::new(Signals::new(&NatsConfig::default())),
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("servers", &self.signals.servers)
+            .field("state", &self.client.connection_state())
+            .field("ended", &*self.signals.ended.borrow())
+            .finish()
+    }
+}

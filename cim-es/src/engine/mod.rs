@@ -1,0 +1,7 @@
+//! The engines. Each knows the ports alone, and none of them another.
+
+#[cfg(feature = "jetstream")]
+pub mod jetstream;
+pub mod memory;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;

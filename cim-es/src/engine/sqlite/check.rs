@@ -1,0 +1,192 @@
+//! The check of a whole file.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::aggregates::{self, NameDigest, Slot};
+use super::database::{Database, count, stored};
+use super::{Shared, checkpoints, cids, events, objects, open, types};
+use crate::domain::subject::Token;
+use crate::store::{AggregateKey, StoreError};
+
+/// What a check went through without finding anything wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckReport {
+    /// The events, each verified.
+    pub events: u64,
+    /// The aggregates, each history whole.
+    pub aggregates: u64,
+    /// The types of events.
+    pub types: u64,
+    /// The objects, each verified.
+    pub objects: u64,
+}
+
+/// Checks on a thread and a connection of its own: a long check does not keep others from reading.
+pub(super) async fn run(shared: &Arc<Shared>) -> Result<CheckReport, StoreError> {
+    let (answer, question) = tokio::sync::oneshot::channel();
+    let shared = shared.clone();
+    let place = shared.path.display().to_string();
+    std::thread::Builder::new()
+        .name("cim-es-check".into())
+        .spawn(move || {
+            let report = open::reader(&shared.path, &shared.options)
+                .and_then(|database| database.read(|database| check(database, shared.digest)));
+            // Whoever asked may have gone meanwhile.
+            let _ = answer.send(report);
+        })
+        .map_err(|error| StoreError::Engine {
+            place,
+            operation: "starting the checking thread",
+            source: Arc::new(error),
+        })?;
+    question.await.unwrap_or_else(|_| {
+        Err(StoreError::Closed {
+            reason: "the checking thread failed; this is a defect of the library".into(),
+        })
+    })
+}
+
+/// What the walk over all events knows of an aggregate or a type.
+#[derive(Clone, Copy, Default)]
+struct Walked {
+    events: u64,
+    last: u64,
+}
+
+fn check(database: &Database, digest: NameDigest) -> Result<CheckReport, StoreError> {
+    open::check_integrity(database)?;
+    let known_types = types::read(database)?;
+    let mut by_key: HashMap<i64, Walked> = HashMap::new();
+    let mut by_type: HashMap<u64, Walked> = HashMap::new();
+    let mut at = 0;
+    loop {
+        let (page, _) = events::page(database, at, 256)?;
+        let columns = columns(database, at, page.len() as u64)?;
+        if page.is_empty() {
+            break;
+        }
+        for (event, columns) in page.iter().zip(columns) {
+            at = event.position.0;
+            let aggregate = by_key.entry(columns.aggregate).or_default();
+            let of_type = by_type.entry(columns.type_number).or_default();
+            let number = known_types
+                .by_name
+                .get(event.event_type())
+                .map(|row| row.number);
+            let fits = columns.previous_of_aggregate == aggregate.last
+                && event.envelope.sequence == aggregate.events + 1
+                && columns.previous_of_type == of_type.last
+                && number == Some(columns.type_number);
+            if !fits {
+                return Err(database.damaged(
+                    at,
+                    event.cid,
+                    "the columns beside the event do not lead to the events before it",
+                ));
+            }
+            for walked in [aggregate, of_type] {
+                walked.events += 1;
+                walked.last = at;
+            }
+        }
+    }
+    for (name, row) in &known_types.by_name {
+        if by_type.get(&row.number).map(|walked| walked.last) != Some(row.last) {
+            return Err(database.damaged(
+                row.last,
+                None,
+                format!("event type `{name}` does not end here"),
+            ));
+        }
+    }
+    let aggregates = check_aggregates(database, digest, &by_key)?;
+    types::check(database, at)?;
+    cids::check(database, at)?;
+    checkpoints::check(database)?;
+    Ok(CheckReport {
+        events: at,
+        aggregates,
+        types: known_types.by_name.len() as u64,
+        objects: objects::check(database)?,
+    })
+}
+
+fn check_aggregates(
+    database: &Database,
+    digest: NameDigest,
+    walked: &HashMap<i64, Walked>,
+) -> Result<u64, StoreError> {
+    let names = database.all(
+        "reading the aggregates",
+        "SELECT key, kind, id FROM aggregates",
+        (),
+        |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, String>(1)?,
+                row.get::<_, String>(2)?,
+            ))
+        },
+    )?;
+    if names.len() != walked.len() {
+        return Err(database.damaged(
+            None,
+            None,
+            format!(
+                "there are {} aggregates, the events have {}",
+                names.len(),
+                walked.len()
+            ),
+        ));
+    }
+    for (key, kind, id) in &names {
+        let token = Token::new(id).map_err(|error| {
+            database.damaged(None, None, format!("the id of an aggregate: {error}"))
+        })?;
+        let aggregate = AggregateKey::new(kind.clone(), token);
+        let slot = aggregates::find(database, &aggregate, digest, &HashSet::new())?;
+        let is_whole = match slot {
+            Slot::Taken { key: found, head } if found == *key => {
+                events::history(database, &aggregate, 1, digest)?;
+                walked.get(key).is_some_and(|walked| {
+                    walked.events == head.version && walked.last == head.position.0
+                })
+            }
+            _ => false,
+        };
+        if !is_whole {
+            return Err(database.damaged(
+                None,
+                None,
+                format!("the head of {aggregate} is not its last event"),
+            ));
+        }
+    }
+    Ok(names.len() as u64)
+}
+
+struct Columns {
+    aggregate: i64,
+    previous_of_aggregate: u64,
+    type_number: u64,
+    previous_of_type: u64,
+}
+
+fn columns(database: &Database, after: u64, limit: u64) -> Result<Vec<Columns>, StoreError> {
+    database.all(
+        "reading events",
+        "SELECT aggregate, previous_of_aggregate, type, previous_of_type FROM events
+         WHERE position > ?1 ORDER BY position LIMIT ?2",
+        (stored(after), stored(limit)),
+        |row| {
+            Ok(Columns {
+                aggregate: row.get(0)?,
+                previous_of_aggregate: count(row, 1)?,
+                type_number: count(row, 2)?,
+                previous_of_type: count(row, 3)?,
+            })
+        },
+    )
+}

@@ -1,0 +1,130 @@
+//! The rooms of the crate stand in one order, and what a room uses is its own or below it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// From the bottom up: a room may name those before it, and itself.
+const ROOMS: [&str; 6] = [
+    "domain",
+    "block",
+    "store",
+    "engine",
+    "repository",
+    "testing",
+];
+
+/// Each engine knows the ports alone.
+const ENGINES: [&str; 3] = ["memory", "sqlite", "jetstream"];
+
+/// An import of one room from a file of another, as `file: room`.
+fn imports_upward(sources: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, room) in ROOMS.iter().enumerate() {
+        for file in files(&sources.join(room)) {
+            let text = fs::read_to_string(&file).expect("a source file is UTF-8");
+            let shown = file.strip_prefix(sources).expect("a file of the room");
+            let mut parts = shown.components().map(|part| part.as_os_str());
+            let engine = parts.nth(1).filter(|_| *room == "engine");
+            for named in named_rooms(&text) {
+                let is_below = ROOMS[..=at].contains(&named.room);
+                let is_own_engine = named.room != "engine"
+                    || engine
+                        .is_none_or(|engine| named.rest.starts_with(&*engine.to_string_lossy()));
+                if !is_below || !is_own_engine {
+                    found.push(format!(
+                        "{}: crate::{}::{}",
+                        shown.display(),
+                        named.room,
+                        named.rest
+                    ));
+                }
+            }
+        }
+    }
+    found
+}
+
+struct Named<'a> {
+    room: &'a str,
+    rest: &'a str,
+}
+
+/// What a file names by `crate::`, outside of comments, macros for other crates, and its tests.
+fn named_rooms(text: &str) -> Vec<Named<'_>> {
+    let shipped = text.split("#[cfg(test)]\nmod ").next().unwrap_or(text);
+    shipped
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| {
+            line.match_indices("crate::")
+                .map(move |(at, _)| line.split_at(at))
+        })
+        .filter(|(before, _)| !before.ends_with('$') && !before.ends_with('_'))
+        .map(|(_, after)| {
+            let path = after.trim_start_matches("crate::");
+            let (room, rest) = path.split_once("::").unwrap_or((path, ""));
+            Named { room, rest }
+        })
+        .filter(|named| !named.room.contains('!'))
+        .collect()
+}
+
+fn files(room: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(room).expect("the room is a folder") {
+        let path = entry.expect("the folder can be read").path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn a_room_uses_only_what_stands_below_it() {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    assert_eq!(imports_upward(&sources), Vec::<String>::new());
+}
+
+#[test]
+fn every_room_and_every_engine_is_looked_at() {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let rooms = |folder: &Path, known: &[&str]| {
+        for entry in fs::read_dir(folder).expect("the folder can be read") {
+            let path = entry.expect("the folder can be read").path();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            let is_room = path.is_dir() && name != "guide";
+            assert!(
+                !is_room || known.contains(&&*name),
+                "{name} stands nowhere in the order"
+            );
+        }
+    };
+    rooms(&sources, &ROOMS);
+    rooms(&sources.join("engine"), &ENGINES);
+}
+
+#[test]
+fn an_import_from_above_and_from_another_engine_is_found() {
+    let folder = std::env::temp_dir().join(format!("cim-es-rooms-{}", std::process::id()));
+    for room in ROOMS.iter().chain(&["engine/memory", "engine/sqlite"]) {
+        fs::create_dir_all(folder.join(room)).expect("a temporary folder can be made");
+    }
+    let upward = "use crate::store::EventStore;\n// use crate::testing::given;\n";
+    fs::write(folder.join("block/cid.rs"), upward).expect("the file can be written");
+    let sideways = "use crate::engine::sqlite::Writer;\nuse crate::engine::memory::Log;\n";
+    fs::write(folder.join("engine/memory/log.rs"), sideways).expect("the file can be written");
+    let found = imports_upward(&folder);
+    fs::remove_dir_all(&folder).expect("the temporary folder can be removed");
+    let expected = [
+        "block/cid.rs: crate::store::EventStore;",
+        "engine/memory/log.rs: crate::engine::sqlite::Writer;",
+    ];
+    assert_eq!(found, expected);
+}
