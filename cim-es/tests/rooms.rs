@@ -16,6 +16,47 @@ const ROOMS: [&str; 6] = [
 /// Each engine knows the ports alone.
 const ENGINES: [&str; 3] = ["memory", "sqlite", "jetstream"];
 
+/// The rooms of the distributed engine, from the bottom up.
+const JETSTREAM: [&str; 6] = [
+    "config",
+    "connect",
+    "api",
+    "buckets",
+    "stream",
+    "subscription",
+];
+
+/// An import of a room of the distributed engine from below it, as `file: path`.
+///
+/// A room names another by the path from the root of the crate, so that nothing is hidden behind `super`.
+fn imports_upward_in_jetstream(engine: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, room) in JETSTREAM.iter().enumerate() {
+        for file in files(&engine.join(room)) {
+            let text = fs::read_to_string(&file).expect("a source file is UTF-8");
+            let shown = file.strip_prefix(engine).expect("a file of the room");
+            for named in named_rooms(&text) {
+                let Some(path) = named.rest.strip_prefix("jetstream::") else {
+                    continue;
+                };
+                let below = path.split("::").next().unwrap_or(path);
+                if named.room == "engine" && !JETSTREAM[..=at].contains(&below) {
+                    found.push(format!("{}: {path}", shown.display()));
+                }
+            }
+            let is_root = file.file_name().is_some_and(|name| name == "mod.rs");
+            let depth = shown.components().count() - usize::from(is_root);
+            let above = format!("use {}", "super::".repeat(depth));
+            found.extend(
+                text.lines()
+                    .filter(|line| line.starts_with(&above))
+                    .map(|line| format!("{}: {line}", shown.display())),
+            );
+        }
+    }
+    found
+}
+
 /// An import of one room from a file of another, as `file: room`.
 fn imports_upward(sources: &Path) -> Vec<String> {
     let mut found = Vec::new();
@@ -89,6 +130,12 @@ fn a_room_uses_only_what_stands_below_it() {
 }
 
 #[test]
+fn a_room_of_the_distributed_engine_uses_only_what_stands_below_it() {
+    let engine = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/jetstream");
+    assert_eq!(imports_upward_in_jetstream(&engine), Vec::<String>::new());
+}
+
+#[test]
 fn every_room_and_every_engine_is_looked_at() {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let rooms = |folder: &Path, known: &[&str]| {
@@ -108,6 +155,7 @@ fn every_room_and_every_engine_is_looked_at() {
     };
     rooms(&sources, &ROOMS);
     rooms(&sources.join("engine"), &ENGINES);
+    rooms(&sources.join("engine/jetstream"), &JETSTREAM);
 }
 
 #[test]
@@ -125,6 +173,26 @@ fn an_import_from_above_and_from_another_engine_is_found() {
     let expected = [
         "block/cid.rs: crate::store::EventStore;",
         "engine/memory/log.rs: crate::engine::sqlite::Writer;",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_circle_within_the_distributed_engine_is_found() {
+    let engine = std::env::temp_dir().join(format!("cim-es-circle-{}", std::process::id()));
+    for room in JETSTREAM {
+        fs::create_dir_all(engine.join(room)).expect("a temporary folder can be made");
+    }
+    let upward = "use crate::engine::jetstream::stream::Stream;\nuse super::request::Api;\n";
+    fs::write(engine.join("api/leader.rs"), upward).expect("the file can be written");
+    let hidden = "use super::subscription::Retry;\nuse crate::engine::jetstream::Connection;\n";
+    fs::write(engine.join("buckets/mod.rs"), hidden).expect("the file can be written");
+    let found = imports_upward_in_jetstream(&engine);
+    fs::remove_dir_all(&engine).expect("the temporary folder can be removed");
+    let expected = [
+        "api/leader.rs: stream::Stream;",
+        "buckets/mod.rs: Connection;",
+        "buckets/mod.rs: use super::subscription::Retry;",
     ];
     assert_eq!(found, expected);
 }

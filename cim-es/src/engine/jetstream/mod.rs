@@ -5,41 +5,25 @@
 //! ([`StoredSubjects::guard`](crate::subject::StoredSubjects::guard)), so that two writers never both win.
 
 mod api;
-mod append;
-mod compare;
+mod buckets;
 mod config;
 mod connect;
-mod direct;
-mod doctor;
-mod history;
-mod kept;
-mod leader;
-mod message;
-mod options;
-mod patience;
-mod patterns;
-mod publish;
 mod publisher;
-mod reader;
-mod scan;
-mod setup;
-mod standing;
-mod store;
 mod stores;
-mod subscriber;
+mod stream;
+mod subscription;
 
 pub use api::ApiFailure;
+pub use buckets::{JetStreamCheckpointStore, JetStreamObjectStore, JetStreamSnapshotStore, Link};
 pub use config::{
-    ConfigError, EventStoreConfig, JetStreamConfig, NatsAuth, NatsConfig, Secret, TlsConfig,
+    ConfigError, EventStoreConfig, JetStreamConfig, JetStreamOptions, NatsAuth, NatsConfig, Secret,
+    TlsConfig,
 };
 pub use connect::{Action, ConnectError, Connection, PermissionDenied};
-pub use doctor::{Finding, Severity};
-pub use kept::{JetStreamCheckpointStore, JetStreamObjectStore, JetStreamSnapshotStore, Link};
-pub use options::JetStreamOptions;
 pub use publisher::{EventPublisher, Publication, PublishError};
-pub use store::JetStreamEventStore;
 pub use stores::{JetStreamStores, OpenError};
-pub use subscriber::{
+pub use stream::{Finding, JetStreamEventStore, Severity};
+pub use subscription::{
     EventHandler, EventSubscriber, EventSubscriberBuilder, FnEventHandler, HandlerError,
     ParkedEvent, ParkedEvents, ParkedRequest, Retry, Subscription, SubscriptionError,
     SubscriptionStart,

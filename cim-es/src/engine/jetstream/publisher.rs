@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::Connection;
-use super::message::headers_of;
+use super::api::headers_of;
 use crate::block::StoredEvent;
 use crate::block::payload::PayloadError;
 use crate::domain::aggregate::Aggregate;

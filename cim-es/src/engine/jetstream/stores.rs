@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
 
-use super::subscriber::make_room;
+use super::subscription::make_room;
 use super::{
     ConnectError, Connection, JetStreamCheckpointStore, JetStreamEventStore, JetStreamObjectStore,
     JetStreamSnapshotStore, NatsConfig,

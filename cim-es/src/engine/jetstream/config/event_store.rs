@@ -183,7 +183,7 @@ impl EventStoreConfig {
 }
 
 /// Checks the name of a stream or a bucket.
-pub(in crate::engine::jetstream) fn check_name(key: &str, name: &str) -> Result<(), ConfigError> {
+pub(crate) fn check_name(key: &str, name: &str) -> Result<(), ConfigError> {
     let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if !name.is_empty() && name.chars().all(is_legal) {
         return Ok(());

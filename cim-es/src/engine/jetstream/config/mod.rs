@@ -4,6 +4,7 @@ mod duration;
 mod error;
 mod event_store;
 mod keys;
+mod options;
 mod read;
 mod secret;
 
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub use error::ConfigError;
 pub use event_store::EventStoreConfig;
 pub(super) use event_store::check_name;
+pub use options::JetStreamOptions;
 pub use secret::Secret;
 pub(crate) use secret::without_login;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::jetstream::ConfigError;
+use crate::engine::jetstream::config::ConfigError;
 
 /// Why there is no connection: what was wrong, where, and what to do.
 #[derive(Clone, Debug, thiserror::Error)]

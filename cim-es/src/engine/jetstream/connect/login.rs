@@ -7,7 +7,7 @@ use async_nats::{ConnectOptions, ServerAddr};
 use super::ConnectError;
 use super::tls::{read, unusable};
 use crate::engine::jetstream::config::without_login;
-use crate::engine::jetstream::{ConfigError, NatsAuth, NatsConfig, Secret};
+use crate::engine::jetstream::config::{ConfigError, NatsAuth, NatsConfig, Secret};
 
 /// Addresses, and the login that stands in one of them or in the configuration.
 pub(super) fn addresses(config: &NatsConfig) -> Result<(Vec<ServerAddr>, NatsAuth), ConnectError> {

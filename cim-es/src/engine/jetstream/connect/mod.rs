@@ -20,7 +20,7 @@ use tokio::sync::{broadcast, watch};
 
 pub use error::{Action, ConnectError, PermissionDenied};
 
-use super::config::{JetStreamConfig, NatsConfig, without_login};
+use crate::engine::jetstream::config::{JetStreamConfig, NatsConfig, without_login};
 
 /// How long one request waits for its answer, where nobody says otherwise.
 const REQUEST: Duration = Duration::from_secs(5);
@@ -183,7 +183,7 @@ impl Connection {
     }
 
     /// What the subjects of the JetStream API start with.
-    pub(in crate::engine::jetstream) fn api_prefix(&self) -> String {
+    pub(crate) fn api_prefix(&self) -> String {
         match (&self.api.domain, &self.api.prefix) {
             (Some(domain), _) => format!("$JS.{domain}.API"),
             (None, Some(prefix)) => prefix.clone(),

@@ -8,7 +8,7 @@ use async_nats::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use async_nats::rustls::{ClientConfig, RootCertStore, crypto, version};
 
 use super::ConnectError;
-use crate::engine::jetstream::TlsConfig;
+use crate::engine::jetstream::config::TlsConfig;
 
 /// What the client needs to talk TLS; also for servers that ask for it when the configuration does not.
 pub(super) fn client_config(config: &TlsConfig) -> Result<ClientConfig, ConnectError> {

@@ -1,0 +1,427 @@
+//! Reading the stream in order through an ephemeral consumer that is made again whenever it fails.
+//!
+//! The consumer acknowledges nothing. It is pulled from where the reader may stop or be slow, and so alone decides how
+//! much is on its way; it pushes where everything up to an end is wanted, which takes about a quarter less time (measured
+//! on 10,000 and on 200,000 messages). What was delivered is known by its sequence, so a consumer that is gone, silent or
+//! out of step is replaced by one that starts behind the last message: nothing is missed, nothing comes twice.
+
+use std::time::Duration;
+
+use async_nats::{Message, StatusCode, Subject, Subscriber};
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt};
+use serde_json::{Value, json as query};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::message::Raw;
+use super::request::{Api, ApiFailure, errors, in_time, json, nanoseconds};
+use crate::store::StoreError;
+
+/// How many messages one pull asks for.
+const BATCH: usize = 500;
+/// How many bytes one pull may bring, unless a single message may be larger.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// How long a pull waits for messages.
+const EXPIRES: Duration = Duration::from_secs(30);
+/// How often the server gives a sign of life while there is no message.
+const HEARTBEAT: Duration = Duration::from_millis(750);
+/// Silence after which the consumer is taken for lost.
+const SILENCE: Duration = Duration::from_millis(2_000);
+/// How often the reader looks whether the connection is still the one on which it pulled.
+const TICK: Duration = Duration::from_millis(250);
+/// After what time without a reader the server removes the consumer by itself.
+const INACTIVE: Duration = Duration::from_secs(20);
+
+/// What a reader reads.
+#[derive(Clone, Debug)]
+pub(crate) struct Selection {
+    /// Stored subjects, which may have wildcards; none for all.
+    pub(crate) filters: Vec<String>,
+    /// Whether bodies are left out.
+    pub(crate) headers_only: bool,
+}
+
+impl Selection {
+    /// Every message with its body.
+    pub(crate) fn all() -> Self {
+        Self {
+            filters: Vec::new(),
+            headers_only: false,
+        }
+    }
+}
+
+/// How messages come from the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Delivery {
+    /// As many as were asked for.
+    Pulled,
+    /// As fast as the flow control of the server lets them.
+    Pushed,
+}
+
+/// Reads messages in order from a sequence on.
+pub(crate) struct Reader {
+    api: Api,
+    selection: Selection,
+    delivery: Delivery,
+    /// The sequence from which the next message may come.
+    next: u64,
+    session: Option<Session>,
+    /// How long the reader keeps trying while no consumer can be had; for ever when none.
+    patience: Option<Duration>,
+    failing_since: Option<Instant>,
+    pause: Duration,
+}
+
+/// One consumer and the pulls on it.
+struct Session {
+    name: String,
+    inbox: String,
+    delivery: Delivery,
+    messages: Subscriber,
+    /// The place of the last message in the order of this consumer.
+    delivered: u64,
+    /// How many messages were asked for and have not come.
+    open: usize,
+    pulls: u64,
+    connects: u64,
+    heard: Instant,
+}
+
+/// What waiting for a message came to.
+pub(crate) enum Step {
+    /// The next message.
+    Message(Raw),
+    /// No message for a while; the reader is well.
+    Idle,
+}
+
+/// What a message of a session means.
+enum Heard {
+    Message(Raw),
+    Sign,
+    /// A sign that wants an empty message on a subject, before more is pushed.
+    Question(Subject),
+    Lost(&'static str),
+}
+
+impl Reader {
+    /// A reader that gives up when no consumer can be had for a while.
+    pub(crate) fn new(api: Api, selection: Selection, from: u64, patience: Duration) -> Self {
+        Self {
+            api,
+            selection,
+            delivery: Delivery::Pulled,
+            next: from.max(1),
+            session: None,
+            patience: Some(patience),
+            failing_since: None,
+            pause: Duration::ZERO,
+        }
+    }
+
+    /// The same for a reader that never gives up.
+    pub(crate) fn without_end(mut self) -> Self {
+        self.patience = None;
+        self
+    }
+
+    /// The same for a reader that wants everything there is.
+    pub(crate) fn pushed(mut self) -> Self {
+        self.delivery = Delivery::Pushed;
+        self
+    }
+
+    /// The next message, or a sign that none has come for a while.
+    ///
+    /// # Errors
+    /// What keeps the reader from having a consumer, past its patience or for good.
+    pub(crate) async fn step(&mut self) -> Result<Step, StoreError> {
+        let idle = Instant::now() + 2 * TICK;
+        loop {
+            let Some(session) = &mut self.session else {
+                self.start().await?;
+                continue;
+            };
+            if session.connects != self.api.connects() {
+                self.lose("the connection was made again").await;
+                continue;
+            }
+            if session.delivery == Delivery::Pulled && session.open <= BATCH {
+                if let Err(failure) = session.pull(&self.api).await {
+                    self.fail(failure).await?;
+                }
+                continue;
+            }
+            // What is there already needs no timer.
+            let received = match session.messages.next().now_or_never() {
+                Some(received) => Ok(received),
+                None => timeout(TICK, session.messages.next()).await,
+            };
+            let heard = match received {
+                Ok(Some(message)) => session.hear(message, self.next),
+                Ok(None) => Heard::Lost("the subscription ended"),
+                Err(_) if session.heard.elapsed() > SILENCE => Heard::Lost("it is silent"),
+                Err(_) => Heard::Sign,
+            };
+            match heard {
+                Heard::Message(raw) => {
+                    self.next = raw.sequence + 1;
+                    self.failing_since = None;
+                    self.pause = Duration::ZERO;
+                    return Ok(Step::Message(raw));
+                }
+                Heard::Question(subject) => {
+                    let sent = self.api.client.publish(subject, Bytes::new());
+                    let sent = in_time(self.api.timeout, sent).await;
+                    let sent = sent
+                        .map(|sent| sent.map_err(|error| ApiFailure::Client(error.to_string())));
+                    if let Err(failure) = sent.flatten() {
+                        self.fail(failure).await?;
+                    }
+                }
+                Heard::Sign if Instant::now() >= idle => return Ok(Step::Idle),
+                Heard::Sign => {}
+                Heard::Lost(reason) => self.lose(reason).await,
+            }
+        }
+    }
+
+    /// Removes the consumer from the server.
+    pub(crate) async fn close(mut self) {
+        if let Some(session) = self.session.take() {
+            delete(&self.api, &session.name).await;
+        }
+    }
+
+    async fn start(&mut self) -> Result<(), StoreError> {
+        match Session::start(&self.api, &self.selection, self.delivery, self.next).await {
+            Ok(session) => {
+                self.session = Some(session);
+                Ok(())
+            }
+            Err(failure) => self.fail(failure).await,
+        }
+    }
+
+    async fn lose(&mut self, reason: &'static str) {
+        if let Some(session) = self.session.take() {
+            let stream = &self.api.stream;
+            tracing::debug!(%stream, next = self.next, reason, "a consumer is made again");
+            delete(&self.api, &session.name).await;
+        }
+        // A consumer that is lost again and again must not become a storm of new ones.
+        self.pause = (self.pause * 2).clamp(Duration::from_millis(10), Duration::from_secs(1));
+        if self.pause > Duration::from_millis(10) {
+            sleep(self.pause).await;
+        }
+    }
+
+    /// Waits before the next attempt, unless there is no sense or no patience in it.
+    async fn fail(&mut self, failure: ApiFailure) -> Result<(), StoreError> {
+        self.session = None;
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
+        let is_over = self
+            .patience
+            .is_some_and(|patience| since.elapsed() > patience);
+        if is_over || self.api.has_ended() || !failure.is_passing_for_a_consumer() {
+            return Err(self.api.error("read through a consumer", failure));
+        }
+        let stream = &self.api.stream;
+        tracing::debug!(%stream, %failure, "no consumer can be had, trying again");
+        self.pause = (self.pause * 2).clamp(Duration::from_millis(25), Duration::from_secs(1));
+        sleep(self.pause).await;
+        Ok(())
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let Some(session) = self.session.take() else {
+            return;
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let api = self.api.clone();
+            runtime.spawn(async move { delete(&api, &session.name).await });
+        }
+    }
+}
+
+async fn delete(api: &Api, name: &str) {
+    let subject = format!("{}.{name}", api.subject("CONSUMER.DELETE"));
+    let deleted = api.ask_at::<Value>(subject, &query!({})).await;
+    if let Err(failure) = deleted
+        && !failure.has_error(errors::CONSUMER_NOT_FOUND)
+    {
+        // The server removes it by itself once it is inactive.
+        tracing::debug!(%failure, consumer = name, "a consumer was not deleted");
+    }
+}
+
+impl Session {
+    async fn start(
+        api: &Api,
+        selection: &Selection,
+        delivery: Delivery,
+        from: u64,
+    ) -> Result<Self, ApiFailure> {
+        let connects = api.connects();
+        let inbox = api.client.new_inbox();
+        // A server pushes to subscriptions of that very subject alone, not to those with a wildcard.
+        let answers = match delivery {
+            Delivery::Pulled => format!("{inbox}.*"),
+            Delivery::Pushed => inbox.clone(),
+        };
+        let messages = in_time(api.timeout, api.client.subscribe(answers)).await?;
+        let messages = messages.map_err(|error| ApiFailure::Client(error.to_string()))?;
+        let name = format!("cim-es-{}", uuid::Uuid::now_v7().simple());
+        let mut subject = format!("{}.{name}", api.subject("CONSUMER.CREATE"));
+        let mut config = query!({
+            "name": name,
+            "description": "reads once in order; made and removed by cim-es",
+            "deliver_policy": "by_start_sequence",
+            "opt_start_seq": from,
+            "ack_policy": "none",
+            "replay_policy": "instant",
+            "inactive_threshold": nanoseconds(INACTIVE),
+            "headers_only": selection.headers_only,
+            "num_replicas": 1,
+            "mem_storage": true,
+        });
+        if delivery == Delivery::Pushed {
+            config["deliver_subject"] = query!(inbox);
+            config["flow_control"] = query!(true);
+            config["idle_heartbeat"] = query!(nanoseconds(HEARTBEAT));
+        }
+        match selection.filters.as_slice() {
+            [] => {}
+            [filter] => {
+                // With the filter in the subject, a permission can be given for it.
+                subject = format!("{subject}.{filter}");
+                config["filter_subject"] = query!(filter);
+            }
+            filters => config["filter_subjects"] = query!(filters),
+        }
+        let body = query!({ "stream_name": &*api.stream, "action": "create", "config": config });
+        api.ask_at::<Value>(subject, &body).await?;
+        Ok(Self {
+            name,
+            inbox,
+            delivery,
+            messages,
+            delivered: 0,
+            open: 0,
+            pulls: 0,
+            connects,
+            heard: Instant::now(),
+        })
+    }
+
+    /// Asks for more while the last messages are still on their way.
+    async fn pull(&mut self, api: &Api) -> Result<(), ApiFailure> {
+        let subject = format!("{}.{}", api.subject("CONSUMER.MSG.NEXT"), self.name);
+        let reply = format!("{}.{}", self.inbox, self.pulls);
+        let max_bytes = BATCH_BYTES.max(2 * api.client.max_payload());
+        let body = json(&query!({
+            "batch": BATCH,
+            "max_bytes": max_bytes,
+            "expires": nanoseconds(EXPIRES),
+            "idle_heartbeat": nanoseconds(HEARTBEAT),
+        }))?;
+        let sent = api.client.publish_with_reply(subject, reply, body);
+        let sent = in_time(api.timeout, sent).await?;
+        sent.map_err(|error| ApiFailure::Client(error.to_string()))?;
+        self.pulls += 1;
+        self.open += BATCH;
+        Ok(())
+    }
+
+    fn hear(&mut self, message: Message, next: u64) -> Heard {
+        self.heard = Instant::now();
+        match message.status {
+            None | Some(StatusCode::OK) => self.deliver(message, next),
+            Some(StatusCode::IDLE_HEARTBEAT) => self.sign(message),
+            Some(StatusCode::TIMEOUT) => self.end_pull(&message),
+            Some(StatusCode::REQUEST_TERMINATED) => match message.description.as_deref() {
+                Some("Message Size Exceeds MaxBytes") => self.end_pull(&message),
+                _ => Heard::Lost("the server ended it"),
+            },
+            Some(StatusCode::NO_RESPONDERS) => Heard::Lost("the server no longer has it"),
+            Some(_) => Heard::Lost("the server answered with an unknown status"),
+        }
+    }
+
+    /// A sign of life. One of a consumer that pushes is behind all messages that it has sent, and may ask for an answer.
+    fn sign(&self, message: Message) -> Heard {
+        if self.delivery == Delivery::Pulled {
+            return Heard::Sign;
+        }
+        if let Some(reply) = message.reply {
+            return Heard::Question(reply);
+        }
+        let headers = message.headers.unwrap_or_default();
+        if let Some(stalled) = headers.get("Nats-Consumer-Stalled") {
+            return Heard::Question(stalled.as_str().into());
+        }
+        let sent = headers
+            .get("Nats-Last-Consumer")
+            .map(|last| last.as_str().parse::<u64>());
+        match sent {
+            Some(Ok(sent)) if sent != self.delivered => Heard::Lost("messages are missing"),
+            _ => Heard::Sign,
+        }
+    }
+
+    /// A pull that ends early says how many messages it still asked for.
+    fn end_pull(&mut self, message: &Message) -> Heard {
+        let headers = message.headers.as_ref();
+        let unfilled = headers
+            .and_then(|headers| headers.get("Nats-Pending-Messages"))
+            .and_then(|pending| pending.as_str().parse::<usize>().ok());
+        match unfilled {
+            Some(unfilled) => {
+                self.open = self.open.saturating_sub(unfilled);
+                Heard::Sign
+            }
+            None => Heard::Lost("a pull ended without saying what is open"),
+        }
+    }
+
+    fn deliver(&mut self, message: Message, next: u64) -> Heard {
+        let Some(place) = message.reply.as_deref().and_then(Place::parse) else {
+            return Heard::Lost("a message came without its place");
+        };
+        if place.consumer != self.delivered + 1 || place.stream < next {
+            return Heard::Lost("a message is out of step");
+        }
+        self.delivered = place.consumer;
+        self.open = self.open.saturating_sub(1);
+        let headers = message.headers.unwrap_or_default();
+        let raw = Raw::new(place.stream, message.subject, &headers, message.payload);
+        Heard::Message(raw)
+    }
+}
+
+/// Where a delivered message stands, from its reply subject.
+struct Place {
+    stream: u64,
+    consumer: u64,
+}
+
+impl Place {
+    /// `$JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.<consumer sequence>.<time>.<pending>`, or with domain
+    /// and account hash before the stream and a token behind.
+    fn parse(reply: &str) -> Option<Self> {
+        let before = match reply.bytes().filter(|byte| *byte == b'.').count() + 1 {
+            9 => 5,
+            11.. => 7,
+            _ => return None,
+        };
+        let mut tokens = reply.split('.').skip(before);
+        Some(Self {
+            stream: tokens.next()?.parse().ok()?,
+            consumer: tokens.next()?.parse().ok()?,
+        })
+    }
+}

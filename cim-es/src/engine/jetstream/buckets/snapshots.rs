@@ -1,0 +1,227 @@
+//! Snapshots in a key-value bucket, large ones as objects.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cid::Cid;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::bucket::{Bucket, Write};
+use super::create::Layout;
+use super::name::token;
+use super::objects;
+use crate::block::HashCode;
+use crate::engine::jetstream::connect::Connection;
+use crate::store::{AggregateKey, Damage, Position, Snapshot, SnapshotStore, StoreError};
+
+/// What a message has beside its body: headers, and room to spare.
+const MESSAGE_HEAD: usize = 4_096;
+
+/// Keeps snapshots in a key-value bucket. One that does not fit into a message becomes an immutable object in the object
+/// bucket of the same name, and the value points at it.
+///
+/// A clone is another handle to the same bucket.
+#[derive(Clone, Debug)]
+pub struct JetStreamSnapshotStore {
+    values: Bucket,
+    objects: Bucket,
+}
+
+/// The value under an aggregate's key.
+#[derive(Serialize, Deserialize)]
+enum Value {
+    /// The snapshot itself.
+    #[serde(rename = "snapshot")]
+    Whole(SnapshotRecord),
+    /// The version of the snapshot, and the CID of its block.
+    #[serde(rename = "object")]
+    Elsewhere(u64, Cid),
+}
+
+/// A snapshot as it is stored. The aggregate stands in it so that no two aggregates ever share an object.
+#[derive(Serialize, Deserialize)]
+struct SnapshotRecord {
+    aggregate: String,
+    id: String,
+    tag: u64,
+    version: u64,
+    last_cid: Cid,
+    position: u64,
+    state: ByteBuf,
+}
+
+impl Value {
+    fn version(&self) -> u64 {
+        match self {
+            Self::Whole(kept) => kept.version,
+            Self::Elsewhere(version, _) => *version,
+        }
+    }
+
+    /// The object that it points at.
+    fn object(&self) -> Option<Cid> {
+        match self {
+            Self::Whole(_) => None,
+            Self::Elsewhere(_, cid) => Some(*cid),
+        }
+    }
+}
+
+impl JetStreamSnapshotStore {
+    /// Opens the bucket for values and the one for objects, and creates with a number of replicas what is missing. For the
+    /// snapshots beside a stream it is [`EventStoreConfig::snapshot_bucket`].
+    ///
+    /// [`EventStoreConfig::snapshot_bucket`]: crate::jetstream::EventStoreConfig::snapshot_bucket
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`] when one is missing and this user may not create it, and the engine's failures.
+    pub async fn open(
+        connection: impl Into<Connection>,
+        bucket: &str,
+        replicas: usize,
+    ) -> Result<Self, StoreError> {
+        let connection = connection.into();
+        let values = Bucket::open(connection.clone(), bucket, Layout::KeyValue, replicas).await?;
+        let objects = Bucket::open(connection, bucket, Layout::Objects, replicas).await?;
+        Ok(Self { values, objects })
+    }
+
+    fn subject(&self, aggregate: &AggregateKey, tag: u64) -> String {
+        let kind: Vec<_> = aggregate.kind().split('.').map(token).collect();
+        let (kind, id) = (kind.join("."), token(aggregate.id().as_str()));
+        format!("$KV.{}.{kind}.{id}.{tag:016x}", self.values.name())
+    }
+
+    /// The value under a subject with its sequence, which guards the next one.
+    async fn find(&self, subject: &str) -> Result<(u64, Option<Value>), StoreError> {
+        let Some(message) = self.values.peek(subject).await? else {
+            return Ok((0, None));
+        };
+        // What cannot be read is as good as absent: a snapshot of another program's version, or a deleted key.
+        let value = serde_ipld_dagcbor::from_slice(&message.payload).ok();
+        Ok((message.sequence, value))
+    }
+
+    /// The value for a snapshot, and the object that it points at, which is then there.
+    async fn encode(&self, kept: SnapshotRecord) -> Result<(Bytes, Option<Cid>), StoreError> {
+        let version = kept.version;
+        let limit = self.values.max_message().saturating_sub(MESSAGE_HEAD);
+        let is_small = kept.state.len() < limit;
+        let whole = self.block(&Value::Whole(kept))?;
+        if is_small && whole.len() < limit {
+            return Ok((whole, None));
+        }
+        let cid = HashCode::default().cid(&whole);
+        objects::put(&self.objects, &cid, whole).await?;
+        Ok((self.block(&Value::Elsewhere(version, cid))?, Some(cid)))
+    }
+
+    /// Removes an object that no value points at any more, but for the one that is there now.
+    async fn discard(&self, object: Option<Cid>, present: Option<Cid>) -> Result<(), StoreError> {
+        match object {
+            Some(cid) if present != Some(cid) => objects::discard(&self.objects, &cid).await,
+            _ => Ok(()),
+        }
+    }
+
+    fn block(&self, value: &Value) -> Result<Bytes, StoreError> {
+        match serde_ipld_dagcbor::to_vec(value) {
+            Ok(block) => Ok(block.into()),
+            Err(error) => Err(StoreError::InvalidCommit {
+                reason: format!("the snapshot cannot be encoded: {error}"),
+            }),
+        }
+    }
+
+    async fn decode(&self, value: Value) -> Result<Option<SnapshotRecord>, StoreError> {
+        let cid = match value {
+            Value::Whole(kept) => return Ok(Some(kept)),
+            Value::Elsewhere(_, cid) => cid,
+        };
+        let Some(block) = objects::get(&self.objects, &cid).await? else {
+            return Ok(None);
+        };
+        match serde_ipld_dagcbor::from_slice(&block) {
+            Ok(Value::Whole(kept)) => Ok(Some(kept)),
+            Ok(Value::Elsewhere(..)) | Err(_) => Err(StoreError::Damaged(Damage {
+                place: self.objects.place(),
+                position: None,
+                cid: Some(cid),
+                reason: "the object is no snapshot; delete it and its key".to_owned(),
+            })),
+        }
+    }
+}
+
+#[async_trait]
+impl SnapshotStore for JetStreamSnapshotStore {
+    async fn save_snapshot(
+        &self,
+        aggregate: &AggregateKey,
+        snapshot: Snapshot,
+    ) -> Result<(), StoreError> {
+        let subject = self.subject(aggregate, snapshot.tag);
+        let version = snapshot.version;
+        let (mut guard, mut present) = self.find(&subject).await?;
+        if present.as_ref().is_some_and(|it| it.version() > version) {
+            return Ok(());
+        }
+        let (body, object) = self
+            .encode(SnapshotRecord {
+                aggregate: aggregate.kind().to_owned(),
+                id: aggregate.id().as_str().to_owned(),
+                tag: snapshot.tag,
+                version,
+                last_cid: snapshot.last_cid,
+                position: snapshot.position.0,
+                state: ByteBuf::from(snapshot.state.to_vec()),
+            })
+            .await?;
+        while self.values.write(&subject, body.clone(), guard).await? == Write::Refused {
+            (guard, present) = self.find(&subject).await?;
+            if let Some(present) = &present
+                && present.version() >= version
+            {
+                // Another program was first, or this one and its answer was lost.
+                return self.discard(object, present.object()).await;
+            }
+        }
+        // A reader that has just read the former pointer finds no object, and reads the events instead.
+        let former = present.and_then(|present| present.object());
+        self.discard(former, object).await
+    }
+
+    async fn get_latest_snapshot(
+        &self,
+        aggregate: &AggregateKey,
+        tag: u64,
+    ) -> Result<Option<Snapshot>, StoreError> {
+        let subject = self.subject(aggregate, tag);
+        let mut read_at = None;
+        loop {
+            let (sequence, present) = self.find(&subject).await?;
+            let Some(value) = present else {
+                return Ok(None);
+            };
+            match self.decode(value).await {
+                // A newer snapshot has taken the place of this one while its object was read.
+                Ok(None) | Err(StoreError::Damaged(_)) if read_at != Some(sequence) => {
+                    read_at = Some(sequence);
+                }
+                kept => return Ok(kept?.map(SnapshotRecord::into_snapshot)),
+            }
+        }
+    }
+}
+
+impl SnapshotRecord {
+    fn into_snapshot(self) -> Snapshot {
+        Snapshot {
+            tag: self.tag,
+            version: self.version,
+            last_cid: self.last_cid,
+            position: Position(self.position),
+            state: self.state.into_vec().into(),
+        }
+    }
+}

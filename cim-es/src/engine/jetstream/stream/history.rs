@@ -1,0 +1,351 @@
+//! The history of one aggregate: read by its literal subjects, and proved to be whole.
+//!
+//! One Direct Get batch for each event type that the program knows, and the last message from the leader, are asked for
+//! at once. The batches come from replicas that may lag and are not one moment; the leader's last message says up to
+//! where the history must reach. A hole means reading again; what stays is read under the wildcard, where an event of a
+//! type that this program does not know shows too; and only what is wrong then is damage.
+
+use std::time::Duration;
+
+use futures_util::future::try_join;
+use tokio::time::{Instant, sleep};
+
+use super::Stream;
+use crate::block::{ChainVerifier, StoredEvent, Verdict};
+use crate::engine::jetstream::api::{
+    ApiFailure, Leader, Patience, Raw, Reader, Selection, Step,
+    direct::{self, Page},
+};
+use crate::store::{AggregateKey, Head, StoreError};
+
+/// How often a read by literal subjects that shows a hole is repeated before the wildcard is read.
+const REPEATS: u32 = 4;
+
+/// How long a leader that was deposed may not know it.
+const DEPOSED: Duration = Duration::from_secs(2);
+
+/// The events of an aggregate from a version on, in order.
+///
+/// `known` is an event of the aggregate, at that version, whose position is known: reading then starts there.
+pub(super) async fn read(
+    store: &Stream,
+    key: &AggregateKey,
+    from: u64,
+    known: Option<&Head>,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let mut read = Read {
+        store,
+        key,
+        from: from.max(1),
+        start: 1,
+    };
+    if let Some(known) = known.filter(|known| known.version == read.from) {
+        if let Some(last) = read.unless_moved(known).await? {
+            return Ok(vec![last]);
+        }
+        match read.find(known).await? {
+            Found::There => read.start = known.position.0,
+            Found::Elsewhere => {}
+            Found::Dropped => {
+                if let Some(events) = read.behind(known).await? {
+                    return Ok(events);
+                }
+            }
+        }
+    }
+    read.run().await
+}
+
+/// Where a known event is.
+enum Found {
+    /// At its position.
+    There,
+    /// Somewhere else, or nowhere: a snapshot may be of another stream, or made up.
+    Elsewhere,
+    /// The stream has dropped what stood at its position.
+    Dropped,
+}
+
+struct Read<'a> {
+    store: &'a Stream,
+    key: &'a AggregateKey,
+    from: u64,
+    start: u64,
+}
+
+/// Why a reading is not the history.
+enum Unfit {
+    /// Events are missing; reading again may find them.
+    Incomplete(Box<Verdict>),
+    /// The read by literal subjects cannot tell.
+    Unknown,
+}
+
+type Reading = Result<Vec<StoredEvent>, Unfit>;
+
+impl Read<'_> {
+    async fn run(&self) -> Result<Vec<StoredEvent>, StoreError> {
+        let subjects = self.literal_subjects();
+        let leader = Leader::new(&self.store.api, self.store.options.patience);
+        let mut pause = Duration::from_millis(2);
+        for repeat in 0..=REPEATS {
+            let (last, pages) = try_join(self.last(&leader), self.pages(&subjects)).await?;
+            let Some(last) = last else {
+                return Ok(Vec::new());
+            };
+            match self.assemble(&last, pages).await? {
+                Ok(events) => return Ok(events),
+                Err(Unfit::Incomplete(_)) if repeat < REPEATS => {
+                    sleep(pause).await;
+                    pause *= 2;
+                }
+                Err(_) => break,
+            }
+        }
+        self.by_wildcard(&leader).await
+    }
+
+    /// The known event, when it still is the last one: the usual answer for an aggregate that was just used.
+    ///
+    /// A leader that was deposed and does not know it yet may answer from before the known event, so an answer that is
+    /// older is asked for again. What stays older is a stream that never had the event.
+    async fn unless_moved(&self, known: &Head) -> Result<Option<StoredEvent>, StoreError> {
+        let leader = Leader::new(&self.store.api, self.store.options.patience);
+        let end = Instant::now() + DEPOSED;
+        loop {
+            let last = self.last(&leader).await?;
+            let is_older = last
+                .as_ref()
+                .is_none_or(|last| last.position < known.position);
+            if !is_older || Instant::now() > end {
+                return Ok(last.filter(|last| self.is_ours(last) && last.head() == *known));
+            }
+            sleep(DEPOSED / 20).await;
+        }
+    }
+
+    async fn find(&self, known: &Head) -> Result<Found, StoreError> {
+        let leader = Leader::new(&self.store.api, self.store.options.patience);
+        let position = known.position.0;
+        let Some(found) = leader.at(position).await? else {
+            let state = leader.state().await?;
+            let is_dropped = position > 0 && state.last_until(position) != Some(position);
+            return Ok(match is_dropped {
+                true => Found::Dropped,
+                false => Found::Elsewhere,
+            });
+        };
+        if found.cid != Some(known.cid) {
+            return Ok(Found::Elsewhere);
+        }
+        let found = self.store.verify(found)?;
+        let is_there = self.is_ours(&found) && found.head() == *known;
+        Ok(match is_there {
+            true => Found::There,
+            false => Found::Elsewhere,
+        })
+    }
+
+    /// The events behind one that the stream has dropped; none when they are not what followed it.
+    async fn behind(&self, known: &Head) -> Result<Option<Vec<StoredEvent>>, StoreError> {
+        let read = Read {
+            from: known.version.saturating_add(1),
+            ..*self
+        };
+        let events = match read.run().await {
+            Ok(events) => events,
+            // It begins even later.
+            Err(StoreError::Damaged(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let follows = |first: &StoredEvent| first.envelope.previous == Some(known.cid);
+        Ok(events.first().is_some_and(follows).then_some(events))
+    }
+
+    fn literal_subjects(&self) -> Vec<String> {
+        let stored = |event_type: &&str| self.store.subjects().stored(self.key.id(), event_type);
+        self.key.types().iter().map(stored).collect()
+    }
+
+    /// The last event under the guard, of whichever kind.
+    async fn last(&self, leader: &Leader<'_>) -> Result<Option<StoredEvent>, StoreError> {
+        let guard = self.store.subjects().guard(self.key.id());
+        let last = leader.last(&guard).await?;
+        last.map(|raw| self.store.verify(raw)).transpose()
+    }
+
+    async fn pages(&self, subjects: &[String]) -> Result<Vec<Page>, StoreError> {
+        if subjects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let api = &self.store.api;
+        let mut patience = Patience::until(Instant::now() + self.store.options.patience);
+        loop {
+            match direct::pages(api, subjects, self.start).await {
+                Ok(pages) => return Ok(pages),
+                Err(failure) => patience.wait(api, "read a history", failure).await?,
+            }
+        }
+    }
+
+    /// The history out of its pages, and through a consumer from where these end, when they end early.
+    async fn assemble(&self, last: &StoredEvent, pages: Vec<Page>) -> Result<Reading, StoreError> {
+        if !self.is_ours(last) || !self.key.types().contains(&last.event_type()) {
+            return Ok(Err(Unfit::Unknown));
+        }
+        if last.envelope.sequence < self.from {
+            return Ok(Ok(Vec::new()));
+        }
+        // Up to where every page reaches.
+        let unfinished = pages.iter().filter(|page| page.is_more);
+        let reach = unfinished.map(|page| page.messages.last().map_or(0, |last| last.sequence));
+        let reach = reach.min().unwrap_or(last.position.0);
+        let mut events = Vec::new();
+        let raws = pages.into_iter().flat_map(|page| page.messages);
+        for raw in raws.filter(|raw| raw.sequence <= reach) {
+            self.take(raw, last, &mut events)?;
+        }
+        if reach < last.position.0 {
+            // One pattern costs the server less than a list of subjects, and shows events of unknown types too.
+            let guard = self.store.subjects().guard(self.key.id());
+            self.consume(guard, reach + 1, last, &mut events).await?;
+        }
+        Ok(self.prove(events, last))
+    }
+
+    /// Takes an event of the history, up to the last one and not past it: what came later may be half read.
+    fn take(
+        &self,
+        raw: Raw,
+        last: &StoredEvent,
+        events: &mut Vec<StoredEvent>,
+    ) -> Result<(), StoreError> {
+        if raw.sequence <= last.position.0 {
+            let event = self.store.verify(raw)?;
+            if self.is_ours(&event) && event.envelope.sequence >= self.from {
+                events.push(event);
+            }
+        }
+        Ok(())
+    }
+
+    /// Proves that events are the history up to the last one.
+    fn prove(&self, mut events: Vec<StoredEvent>, last: &StoredEvent) -> Reading {
+        events.sort_unstable_by_key(|event| event.position);
+        events.dedup_by_key(|event| event.position);
+        match self.chain(&events, self.is_ours(last).then_some(last)) {
+            Ok(()) => Ok(events),
+            Err(verdict) => Err(Unfit::Incomplete(Box::new(verdict))),
+        }
+    }
+
+    fn chain(&self, events: &[StoredEvent], last: Option<&StoredEvent>) -> Result<(), Verdict> {
+        let mut chain = ChainVerifier::from_sequence(self.key, self.from);
+        if let Some(last) = last {
+            chain = chain.expecting(last.into());
+        }
+        for event in events {
+            chain.accept(event)?;
+        }
+        chain.finish().map(|_| ())
+    }
+
+    fn is_ours(&self, event: &StoredEvent) -> bool {
+        self.key.has(event)
+    }
+
+    /// Everything under the guard, also what this program has no name for.
+    async fn by_wildcard(&self, leader: &Leader<'_>) -> Result<Vec<StoredEvent>, StoreError> {
+        let guard = self.store.subjects().guard(self.key.id());
+        let mut repeats = 0;
+        let mut pause = Duration::from_millis(10);
+        loop {
+            let Some(last) = self.last(leader).await? else {
+                return Ok(Vec::new());
+            };
+            if self.is_ours(&last) && last.envelope.sequence < self.from {
+                return Ok(Vec::new());
+            }
+            let events = self.wildcard_events(&guard, &last).await?;
+            match self.prove(events, &last) {
+                Ok(events) => return Ok(events),
+                Err(Unfit::Incomplete(verdict)) if repeats == REPEATS => {
+                    let place = format!("{}, {}", self.store.api.place(), self.key);
+                    return Err(verdict.into_damage(place));
+                }
+                Err(_) => {
+                    repeats += 1;
+                    sleep(pause).await;
+                    pause *= 2;
+                }
+            }
+        }
+    }
+
+    /// The events under the guard up to the last one: one page when that is all, else through a consumer.
+    async fn wildcard_events(
+        &self,
+        guard: &str,
+        last: &StoredEvent,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let pages = self.pages(&[guard.to_owned()]).await?;
+        let is_whole = |page: &Page| {
+            let end = page.messages.last();
+            !page.is_more && end.is_some_and(|end| end.sequence >= last.position.0)
+        };
+        let mut events = Vec::new();
+        if pages.iter().all(is_whole) {
+            for raw in pages.into_iter().flat_map(|page| page.messages) {
+                self.take(raw, last, &mut events)?;
+            }
+        } else {
+            self.consume(guard.to_owned(), self.start, last, &mut events)
+                .await?;
+        }
+        Ok(events)
+    }
+
+    /// The events under a filter from a sequence up to the last one, through a consumer that is deleted then. Each is
+    /// proved while the next ones are on their way.
+    async fn consume(
+        &self,
+        filter: String,
+        from: u64,
+        last: &StoredEvent,
+        events: &mut Vec<StoredEvent>,
+    ) -> Result<(), StoreError> {
+        let selection = Selection {
+            filters: vec![filter],
+            headers_only: false,
+        };
+        let patience = self.store.options.patience;
+        let mut reader = Reader::new(self.store.api.clone(), selection, from, patience).pushed();
+        let mut give_up = Instant::now() + patience;
+        loop {
+            match reader.step().await? {
+                Step::Message(raw) => {
+                    give_up = Instant::now() + patience;
+                    let is_last = raw.sequence >= last.position.0;
+                    self.take(raw, last, events)?;
+                    if is_last {
+                        break;
+                    }
+                }
+                Step::Idle => {
+                    let leader = Leader::new(&self.store.api, patience);
+                    let state = leader.state().await?;
+                    if state.last_until(last.position.0) != Some(last.position.0) {
+                        // The stream has dropped it meanwhile.
+                        break;
+                    }
+                    if Instant::now() > give_up {
+                        let failure = ApiFailure::TimedOut(patience);
+                        return Err(self.store.api.error("read a history", failure));
+                    }
+                }
+            }
+        }
+        reader.close().await;
+        Ok(())
+    }
+}

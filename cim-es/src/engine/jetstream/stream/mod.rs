@@ -1,0 +1,115 @@
+//! The event store on one stream.
+
+mod append;
+mod compare;
+mod doctor;
+mod finding;
+mod history;
+mod publish;
+mod scan;
+mod setup;
+mod store;
+mod tip;
+mod wanted;
+
+use std::num::NonZeroUsize;
+use std::sync::Mutex;
+
+use cid::Cid;
+use lru::LruCache;
+use tokio::sync::Semaphore;
+
+pub use finding::{Finding, Severity};
+pub use store::JetStreamEventStore;
+
+use crate::block::StoredEvent;
+use crate::domain::declared::matches;
+use crate::engine::jetstream::api::{Api, Raw, Reader, Selection};
+use crate::engine::jetstream::config::JetStreamOptions;
+use crate::store::{CommitRequest, Position, StoreError, StoredSubjects};
+
+/// How many events a store remembers the places of.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(16_384).expect("not zero");
+/// How many atomic batches one store has in flight; the server takes 50 for a stream.
+const BATCHES_IN_FLIGHT: usize = 16;
+
+/// What everything that a store does has in common.
+struct Stream {
+    api: Api,
+    options: JetStreamOptions,
+    /// Turns for atomic batches.
+    batches: Semaphore,
+    places: Mutex<LruCache<Cid, Position>>,
+}
+
+impl Stream {
+    fn new(api: Api, options: JetStreamOptions) -> Self {
+        Self {
+            api,
+            options,
+            batches: Semaphore::new(BATCHES_IN_FLIGHT),
+            places: Mutex::new(LruCache::new(REMEMBERED)),
+        }
+    }
+
+    fn subjects(&self) -> &StoredSubjects {
+        &self.options.subjects
+    }
+
+    /// Refuses events whose type the stream does not keep, which no server would answer for.
+    fn check_types(&self, commit: &CommitRequest) -> Result<(), StoreError> {
+        let public = &self.options.stream.subjects;
+        let events = commit.aggregates.iter().flat_map(|part| &part.events);
+        for event in events {
+            let event_type = &event.event_type;
+            let is_kept = public.iter().any(|filter| matches(filter, event_type));
+            if !is_kept {
+                return Err(invalid(format!(
+                    "stream {} keeps events on {}, and `{event_type}` is not among them: append it to the stream of its domain",
+                    self.api.stream,
+                    public.join(", "),
+                )));
+            }
+            let first = |subject: &str| subject.split('.').next().map(str::to_owned);
+            let is_republished_bare = self.options.public_prefix.is_none();
+            if is_republished_bare && first(event_type) == first(self.subjects().prefix()) {
+                return Err(invalid(format!(
+                    "`{event_type}` starts like a stored subject, and would be stored twice: give the domain another name"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The event that a message holds, proved.
+    fn verify(&self, raw: Raw) -> Result<StoredEvent, StoreError> {
+        raw.verify(&self.api, self.subjects())
+    }
+
+    fn reader(&self, selection: Selection, after: u64) -> Reader {
+        let patience = self.options.patience;
+        Reader::new(
+            self.api.clone(),
+            selection,
+            after.saturating_add(1),
+            patience,
+        )
+    }
+
+    fn place_of(&self, cid: &Cid) -> Option<Position> {
+        let mut places = self.places.lock().ok()?;
+        places.get(cid).copied()
+    }
+
+    fn remember(&self, events: &[StoredEvent]) {
+        if let Ok(mut places) = self.places.lock() {
+            for event in events {
+                places.put(event.cid, event.position);
+            }
+        }
+    }
+}
+
+fn invalid(reason: String) -> StoreError {
+    StoreError::InvalidCommit { reason }
+}

@@ -1,0 +1,99 @@
+//! Setting up the stream: whether it is what it must be, and creating it.
+
+use std::collections::BTreeSet;
+
+use async_nats::jetstream::stream::{Config, Info};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::compare;
+use super::finding::{Finding, Severity};
+use super::wanted::{MINIMUM, incompatible, is_new_enough, wanted};
+use crate::engine::jetstream::api::{Api, Leader, Patience, errors};
+use crate::engine::jetstream::config::JetStreamOptions;
+use crate::store::StoreError;
+
+/// Checks the server, the options and the stream, which is created when it is missing.
+pub(super) async fn open(api: &Api, options: &JetStreamOptions) -> Result<(), StoreError> {
+    let version = api.client.server_info().version;
+    if !is_new_enough(&version) {
+        let (major, minor, patch) = MINIMUM;
+        return Err(incompatible(
+            api,
+            format!(
+                "the server has version {version}, and the guards of events hold from {major}.{minor}.{patch} on: update the server (2.15 is recommended)"
+            ),
+        ));
+    }
+    let wanted = wanted(api, options)?;
+    let found = match Leader::new(api, options.patience).stream_info().await? {
+        Some(found) => found,
+        None => create(api, options, &wanted).await?,
+    };
+    let findings = compare::stream(options, &wanted, &found.config);
+    let dangers: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Danger)
+        .map(Finding::to_string)
+        .collect();
+    match dangers.as_slice() {
+        [] => Ok(()),
+        dangers => Err(incompatible(api, dangers.join("; "))),
+    }
+}
+
+async fn create(
+    api: &Api,
+    options: &JetStreamOptions,
+    wanted: &Config,
+) -> Result<Info, StoreError> {
+    if !options.creates_stream {
+        return Err(incompatible(
+            api,
+            "it does not exist, and this program is not to create it: let an operator create it",
+        ));
+    }
+    let mut patience = Patience::until(Instant::now() + options.patience);
+    loop {
+        match api.ask::<Info>("STREAM.CREATE", wanted).await {
+            Ok(info) => return Ok(info),
+            // Another process was first, with other settings: look at what it made.
+            Err(failure) if failure.has_error(errors::STREAM_NAME_IN_USE) => {
+                if let Some(info) = Leader::new(api, options.patience).stream_info().await? {
+                    return Ok(info);
+                }
+            }
+            Err(failure) if failure.has_error(errors::SUBJECTS_OVERLAP) => {
+                return Err(incompatible(api, overlap(api, wanted).await));
+            }
+            Err(failure) => patience.wait(api, "create the stream", failure).await?,
+        }
+    }
+}
+
+/// Which streams have the subjects that one is to have, and what to do about it.
+async fn overlap(api: &Api, wanted: &Config) -> String {
+    #[derive(serde::Deserialize)]
+    struct Names {
+        streams: Option<Vec<String>>,
+    }
+    let mut others = BTreeSet::new();
+    for subject in &wanted.subjects {
+        let names = format!("{}.STREAM.NAMES", api.prefix);
+        let found = api
+            .ask_at::<Names>(names, &json!({ "subject": subject }))
+            .await;
+        // A program that may not ask is told without the names.
+        let found = found.ok().and_then(|names| names.streams);
+        others.extend(found.unwrap_or_default());
+    }
+    let others: Vec<_> = others.iter().map(String::as_str).collect();
+    let others = match others.as_slice() {
+        [] => "another stream".to_owned(),
+        others => format!("stream {}", others.join(", ")),
+    };
+    format!(
+        "{others} stores some of its subjects ({}) already, and an event is stored in one stream only: open that one, or give each stream subjects of its own",
+        wanted.subjects.join(", ")
+    )
+}

@@ -1,0 +1,144 @@
+//! Where a subscription reads: events of one stream in order, each proved, without gap or repetition.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::SubscriptionError;
+use crate::block::StoredEvent;
+use crate::domain::subject::Subjects;
+use crate::engine::jetstream::api::{Api, Leader, Reader, Selection, Step, distinct};
+use crate::store::{Position, StoreError, StoredSubjects};
+
+/// How long the servers may keep a subscription waiting at its start.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a leader that was deposed may not know it.
+const DEPOSED: Duration = Duration::from_secs(2);
+
+/// The stream, and what is wanted of it.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) api: Api,
+    pub(super) layout: StoredSubjects,
+    pub(super) wanted: Arc<Subjects>,
+    /// How many servers keep the stream.
+    pub(super) replicas: usize,
+}
+
+impl Source {
+    /// The wanted events after a position: all of them, or those of one partition.
+    pub(super) fn feed(&self, partition: Option<u8>, after: Position) -> Feed {
+        let reader = Reader::new(
+            self.api.clone(),
+            Selection {
+                filters: self.filters(partition),
+                headers_only: false,
+            },
+            after.0.saturating_add(1),
+            PATIENCE,
+        );
+        Feed {
+            source: self.clone(),
+            reader: Some(reader),
+            has_started: false,
+        }
+    }
+
+    /// The stored subjects that are wanted.
+    pub(super) fn filters(&self, partition: Option<u8>) -> Vec<String> {
+        let stored = |public: &String| match partition {
+            Some(partition) => self.layout.partition_filter(partition, public),
+            None => self.layout.filter(public),
+        };
+        distinct(&self.wanted).iter().map(stored).collect()
+    }
+
+    /// The position of the last event that the stream has.
+    pub(super) async fn last(&self) -> Result<Position, StoreError> {
+        let leader = Leader::new(&self.api, PATIENCE);
+        Ok(Position(leader.state().await?.last_seq))
+    }
+
+    /// The position of the last event that the stream has, which a subscription is known to have come to or past.
+    ///
+    /// A server that was paused takes itself for the leader for a moment longer, so it is asked again for a while.
+    pub(super) async fn reaching(
+        &self,
+        position: Position,
+        name: &str,
+    ) -> Result<Position, SubscriptionError> {
+        let give_up = Instant::now() + DEPOSED;
+        loop {
+            let last = self.last().await?;
+            if last >= position {
+                return Ok(last);
+            }
+            if Instant::now() > give_up {
+                return Err(SubscriptionError::BeyondStream {
+                    name: name.to_owned(),
+                    stream: self.api.stream.to_string(),
+                    position,
+                    last,
+                });
+            }
+            sleep(DEPOSED / 20).await;
+        }
+    }
+
+    /// The event at a position; none when the stream no longer has it.
+    pub(super) async fn event_at(
+        &self,
+        position: Position,
+    ) -> Result<Option<StoredEvent>, StoreError> {
+        let leader = Leader::new(&self.api, PATIENCE);
+        match leader.at(position.0).await? {
+            Some(raw) => raw.verify(&self.api, &self.layout).map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Events in order.
+pub(super) struct Feed {
+    source: Source,
+    /// There except for a moment within a step.
+    reader: Option<Reader>,
+    has_started: bool,
+}
+
+impl Feed {
+    /// The next event that is wanted; none when none has come for a while.
+    ///
+    /// It may be dropped and called again at any time.
+    pub(super) async fn next(&mut self) -> Result<Option<StoredEvent>, SubscriptionError> {
+        loop {
+            let Some(reader) = &mut self.reader else {
+                return Ok(None);
+            };
+            let step = reader.step().await?;
+            if !self.has_started {
+                // The first consumer was had, so what fails from now on is taken for servers that restart.
+                self.has_started = true;
+                self.reader = self.reader.take().map(Reader::without_end);
+            }
+            match step {
+                Step::Idle => return Ok(None),
+                Step::Message(raw) => {
+                    let event = raw.verify(&self.source.api, &self.source.layout)?;
+                    if self.source.wanted.includes(&event) {
+                        return Ok(Some(event));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Removes the consumer from the server.
+    pub(super) async fn close(mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.close().await;
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! One partition of a durable subscription: the events of one partition, or of all, handled one after the other.
+//!
+//! How far a partition came is written down with the guard of its last revision, so a member that lost the partition cannot move
+//! it. It is written a little later than an event is handled; what was handled since comes again after a crash.
+
+use std::collections::{BTreeMap, HashSet};
+use std::future::pending;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, sleep_until};
+
+use super::SubscriptionError;
+use super::coordination::{Coordination, Entry};
+use super::feed::Source;
+use super::lease::Lease;
+use super::parked::{self, ParkedEvent, ParkedRequest};
+use super::worker::{Outcome, Worker};
+use crate::block::StoredEvent;
+use crate::store::Position;
+use tokio_util::sync::CancellationToken;
+
+/// How many events may be handled before it is written down how far the partition came.
+const UNWRITTEN: u32 = 100;
+/// How long it may take until it is written down.
+const UNWRITTEN_FOR: Duration = Duration::from_millis(200);
+
+/// Who works a partition: the member's place, and its id there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Owner {
+    pub(super) place: u8,
+    pub(super) id: String,
+}
+
+/// What is written down about a partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PartitionRecord {
+    pub(super) owner: Option<Owner>,
+    /// Up to where events are handled or parked.
+    pub(super) position: Position,
+    /// The event that a member was about to hand over when it was last known to be careful.
+    pub(super) trying: Option<Position>,
+    /// How often in a row a member went away in the middle of it.
+    pub(super) abandoned: u32,
+}
+
+/// A partition that this member works.
+pub(super) struct PartitionWorker {
+    pub(super) partition: Option<u8>,
+    pub(super) coordination: Coordination,
+    pub(super) source: Source,
+    pub(super) worker: Worker,
+    pub(super) holds: bool,
+    pub(super) owner: Owner,
+    pub(super) record: PartitionRecord,
+    pub(super) revision: u64,
+    pub(super) lease: Lease,
+    pub(super) stop: CancellationToken,
+    /// Entries about parked events, as they change.
+    pub(super) changes: UnboundedReceiver<Entry<ParkedEvent>>,
+    pub(super) parked: BTreeMap<Position, ParkedEvent>,
+    pub(super) unwritten: Option<(Instant, u32)>,
+    /// For how many further events each is written down before and after.
+    pub(super) careful: u32,
+}
+
+/// How a partition ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It was asked to, and the partition is free for others.
+    Released,
+    /// Others may have it.
+    Lost,
+}
+
+/// What to do after an event.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    Stop,
+}
+
+/// The key of a partition.
+pub(super) fn key(partition: Option<u8>) -> String {
+    match partition {
+        Some(partition) => format!("partition.{partition:02x}"),
+        None => "partition.all".to_owned(),
+    }
+}
+
+enum Wake {
+    Event(Box<StoredEvent>),
+    Entry(Box<Entry<ParkedEvent>>),
+    Due,
+    Idle,
+}
+
+impl PartitionWorker {
+    /// Works the partition until it is asked to stop or its lease is over, even in the middle of an event.
+    pub(super) async fn run(mut self) -> Result<End, SubscriptionError> {
+        let lease = self.lease.clone();
+        let work = pin!(self.work());
+        match select(pin!(lease.over()), work).await {
+            Either::Left(_) => Ok(End::Lost),
+            Either::Right((ended, _)) => ended,
+        }
+    }
+
+    async fn work(&mut self) -> Result<End, SubscriptionError> {
+        let pattern = self
+            .partition
+            .map_or(parked::ALL.to_owned(), parked::of_partition);
+        for entry in self.coordination.read_all(&pattern).await? {
+            self.take_entry(entry);
+        }
+        self.careful = if self.record.abandoned > 0 {
+            UNWRITTEN
+        } else {
+            0
+        };
+        let mut feed = self.source.feed(self.partition, self.record.position);
+        let stop = self.stop.clone();
+        let mut next = self.serve().await?;
+        while next == Next::GoOn {
+            let due = self.unwritten.map(|(since, _)| since + UNWRITTEN_FOR);
+            let wake = {
+                let due = pin!(sleep_until_some(due));
+                let changed = pin!(self.changes.recv());
+                let event = pin!(feed.next());
+                let wake = select(select(event, changed), due);
+                match stop.run_until_cancelled(wake).await {
+                    None => break,
+                    Some(Either::Right(_)) => Wake::Due,
+                    Some(Either::Left((Either::Left((event, _)), _))) => match event? {
+                        Some(event) => Wake::Event(Box::new(event)),
+                        None => Wake::Idle,
+                    },
+                    Some(Either::Left((Either::Right((Some(entry), _)), _))) => {
+                        Wake::Entry(Box::new(entry))
+                    }
+                    // The member is gone, and so will be the lease.
+                    Some(Either::Left((Either::Right((None, _)), _))) => return Ok(End::Lost),
+                }
+            };
+            match wake {
+                Wake::Event(event) => {
+                    next = self.event(&event).await?;
+                    let is_due = self.unwritten.is_some_and(|(since, count)| {
+                        count >= UNWRITTEN || since.elapsed() >= UNWRITTEN_FOR
+                    });
+                    if is_due && !self.write(true).await? {
+                        return Ok(End::Lost);
+                    }
+                }
+                Wake::Entry(entry) => {
+                    self.take_entry(*entry);
+                    next = self.serve().await?;
+                }
+                Wake::Due | Wake::Idle => {
+                    if self.unwritten.is_some() && !self.write(true).await? {
+                        return Ok(End::Lost);
+                    }
+                }
+            }
+        }
+        let is_released = self.write(false).await?;
+        feed.close().await;
+        Ok(match is_released {
+            true => End::Released,
+            false => End::Lost,
+        })
+    }
+
+    /// Takes entry of what is parked.
+    fn take_entry(&mut self, entry: Entry<ParkedEvent>) {
+        let position = entry
+            .key
+            .rsplit('.')
+            .next()
+            .and_then(|text| text.parse().ok());
+        match (entry.value, position) {
+            (Some(event), _) => {
+                self.parked.insert(event.position, event);
+            }
+            (None, Some(position)) => {
+                self.parked.remove(&Position(position));
+            }
+            (None, None) => {}
+        }
+    }
+
+    async fn event(&mut self, event: &StoredEvent) -> Result<Next, SubscriptionError> {
+        let position = event.position;
+        if self.parked.contains_key(&position) {
+            self.advance(position);
+            return Ok(Next::GoOn);
+        }
+        if let Some(before) = self.parked_before(event) {
+            let reason = format!("it waits behind the event at position {before} of its aggregate");
+            self.park(event, reason, 0).await?;
+            self.advance(position);
+            return Ok(Next::GoOn);
+        }
+        let is_suspect = self.record.trying == Some(position);
+        if is_suspect && self.record.abandoned >= self.worker.retry.attempts {
+            let times = self.record.abandoned;
+            let reason = format!("the program ended {times} times in the middle of it");
+            self.park(event, reason, times).await?;
+            self.advance(position);
+            return Ok(Next::GoOn);
+        }
+        if self.careful > 0 && !is_suspect {
+            self.record.trying = Some(position);
+            if !self.write(true).await? {
+                return Ok(Next::Stop);
+            }
+        }
+        match self.worker.work(event, &self.stop).await {
+            Outcome::Handled => {}
+            Outcome::Interrupted => return Ok(Next::Stop),
+            Outcome::GivenUp { reason, attempts } => self.park(event, reason, attempts).await?,
+        }
+        self.advance(position);
+        if self.careful > 0 {
+            self.careful -= 1;
+            if !self.write(true).await? {
+                return Ok(Next::Stop);
+            }
+        }
+        Ok(Next::GoOn)
+    }
+
+    fn parked_before(&self, event: &StoredEvent) -> Option<Position> {
+        let id = &event.envelope.aggregate_id;
+        let mut parked = self.parked.values();
+        parked
+            .find(|parked| self.holds && parked.aggregate_id == *id)
+            .map(|parked| parked.position)
+    }
+
+    fn advance(&mut self, position: Position) {
+        self.record.position = position;
+        self.record.trying = None;
+        self.record.abandoned = 0;
+        let (since, count) = self.unwritten.unwrap_or((Instant::now(), 0));
+        self.unwritten = Some((since, count + 1));
+    }
+
+    async fn park(
+        &mut self,
+        event: &StoredEvent,
+        reason: String,
+        attempts: u32,
+    ) -> Result<(), SubscriptionError> {
+        let parked = ParkedEvent::new(event, reason.clone(), attempts);
+        let written = parked.write_new(&self.coordination).await;
+        let entry = written.map_err(|source| SubscriptionError::NotParked {
+            position: event.position,
+            reason,
+            source,
+        })?;
+        self.take_entry(entry);
+        Ok(())
+    }
+
+    /// Does what is asked for with parked events, and hands over those that no longer wait behind another.
+    async fn serve(&mut self) -> Result<Next, SubscriptionError> {
+        while let Some(parked) = self.next_to_serve() {
+            let event = match parked.request {
+                Some(ParkedRequest::Discard) => None,
+                _ => self.source.event_at(parked.position).await?,
+            };
+            // Without an event there is nothing to hand over: it is discarded, or the stream has dropped it.
+            let outcome = match &event {
+                None => Outcome::Handled,
+                Some(event) => self.worker.work(event, &self.stop).await,
+            };
+            match outcome {
+                Outcome::Handled => {
+                    parked.remove(&self.coordination).await?;
+                    self.parked.remove(&parked.position);
+                }
+                Outcome::Interrupted => return Ok(Next::Stop),
+                Outcome::GivenUp { reason, attempts } => {
+                    let again = ParkedEvent {
+                        reason,
+                        attempts,
+                        request: None,
+                        ..parked
+                    };
+                    let entry = again.write(&self.coordination).await?;
+                    self.take_entry(entry);
+                }
+            }
+        }
+        Ok(Next::GoOn)
+    }
+
+    /// The first parked event about which something is to be done, of those behind no other of their aggregate.
+    fn next_to_serve(&self) -> Option<ParkedEvent> {
+        let mut seen = HashSet::new();
+        for parked in self.parked.values() {
+            let is_first = !self.holds || seen.insert(parked.aggregate_id.as_str());
+            if is_first && (parked.request.is_some() || parked.waits()) {
+                return Some(parked.clone());
+            }
+        }
+        None
+    }
+
+    /// Writes down how far the partition came, and keeps it or leaves it to others. Gives whether it was still this member's.
+    async fn write(&mut self, keeps: bool) -> Result<bool, SubscriptionError> {
+        let key = key(self.partition);
+        let owner = keeps.then(|| self.owner.clone());
+        let record = PartitionRecord {
+            owner,
+            ..self.record.clone()
+        };
+        loop {
+            if let Some(revision) = self
+                .coordination
+                .write(&key, &record, self.revision)
+                .await?
+            {
+                self.revision = revision;
+                self.unwritten = None;
+                return Ok(true);
+            }
+            // Another was first, or this member itself, and the answer was lost.
+            let there = self.coordination.read::<PartitionRecord>(&key).await?;
+            self.revision = there.revision;
+            match there.value {
+                Some(there) if there == record => {
+                    self.unwritten = None;
+                    return Ok(true);
+                }
+                Some(there) if there.owner.as_ref() == Some(&self.owner) => {}
+                _ => return Ok(false),
+            }
+        }
+    }
+}
+
+async fn sleep_until_some(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => pending().await,
+    }
+}

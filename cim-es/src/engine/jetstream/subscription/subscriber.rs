@@ -1,0 +1,204 @@
+//! A subscriber: finds its stream and starts subscriptions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::builder::{Kind, REQUEST_TIMEOUT, SubscriptionStart};
+use super::coordination::Coordination;
+use super::feed::{PATIENCE, Source};
+use super::group::Group;
+use super::live::Live;
+use super::membership::Membership;
+use super::worker::Worker;
+use super::{Subscription, SubscriptionError};
+use crate::domain::subject::Subjects;
+use crate::engine::jetstream::api::{Api, Patience, overlap};
+use crate::engine::jetstream::connect::Connection;
+use crate::store::{Position, StoreError, StoredSubjects};
+
+/// What listens to events; [`EventSubscriberBuilder`](super::EventSubscriberBuilder) makes it.
+#[derive(Clone)]
+pub struct EventSubscriber {
+    pub(super) connection: Connection,
+    pub(super) stream: Option<String>,
+    pub(super) layout: StoredSubjects,
+    pub(super) wanted: Arc<Subjects>,
+    pub(super) worker: Worker,
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    pub(super) start: SubscriptionStart,
+    pub(super) lease: Duration,
+    pub(super) concurrency: usize,
+    pub(super) holds: bool,
+}
+
+#[derive(Deserialize)]
+struct Names {
+    #[serde(default)]
+    streams: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    config: Config,
+}
+
+#[derive(Deserialize)]
+struct Config {
+    #[serde(default)]
+    subjects: Vec<String>,
+    #[serde(default)]
+    num_replicas: usize,
+}
+
+impl EventSubscriber {
+    /// Starts a subscription. What is appended once this has returned reaches the handler.
+    ///
+    /// # Errors
+    /// [`SubscriptionError`] says what keeps it from starting.
+    pub async fn subscribe(&self) -> Result<Subscription, SubscriptionError> {
+        let source = self.source().await?;
+        let worker = self.worker.clone();
+        match self.kind {
+            Kind::Live => {
+                let live = Live {
+                    connection: self.connection.clone(),
+                    after: self.first_position(&source).await?,
+                    source,
+                    worker,
+                    name: self.name.clone(),
+                };
+                Ok(Subscription::spawn(|stop| live.run(stop)))
+            }
+            Kind::Durable | Kind::Partitioned => {
+                let membership = Membership {
+                    coordination: self.coordination(&source).await?,
+                    first: self.first_position(&source).await?,
+                    source,
+                    worker,
+                    name: self.name.clone(),
+                    is_partitioned: self.kind == Kind::Partitioned,
+                    lease: self.lease,
+                    holds: self.holds,
+                };
+                let member = membership.join().await?;
+                Ok(Subscription::spawn(|stop| member.run(stop)))
+            }
+            Kind::Group => {
+                let group = Group {
+                    coordination: self.coordination(&source).await?,
+                    first: self.first_position(&source).await?,
+                    source,
+                    worker,
+                    name: self.name.clone(),
+                    concurrency: self.concurrency,
+                };
+                group.prepare().await?;
+                Ok(Subscription::spawn(|stop| group.run(stop)))
+            }
+        }
+    }
+
+    async fn coordination(&self, source: &Source) -> Result<Coordination, StoreError> {
+        Coordination::open(&self.connection, &self.name, source.replicas).await
+    }
+
+    async fn first_position(&self, source: &Source) -> Result<Position, StoreError> {
+        match self.start {
+            SubscriptionStart::First => Ok(Position::START),
+            SubscriptionStart::Now => source.last().await,
+            SubscriptionStart::After(position) => Ok(position),
+        }
+    }
+
+    /// The stream, which must keep what is wanted.
+    async fn source(&self) -> Result<Source, SubscriptionError> {
+        let stream = match &self.stream {
+            Some(stream) => stream.clone(),
+            None => self.find_stream().await?,
+        };
+        let api = Api::new(&self.connection, &stream, REQUEST_TIMEOUT);
+        let info: Info = ask(
+            &api,
+            api.subject("STREAM.INFO"),
+            "look at the stream",
+            json!({}),
+        )
+        .await?;
+        let kept = &info.config.subjects;
+        for pattern in self.wanted.patterns() {
+            let stored = self.layout.filter(pattern);
+            if !kept.iter().any(|subject| overlap(subject, &stored)) {
+                return Err(SubscriptionError::NotKept {
+                    stream,
+                    kept: kept.join(", "),
+                    pattern: pattern.to_owned(),
+                });
+            }
+        }
+        Ok(Source {
+            api,
+            layout: self.layout.clone(),
+            wanted: Arc::clone(&self.wanted),
+            replicas: info.config.num_replicas.max(1),
+        })
+    }
+
+    async fn find_stream(&self) -> Result<String, SubscriptionError> {
+        // The builder made sure of a pattern.
+        let pattern = self.wanted.patterns().next().unwrap_or(">").to_owned();
+        let api = Api::new(&self.connection, "", REQUEST_TIMEOUT);
+        let subject = format!("{}.STREAM.NAMES", api.prefix);
+        let stored = self.layout.filter(&pattern);
+        let names: Names = ask(
+            &api,
+            subject,
+            "look for the stream",
+            json!({ "subject": stored }),
+        )
+        .await?;
+        let mut names = names.streams.unwrap_or_default();
+        match (names.pop(), names.len()) {
+            (Some(name), 0) => Ok(name),
+            (None, _) => Err(SubscriptionError::NoSingleStream {
+                found: "no stream".to_owned(),
+                pattern,
+                advice: "open an event store for them first, which creates it, or correct the pattern",
+            }),
+            (Some(name), others) => Err(SubscriptionError::NoSingleStream {
+                found: format!("{name} and {others} more streams"),
+                pattern,
+                advice: "say which one with `stream(…)`, and subscribe to each on its own",
+            }),
+        }
+    }
+}
+
+async fn ask<T: serde::de::DeserializeOwned>(
+    api: &Api,
+    subject: String,
+    operation: &'static str,
+    query: serde_json::Value,
+) -> Result<T, SubscriptionError> {
+    let mut patience = Patience::until(Instant::now() + PATIENCE);
+    loop {
+        match api.ask_at::<T>(subject.clone(), &query).await {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => patience.wait(api, operation, failure).await?,
+        }
+    }
+}
+
+impl std::fmt::Debug for EventSubscriber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventSubscriber")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("wanted", &self.wanted)
+            .finish_non_exhaustive()
+    }
+}
