@@ -8,59 +8,96 @@ use syn::{Attribute, Lit, LitInt, Meta, MetaList, Token};
 use crate::ctxt::Ctxt;
 use crate::names;
 
-/// The keys of one attribute's name, and where each of them was given first.
-pub(crate) struct Keys {
-    attribute: &'static str,
-    known: &'static [&'static str],
-    elsewhere: &'static [(&'static str, &'static str)],
-    repeatable: &'static [&'static str],
-    seen: Vec<String>,
+/// The keys of an attribute. They are an enum, and who reads them matches it without a wildcard: a new key is then read
+/// somewhere, or does not compile. The macro `keys!` writes it.
+pub(crate) trait Key: Copy + Eq + 'static {
+    /// The attribute's name.
+    const ATTRIBUTE: &'static str;
+    /// Each key as it is written.
+    const ALL: &'static [(&'static str, Self)];
+    /// Those that may be given more than once.
+    const REPEATABLE: &'static [Self];
+    /// Keys that are not of this attribute, and where they belong.
+    const ELSEWHERE: &'static [(&'static str, &'static str)];
+}
+
+/// Declares the keys of an attribute.
+macro_rules! keys {
+    (
+        $(#[$meta:meta])*
+        $name:ident of $attribute:literal {
+            $($key:ident = $text:literal),+ $(,)?
+        }
+        $(repeatable { $($again:ident),+ $(,)? })?
+        $(elsewhere { $($other:literal => $home:literal),+ $(,)? })?
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        enum $name {
+            $($key),+
+        }
+
+        impl $crate::attr::Key for $name {
+            const ATTRIBUTE: &'static str = $attribute;
+            const ALL: &'static [(&'static str, Self)] = &[$(($text, Self::$key)),+];
+            const REPEATABLE: &'static [Self] = &[$($(Self::$again),+)?];
+            const ELSEWHERE: &'static [(&'static str, &'static str)] =
+                &[$($(($other, $home)),+)?];
+        }
+    };
+}
+pub(crate) use keys;
+
+/// Reads the keys of one attribute's name, each once unless it may be repeated.
+pub(crate) struct Keys<K> {
+    seen: Vec<K>,
     /// Whether something was not understood: what is missing then may have been meant by it.
     pub(crate) has_refused: bool,
 }
 
-impl Keys {
-    pub(crate) fn new(attribute: &'static str, known: &'static [&'static str]) -> Self {
+impl<K: Key> Keys<K> {
+    pub(crate) fn new() -> Self {
         Self {
-            attribute,
-            known,
-            elsewhere: &[],
-            repeatable: &[],
             seen: Vec::new(),
             has_refused: false,
         }
     }
 
-    /// Keys that are not of this attribute, and where they belong.
-    pub(crate) fn elsewhere(mut self, keys: &'static [(&'static str, &'static str)]) -> Self {
-        self.elsewhere = keys;
-        self
+    /// Reads all attributes of this name; `value` reads what follows a key, beginning with its `=`.
+    pub(crate) fn read_all(
+        &mut self,
+        ctxt: &Ctxt,
+        attrs: &[Attribute],
+        mut value: impl FnMut(K, &Ident, ParseStream) -> syn::Result<()>,
+    ) {
+        for attr in attrs
+            .iter()
+            .filter(|attr| attr.path().is_ident(K::ATTRIBUTE))
+        {
+            self.read(ctxt, attr, &mut value);
+        }
     }
 
-    /// Keys that may be given more than once.
-    pub(crate) fn repeatable(mut self, keys: &'static [&'static str]) -> Self {
-        self.repeatable = keys;
-        self
-    }
-
-    /// Reads one attribute; `value` reads what follows a key, beginning with its `=`.
+    /// Reads one attribute.
     pub(crate) fn read(
         &mut self,
         ctxt: &Ctxt,
         attr: &Attribute,
-        mut value: impl FnMut(&Ident, ParseStream) -> syn::Result<()>,
+        mut value: impl FnMut(K, &Ident, ParseStream) -> syn::Result<()>,
     ) {
-        let Some(list) = list(ctxt, attr, self.attribute, "key = value, …") else {
+        let Some(list) = list(ctxt, attr, K::ATTRIBUTE, "key = value, …") else {
             self.has_refused = true;
             return;
         };
         let parser = |input: ParseStream| {
             while !input.is_empty() {
-                let key = input.call(Ident::parse_any)?;
-                if self.accepts(ctxt, &key) {
-                    value(&key, input)?;
-                } else {
-                    skip_value(input)?;
+                let name = input.call(Ident::parse_any)?;
+                match self.accepted(ctxt, &name) {
+                    Some(key) => value(key, &name, input)?,
+                    None => {
+                        self.has_refused = true;
+                        skip_value(input)?;
+                    }
                 }
                 if !input.is_empty() {
                     comma(input)?;
@@ -73,41 +110,35 @@ impl Keys {
         }
     }
 
-    fn accepts(&mut self, ctxt: &Ctxt, key: &Ident) -> bool {
-        let is_accepted = self.is_accepted(ctxt, key);
-        self.has_refused |= !is_accepted;
-        is_accepted
-    }
-
-    fn is_accepted(&mut self, ctxt: &Ctxt, key: &Ident) -> bool {
-        let name = names::text(key);
-        let attribute = self.attribute;
-        if let Some((_, home)) = self.elsewhere.iter().find(|(other, _)| *other == name) {
-            ctxt.error(
-                key,
-                format!("`{name}` has no meaning here: it belongs {home}"),
-            );
-            return false;
+    /// The key of this name; one that is unknown, or given twice, is reported.
+    fn accepted(&mut self, ctxt: &Ctxt, ident: &Ident) -> Option<K> {
+        let name = names::text(ident);
+        if let Some((_, home)) = K::ELSEWHERE.iter().find(|(other, _)| *other == name) {
+            let message = format!("`{name}` has no meaning here: it belongs {home}");
+            ctxt.error(ident, message);
+            return None;
         }
-        if !self.known.contains(&name.as_str()) {
-            let hint = names::suggestion(&name, self.known.iter().copied());
+        let Some((_, key)) = K::ALL.iter().find(|(text, _)| *text == name) else {
+            let known: Vec<&str> = K::ALL.iter().map(|(text, _)| *text).collect();
+            let hint = names::suggestion(&name, known.iter().copied());
             let hint = if hint.is_empty() {
-                format!("; its keys are {}", listed(self.known))
+                format!("; its keys are {}", listed(&known))
             } else {
                 hint
             };
+            let attribute = K::ATTRIBUTE;
             ctxt.error(
-                key,
+                ident,
                 format!("`#[{attribute}(…)]` has no key `{name}`{hint}"),
             );
-            return false;
+            return None;
+        };
+        if self.seen.contains(key) && !K::REPEATABLE.contains(key) {
+            ctxt.error(ident, format!("`{name}` is given twice: keep one"));
+            return None;
         }
-        if self.seen.contains(&name) && !self.repeatable.contains(&name.as_str()) {
-            ctxt.error(key, format!("`{name}` is given twice: keep one"));
-            return false;
-        }
-        self.seen.push(name);
-        true
+        self.seen.push(*key);
+        Some(*key)
     }
 }
 

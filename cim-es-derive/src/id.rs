@@ -1,28 +1,50 @@
 //! `#[derive(AggregateId)]`: an id of the author's own, on a struct with one unnamed field.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Fields};
+use syn::{Data, DeriveInput, Fields, Type};
 
 use crate::ctxt::Ctxt;
+use crate::derive::{self, Declaration};
 use crate::{names, shape};
 
+/// An id as it was declared.
+struct AggregateId {
+    ident: Ident,
+    /// The type of the one unnamed field; none when there is no such field, which is reported.
+    inner: Option<Type>,
+}
+
 pub(crate) fn derive(tokens: TokenStream) -> TokenStream {
-    let input: DeriveInput = match syn::parse2(tokens) {
-        Ok(input) => input,
-        Err(error) => return error.to_compile_error(),
-    };
-    let ctxt = Ctxt::new();
-    let inner = shape::refuse_generics(&ctxt, &input, "an aggregate id")
-        .and_then(|()| inner(&ctxt, &input));
-    if let Err(errors) = ctxt.finish() {
-        return errors;
+    derive::expand::<AggregateId>(tokens)
+}
+
+impl Declaration for AggregateId {
+    fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Self> {
+        shape::refuse_generics(ctxt, input, "an aggregate id")?;
+        Some(Self {
+            ident: input.ident.clone(),
+            inner: inner(ctxt, input).cloned(),
+        })
     }
-    let ident = &input.ident;
+
+    fn code(&self, _: u64) -> TokenStream {
+        self.inner
+            .as_ref()
+            .map(|inner| code(&self.ident, inner))
+            .unwrap_or_default()
+    }
+
+    /// What is missing is the field that says how the id prints and parses, so nothing can be written without it.
+    fn fallback(&self) -> TokenStream {
+        TokenStream::new()
+    }
+}
+
+fn code(ident: &Ident, inner: &Type) -> TokenStream {
     let name = names::text(ident);
-    let text =
-        inner.map(|inner| quote_spanned!(inner.span()=> <#inner as ::cim_es::aggregate::IdText>));
+    let text = quote_spanned!(inner.span()=> <#inner as ::cim_es::aggregate::IdText>);
     quote! {
         #[automatically_derived]
         impl ::core::fmt::Display for #ident {
@@ -54,7 +76,7 @@ pub(crate) fn derive(tokens: TokenStream) -> TokenStream {
 }
 
 /// The type of the one unnamed field.
-fn inner<'a>(ctxt: &Ctxt, input: &'a DeriveInput) -> Option<&'a syn::Type> {
+fn inner<'a>(ctxt: &Ctxt, input: &'a DeriveInput) -> Option<&'a Type> {
     let name = names::text(&input.ident);
     let Data::Struct(data) = &input.data else {
         ctxt.error(

@@ -1,6 +1,6 @@
 //! The macros of cim-es. Use them through `cim_es::prelude`.
 //!
-//! Each derive goes through the same phases, one file each: `attr` reads the attributes into the `model`, `check`
+//! Each derive goes through the same phases, in [`derive`]: `attr` reads the attributes into the `model`, `check`
 //! reports what is wrong with it, `expand` writes the code. All errors of one derive are reported at once, each on its
 //! token; beside them stands an implementation that compiles, so that one mistake gives one error.
 #![forbid(unsafe_code)]
@@ -10,6 +10,7 @@ mod aggregate;
 mod attr;
 mod command;
 mod ctxt;
+mod derive;
 mod event;
 mod fingerprint;
 #[cfg(test)]

@@ -6,11 +6,27 @@ use syn::parse::ParseStream;
 use syn::{Data, DeriveInput, Fields, LitStr, Path, Type, parse_quote};
 
 use super::model::Aggregate;
-use crate::attr::{self, Keys};
+use crate::attr::{self, Keys, keys};
 use crate::ctxt::Ctxt;
 use crate::{names, shape};
 
-const KEYS: &[&str] = &["domain", "name", "id", "state", "error", "fold", "unique"];
+keys! {
+    /// The keys of `#[aggregate(…)]`.
+    AggregateKey of "aggregate" {
+        Domain = "domain",
+        Name = "name",
+        Id = "id",
+        State = "state",
+        Error = "error",
+        Fold = "fold",
+        Unique = "unique",
+    }
+    elsewhere {
+        "event" => "into `#[machine(…)]` on the enum of states",
+        "command" => "into `#[machine(…)]` on the enum of states",
+        "output" => "into `#[machine(…)]` on the enum of states",
+    }
+}
 
 pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
     shape::refuse_generics(ctxt, input, "an aggregate")?;
@@ -26,37 +42,31 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
         attr::misplaced(ctxt, &field.attrs, &["aggregate"], "on the struct");
     }
 
-    let mut keys = Keys::new("aggregate", KEYS).elsewhere(&[
-        ("event", "into `#[machine(…)]` on the enum of states"),
-        ("command", "into `#[machine(…)]` on the enum of states"),
-        ("output", "into `#[machine(…)]` on the enum of states"),
-    ]);
+    let mut keys = Keys::new();
     let (mut domain, mut name) = (None, None);
     let mut unique: Option<Path> = None;
     let (mut id, mut state, mut error): (Option<Type>, Option<Type>, Option<Type>) =
         (None, None, None);
-    for attr in input
-        .attrs
-        .iter()
-        .filter(|attr| attr.path().is_ident("aggregate"))
-    {
-        keys.read(ctxt, attr, |key, value| {
-            attr::equals(key, value)?;
-            match names::text(key).as_str() {
-                "domain" => domain = Some(names::tokens(ctxt, attr::literal(value)?, "domain", 1)),
-                "name" => name = Some(names::tokens(ctxt, attr::literal(value)?, "name", 1)),
-                "id" => id = Some(value.parse()?),
-                "state" => state = Some(value.parse()?),
-                "error" => error = Some(value.parse()?),
-                "unique" => unique = Some(function(value)?),
-                // Its value counts through the fingerprint of the declaration.
-                _ => {
-                    attr::number(ctxt, value, "a fold")?;
-                }
+    keys.read_all(ctxt, &input.attrs, |key, ident, value| {
+        attr::equals(ident, value)?;
+        match key {
+            AggregateKey::Domain => {
+                domain = Some(names::tokens(ctxt, attr::literal(value)?, "domain", 1));
             }
-            Ok(())
-        });
-    }
+            AggregateKey::Name => {
+                name = Some(names::tokens(ctxt, attr::literal(value)?, "name", 1));
+            }
+            AggregateKey::Id => id = Some(value.parse()?),
+            AggregateKey::State => state = Some(value.parse()?),
+            AggregateKey::Error => error = Some(value.parse()?),
+            AggregateKey::Unique => unique = Some(function(value)?),
+            // Its value counts through the fingerprint of the declaration.
+            AggregateKey::Fold => {
+                attr::number(ctxt, value, "a fold")?;
+            }
+        }
+        Ok(())
+    });
     if let Some(Some(domain)) = &domain {
         refuse_reserved(ctxt, domain);
     }

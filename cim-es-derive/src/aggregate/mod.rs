@@ -5,21 +5,26 @@ mod expand;
 mod model;
 
 use proc_macro2::TokenStream;
-use quote::quote;
 use syn::DeriveInput;
 
+use self::model::Aggregate;
 use crate::ctxt::Ctxt;
-use crate::fingerprint;
+use crate::derive::{self, Declaration};
 
 pub(crate) fn derive(tokens: TokenStream) -> TokenStream {
-    let fingerprint = fingerprint::of(tokens.clone());
-    let input: DeriveInput = match syn::parse2(tokens) {
-        Ok(input) => input,
-        Err(error) => return error.to_compile_error(),
-    };
-    let ctxt = Ctxt::new();
-    let aggregate = attr::read(&ctxt, &input);
-    let errors = ctxt.finish().err();
-    let code = aggregate.map(|aggregate| expand::code(&aggregate, fingerprint, errors.is_some()));
-    quote!(#errors #code)
+    derive::expand::<Aggregate>(tokens)
+}
+
+impl Declaration for Aggregate {
+    fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Self> {
+        attr::read(ctxt, input)
+    }
+
+    fn code(&self, fingerprint: u64) -> TokenStream {
+        expand::code(self, fingerprint, false)
+    }
+
+    fn fallback(&self) -> TokenStream {
+        expand::code(self, 0, true)
+    }
 }

@@ -3,9 +3,16 @@
 use syn::{Data, DeriveInput, Path};
 
 use super::model::Commands;
-use crate::attr::{self, Keys};
+use crate::attr::{self, Keys, keys};
 use crate::ctxt::Ctxt;
 use crate::{names, shape};
+
+keys! {
+    /// The keys of `#[command(…)]`.
+    CommandKey of "command" {
+        Aggregate = "aggregate",
+    }
+}
 
 pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Commands> {
     shape::refuse_generics(ctxt, input, "an enum of commands")?;
@@ -22,19 +29,14 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Commands> {
             attr::misplaced(ctxt, &field.attrs, &["command"], "on the enum");
         }
     }
-    let mut keys = Keys::new("command", &["aggregate"]);
     let mut aggregate = None;
-    for attr in input
-        .attrs
-        .iter()
-        .filter(|attr| attr.path().is_ident("command"))
-    {
-        keys.read(ctxt, attr, |key, value| {
-            attr::equals(key, value)?;
-            aggregate = Some(value.parse::<Path>()?);
-            Ok(())
-        });
-    }
+    Keys::new().read_all(ctxt, &input.attrs, |key, name, value| {
+        attr::equals(name, value)?;
+        match key {
+            CommandKey::Aggregate => aggregate = Some(value.parse::<Path>()?),
+        }
+        Ok(())
+    });
     let convention = || names::sibling(&input.ident, "Command", "");
     let aggregate = aggregate.or_else(convention).or_else(|| {
         ctxt.error(

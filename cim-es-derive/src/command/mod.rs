@@ -5,19 +5,26 @@ mod expand;
 mod model;
 
 use proc_macro2::TokenStream;
-use quote::quote;
 use syn::DeriveInput;
 
+use self::model::Commands;
 use crate::ctxt::Ctxt;
+use crate::derive::{self, Declaration};
 
 pub(crate) fn derive(tokens: TokenStream) -> TokenStream {
-    let input: DeriveInput = match syn::parse2(tokens) {
-        Ok(input) => input,
-        Err(error) => return error.to_compile_error(),
-    };
-    let ctxt = Ctxt::new();
-    let commands = attr::read(&ctxt, &input);
-    let errors = ctxt.finish().err();
-    let code = commands.map(|commands| expand::code(&commands, errors.is_some()));
-    quote!(#errors #code)
+    derive::expand::<Commands>(tokens)
+}
+
+impl Declaration for Commands {
+    fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Self> {
+        attr::read(ctxt, input)
+    }
+
+    fn code(&self, _: u64) -> TokenStream {
+        expand::code(self, false)
+    }
+
+    fn fallback(&self) -> TokenStream {
+        expand::code(self, true)
+    }
 }

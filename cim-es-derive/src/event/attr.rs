@@ -1,15 +1,51 @@
 //! Reads `#[event(…)]` and `#[upcast(…)]`, and the shapes of the variants.
 
-use proc_macro2::Ident;
 use syn::{Data, DeriveInput, Fields, Lit, LitStr, Path};
 
 use super::model::{Events, Shape, Tail, Upcast, Variant, WireName};
 use super::{apply, serde};
-use crate::attr::{self, Keys};
+use crate::attr::{self, Keys, keys};
 use crate::ctxt::Ctxt;
 use crate::{names, shape};
 
 const ON_VARIANT: &str = "on a variant of the enum";
+
+keys! {
+    /// The keys of `#[event(…)]` on the enum.
+    EnumKey of "event" {
+        Aggregate = "aggregate",
+    }
+    elsewhere {
+        "operation" => "on a variant",
+        "subject" => "on a variant",
+        "was" => "on a variant",
+        "was_subject" => "on a variant",
+        "version" => "on a variant",
+    }
+}
+
+keys! {
+    /// The keys of `#[event(…)]` on a variant.
+    VariantKey of "event" {
+        Operation = "operation",
+        Subject = "subject",
+        Was = "was",
+        WasSubject = "was_subject",
+        Version = "version",
+    }
+    repeatable { Was, WasSubject }
+    elsewhere {
+        "aggregate" => "on the enum",
+    }
+}
+
+keys! {
+    /// The keys of `#[upcast(…)]`.
+    UpcastKey of "upcast" {
+        From = "from",
+        With = "with",
+    }
+}
 
 pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Events> {
     shape::refuse_generics(ctxt, input, "an enum of events")?;
@@ -24,25 +60,14 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Events> {
     attr::misplaced(ctxt, &input.attrs, &["apply", "upcast"], ON_VARIANT);
     serde::refuse_on_enum(ctxt, &input.attrs);
 
-    let mut keys = Keys::new("event", &["aggregate"]).elsewhere(&[
-        ("operation", "on a variant"),
-        ("subject", "on a variant"),
-        ("was", "on a variant"),
-        ("was_subject", "on a variant"),
-        ("version", "on a variant"),
-    ]);
     let mut aggregate = None;
-    for attr in input
-        .attrs
-        .iter()
-        .filter(|attr| attr.path().is_ident("event"))
-    {
-        keys.read(ctxt, attr, |key, value| {
-            attr::equals(key, value)?;
-            aggregate = Some(value.parse::<Path>()?);
-            Ok(())
-        });
-    }
+    Keys::new().read_all(ctxt, &input.attrs, |key, name, value| {
+        attr::equals(name, value)?;
+        match key {
+            EnumKey::Aggregate => aggregate = Some(value.parse::<Path>()?),
+        }
+        Ok(())
+    });
     let variants = data
         .variants
         .iter()
@@ -69,40 +94,41 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Events> {
 fn variant(ctxt: &Ctxt, declared: &syn::Variant) -> Variant {
     serde::refuse_on_variant(ctxt, &declared.attrs);
     let shape = shape(ctxt, declared);
-    let mut keys = Keys::new(
-        "event",
-        &["operation", "subject", "was", "was_subject", "version"],
-    )
-    .repeatable(&["was", "was_subject"])
-    .elsewhere(&[("aggregate", "on the enum")]);
-    let (mut name, mut former, mut version, mut upcasts) = (None, Vec::new(), None, Vec::new());
-    let mut is_chain_misread = false;
-    for attr in &declared.attrs {
-        if attr.path().is_ident("event") {
-            keys.read(ctxt, attr, |key, value| {
-                attr::equals(key, value)?;
-                match names::text(key).as_str() {
-                    key @ ("operation" | "subject") => {
-                        let wire_name = wire_name(ctxt, key == "subject", attr::literal(value)?);
-                        match (&name, wire_name) {
-                            (Some(_), Some(further)) => ctxt.error(
-                                &further.literal,
-                                "`subject` sets aggregate and operation, so `operation` beside it has no meaning: keep one",
-                            ),
-                            (None, Some(first)) => name = Some(first),
-                            (_, None) => {}
-                        }
-                    }
-                    "version" => version = attr::number(ctxt, value, "a version")?,
-                    key => former.extend(wire_name(ctxt, key == "was_subject", attr::literal(value)?)),
-                }
-                Ok(())
-            });
-        } else if attr.path().is_ident("upcast") {
-            let upcast = upcast(ctxt, attr);
-            is_chain_misread |= upcast.is_none();
-            upcasts.extend(upcast);
+    let mut keys = Keys::new();
+    let (mut name, mut former, mut version) = (None, Vec::new(), None);
+    let mut set_name = |ctxt: &Ctxt, tail: fn(String) -> Tail, lit: Lit| {
+        let wire_name = wire_name(ctxt, tail, lit);
+        match (&name, wire_name) {
+            (Some(_), Some(further)) => ctxt.error(
+                &further.literal,
+                "`subject` sets aggregate and operation, so `operation` beside it has no meaning: keep one",
+            ),
+            (None, Some(first)) => name = Some(first),
+            (_, None) => {}
         }
+    };
+    keys.read_all(ctxt, &declared.attrs, |key, ident, value| {
+        attr::equals(ident, value)?;
+        match key {
+            VariantKey::Operation => set_name(ctxt, Tail::Operation, attr::literal(value)?),
+            VariantKey::Subject => set_name(ctxt, Tail::Subject, attr::literal(value)?),
+            VariantKey::Was => {
+                former.extend(wire_name(ctxt, Tail::Operation, attr::literal(value)?));
+            }
+            VariantKey::WasSubject => {
+                former.extend(wire_name(ctxt, Tail::Subject, attr::literal(value)?));
+            }
+            VariantKey::Version => version = attr::number(ctxt, value, "a version")?,
+        }
+        Ok(())
+    });
+    let mut upcasts = Vec::new();
+    let mut is_chain_misread = false;
+    let attrs = declared.attrs.iter();
+    for attr in attrs.filter(|attr| attr.path().is_ident("upcast")) {
+        let upcast = upcast(ctxt, attr);
+        is_chain_misread |= upcast.is_none();
+        upcasts.extend(upcast);
     }
     Variant {
         ident: declared.ident.clone(),
@@ -153,35 +179,30 @@ fn shape(ctxt: &Ctxt, variant: &syn::Variant) -> Shape {
     }
 }
 
-fn wire_name(ctxt: &Ctxt, is_subject: bool, lit: Lit) -> Option<WireName> {
-    let (what, least) = if is_subject {
-        ("subject", 2)
-    } else {
-        ("operation", 1)
+fn wire_name(ctxt: &Ctxt, tail: fn(String) -> Tail, lit: Lit) -> Option<WireName> {
+    let (what, least) = match tail(String::new()) {
+        Tail::Operation(_) => ("operation", 1),
+        Tail::Subject(_) => ("subject", 2),
     };
     let literal = names::tokens(ctxt, lit, what, least)?;
-    let text = LitStr::value(&literal);
     Some(WireName {
-        tail: if is_subject {
-            Tail::Subject(text)
-        } else {
-            Tail::Operation(text)
-        },
+        tail: tail(LitStr::value(&literal)),
         literal: Some(literal),
     })
 }
 
 fn upcast(ctxt: &Ctxt, attr: &syn::Attribute) -> Option<Upcast> {
     let (mut from, mut with) = (None, None);
-    let mut keys = Keys::new("upcast", &["from", "with"]);
+    let mut keys = Keys::new();
     let mut is_misread = false;
-    keys.read(ctxt, attr, |key: &Ident, value| {
-        attr::equals(key, value)?;
-        if names::text(key) == "from" {
-            from = attr::number(ctxt, value, "a version")?;
-            is_misread = from.is_none();
-        } else {
-            with = Some(value.parse()?);
+    keys.read(ctxt, attr, |key, ident, value| {
+        attr::equals(ident, value)?;
+        match key {
+            UpcastKey::From => {
+                from = attr::number(ctxt, value, "a version")?;
+                is_misread = from.is_none();
+            }
+            UpcastKey::With => with = Some(value.parse()?),
         }
         Ok(())
     });

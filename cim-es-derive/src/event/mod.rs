@@ -1,4 +1,16 @@
 //! `#[derive(DomainEvent)]`: wire names, versions, and how events fold into the aggregate.
+//!
+//! A key passes through these files, in this order:
+//!
+//! 1. `attr` reads it: the enum of keys names it, and the `match` on that says what its value is. What `#[apply(…)]`
+//!    holds is read by `apply`, and each statement in it by `statement`.
+//! 2. `model` keeps its value with its tokens.
+//! 3. `check` compares it with the rest of the declaration and reports what cannot be. `serde` does so with serde's keys.
+//! 4. `expand` writes it into the declaration of the events, and `fold` into the function that applies them.
+//! 5. `domain/declared` of the runtime crate puts it together with what the aggregate declares, and checks what spans
+//!    types.
+//!
+//! The reference of all keys is on the derive in `lib.rs`.
 
 mod apply;
 mod attr;
@@ -10,29 +22,30 @@ mod serde;
 mod statement;
 
 use proc_macro2::TokenStream;
-use quote::quote;
 use syn::DeriveInput;
 
+use self::model::Events;
 use crate::ctxt::Ctxt;
-use crate::fingerprint;
+use crate::derive::{self, Declaration};
 
 pub(crate) fn derive(tokens: TokenStream) -> TokenStream {
-    let fingerprint = fingerprint::of(tokens.clone());
-    let input: DeriveInput = match syn::parse2(tokens) {
-        Ok(input) => input,
-        Err(error) => return error.to_compile_error(),
-    };
-    let ctxt = Ctxt::new();
-    let events = attr::read(&ctxt, &input);
-    if let Some(events) = &events {
-        check::check(&ctxt, events);
+    derive::expand::<Events>(tokens)
+}
+
+impl Declaration for Events {
+    fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Self> {
+        attr::read(ctxt, input)
     }
-    match (ctxt.finish(), events) {
-        (Ok(()), Some(events)) => expand::whole(&events, fingerprint),
-        (Ok(()), None) => TokenStream::new(),
-        (Err(errors), events) => {
-            let fallback = events.as_ref().map(expand::fallback);
-            quote!(#errors #fallback)
-        }
+
+    fn check(&self, ctxt: &Ctxt) {
+        check::check(ctxt, self);
+    }
+
+    fn code(&self, fingerprint: u64) -> TokenStream {
+        expand::whole(self, fingerprint)
+    }
+
+    fn fallback(&self) -> TokenStream {
+        expand::fallback(self)
     }
 }

@@ -10,10 +10,36 @@ use syn::{Attribute, Data, DeriveInput, Fields, Path, Token, Variant};
 
 use super::check;
 use super::model::{Edge, Machine, State, Target};
-use crate::attr::{self, Keys};
+use crate::attr::{self, Keys, keys};
 use crate::ctxt::Ctxt;
 use crate::names;
 use crate::shape;
+
+keys! {
+    /// The keys of `#[machine(…)]`.
+    MachineKey of "machine" {
+        Event = "event",
+        Command = "command",
+        Output = "output",
+    }
+    elsewhere {
+        "initial" => "into `#[state(…)]` on a variant",
+        "terminal" => "into `#[state(…)]` on a variant",
+    }
+}
+
+keys! {
+    /// The keys of `#[state(…)]`.
+    StateKey of "state" {
+        Initial = "initial",
+        Terminal = "terminal",
+        Output = "output",
+    }
+    elsewhere {
+        "event" => "into `#[machine(…)]` on the enum",
+        "command" => "into `#[machine(…)]` on the enum",
+    }
+}
 
 pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Machine> {
     shape::refuse_generics(ctxt, input, "a state machine")?;
@@ -31,26 +57,16 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Machine> {
         return None;
     };
 
-    let mut keys = Keys::new("machine", &["event", "command", "output"]).elsewhere(&[
-        ("initial", "into `#[state(…)]` on a variant"),
-        ("terminal", "into `#[state(…)]` on a variant"),
-    ]);
     let (mut event, mut command, mut output) = (None, None, None);
-    for attr in input
-        .attrs
-        .iter()
-        .filter(|attr| attr.path().is_ident("machine"))
-    {
-        keys.read(ctxt, attr, |key, value| {
-            attr::equals(key, value)?;
-            match names::text(key).as_str() {
-                "event" => event = Some(value.parse::<Path>()?),
-                "command" => command = Some(value.parse::<Path>()?),
-                _ => output = Some(value.parse()?),
-            }
-            Ok(())
-        });
-    }
+    Keys::new().read_all(ctxt, &input.attrs, |key, name, value| {
+        attr::equals(name, value)?;
+        match key {
+            MachineKey::Event => event = Some(value.parse::<Path>()?),
+            MachineKey::Command => command = Some(value.parse::<Path>()?),
+            MachineKey::Output => output = Some(value.parse()?),
+        }
+        Ok(())
+    });
     let mut states: Vec<State> = data
         .variants
         .iter()
@@ -106,34 +122,32 @@ fn state(ctxt: &Ctxt, variant: &Variant) -> State {
         edges: Vec::new(),
         is_misread: false,
     };
-    let mut keys = Keys::new("state", &["initial", "terminal", "output"]).elsewhere(&[
-        ("event", "into `#[machine(…)]` on the enum"),
-        ("command", "into `#[machine(…)]` on the enum"),
-    ]);
-    for attr in &variant.attrs {
-        if attr.path().is_ident("state") {
-            keys.read(ctxt, attr, |key, value| {
-                match names::text(key).as_str() {
-                    "initial" => {
-                        attr::flag(key, value)?;
-                        state.initial = Some(key.clone());
-                    }
-                    "terminal" => {
-                        attr::flag(key, value)?;
-                        state.terminal = Some(key.clone());
-                    }
-                    _ => {
-                        attr::equals(key, value)?;
-                        state.output = Some((key.clone(), value.parse()?));
-                    }
-                }
-                Ok(())
-            });
-        } else if attr.path().is_ident("on") {
-            match edges(ctxt, attr) {
-                Some(edges) => state.edges.extend(edges),
-                None => state.is_misread = true,
+    let mut keys = Keys::new();
+    keys.read_all(ctxt, &variant.attrs, |key, name, value| {
+        match key {
+            StateKey::Initial => {
+                attr::flag(name, value)?;
+                state.initial = Some(name.clone());
             }
+            StateKey::Terminal => {
+                attr::flag(name, value)?;
+                state.terminal = Some(name.clone());
+            }
+            StateKey::Output => {
+                attr::equals(name, value)?;
+                state.output = Some((name.clone(), value.parse()?));
+            }
+        }
+        Ok(())
+    });
+    for attr in variant
+        .attrs
+        .iter()
+        .filter(|attr| attr.path().is_ident("on"))
+    {
+        match edges(ctxt, attr) {
+            Some(edges) => state.edges.extend(edges),
+            None => state.is_misread = true,
         }
     }
     state.is_misread |= keys.has_refused;

@@ -8,27 +8,28 @@ mod model;
 use proc_macro2::TokenStream;
 use syn::DeriveInput;
 
+use self::model::Machine;
 use crate::ctxt::Ctxt;
-use crate::fingerprint;
+use crate::derive::{self, Declaration};
 
 pub(crate) fn derive(tokens: TokenStream) -> TokenStream {
-    let fingerprint = fingerprint::of(tokens.clone());
-    let input: DeriveInput = match syn::parse2(tokens) {
-        Ok(input) => input,
-        Err(error) => return error.to_compile_error(),
-    };
-    let ctxt = Ctxt::new();
-    let machine = attr::read(&ctxt, &input);
-    if let Some(machine) = &machine {
-        check::check(&ctxt, machine);
+    derive::expand::<Machine>(tokens)
+}
+
+impl Declaration for Machine {
+    fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Self> {
+        attr::read(ctxt, input)
     }
-    match (ctxt.finish(), machine) {
-        (Ok(()), Some(machine)) => expand::whole(&machine, fingerprint),
-        (Ok(()), None) => TokenStream::new(),
-        (Err(errors), Some(machine)) => {
-            let fallback = expand::fallback(&machine);
-            quote::quote!(#errors #fallback)
-        }
-        (Err(errors), None) => errors,
+
+    fn check(&self, ctxt: &Ctxt) {
+        check::check(ctxt, self);
+    }
+
+    fn code(&self, fingerprint: u64) -> TokenStream {
+        expand::whole(self, fingerprint)
+    }
+
+    fn fallback(&self) -> TokenStream {
+        expand::fallback(self)
     }
 }
