@@ -44,7 +44,7 @@ impl Declaration for AggregateId {
 
 fn code(ident: &Ident, inner: &Type) -> TokenStream {
     let name = names::text(ident);
-    let text = quote_spanned!(inner.span()=> <#inner as ::cim_es::aggregate::IdText>);
+    let text = quote_spanned!(inner.span()=> <#inner as ::cim_es::aggregate::IdField>);
     quote! {
         #[automatically_derived]
         impl ::core::fmt::Display for #ident {
@@ -61,15 +61,16 @@ fn code(ident: &Ident, inner: &Type) -> TokenStream {
         }
         #[automatically_derived]
         impl ::cim_es::aggregate::AggregateId for #ident {
-            fn token(
+            fn text(
                 &self,
-            ) -> ::core::result::Result<::cim_es::subject::Token, ::cim_es::subject::TokenError> {
-                ::cim_es::subject::Token::new(&::std::string::ToString::to_string(self))
+            ) -> ::core::result::Result<::cim_es::aggregate::IdText, ::cim_es::aggregate::IdTextError>
+            {
+                ::cim_es::aggregate::IdText::new(&::std::string::ToString::to_string(self))
             }
-            fn from_token(
-                token: &::cim_es::subject::Token,
+            fn from_text(
+                text: &::cim_es::aggregate::IdText,
             ) -> ::core::result::Result<Self, ::cim_es::aggregate::IdError> {
-                <#ident as ::core::str::FromStr>::from_str(token.as_str())
+                <#ident as ::core::str::FromStr>::from_str(text.as_str())
             }
         }
     }

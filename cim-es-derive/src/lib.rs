@@ -26,8 +26,8 @@ use proc_macro::TokenStream;
 /// An id of the author's own, from a struct with one unnamed field.
 ///
 /// The field's type prints and parses (`Display`, and `FromStr` with an error that prints); the derive adds both to the
-/// struct, and `AggregateId`. Name the struct with `#[aggregate(id = …)]`. An id stands as one token of a subject, so
-/// one whose text has a `.`, a `*`, a `>` or whitespace is refused when it is used.
+/// struct, and `AggregateId`. Name the struct with `#[aggregate(id = …)]`. Any text of 1 to 255 bytes is an id, such as an
+/// e-mail address, a host name or `Ann Lee`; what cannot stand in a subject is escaped there.
 ///
 /// ```ignore
 /// #[derive(AggregateId, Clone, Debug, PartialEq, Eq, Hash)]

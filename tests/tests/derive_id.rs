@@ -2,8 +2,9 @@
 
 use std::net::Ipv4Addr;
 
+use cim_es::aggregate::{IdText, IdTextError};
 use cim_es::prelude::*;
-use cim_es::subject::{Token, TokenError};
+use cim_es::subject::Token;
 
 #[derive(AggregateId, Clone, Debug, PartialEq, Eq, Hash)]
 struct MachineId(String);
@@ -19,22 +20,22 @@ fn an_id_prints_and_parses_as_what_it_holds() {
     let id = MachineId("web-1".to_owned());
     assert_eq!(id.to_string(), "web-1");
     assert_eq!("web-1".parse::<MachineId>().unwrap(), id);
-    assert_eq!(Number(7).token().unwrap().as_str(), "7");
+    assert_eq!(Number(7).text().unwrap().as_str(), "7");
     assert_eq!(format!("{:>4}", Number(7)), "   7");
 }
 
 #[test]
-fn an_id_comes_back_from_its_token() {
+fn an_id_comes_back_from_its_text() {
     let id = MachineId("web-1".to_owned());
-    assert_eq!(MachineId::from_token(&id.token().unwrap()).unwrap(), id);
+    assert_eq!(MachineId::from_text(&id.text().unwrap()).unwrap(), id);
 }
 
 #[test]
 fn a_text_that_is_no_id_is_refused_with_the_reason() {
     let error = "seven".parse::<Number>().unwrap_err();
     assert_eq!((error.text.as_str(), error.expected), ("seven", "Number"));
-    let token = Token::new("seven").unwrap();
-    assert!(Number::from_token(&token).is_err());
+    let text = IdText::new("seven").unwrap();
+    assert!(Number::from_text(&text).is_err());
     let error = "seven".parse::<Id<Machine>>().unwrap_err().to_string();
     assert!(
         error.starts_with("`seven` is no id of Machine: "),
@@ -51,12 +52,11 @@ fn what_does_not_print_is_escaped_in_a_message() {
 }
 
 #[test]
-fn an_id_that_is_no_token_is_refused() {
-    let address = Address(Ipv4Addr::LOCALHOST);
-    assert!(matches!(
-        address.token(),
-        Err(TokenError::Character { character: '.', .. })
-    ));
+fn an_id_that_no_token_holds_is_escaped_in_a_subject_alone() {
+    let id = Address(Ipv4Addr::LOCALHOST).text().unwrap();
+    assert_eq!(id.as_str(), "127.0.0.1");
+    assert_eq!(id.token(), "127%2E0%2E0%2E1");
+    assert_eq!(MachineId(String::new()).text(), Err(IdTextError::Empty));
 }
 
 #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

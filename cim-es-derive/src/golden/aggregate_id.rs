@@ -1,7 +1,7 @@
 #[automatically_derived]
 impl ::core::fmt::Display for MachineId {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-        <String as ::cim_es::aggregate::IdText>::show(&self.0, formatter)
+        <String as ::cim_es::aggregate::IdField>::show(&self.0, formatter)
     }
 }
 #[automatically_derived]
@@ -11,24 +11,24 @@ impl ::core::str::FromStr for MachineId {
         text: &str,
     ) -> ::core::result::Result<Self, ::cim_es::aggregate::IdError> {
         ::core::result::Result::map(
-            <String as ::cim_es::aggregate::IdText>::read(text, "MachineId"),
+            <String as ::cim_es::aggregate::IdField>::read(text, "MachineId"),
             MachineId,
         )
     }
 }
 #[automatically_derived]
 impl ::cim_es::aggregate::AggregateId for MachineId {
-    fn token(
+    fn text(
         &self,
     ) -> ::core::result::Result<
-        ::cim_es::subject::Token,
-        ::cim_es::subject::TokenError,
+        ::cim_es::aggregate::IdText,
+        ::cim_es::aggregate::IdTextError,
     > {
-        ::cim_es::subject::Token::new(&::std::string::ToString::to_string(self))
+        ::cim_es::aggregate::IdText::new(&::std::string::ToString::to_string(self))
     }
-    fn from_token(
-        token: &::cim_es::subject::Token,
+    fn from_text(
+        text: &::cim_es::aggregate::IdText,
     ) -> ::core::result::Result<Self, ::cim_es::aggregate::IdError> {
-        <MachineId as ::core::str::FromStr>::from_str(token.as_str())
+        <MachineId as ::core::str::FromStr>::from_str(text.as_str())
     }
 }

@@ -6,9 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::StoredEvent;
-use crate::domain::aggregate::{Aggregate, AggregateId};
+use crate::domain::aggregate::{Aggregate, AggregateId, IdText, IdTextError};
 use crate::domain::event::DomainEvent;
-use crate::domain::subject::{Token, TokenError};
 
 /// A place in a store's order of all events, from 1; 0 is before the first.
 #[derive(
@@ -35,7 +34,7 @@ impl fmt::Display for Position {
 #[derive(Clone, Debug)]
 pub struct AggregateKey {
     kind: Cow<'static, str>,
-    id: Token,
+    id: IdText,
     types: &'static [&'static str],
 }
 
@@ -43,20 +42,20 @@ impl AggregateKey {
     /// The key of an aggregate of kind `A`, with the types of its events, by which a distributed engine reads it.
     ///
     /// # Errors
-    /// [`TokenError`] when the id cannot stand in a subject.
-    pub fn of<A: Aggregate>(id: &A::Id) -> Result<Self, TokenError> {
+    /// [`IdTextError`] when the text of the id is empty or too long.
+    pub fn of<A: Aggregate>(id: &A::Id) -> Result<Self, IdTextError> {
         Ok(Self {
             kind: Cow::Borrowed(A::KIND),
-            id: id.token()?,
+            id: id.text()?,
             types: <A::Event as DomainEvent>::TYPES,
         })
     }
 
     /// The key of an aggregate whose kind is known by name alone, as a tool that reads any store needs it.
-    pub fn new(kind: impl Into<Cow<'static, str>>, id: Token) -> Self {
+    pub fn new(kind: impl Into<Cow<'static, str>>, id: impl Into<IdText>) -> Self {
         Self {
             kind: kind.into(),
-            id,
+            id: id.into(),
             types: &[],
         }
     }
@@ -67,7 +66,7 @@ impl AggregateKey {
     }
 
     /// The aggregate's id.
-    pub fn id(&self) -> &Token {
+    pub fn id(&self) -> &IdText {
         &self.id
     }
 

@@ -6,8 +6,7 @@ use futures_util::StreamExt;
 
 use super::{LoadError, Repository, Root};
 use crate::block::StoredEvent;
-use crate::domain::aggregate::{Aggregate, AggregateId};
-use crate::domain::subject::Token;
+use crate::domain::aggregate::{Aggregate, AggregateId, IdText};
 use crate::store::{AggregateKey, Position};
 
 impl<A: Aggregate> Repository<A> {
@@ -54,9 +53,9 @@ impl<A: Aggregate> Repository<A> {
             if event.envelope.aggregate != A::KIND {
                 continue;
             }
-            let token = Token::new(&event.envelope.aggregate_id)?;
-            let id = A::Id::from_token(&token)?;
-            let place = *places.entry(token).or_insert(all.len());
+            let text = IdText::new(&event.envelope.aggregate_id)?;
+            let id = A::Id::from_text(&text)?;
+            let place = *places.entry(text).or_insert(all.len());
             if place == all.len() {
                 all.push((id, Root::empty(0)));
             }

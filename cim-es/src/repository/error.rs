@@ -5,9 +5,8 @@ use uuid::Uuid;
 
 use super::{Holder, ScopeError};
 use crate::block::payload::PayloadError;
-use crate::domain::aggregate::{IdError, UniqueName};
+use crate::domain::aggregate::{IdError, IdTextError, UniqueName};
 use crate::domain::machine::UnexpectedEvent;
-use crate::domain::subject::TokenError;
 use crate::store::StoreError;
 
 /// Why a command did not lead to a commit; `E` is the aggregate's own error.
@@ -151,9 +150,9 @@ pub enum LoadError {
         /// The state and the event.
         source: UnexpectedEvent,
     },
-    /// The id cannot stand in a subject.
+    /// The text of the id is empty or too long.
     #[error(transparent)]
-    Id(#[from] TokenError),
+    Id(#[from] IdTextError),
     /// The store has an event of this kind of aggregate under an id of another type.
     #[error(transparent)]
     ForeignId(#[from] IdError),

@@ -7,7 +7,7 @@ use cid::Cid;
 use super::{AggregateKey, ExpectedVersion, Position};
 use crate::block::Verdict;
 use crate::block::payload::PayloadError;
-use crate::domain::subject::TokenError;
+use crate::domain::aggregate::IdTextError;
 
 /// What can go wrong in a store; each says what was wrong, where, and what to do.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -34,9 +34,9 @@ pub enum StoreError {
     /// A payload cannot be stored or read.
     #[error(transparent)]
     Payload(#[from] PayloadError),
-    /// An id cannot stand in a subject.
+    /// The text of an id is empty or too long.
     #[error(transparent)]
-    Id(#[from] TokenError),
+    Id(#[from] IdTextError),
     /// What is stored is not what was written.
     #[error("the store is damaged: {0}")]
     Damaged(Damage),

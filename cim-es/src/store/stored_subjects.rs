@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
+use crate::domain::aggregate::IdText;
 use crate::domain::subject::{Token, TokenError};
 
 /// How many partitions the ids are spread over; fixed for ever, because it stands in stored subjects.
@@ -27,16 +28,18 @@ pub fn partition(id: &str) -> u8 {
 /// guards byte by byte.
 ///
 /// ```
-/// use cim_es::subject::{StoredSubjects, Token};
+/// use cim_es::{aggregate::IdText, subject::StoredSubjects};
 ///
 /// let subjects = StoredSubjects::default();
-/// let id = Token::new("4711")?;
+/// let id = IdText::new("4711")?;
 /// assert_eq!(subjects.guard(&id), "es.1e.4711.>");
 /// let stored = subjects.stored(&id, "infrastructure.compute.registered");
 /// assert_eq!(stored, "es.1e.4711.infrastructure.compute.registered");
 /// assert_eq!(subjects.public(&stored), Some("infrastructure.compute.registered"));
 /// assert_eq!(subjects.filter("infrastructure.>"), "es.*.*.infrastructure.>");
-/// # Ok::<(), cim_es::subject::TokenError>(())
+/// let email = IdText::new("ann@example.org")?;
+/// assert_eq!(subjects.guard(&email), "es.03.ann@example%2Eorg.>");
+/// # Ok::<(), cim_es::aggregate::IdTextError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StoredSubjects {
@@ -82,14 +85,19 @@ impl StoredSubjects {
     ///
     /// It depends on the prefix and the id alone. On replicated streams the server holds a guard only against writers
     /// that send the same bytes, so every write path takes the guard from here.
-    pub fn guard(&self, id: &Token) -> String {
-        format!("{}.{:02x}.{id}.>", self.prefix, partition(id.as_str()))
+    pub fn guard(&self, id: &IdText) -> String {
+        let partition = partition(id.as_str());
+        format!("{}.{partition:02x}.{}.>", self.prefix, id.token())
     }
 
     /// Where an event of a type is stored.
-    pub fn stored(&self, id: &Token, event_type: &str) -> String {
+    pub fn stored(&self, id: &IdText, event_type: &str) -> String {
         let partition = partition(id.as_str());
-        format!("{}.{partition:02x}.{id}.{event_type}", self.prefix)
+        format!(
+            "{}.{partition:02x}.{}.{event_type}",
+            self.prefix,
+            id.token()
+        )
     }
 
     /// What matches the stored events of every aggregate whose public subjects match a filter.
@@ -103,15 +111,15 @@ impl StoredSubjects {
     }
 
     /// Whether a subject is where an event of an id and a type is stored.
-    pub fn is_stored(&self, subject: &str, id: &str, event_type: &str) -> bool {
+    pub fn is_stored(&self, subject: &str, id: &IdText, event_type: &str) -> bool {
         let rest = subject.strip_prefix(&self.prefix);
         let rest = rest.and_then(|rest| rest.strip_prefix('.'));
         let Some((token, rest)) = rest.and_then(|rest| rest.split_once('.')) else {
             return false;
         };
-        let rest = rest.strip_prefix(id);
+        let rest = rest.strip_prefix(&*id.token());
         let found = rest.and_then(|rest| rest.strip_prefix('.'));
-        found == Some(event_type) && is_partition(token, partition(id))
+        found == Some(event_type) && is_partition(token, partition(id.as_str()))
     }
 
     /// The public subject of a stored one; none when it is not a stored subject of this prefix.
@@ -137,14 +145,23 @@ mod tests {
     fn an_event_is_stored_on_its_own_subject_and_on_no_other() {
         for prefix in ["es", "tenant.es"] {
             let subjects: StoredSubjects = prefix.parse().unwrap();
-            for id in ["4711", "0197a3e0-0000-7000-8000-000000000001", "ä"] {
-                let (token, event_type) = (Token::new(id).unwrap(), "bank.account.opened");
-                let stored = subjects.stored(&token, event_type);
-                assert!(subjects.is_stored(&stored, id, event_type), "{stored}");
+            for id in [
+                "4711",
+                "0197a3e0-0000-7000-8000-000000000001",
+                "ä",
+                "Ann.Lee *",
+            ] {
+                let (id, event_type) = (IdText::new(id).unwrap(), "bank.account.opened");
+                let stored = subjects.stored(&id, event_type);
+                assert!(subjects.is_stored(&stored, &id, event_type), "{stored}");
                 assert_eq!(subjects.public(&stored), Some(event_type));
-                let guard = subjects.guard(&token);
+                let guard = subjects.guard(&id);
                 assert!(stored.starts_with(guard.trim_end_matches('>')));
-                let elsewhere = format!("{prefix}.{:02x}.{id}.{event_type}", partition(id) ^ 1);
+                let elsewhere = format!(
+                    "{prefix}.{:02x}.{}.{event_type}",
+                    partition(id.as_str()) ^ 1,
+                    id.token()
+                );
                 for wrong in [
                     elsewhere.as_str(),
                     &stored.to_uppercase(),
@@ -154,7 +171,7 @@ mod tests {
                     event_type,
                     "",
                 ] {
-                    assert!(!subjects.is_stored(wrong, id, event_type), "{wrong}");
+                    assert!(!subjects.is_stored(wrong, &id, event_type), "{wrong}");
                 }
             }
         }

@@ -6,11 +6,10 @@ use uuid::Uuid;
 
 use crate::block::StoredEvent;
 use crate::block::payload::decode_payload;
-use crate::domain::aggregate::{Aggregate, AggregateId, Decide};
+use crate::domain::aggregate::{Aggregate, AggregateId, Decide, IdText};
 use crate::domain::event::DomainEvent;
 use crate::domain::machine::StateMachine;
 use crate::domain::message::{Context, FixedClock, MessageIdentity, Timestamp};
-use crate::domain::subject::Token;
 use crate::repository::{ExecuteError, Repository, decide};
 use crate::store::{AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent};
 
@@ -89,7 +88,7 @@ pub struct Given<A: Aggregate> {
     aggregate: A,
     now: Timestamp,
     identity: MessageIdentity,
-    id: Option<Token>,
+    id: Option<IdText>,
 }
 
 /// What happened before, and what came then: a command, or several together.
@@ -132,11 +131,11 @@ where
     /// Sets the id of the aggregate, for a decision that asks whether an id is its own.
     ///
     /// # Panics
-    /// When the id cannot stand in a subject.
+    /// When the text of the id is empty or too long.
     #[track_caller]
     pub fn of(self, id: &A::Id) -> Self {
-        let token = id.token().unwrap_or_else(|error| panic!("the id: {error}"));
-        let id = Some(token);
+        let text = id.text().unwrap_or_else(|error| panic!("the id: {error}"));
+        let id = Some(text);
         Self { id, ..self }
     }
 

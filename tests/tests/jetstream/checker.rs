@@ -188,7 +188,7 @@ async fn guarded(client: &Client, store: &JetStreamEventStore, count: usize) -> 
             guard: subject.zip(sequence),
             aggregate: store
                 .subjects()
-                .guard(&cim_es::subject::Token::new(id).unwrap()),
+                .guard(&cim_es::aggregate::IdText::new(id).unwrap()),
         }
     });
     guarded.collect().await

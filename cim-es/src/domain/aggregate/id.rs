@@ -1,4 +1,4 @@
-//! The ids of aggregates: each is one token of a subject.
+//! The ids of aggregates: each has a text, under which it is stored.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -9,29 +9,29 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
-use crate::domain::subject::{Token, TokenError};
+use super::{IdText, IdTextError};
 
-/// The id of one aggregate: its text is one valid token of a subject.
+/// The id of one aggregate, whose text names it in a store.
 ///
 /// [`Id<A>`] is the usual one. For a type of your own, derive it on a struct with one unnamed field that prints and
 /// parses, and name it with `#[aggregate(id = …)]`. The derive writes `Display` and `FromStr` for the struct as well.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an aggregate id",
-    label = "this type cannot stand as a token of a subject",
+    label = "this type has no text that names an aggregate",
     note = "use `Id<…>`, or add `#[derive(AggregateId)]` to a struct with one unnamed field"
 )]
 pub trait AggregateId: Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static {
-    /// The id as a token of a subject.
+    /// The text of the id.
     ///
     /// # Errors
-    /// [`TokenError`] when the text has a character that a token cannot hold, or is empty or too long.
-    fn token(&self) -> Result<Token, TokenError>;
+    /// [`IdTextError`] when it is empty or too long.
+    fn text(&self) -> Result<IdText, IdTextError>;
 
-    /// The id that a token stands for.
+    /// The id that a text stands for.
     ///
     /// # Errors
-    /// [`IdError`] when the token is no id of this type.
-    fn from_token(token: &Token) -> Result<Self, IdError>;
+    /// [`IdError`] when the text is no id of this type.
+    fn from_text(text: &IdText) -> Result<Self, IdError>;
 }
 
 /// A text that is no id of the type asked for.
@@ -86,12 +86,12 @@ impl<A> Id<A> {
 }
 
 impl<A: 'static> AggregateId for Id<A> {
-    fn token(&self) -> Result<Token, TokenError> {
-        Token::new(&self.to_string())
+    fn text(&self) -> Result<IdText, IdTextError> {
+        IdText::new(&self.to_string())
     }
 
-    fn from_token(token: &Token) -> Result<Self, IdError> {
-        token.as_str().parse()
+    fn from_text(text: &IdText) -> Result<Self, IdError> {
+        text.as_str().parse()
     }
 }
 

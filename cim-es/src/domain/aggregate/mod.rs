@@ -2,6 +2,7 @@
 
 mod events;
 mod id;
+mod id_field;
 mod id_text;
 mod unique;
 
@@ -13,7 +14,8 @@ use serde::de::DeserializeOwned;
 pub use cim_es_derive::{Aggregate, AggregateId, Command};
 pub use events::{Decision, Events, emit, emit_all, nothing};
 pub use id::{AggregateId, Id, IdError};
-pub use id_text::IdText;
+pub use id_field::IdField;
+pub use id_text::{IdText, IdTextError};
 pub use unique::UniqueName;
 
 use crate::domain::event::DomainEvent;

@@ -4,8 +4,7 @@ use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
 use super::{MessageIdentity, Timestamp};
-use crate::domain::aggregate::AggregateId;
-use crate::domain::subject::Token;
+use crate::domain::aggregate::{AggregateId, IdText};
 
 /// Everything from outside that a decision may use: who, when, and a source of ids.
 ///
@@ -23,7 +22,7 @@ use crate::domain::subject::Token;
 pub struct Context {
     identity: MessageIdentity,
     now: Timestamp,
-    aggregate: Option<Token>,
+    aggregate: Option<IdText>,
     /// The place of the command among those that came together.
     place: u64,
 }
@@ -41,7 +40,7 @@ impl Context {
 
     /// The same context for the aggregate with an id.
     #[must_use]
-    pub fn with_aggregate(self, id: Token) -> Self {
+    pub fn with_aggregate(self, id: IdText) -> Self {
         Self {
             aggregate: Some(id),
             ..self
@@ -77,13 +76,13 @@ impl Context {
     /// let (ann, ben) = (Id::<Person>::new(), Id::<Person>::new());
     /// let context = Context::new(MessageIdentity::new_from_user("me"), Timestamp::from_micros(0));
     /// assert!(!context.is_for(&ann));
-    /// let context = context.with_aggregate(ann.token()?);
+    /// let context = context.with_aggregate(ann.text()?);
     /// assert!(context.is_for(&ann) && !context.is_for(&ben));
-    /// # Ok::<(), cim_es::subject::TokenError>(())
+    /// # Ok::<(), cim_es::aggregate::IdTextError>(())
     /// ```
     pub fn is_for(&self, id: &impl AggregateId) -> bool {
         let aggregate = self.aggregate.as_ref();
-        aggregate.is_some_and(|aggregate| id.token().is_ok_and(|token| token == *aggregate))
+        aggregate.is_some_and(|aggregate| id.text().is_ok_and(|text| text == *aggregate))
     }
 
     /// Whether it is known which aggregate decides, and an id is another one's, for commands that carry the id of their
@@ -97,9 +96,9 @@ impl Context {
     /// let (ann, ben) = (Id::<Person>::new(), Id::<Person>::new());
     /// let context = Context::new(MessageIdentity::new_from_user("me"), Timestamp::from_micros(0));
     /// assert!(!context.is_for_another(&ann));
-    /// let context = context.with_aggregate(ann.token()?);
+    /// let context = context.with_aggregate(ann.text()?);
     /// assert!(context.is_for_another(&ben) && !context.is_for_another(&ann));
-    /// # Ok::<(), cim_es::subject::TokenError>(())
+    /// # Ok::<(), cim_es::aggregate::IdTextError>(())
     /// ```
     pub fn is_for_another(&self, id: &impl AggregateId) -> bool {
         self.aggregate.is_some() && !self.is_for(id)

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// The longest token in bytes: a subject with an id this long stays far below the 4 KiB that a NATS control line holds.
+/// The longest token in bytes.
 const MAX_BYTES: usize = 255;
 
 /// One token of a subject: not empty, at most 255 bytes, without whitespace, control characters, `.`, `*` and `>`.
@@ -56,8 +56,7 @@ impl Token {
                 start: text.chars().take(32).collect(),
             });
         }
-        let illegal = |c: char| matches!(c, '.' | '*' | '>') || c.is_whitespace() || c.is_control();
-        if let Some((at, character)) = text.char_indices().find(|(_, c)| illegal(*c)) {
+        if let Some((at, character)) = text.char_indices().find(|(_, c)| !Self::may_hold(*c)) {
             return Err(TokenError::Character {
                 text: text.to_owned(),
                 character,
@@ -67,9 +66,15 @@ impl Token {
         Ok(Self(Arc::from(text)))
     }
 
-    /// A token from a text that was a token before.
-    pub(crate) fn trusted(text: &str) -> Self {
-        Self(Arc::from(text))
+    /// Whether a character may stand in a token.
+    pub(crate) fn may_hold(character: char) -> bool {
+        !matches!(character, '.' | '*' | '>')
+            && !character.is_whitespace()
+            && !character.is_control()
+    }
+
+    pub(crate) fn into_text(self) -> Arc<str> {
+        self.0
     }
 
     /// The text.

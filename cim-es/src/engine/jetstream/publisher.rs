@@ -12,9 +12,9 @@ use super::api::headers_of;
 use crate::block::StoredEvent;
 use crate::block::payload::PayloadError;
 use crate::domain::aggregate::Aggregate;
+use crate::domain::aggregate::IdTextError;
 use crate::domain::event::DomainEvent;
 use crate::domain::message::{Clock, MessageIdentity, SystemClock};
-use crate::domain::subject::TokenError;
 use crate::store::{
     AggregateCommit, AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent, StoreError,
 };
@@ -91,7 +91,7 @@ pub enum PublishError {
     Payload(#[from] PayloadError),
     /// An id cannot stand in a subject.
     #[error(transparent)]
-    Id(#[from] TokenError),
+    Id(#[from] IdTextError),
     /// The store refused or failed; a [`StoreError::Conflict`] says which version the aggregate has.
     #[error(transparent)]
     Store(StoreError),

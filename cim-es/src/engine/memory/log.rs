@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use cid::Cid;
 
 use crate::block::StoredEvent;
-use crate::domain::subject::Token;
+use crate::domain::aggregate::IdText;
 use crate::store::{AggregateKey, Head, Position, SealedEvent};
 
 /// Events in the order of their positions: the event at position `n` stands at place `n - 1`.
@@ -92,8 +92,8 @@ impl Log {
     }
 }
 
-/// The key under which an event is found; its id stood in a key before, so it is a token.
+/// The key under which an event is found; its id stood in a key before.
 fn key_of(event: &StoredEvent) -> AggregateKey {
-    let id = Token::trusted(&event.envelope.aggregate_id);
+    let id = IdText::trusted(&event.envelope.aggregate_id);
     AggregateKey::new(event.envelope.aggregate.clone(), id)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::aggregates::{self, NameDigest, Slot};
 use super::database::{Database, count, stored};
 use super::{Shared, checkpoints, cids, events, objects, open, types};
-use crate::domain::subject::Token;
+use crate::domain::aggregate::IdText;
 use crate::store::{AggregateKey, StoreError};
 
 /// What a check went through without finding anything wrong.
@@ -142,10 +142,10 @@ fn check_aggregates(
         ));
     }
     for (key, kind, id) in &names {
-        let token = Token::new(id).map_err(|error| {
+        let id = IdText::new(id).map_err(|error| {
             database.damaged(None, None, format!("the id of an aggregate: {error}"))
         })?;
-        let aggregate = AggregateKey::new(kind.clone(), token);
+        let aggregate = AggregateKey::new(kind.clone(), id);
         let slot = aggregates::find(database, &aggregate, digest, &HashSet::new())?;
         let is_whole = match slot {
             Slot::Taken { key: found, head } if found == *key => {

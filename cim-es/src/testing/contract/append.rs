@@ -4,8 +4,11 @@ use uuid::Uuid;
 
 use super::Provider;
 use super::sample::*;
+use crate::domain::aggregate::IdText;
 use crate::domain::message::{MessageIdentity, Timestamp};
-use crate::store::{CommitRequest, EventStore, ExpectedVersion, StoreError};
+use crate::store::{
+    AggregateKey, CommitRequest, EventStore, ExpectedVersion, Snapshot, SnapshotStore, StoreError,
+};
 
 /// What was appended comes back in order, byte by byte, with its positions rising.
 pub async fn appended_events_come_back_as_they_were_written(provider: impl Provider) {
@@ -199,4 +202,64 @@ pub async fn a_payload_past_the_limit_stores_nothing(provider: impl Provider) {
     );
     assert!(is_refused, "{:?}", outcome.map(|_| ()));
     assert_eq!(everything(&store).await, []);
+}
+
+/// Ids from the world, each of which differs from another one in what a subject, a key or a file may lose.
+const IDS: [&str; 16] = [
+    "ann.lee@example.org",
+    "Ann.Lee@example.org",
+    "Ann Lee",
+    "Ann%20Lee",
+    "2.15.1",
+    "2.15",
+    "2%2E15",
+    "*",
+    ">",
+    "%",
+    "a\r\nCid: b",
+    "a\0b",
+    "a\0c",
+    "a\u{a0}b",
+    "Ä/=~",
+    "ä/=~",
+];
+
+/// An id is any text: it comes back as it is, and no two of them share events or snapshots.
+pub async fn any_text_is_an_id_and_no_two_of_them_mix(provider: impl Provider) {
+    let store = provider.open().await;
+    let longest = ".".repeat(255);
+    let ids = || IDS.iter().copied().chain([longest.as_str()]).zip(0..);
+    let key = |id| {
+        AggregateKey::new(
+            "contract.sample",
+            IdText::new(id).expect("an id has a text"),
+        )
+    };
+    for (id, number) in ids() {
+        let first = append(&store, &key(id), ExpectedVersion::NoStream, [number]).await;
+        let first = first.unwrap_or_else(|error| panic!("{id:?}: {error}"))[0].head();
+        let next = commit().aggregate_at(key(id), first, vec![note(number + 100)]);
+        let next = store.append(next).await;
+        next.unwrap_or_else(|error| panic!("{id:?}: {error}"));
+        let snapshot = Snapshot {
+            tag: 1,
+            version: first.version,
+            last_cid: first.cid,
+            position: first.position,
+            state: id.as_bytes().to_vec().into(),
+        };
+        let kept = store.save_snapshot(&key(id), snapshot).await;
+        kept.unwrap_or_else(|error| panic!("{id:?}: {error}"));
+    }
+    for (id, number) in ids() {
+        let events = history(&store, &key(id)).await;
+        assert_eq!(numbers(&events), [number, number + 100], "{id:?}");
+        assert_chained(&events);
+        assert!(events.iter().all(|event| event.envelope.aggregate_id == id));
+        let last = store.last(&key(id)).await.unwrap();
+        assert_eq!(last.as_ref(), events.last(), "{id:?}");
+        let snapshot = store.get_latest_snapshot(&key(id), 1).await.unwrap();
+        let state = snapshot.map(|snapshot| snapshot.state.to_vec());
+        assert_eq!(state.as_deref(), Some(id.as_bytes()), "{id:?}");
+    }
 }

@@ -86,6 +86,7 @@ macro_rules! contract_tests {
             time_never_goes_back_within_an_aggregate,
             causal_parents_are_kept_sorted_and_once,
             two_kinds_with_one_id_do_not_mix,
+            any_text_is_an_id_and_no_two_of_them_mix,
             any_appends_to_whatever_is_there,
             no_stream_refuses_an_aggregate_that_has_events,
             exactly_refuses_every_other_version,

@@ -6,7 +6,7 @@ use cid::Cid;
 
 use super::request::Api;
 use crate::block::{Envelope, StoredEvent, parse_cid_text};
-use crate::domain::subject::Token;
+use crate::domain::aggregate::IdText;
 use crate::store::{Damage, Position, SealedEvent, StoreError, StoredSubjects};
 
 /// The header that holds the event CID in text.
@@ -36,7 +36,9 @@ pub(crate) fn headers_of(cid: &Cid, envelope: &Envelope) -> HeaderMap {
     for (index, parent) in envelope.parents.iter().enumerate() {
         headers.insert(format!("Parent-{index}"), parent.to_string());
     }
-    headers.insert("Aggregate-Id", envelope.aggregate_id.as_str());
+    // As it stands in the subject, because a header cannot hold every text either.
+    let id = IdText::trusted(&envelope.aggregate_id);
+    headers.insert("Aggregate-Id", &*id.token());
     headers.insert("Event-Type", envelope.event_type.as_str());
     headers.insert("Correlation-Id", envelope.correlation_id.to_string());
     headers.insert("Causation-Id", envelope.causation_id.to_string());
@@ -102,8 +104,8 @@ impl Raw {
         let event = StoredEvent::verify(position, cid, self.body)
             .map_err(|verdict| verdict.into_damage(api.place()))?;
         let envelope = &event.envelope;
-        if !subjects.is_stored(&self.subject, &envelope.aggregate_id, &envelope.event_type) {
-            let id = Token::trusted(&envelope.aggregate_id);
+        let id = IdText::trusted(&envelope.aggregate_id);
+        if !subjects.is_stored(&self.subject, &id, &envelope.event_type) {
             let expected = subjects.stored(&id, &envelope.event_type);
             let subject = self.subject;
             let reason = format!("it stands on `{subject}`, its envelope belongs on `{expected}`");

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::Deserialize;
 
-use crate::domain::subject::Token;
+use crate::domain::aggregate::IdText;
 use crate::engine::jetstream::api::{
     Api, ApiFailure, EXPECTED_SEQUENCE, EXPECTED_SUBJECT, errors, headers, in_time, parse, size,
 };
@@ -71,7 +71,7 @@ impl Outgoing {
         let mut guarded = HashSet::new();
         let message = |event: &SealedEvent| {
             let envelope = &event.envelope;
-            let id = Token::trusted(&envelope.aggregate_id);
+            let id = IdText::trusted(&envelope.aggregate_id);
             let mut headers = headers(event);
             let is_first_of_aggregate = envelope.commit.0 == 1;
             if is_first_of_aggregate
