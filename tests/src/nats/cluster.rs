@@ -1,11 +1,13 @@
 //! Several servers that share their streams.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use async_nats::Client;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use super::place::Place;
 use super::port::Port;
 use super::server::Server;
 use super::site::{Layout, Tls};
@@ -21,6 +23,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Cluster {
     servers: Vec<Server>,
     routes: Vec<Port>,
+    _place: Place,
 }
 
 impl Cluster {
@@ -29,6 +32,13 @@ impl Cluster {
         let mut cluster = Self::launch(count, None);
         cluster.wait_until_healthy();
         cluster
+    }
+
+    /// The cluster of three for all tests of a program that bring streams of their own and leave the servers as they are.
+    pub fn shared() -> &'static Self {
+        // It is never dropped: the watchdogs end it after the program.
+        static SHARED: OnceLock<Cluster> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(3))
     }
 
     /// Starts a cluster with `deploy/nats/three-nodes-tls.conf` and waits until every server takes connections; whether it
@@ -42,6 +52,7 @@ impl Cluster {
     }
 
     fn launch(count: usize, tls: Option<&Tls>) -> Self {
+        let place = Place::wait();
         let ports: Vec<_> = (0..count).map(|_| Port::reserve()).collect();
         let routes: Vec<_> = ports.iter().map(Port::number).collect();
         let servers = routes
@@ -59,6 +70,7 @@ impl Cluster {
         Self {
             servers,
             routes: ports,
+            _place: place,
         }
     }
 

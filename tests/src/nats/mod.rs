@@ -16,6 +16,7 @@ mod binary;
 mod certificate;
 mod cluster;
 mod jwt;
+mod place;
 mod port;
 mod process;
 mod server;

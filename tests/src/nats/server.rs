@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,13 @@ impl Server {
     /// Starts one server with `deploy/nats/one-node.conf` and waits until it is ready.
     pub fn start() -> Self {
         Self::start_with(&Layout::OneNode)
+    }
+
+    /// The server for all tests of a program that bring streams of their own and leave the server as it is.
+    pub fn shared() -> &'static Self {
+        // It is never dropped: the watchdog ends it after the program.
+        static SHARED: OnceLock<Server> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
     }
 
     /// Starts one server with another of the sample configurations and waits until it is ready.

@@ -1,0 +1,677 @@
+//! A history is proved as a whole: each fault has its verdict, and with the head known none goes unseen.
+
+use crate::blocks_support::*;
+use bytes::Bytes;
+use cim_es::block::{
+    ChainHead, ChainVerifier, Cid, Envelope, EnvelopeBlock, EventBlock, HashCode, StoredEvent,
+    Truncation, Verdict, verify_envelope_chain, verify_event_chain,
+    verify_event_chain_with_parents,
+};
+use cim_es::store::{ExpectedVersion, NewEvent, SealOptions, seal};
+
+fn blocks(events: &[StoredEvent]) -> Vec<EventBlock> {
+    events.iter().map(EventBlock::from).collect()
+}
+
+fn head(events: &[StoredEvent]) -> Option<ChainHead> {
+    events.last().map(ChainHead::from)
+}
+
+fn verdict(blocks: &[EventBlock], head: Option<ChainHead>) -> Verdict {
+    verify_event_chain(blocks, head).expect_err("a fault that must be seen")
+}
+
+/// A block with an envelope of the test's own making, which hashes to its CID.
+fn forged(event: &StoredEvent, change: impl FnOnce(&mut Envelope)) -> EventBlock {
+    let mut envelope = event.envelope.clone();
+    change(&mut envelope);
+    let envelope = serde_ipld_dagcbor::to_vec(&envelope).unwrap();
+    let cid = HashCode::Sha2_256.cid(&envelope);
+    let body = [&[0x82], &envelope[..], event.payload()].concat();
+    EventBlock {
+        cid,
+        body: body.into(),
+    }
+}
+
+#[test]
+fn a_whole_history_is_proved_with_and_without_its_head() {
+    let events = five();
+    assert_eq!(
+        verify_event_chain(&blocks(&events), None).as_ref(),
+        Ok(&events)
+    );
+    assert_eq!(
+        verify_event_chain(&blocks(&events), head(&events)).as_ref(),
+        Ok(&events)
+    );
+    assert_eq!(verify_event_chain(&[], None), Ok(vec![]));
+    let blake = SealOptions {
+        hash: HashCode::Blake3_256,
+        ..SealOptions::default()
+    };
+    let events = history("b", &[vec![Event::Rebooted], vec![Event::Rebooted]], &blake);
+    assert_eq!(
+        verify_event_chain(&blocks(&events), head(&events)).as_ref(),
+        Ok(&events)
+    );
+}
+
+#[test]
+fn every_flipped_byte_of_every_block_is_tampering() {
+    let events = five();
+    let head = head(&events);
+    let whole = blocks(&events);
+    for index in 0..whole.len() {
+        for at in 0..whole[index].body.len() {
+            for pattern in [0x01, 0x02, 0x08, 0x20, 0x40, 0x80, 0xff] {
+                let mut changed = whole.clone();
+                let mut body = changed[index].body.to_vec();
+                body[at] ^= pattern;
+                changed[index].body = body.into();
+                let found = verdict(&changed, head);
+                assert!(
+                    matches!(&found, Verdict::Tampered { place, .. }
+                        if place.cid == whole[index].cid && place.position.0 == index as u64 + 1),
+                    "block {index}, byte {at}, pattern {pattern:#x}: {found:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_flipped_byte_of_every_cid_is_refused_or_tampering() {
+    let events = five();
+    for (index, event) in events.iter().enumerate() {
+        for at in 0..36 {
+            for pattern in [0x01, 0x0c, 0x24, 0x80, 0xff] {
+                let mut cid = event.cid.to_bytes();
+                cid[at] ^= pattern;
+                let mut changed = blocks(&events);
+                match EventBlock::new(&cid, event.body().clone()) {
+                    Ok(block) => changed[index] = block,
+                    Err(_) => continue,
+                }
+                let found = verdict(&changed, head(&events));
+                assert!(
+                    matches!(found, Verdict::Tampered { .. }),
+                    "byte {at}: {found:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cid_of_another_codec_over_the_right_digest_is_tampering() {
+    let events = five();
+    let mut changed = blocks(&events);
+    changed[4].cid = Cid::new_v1(0x55, *events[4].cid.hash());
+    let found = verdict(&changed, None);
+    assert!(matches!(found, Verdict::Tampered { .. }), "{found:?}");
+}
+
+#[test]
+fn every_truncated_or_lengthened_body_is_seen() {
+    let events = five();
+    for (index, event) in events.iter().enumerate() {
+        for length in 0..event.body().len() {
+            let mut changed = blocks(&events);
+            changed[index].body.truncate(length);
+            let found = verdict(&changed, head(&events));
+            if length == event.body().len() - event.payload().len() {
+                assert!(
+                    matches!(found, Verdict::PayloadMissing { .. }),
+                    "{length}: {found:?}"
+                );
+            } else {
+                assert!(
+                    matches!(found, Verdict::Tampered { .. }),
+                    "{length}: {found:?}"
+                );
+            }
+        }
+        let mut changed = blocks(&events);
+        changed[index].body = [event.body(), &[0xf6][..]].concat().into();
+        let found = verdict(&changed, head(&events));
+        assert!(matches!(found, Verdict::Tampered { .. }), "{found:?}");
+    }
+}
+
+#[test]
+fn every_dropped_block_leaves_a_gap_or_a_truncated_end() {
+    let events = five();
+    for index in 0..5 {
+        let mut changed = blocks(&events);
+        changed.remove(index);
+        match (index, verdict(&changed, head(&events))) {
+            (
+                0,
+                Verdict::Truncated {
+                    missing: Truncation::Start { first: 2 },
+                    place,
+                },
+            ) => {
+                assert_eq!(place.cid, events[1].cid);
+            }
+            (
+                4,
+                Verdict::Truncated {
+                    missing:
+                        Truncation::End {
+                            last: 4,
+                            expected: 5,
+                        },
+                    place,
+                },
+            ) => {
+                assert_eq!(place.cid, events[3].cid);
+            }
+            (
+                1..4,
+                Verdict::Gap {
+                    expected,
+                    found,
+                    place,
+                },
+            ) => {
+                assert_eq!((expected, found), (index as u64 + 1, index as u64 + 2));
+                assert_eq!(place.cid, events[index + 1].cid);
+            }
+            (index, found) => panic!("block {index}: {found:?}"),
+        }
+    }
+}
+
+#[test]
+fn every_duplicated_block_is_a_gap_wherever_it_stands() {
+    let events = five();
+    for index in 0..5 {
+        for place in index + 1..=5 {
+            let mut changed = blocks(&events);
+            changed.insert(place, changed[index].clone());
+            let found = verdict(&changed, head(&events));
+            assert!(
+                matches!(found, Verdict::Gap { expected, found, .. }
+                    if (expected, found) == (place as u64 + 1, index as u64 + 1)),
+                "{index} at {place}: {found:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_swap_of_two_blocks_is_a_gap() {
+    let events = five();
+    for first in 0..5 {
+        for second in first + 1..5 {
+            let mut changed = blocks(&events);
+            changed.swap(first, second);
+            let found = verdict(&changed, head(&events));
+            assert!(
+                matches!(found, Verdict::Gap { expected, found, .. }
+                    if (expected, found) == (first as u64 + 1, second as u64 + 1)),
+                "{first} and {second}: {found:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_dropped_end_without_a_known_head_is_seen_only_inside_a_commit() {
+    let events = five();
+    assert_eq!(
+        verify_event_chain(&blocks(&events[..4]), None)
+            .unwrap()
+            .len(),
+        4
+    );
+    let found = verdict(&blocks(&events[..3]), None);
+    let missing = Truncation::Commit { index: 1, count: 2 };
+    assert!(
+        matches!(found, Verdict::Truncated { missing: m, .. } if m == missing),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn nothing_at_all_is_truncated_when_a_head_is_known() {
+    let events = five();
+    let found = verdict(&[], head(&events));
+    let missing = Truncation::End {
+        last: 0,
+        expected: 5,
+    };
+    assert!(
+        matches!(found, Verdict::Truncated { missing: m, .. } if m == missing),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn an_older_head_proves_what_came_before_it_and_lets_more_follow() {
+    let events = five();
+    let older = Some(ChainHead::from(&events[1]));
+    assert_eq!(
+        verify_event_chain(&blocks(&events), older).unwrap().len(),
+        5
+    );
+}
+
+#[test]
+fn a_rewritten_history_is_a_fork_when_the_head_is_known_and_unseen_otherwise() {
+    let events = five();
+    let rewritten = history(
+        "node-1",
+        &[vec![registered("other")]],
+        &SealOptions::default(),
+    );
+    verify_event_chain(&blocks(&rewritten), None).unwrap();
+    let found = verdict(&blocks(&rewritten), Some(ChainHead::from(&events[0])));
+    assert!(
+        matches!(found, Verdict::Fork { other, .. } if other == events[0].cid),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_second_event_for_a_sequence_is_a_fork_wherever_it_stands() {
+    let events = five();
+    for index in 1..5 {
+        let other = forged(&events[index], |envelope| envelope.schema = 9);
+        for place in index + 1..=5 {
+            let mut changed = blocks(&events);
+            changed.insert(place, other.clone());
+            let found = verdict(&changed, head(&events));
+            assert!(
+                matches!(&found, Verdict::Fork { place, other: kept }
+                    if place.cid == other.cid && *kept == events[index].cid),
+                "{index} at {place}: {found:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_event_of_another_aggregate_is_named_with_both() {
+    let events = five();
+    for change in [
+        (|envelope| envelope.aggregate_id = "node-2".to_owned()) as fn(&mut Envelope),
+        |envelope| envelope.aggregate = "infrastructure.network".to_owned(),
+    ] {
+        let mut changed = blocks(&events);
+        changed[1] = forged(&events[1], change);
+        let found = verdict(&changed, None);
+        let Verdict::WrongAggregate {
+            expected, place, ..
+        } = &found
+        else {
+            panic!("{found:?}")
+        };
+        assert_eq!(expected, "infrastructure.compute node-1");
+        assert_eq!(place.sequence, Some(2));
+    }
+}
+
+#[test]
+fn a_link_to_anything_but_the_predecessor_is_a_mismatch() {
+    let events = five();
+    for wrong in [None, Some(events[4].cid)] {
+        let mut changed = blocks(&events);
+        changed[1] = forged(&events[1], |envelope| envelope.previous = wrong);
+        let found = verdict(&changed, None);
+        let Verdict::PreviousMismatch {
+            expected, found, ..
+        } = found
+        else {
+            panic!("{found:?}")
+        };
+        assert_eq!((expected, found), (Some(events[0].cid), wrong));
+    }
+    let mut changed = blocks(&events);
+    changed[0] = forged(&events[0], |envelope| {
+        envelope.previous = Some(events[4].cid)
+    });
+    let found = verdict(&changed, None);
+    assert!(
+        matches!(found, Verdict::PreviousMismatch { expected: None, .. }),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_block_that_hashes_right_but_is_not_canonical_says_where() {
+    let events = five();
+    let event = &events[0];
+    let envelope = event.envelope_bytes();
+    // The format, 1, written in two bytes.
+    let at = envelope
+        .windows(3)
+        .position(|window| window == [0x61, b'v', 1])
+        .unwrap()
+        + 2;
+    let long = [&envelope[..at], &[0x18], &envelope[at..]].concat();
+    let body = [&[0x82], &long[..], event.payload()].concat();
+    let changed = [EventBlock {
+        cid: HashCode::Sha2_256.cid(&long),
+        body: body.into(),
+    }];
+    let found = verdict(&changed, None);
+    let Verdict::NotCanonical { reason, .. } = &found else {
+        panic!("{found:?}")
+    };
+    assert!(
+        reason.contains("`v`") && reason.contains("shortest"),
+        "{reason}"
+    );
+    // The framing of the body, which no CID covers.
+    let body = [&[0x98, 2], &event.body()[1..]].concat();
+    let changed = [EventBlock {
+        cid: event.cid,
+        body: body.into(),
+    }];
+    let found = verdict(&changed, None);
+    assert!(matches!(found, Verdict::NotCanonical { .. }), "{found:?}");
+}
+
+#[test]
+fn a_payload_that_hashes_right_but_is_not_canonical_says_where() {
+    let events = five();
+    for (payload, shown) in [
+        (
+            &[0xa1, 0x61, b'a', 0xfb, 0x7f, 0xf0, 0, 0, 0, 0, 0, 0][..],
+            "`a`",
+        ),
+        (&[0xa2, 0x61, b'b', 1, 0x61, b'a', 1][..], "sorted"),
+        (&[0xa0, 0xa0][..], "behind"),
+        (&[0x80][..], "no map"),
+        (&[0xbf, 0xff][..], "definite"),
+    ] {
+        let block = forged(&events[0], |envelope| {
+            envelope.payload = HashCode::Sha2_256.cid(payload);
+        });
+        let envelope_end = block.body.len() - events[0].payload().len();
+        let body: Bytes = [&block.body[..envelope_end], payload].concat().into();
+        let found = verdict(&[EventBlock { body, ..block }], None);
+        let Verdict::NotCanonical { reason, .. } = &found else {
+            panic!("{found:?}")
+        };
+        assert!(reason.contains(shown), "{reason}");
+    }
+}
+
+#[test]
+fn an_envelope_of_a_newer_format_is_not_guessed_at() {
+    let found = verdict(&[forged(&five()[0], |envelope| envelope.format = 2)], None);
+    let Verdict::NotCanonical { reason, .. } = &found else {
+        panic!("{found:?}")
+    };
+    assert!(
+        reason.contains("format 2") && reason.contains("newer program"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn an_event_without_its_payload_is_told_from_tampering() {
+    let events = five();
+    let envelope = events[0].envelope_bytes();
+    for body in [
+        [&[0x82], envelope, &[0xf6]].concat(),
+        [&[0x82], envelope].concat(),
+        [&[0x81], envelope].concat(),
+        envelope.to_vec(),
+    ] {
+        let mut changed = blocks(&events);
+        changed[0].body = body.into();
+        let found = verdict(&changed, None);
+        let Verdict::PayloadMissing { payload, place } = found else {
+            panic!("{found:?}")
+        };
+        assert_eq!(payload, events[0].envelope.payload);
+        assert_eq!(place.sequence, Some(1));
+    }
+}
+
+#[test]
+fn the_chain_of_envelopes_is_proved_without_the_payloads() {
+    let events = five();
+    let envelopes: Vec<_> = events.iter().map(EnvelopeBlock::from).collect();
+    let proved = verify_envelope_chain(&envelopes, head(&events)).unwrap();
+    assert_eq!(
+        proved
+            .iter()
+            .map(|envelope| envelope.sequence)
+            .collect::<Vec<_>>(),
+        [1, 2, 3, 4, 5]
+    );
+    for index in 0..5 {
+        for at in 0..envelopes[index].bytes.len() {
+            let mut changed = envelopes.clone();
+            let mut bytes = changed[index].bytes.to_vec();
+            bytes[at] ^= 0x01;
+            changed[index].bytes = bytes.into();
+            let found = verify_envelope_chain(&changed, head(&events)).unwrap_err();
+            assert!(
+                matches!(found, Verdict::Tampered { .. }),
+                "{index}, byte {at}: {found:?}"
+            );
+        }
+        let mut changed = envelopes.clone();
+        changed.remove(index);
+        verify_envelope_chain(&changed, head(&events)).unwrap_err();
+    }
+}
+
+#[test]
+fn a_parent_is_known_from_the_chain_or_from_the_caller() {
+    let elsewhere = history("other", &[vec![Event::Rebooted]], &SealOptions::default());
+    let mut events = five();
+    let parents = [elsewhere[0].cid, events[1].cid];
+    let event = NewEvent::of(&Event::Rebooted)
+        .unwrap()
+        .with_parents(parents);
+    let commit = request(77, 1).aggregate(key("node-1"), ExpectedVersion::Exactly(5), vec![event]);
+    let sealed = seal(
+        commit,
+        &[events.last().map(StoredEvent::head)],
+        &SealOptions::default(),
+    )
+    .unwrap();
+    events.extend(
+        sealed
+            .into_iter()
+            .map(|event| event.into_stored(cim_es::store::Position(6))),
+    );
+    verify_event_chain(&blocks(&events), head(&events)).unwrap();
+    let knows = |cid: &Cid| *cid == elsewhere[0].cid;
+    verify_event_chain_with_parents(&blocks(&events), head(&events), knows).unwrap();
+    let found =
+        verify_event_chain_with_parents(&blocks(&events), head(&events), |_| false).unwrap_err();
+    let Verdict::MissingParent { parent, place } = found else {
+        panic!("{found:?}")
+    };
+    assert_eq!((parent, place.sequence), (elsewhere[0].cid, Some(6)));
+}
+
+#[test]
+fn a_verifier_goes_on_behind_a_known_event_and_from_a_sequence() {
+    let events = five();
+    let mut behind = ChainVerifier::after(&key("node-1"), ChainHead::from(&events[2]));
+    behind.accept(&events[3]).unwrap();
+    behind.accept(&events[4]).unwrap();
+    assert_eq!(behind.finish(), Ok(Some(ChainHead::from(&events[4]))));
+    let mut wrong = ChainVerifier::after(
+        &key("node-1"),
+        ChainHead {
+            sequence: 3,
+            cid: events[0].cid,
+        },
+    );
+    let found = wrong.accept(&events[3]).unwrap_err();
+    assert!(
+        matches!(found, Verdict::PreviousMismatch { .. }),
+        "{found:?}"
+    );
+    let mut forked = ChainVerifier::after(
+        &key("node-1"),
+        ChainHead {
+            sequence: 4,
+            cid: events[0].cid,
+        },
+    );
+    let found = forked.accept(&events[3]).unwrap_err();
+    assert!(matches!(found, Verdict::Fork { .. }), "{found:?}");
+    let mut from = ChainVerifier::from_sequence(&key("node-1"), 4);
+    from.accept(&events[3]).unwrap();
+    from.accept(&events[4]).unwrap();
+    let mut from = ChainVerifier::from_sequence(&key("node-1"), 3);
+    let found = from.accept(&events[3]).unwrap_err();
+    assert!(
+        matches!(
+            found,
+            Verdict::Gap {
+                expected: 3,
+                found: 4,
+                ..
+            }
+        ),
+        "{found:?}"
+    );
+    let found = ChainVerifier::new(&key("node-2"))
+        .accept(&events[0])
+        .unwrap_err();
+    assert!(matches!(found, Verdict::WrongAggregate { .. }), "{found:?}");
+}
+
+#[test]
+fn a_commit_that_is_broken_off_in_the_middle_of_a_history_is_seen() {
+    let events = five();
+    let mut chain = ChainVerifier::of_any_aggregate();
+    chain.accept(&events[0]).unwrap();
+    let broken = forged(&events[1], |envelope| envelope.commit = (1, 3));
+    let broken = StoredEvent::verify(events[1].position, broken.cid, broken.body).unwrap();
+    chain.accept(&broken).unwrap();
+    let next = forged(&events[2], |envelope| envelope.previous = Some(broken.cid));
+    let next = StoredEvent::verify(events[2].position, next.cid, next.body).unwrap();
+    let found = chain.accept(&next).unwrap_err();
+    let missing = Truncation::Commit { index: 1, count: 3 };
+    assert!(
+        matches!(found, Verdict::Truncated { missing: m, .. } if m == missing),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_verdict_reads_as_a_sentence_that_names_the_event_and_its_place() {
+    let events = five();
+    let mut changed = blocks(&events);
+    changed.remove(2);
+    let text = verdict(&changed, None).to_string();
+    let cid = events[3].cid;
+    assert_eq!(
+        text,
+        format!(
+            "event {cid} at position 3 (sequence 4) leaves a gap: sequence 3 was to follow, found 4"
+        )
+    );
+    let damage = verdict(&changed, None).into_damage("events.db").to_string();
+    assert_eq!(
+        damage,
+        format!(
+            "the store is damaged: events.db, position 3, event {cid}: \
+             the event leaves a gap: sequence 3 was to follow, found 4"
+        )
+    );
+}
+
+#[test]
+fn an_encrypted_payload_may_be_bytes_and_is_covered_by_its_link() {
+    let events = five();
+    let ciphertext = [&[0x58, 32][..], &[9; 32]].concat();
+    let block = forged(&events[0], |envelope| {
+        envelope.payload = HashCode::Sha2_256.cid(&ciphertext);
+        let key = (
+            "key".to_owned(),
+            ipld_core::ipld::Ipld::Bytes(vec![1, 2, 3]),
+        );
+        envelope.encryption = Some([key].into());
+    });
+    let envelope_end = block.body.len() - events[0].payload().len();
+    let body: Bytes = [&block.body[..envelope_end], &ciphertext].concat().into();
+    let sealed = EventBlock {
+        body: body.clone(),
+        ..block
+    };
+    let proved = verify_event_chain(std::slice::from_ref(&sealed), None).unwrap();
+    assert_eq!(proved[0].payload(), ciphertext);
+    assert!(proved[0].envelope.encryption.is_some());
+    for at in 0..body.len() {
+        let mut changed = body.to_vec();
+        changed[at] ^= 1;
+        let changed = EventBlock {
+            body: changed.into(),
+            ..sealed.clone()
+        };
+        let found = verdict(&[changed], None);
+        assert!(
+            matches!(found, Verdict::Tampered { .. }),
+            "byte {at}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn an_envelope_that_breaks_its_own_rules_is_not_canonical() {
+    let events = five();
+    let (mut first, mut second) = (events[1].cid, events[2].cid);
+    if first.to_bytes() > second.to_bytes() {
+        (first, second) = (second, first);
+    }
+    let foreign = Cid::new_v1(0x55, *events[0].envelope.payload.hash());
+    type Change = Box<dyn FnOnce(&mut Envelope)>;
+    let cases: [(&str, Change); 7] = [
+        (
+            "parents",
+            Box::new(move |envelope| envelope.parents = vec![first, first]),
+        ),
+        (
+            "parents",
+            Box::new(move |envelope| envelope.parents = vec![second, first]),
+        ),
+        ("commit", Box::new(|envelope| envelope.commit = (0, 1))),
+        ("commit", Box::new(|envelope| envelope.commit = (2, 1))),
+        ("sequence", Box::new(|envelope| envelope.sequence = 0)),
+        (
+            "payload",
+            Box::new(move |envelope| envelope.payload = foreign),
+        ),
+        (
+            "previous",
+            Box::new(move |envelope| envelope.previous = Some(foreign)),
+        ),
+    ];
+    for (field, change) in cases {
+        let found = verdict(&[forged(&events[0], change)], None);
+        let Verdict::NotCanonical { reason, .. } = &found else {
+            panic!("{field}: {found:?}")
+        };
+        assert!(reason.contains(field), "{field}: {reason}");
+    }
+}
+
+#[test]
+fn an_event_at_the_end_of_the_largest_commit_is_no_panic() {
+    let events = five();
+    let mut chain = ChainVerifier::from_sequence(&key("node-1"), 4);
+    let last = Envelope {
+        commit: (u32::MAX, u32::MAX),
+        ..events[3].envelope.clone()
+    };
+    let position = events[3].position;
+    chain
+        .accept_envelope(position, events[3].cid, &last)
+        .unwrap();
+    chain.accept(&events[4]).unwrap();
+}

@@ -1,0 +1,74 @@
+//! A child process: the program of tests itself, running one of its tests.
+
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// Names the file for the child; a test that is meant for a child does nothing without it.
+const FILE: &str = "CIM_ES_TEST_CHILD_FILE";
+/// Tells several children apart.
+const NUMBER: &str = "CIM_ES_TEST_CHILD_NUMBER";
+/// What a line for the parent starts with; the test harness prints lines of its own.
+const MARK: &str = "=> ";
+
+/// The file that a child was started for; none in the parent.
+pub fn file() -> Option<std::path::PathBuf> {
+    std::env::var_os(FILE).map(Into::into)
+}
+
+/// The number of this child.
+pub fn number() -> u64 {
+    std::env::var(NUMBER)
+        .ok()
+        .and_then(|number| number.parse().ok())
+        .expect("the parent gave a number")
+}
+
+/// Tells the parent something; when this returns, the pipe holds it, whatever happens to this process.
+pub fn tell(line: &str) {
+    let mut out = std::io::stdout().lock();
+    out.write_all(format!("\n{MARK}{line}\n").as_bytes())
+        .and_then(|()| out.flush())
+        .expect("the parent listens");
+}
+
+/// Starts a child that runs one test of a module of this program; `module_path!()` names the module.
+pub fn start(module: &str, test: &str, file: &Path, number: u64) -> Child {
+    let (_, module) = module.split_once("::").expect("a module of this program");
+    let program = std::env::current_exe().expect("the test knows its program");
+    Command::new(program)
+        .args([
+            "--exact",
+            &format!("{module}::{test}"),
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env(FILE, file)
+        .env(NUMBER, number.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the child starts")
+}
+
+/// What a child tells, line by line, to the last line that is whole.
+pub struct Told(Lines<BufReader<ChildStdout>>);
+
+impl Told {
+    pub fn by(child: &mut Child) -> Self {
+        let out = child.stdout.take().expect("the child's output is piped");
+        Self(BufReader::new(out).lines())
+    }
+}
+
+impl Iterator for Told {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        loop {
+            let line = self.0.next()?.ok()?;
+            if let Some(told) = line.strip_prefix(MARK) {
+                return Some(told.to_owned());
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The promises that need the derives or a server, in one program: it is linked once.
+
+mod derive_apply;
+mod derive_happy_path;
+mod derive_id;
+mod derive_machine;
+mod derive_modules;
+mod derive_names;
+mod derive_subjects;
+mod derive_versions;
+mod every_file_is_run;
+mod jetstream;
+mod jetstream_contract_cluster;
+mod jetstream_contract_one_server;
+mod jetstream_faults;
+mod jetstream_outcomes;
+mod jetstream_publisher;
+mod jetstream_setup;
+mod jetstream_store;
+mod jetstream_subscriber;
+mod jetstream_subscriber_members;
+mod jetstream_subscriber_restart;
+mod nats_config;
+mod nats_connect;
+mod nats_kept;
+mod nats_permissions;
+mod nats_servers;
+mod schema_lock;
+mod subscriber;
