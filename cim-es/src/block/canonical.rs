@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::reader::{LINK_TAG, NULL, NotCanonical, Reader, Refusal, major, refuse};
+use super::reader::{FALSE, LINK_TAG, NULL, NotCanonical, Reader, Refusal, TRUE, major, refuse};
 
 /// How deep lists and maps may nest in a body, the outer array included: `serde_ipld_dagcbor` takes 256 steps, two for
 /// each list or map and one for the value in it when it decodes into `Ipld`.
@@ -13,8 +13,6 @@ pub(crate) const MAX_DEPTH: u32 = 127;
 /// How deep a payload may nest: it stands in the array of the body.
 pub(crate) const MAX_PAYLOAD_DEPTH: u32 = MAX_DEPTH - 1;
 
-const FALSE: u8 = 0xf4;
-const TRUE: u8 = 0xf5;
 const FLOAT: u8 = 0xfb;
 
 /// Checks that bytes are one canonical value, as a payload is: nothing behind it, and shallow enough to be read back

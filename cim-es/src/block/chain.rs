@@ -5,8 +5,10 @@ use std::fmt;
 
 use ::cid::Cid;
 
-use super::{AggregateKey, Head, Position};
-use super::{Envelope, Place, StoredEvent, Truncation, Verdict};
+use super::{
+    AggregateKey, CommitPart, Envelope, Head, Place, Position, StoredEvent, Truncation, Verdict,
+};
+use crate::domain::message::Timestamp;
 
 /// An event of a chain by its place and its CID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +100,8 @@ enum Previous {
 
 struct Last {
     place: Place,
-    commit: (u32, u32),
+    commit: CommitPart,
+    timestamp: Timestamp,
 }
 
 struct Parents<'a> {
@@ -203,6 +206,7 @@ impl<'a> ChainVerifier<'a> {
         self.last = Some(Last {
             place,
             commit: envelope.commit,
+            timestamp: envelope.timestamp,
         });
         if let Some(parents) = &mut self.parents {
             parents.seen.insert(cid);
@@ -291,16 +295,21 @@ impl<'a> ChainVerifier<'a> {
 
     /// A commit goes on where it was left, and a new one starts only behind a whole one.
     fn check_commit(&self, place: Place, envelope: &Envelope) -> Result<(), Verdict> {
-        let (index, count) = envelope.commit;
+        let found = envelope.commit;
         match &self.last {
-            Some(last) if (last.commit.0.checked_add(1), last.commit.1) == (Some(index), count) => {
-                Ok(())
+            Some(last) if !last.commit.is_last() && !found.is_first() => {
+                let is_next = last.commit.is_followed_by(&found);
+                if is_next && last.timestamp == envelope.timestamp {
+                    return Ok(());
+                }
+                let last = Some(last.commit);
+                Err(Verdict::CommitMismatch { place, last, found })
             }
             Some(last) => {
                 whole_commit(last)?;
-                starts_commit(place, index, count)
+                starts_commit(place, found)
             }
-            None if self.next == 1 => starts_commit(place, index, count),
+            None if self.next == 1 => starts_commit(place, found),
             None => Ok(()),
         }
     }
@@ -342,22 +351,23 @@ impl fmt::Debug for ChainVerifier<'_> {
 }
 
 fn whole_commit(last: &Last) -> Result<(), Verdict> {
-    let (index, count) = last.commit;
-    if index == count {
+    if last.commit.is_last() {
         return Ok(());
     }
-    Err(Verdict::Truncated {
-        place: last.place,
-        missing: Truncation::Commit { index, count },
-    })
+    Err(broken_off(last.place, last.commit))
 }
 
-fn starts_commit(place: Place, index: u32, count: u32) -> Result<(), Verdict> {
-    if index == 1 {
+fn starts_commit(place: Place, part: CommitPart) -> Result<(), Verdict> {
+    if part.is_first() {
         return Ok(());
     }
-    Err(Verdict::Truncated {
-        place,
-        missing: Truncation::Commit { index, count },
-    })
+    Err(broken_off(place, part))
+}
+
+fn broken_off(place: Place, part: CommitPart) -> Verdict {
+    let missing = Truncation::Commit {
+        index: part.index,
+        count: part.of,
+    };
+    Verdict::Truncated { place, missing }
 }

@@ -7,7 +7,8 @@ use ipld_core::ipld::Ipld;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::domain::message::{Cause, Timestamp};
+use super::CommitPart;
+use crate::domain::message::{Cause, Meta, Timestamp};
 
 /// The format of envelope that this program writes and reads.
 pub(crate) const FORMAT: u32 = 1;
@@ -32,8 +33,8 @@ pub struct Envelope {
     pub aggregate_id: String,
     /// The version of the aggregate after this event, from 1.
     pub sequence: u64,
-    /// The place (from 1) and the count of this event among the aggregate's events of one commit.
-    pub commit: (u32, u32),
+    /// The place of this event in its commit.
+    pub commit: CommitPart,
     /// The event CID of the predecessor; none exactly for the first event.
     pub previous: Option<Cid>,
     /// Other causal parents, sorted, without duplicates.
@@ -49,6 +50,9 @@ pub struct Envelope {
     /// Who or what issued the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// The author's own values beside the command.
+    #[serde(default, skip_serializing_if = "Meta::is_empty")]
+    pub meta: Meta,
     /// How an encrypted payload is keyed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption: Option<BTreeMap<String, Ipld>>,

@@ -8,32 +8,39 @@ use uuid::Uuid;
 
 use super::canonical;
 use super::cid::{CID_BYTES, parse_cid};
-use super::reader::{NULL, Reader, Refusal, major, refuse};
-use super::{Envelope, FORMAT};
-use crate::domain::message::Timestamp;
+use super::reader::{FALSE, NULL, Reader, Refusal, TRUE, major, refuse};
+use super::{CommitPart, Envelope, FORMAT};
+use crate::domain::message::{Meta, MetaValue, Timestamp};
 
 /// The fields that every envelope has.
 const REQUIRED: u64 = 14;
-/// How deep the value under `encryption` may nest: it stands in the envelope, which stands in the body.
+/// How deep a value under `encryption` or `meta` may nest: it stands in the envelope, which stands in the body.
 const ENCRYPTION_DEPTH: u32 = canonical::MAX_DEPTH - 2;
 
 /// Writes an envelope behind what stands in `out`.
 ///
 /// # Errors
-/// What the encoder says of `encryption`, the one field that can hold any value.
+/// What the encoder says of `encryption`, the one field that can hold any value, and of a `meta` that is too large.
 pub(crate) fn write(envelope: &Envelope, out: &mut Vec<u8>) -> Result<(), String> {
-    let optional = u64::from(envelope.source.is_some()) + u64::from(envelope.encryption.is_some());
+    let optional = u64::from(envelope.source.is_some())
+        + u64::from(!envelope.meta.is_empty())
+        + u64::from(envelope.encryption.is_some());
     head(out, major::MAP, REQUIRED + optional);
     key(out, "v");
     head(out, major::UNSIGNED, u64::from(envelope.format));
     key(out, "id");
     bytes(out, envelope.id.as_bytes());
+    if !envelope.meta.is_empty() {
+        key(out, "meta");
+        write_meta(&envelope.meta, out)?;
+    }
     key(out, "type");
     text(out, &envelope.event_type);
     key(out, "commit");
-    head(out, major::ARRAY, 2);
-    head(out, major::UNSIGNED, u64::from(envelope.commit.0));
-    head(out, major::UNSIGNED, u64::from(envelope.commit.1));
+    head(out, major::ARRAY, 4);
+    for number in <[u32; 4]>::from(envelope.commit) {
+        head(out, major::UNSIGNED, u64::from(number));
+    }
     key(out, "schema");
     head(out, major::UNSIGNED, u64::from(envelope.schema));
     if let Some(source) = &envelope.source {
@@ -71,6 +78,30 @@ pub(crate) fn write(envelope: &Envelope, out: &mut Vec<u8>) -> Result<(), String
     bytes(out, envelope.causation_id.as_bytes());
     key(out, "correlation_id");
     bytes(out, envelope.correlation_id.as_bytes());
+    Ok(())
+}
+
+fn write_meta(meta: &Meta, out: &mut Vec<u8>) -> Result<(), String> {
+    let start = out.len();
+    head(out, major::MAP, meta.len() as u64);
+    let mut names: Vec<_> = meta.iter().collect();
+    names.sort_by_key(|(name, _)| (name.len(), *name));
+    for (name, value) in names {
+        text(out, name);
+        match value {
+            MetaValue::Text(value) => text(out, value),
+            MetaValue::Bool(true) => out.push(TRUE),
+            MetaValue::Bool(false) => out.push(FALSE),
+            MetaValue::Integer(value) => integer(out, *value),
+            MetaValue::Link(value) => link(out, value),
+        }
+    }
+    let (length, limit) = (out.len() - start, Meta::LIMIT);
+    if length > limit {
+        return Err(format!(
+            "`meta` has {length} bytes, the limit is {limit}: put what is longer into the event"
+        ));
+    }
     Ok(())
 }
 
@@ -145,10 +176,17 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Envelope, Refusal> {
         .under("v"));
     }
     let id = uuid(reader, "id")?;
+    let mut fields = REQUIRED;
+    let meta = match next_is(reader, "meta") {
+        true => {
+            fields += 1;
+            field(reader, "meta", meta)?
+        }
+        false => Meta::new(),
+    };
     let event_type = string(reader, "type")?;
     let commit = field(reader, "commit", commit)?;
     let schema = small(reader, "schema")?;
-    let mut fields = REQUIRED;
     let source = match next_is(reader, "source") {
         true => {
             fields += 1;
@@ -203,6 +241,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Envelope, Refusal> {
         causation_id,
         timestamp,
         source,
+        meta,
         encryption,
     })
 }
@@ -258,17 +297,75 @@ fn uuid(reader: &mut Reader<'_>, name: &'static str) -> Result<Uuid, Refusal> {
     })
 }
 
-fn commit(reader: &mut Reader<'_>) -> Result<(u32, u32), Refusal> {
+fn commit(reader: &mut Reader<'_>) -> Result<CommitPart, Refusal> {
     let start = reader.at();
     let length = reader.expect(major::ARRAY, "not a list where one is needed")?;
-    if length != 2 {
-        return Err(refuse(start, "not a pair of index and count"));
+    if length != 4 {
+        let reason = "not index and count among the aggregate's events and among all";
+        return Err(refuse(start, reason));
     }
-    let (index, count) = (natural(reader)?, natural(reader)?);
-    if index == 0 || index > count {
-        return Err(refuse(start, "the index is not between 1 and the count"));
+    let mut numbers = [0; 4];
+    for number in &mut numbers {
+        *number = natural(reader)?;
     }
-    Ok((index, count))
+    let part = CommitPart::from(numbers);
+    if !part.is_possible() {
+        return Err(refuse(start, format!("no event can be {part}")));
+    }
+    Ok(part)
+}
+
+fn meta(reader: &mut Reader<'_>) -> Result<Meta, Refusal> {
+    let start = reader.at();
+    canonical::value(reader, ENCRYPTION_DEPTH)?;
+    let bytes = reader.since(start);
+    if bytes.len() > Meta::LIMIT {
+        return Err(refuse(start, format!("more than {} bytes", Meta::LIMIT)));
+    }
+    let mut reader = Reader::new(bytes);
+    let count = reader.expect(major::MAP, "not a map where one is needed")?;
+    if count == 0 {
+        return Err(refuse(start, "a map without a value, which is left out"));
+    }
+    let mut meta = Meta::new();
+    for _ in 0..count {
+        let name = reader.text()?;
+        let value = meta_value(&mut reader).map_err(|mut refusal| {
+            refusal.at += start;
+            refusal.under(name)
+        })?;
+        meta.insert(name, value);
+    }
+    Ok(meta)
+}
+
+fn meta_value(reader: &mut Reader<'_>) -> Result<MetaValue, Refusal> {
+    let start = reader.at();
+    match reader.peek()? {
+        byte @ (FALSE | TRUE) => {
+            reader.skip();
+            return Ok(MetaValue::Bool(byte == TRUE));
+        }
+        byte if byte >> 5 == major::TAG => {
+            let cid = Cid::try_from(reader.link()?);
+            return cid
+                .map(MetaValue::Link)
+                .map_err(|error| refuse(start, error.to_string()));
+        }
+        _ => {}
+    }
+    match reader.head()? {
+        (major::TEXT, length) => {
+            let bytes = reader.text_bytes_of(length)?;
+            Ok(MetaValue::Text(String::from_utf8_lossy(bytes).into_owned()))
+        }
+        (major @ (major::UNSIGNED | major::NEGATIVE), argument) => match i64::try_from(argument) {
+            Ok(value) if major == major::NEGATIVE => Ok(MetaValue::Integer(!value)),
+            Ok(value) => Ok(MetaValue::Integer(value)),
+            Err(_) => Err(refuse(start, "an integer of more than 64 bits")),
+        },
+        _ => Err(refuse(start, "not a text, a bool, an integer or a link")),
+    }
 }
 
 fn timestamp(reader: &mut Reader<'_>) -> Result<Timestamp, Refusal> {

@@ -6,6 +6,7 @@
 pub(crate) mod canonical;
 mod chain;
 mod cid;
+mod commit_part;
 mod content;
 mod envelope;
 pub(crate) mod envelope_block;
@@ -18,11 +19,13 @@ mod properties;
 pub(crate) mod reader;
 mod stored;
 mod verdict;
+mod whole_commit;
 
 pub(crate) use self::cid::accept_cid;
 pub use self::cid::{CidError, HashCode, parse_cid, parse_cid_text, verify_cid};
 pub use ::cid::Cid;
 pub use chain::{ChainHead, ChainVerifier};
+pub use commit_part::CommitPart;
 pub use content::{ContentAddressedEvent, generate_cid};
 pub use envelope::Envelope;
 pub(crate) use envelope::FORMAT;
@@ -35,3 +38,4 @@ pub use key::{AggregateKey, Position};
 pub(crate) use stored::BODY_HEAD;
 pub use stored::StoredEvent;
 pub use verdict::{Place, Truncation, Verdict};
+pub use whole_commit::CommitVerifier;

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::reader::Reader;
-use super::{Envelope, FORMAT, HashCode, canonical, envelope_block};
-use crate::domain::message::Timestamp;
+use super::{CommitPart, Envelope, FORMAT, HashCode, canonical, envelope_block};
+use crate::domain::message::{MetaValue, Timestamp};
 
 fn any_link() -> impl Strategy<Value = Cid> {
     let codes = prop_oneof![Just(0x12_u64), Just(0x1e), Just(0x13), Just(0xb220)];
@@ -102,14 +102,33 @@ fn reencodes(bytes: &[u8]) -> bool {
     }
 }
 
+fn meta_value() -> impl Strategy<Value = MetaValue> {
+    prop_oneof![
+        ".{0,40}".prop_map(MetaValue::Text),
+        any::<bool>().prop_map(MetaValue::Bool),
+        any::<i64>().prop_map(MetaValue::Integer),
+        any_link().prop_map(MetaValue::Link),
+    ]
+}
+
+/// Some place in a commit that there can be.
+fn possible([of, index, more, before]: [u32; 4]) -> CommitPart {
+    let of = of.max(1);
+    let index = index % of + 1;
+    let more = more.min(u32::MAX - of);
+    let part = CommitPart {
+        index,
+        of,
+        whole_index: index + before.checked_rem(more).unwrap_or(0),
+        whole_of: of + more,
+    };
+    assert!(part.is_possible(), "{part}");
+    part
+}
+
 fn envelope() -> impl Strategy<Value = Envelope> {
     let names = (".{0,40}", ".{0,300}", ".{0,40}");
-    let numbers = (
-        any::<u32>(),
-        1..=u64::MAX,
-        any::<i64>(),
-        (1..=u32::MAX, any::<u32>()),
-    );
+    let numbers = (any::<u32>(), 1..=u64::MAX, any::<i64>(), any::<[u32; 4]>());
     let links = (
         proptest::option::of(own_link()),
         vec(own_link(), 0..5),
@@ -117,6 +136,7 @@ fn envelope() -> impl Strategy<Value = Envelope> {
     );
     let optional = (
         proptest::option::of(".{0,40}"),
+        vec((".{0,30}", meta_value()), 0..4),
         proptest::option::of(btree_map(".{0,20}", value(), 0..4)),
     );
     (names, numbers, links, optional, any::<[u128; 3]>()).prop_map(
@@ -124,7 +144,6 @@ fn envelope() -> impl Strategy<Value = Envelope> {
             let mut parents = links.1;
             parents.sort_by_key(Cid::to_bytes);
             parents.dedup();
-            let (count, index) = numbers.3;
             Envelope {
                 format: FORMAT,
                 id: Uuid::from_u128(ids[0]),
@@ -133,7 +152,7 @@ fn envelope() -> impl Strategy<Value = Envelope> {
                 schema: numbers.0,
                 aggregate_id: names.2,
                 sequence: numbers.1,
-                commit: (index % count + 1, count),
+                commit: possible(numbers.3),
                 previous: links.0,
                 parents,
                 payload: links.2,
@@ -141,7 +160,8 @@ fn envelope() -> impl Strategy<Value = Envelope> {
                 causation_id: Uuid::from_u128(ids[2]),
                 timestamp: Timestamp::from_micros(numbers.2),
                 source: optional.0,
-                encryption: optional.1,
+                meta: optional.1.into_iter().collect(),
+                encryption: optional.2,
             }
         },
     )

@@ -17,7 +17,11 @@ pub(crate) mod major {
     pub(crate) const TAG: u8 = 6;
 }
 
-/// The bytes of `null`.
+/// The byte of `false`.
+pub(crate) const FALSE: u8 = 0xf4;
+/// The byte of `true`.
+pub(crate) const TRUE: u8 = 0xf5;
+/// The byte of `null`.
 pub(crate) const NULL: u8 = 0xf6;
 /// The head of tag 42 in its only minimal form.
 pub(crate) const LINK_TAG: u64 = 42;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use ::cid::Cid;
 
-use super::Position;
+use super::{CommitPart, Position};
 
 /// Where a verdict applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +126,15 @@ pub enum Verdict {
         /// The link in the envelope.
         found: Option<Cid>,
     },
+    /// The event cannot stand in the commit that was begun before it, or at such a place of any.
+    CommitMismatch {
+        /// Where.
+        place: Place,
+        /// The place in its commit that the event before it names; none where there is none.
+        last: Option<CommitPart>,
+        /// The place in its commit that this event names.
+        found: CommitPart,
+    },
     /// A causal parent is not known.
     MissingParent {
         /// Where.
@@ -171,6 +180,7 @@ impl Verdict {
             | Self::Fork { place, .. }
             | Self::WrongAggregate { place, .. }
             | Self::PreviousMismatch { place, .. }
+            | Self::CommitMismatch { place, .. }
             | Self::MissingParent { place, .. }
             | Self::PayloadMissing { place, .. }
             | Self::Truncated { place, .. } => place,
@@ -198,6 +208,10 @@ impl Verdict {
                 shown(expected),
                 shown(found)
             ),
+            Self::CommitMismatch { last, found, .. } => match last {
+                Some(last) => format!("does not go on with its commit: {found}, after {last}"),
+                None => format!("does not start a commit: {found}"),
+            },
             Self::MissingParent { parent, .. } => {
                 format!("names a parent that is not known: {parent}")
             }

@@ -53,7 +53,7 @@ impl RecentCommits {
 
     /// Notes an event of the aggregate; the first of a commit opens it, the further ones add to it.
     pub(super) fn note(&mut self, envelope: &Envelope) {
-        if envelope.commit.0 > 1
+        if !envelope.commit.is_first()
             && let Some(commit) = self.commits.back_mut()
         {
             commit.events += 1;

@@ -8,7 +8,7 @@ use cid::Cid;
 use super::{AggregateCommit, CommitRequest, Head, NewEvent, Position, StoreError};
 use crate::block::payload::{PayloadError, check_block};
 use crate::block::{
-    BODY_HEAD, Envelope, FORMAT, HashCode, StoredEvent, accept_cid, envelope_block,
+    BODY_HEAD, CommitPart, Envelope, FORMAT, HashCode, StoredEvent, accept_cid, envelope_block,
 };
 use crate::domain::message::Timestamp;
 
@@ -89,7 +89,14 @@ pub fn seal(
     for (aggregate, head) in commit.aggregates.iter().zip(heads) {
         let mut chain = Chain::after(*head);
         for (index, event) in aggregate.events.iter().enumerate() {
-            let place = chain.next(aggregate, index)?;
+            // At most 1,000 events were let in.
+            let part = CommitPart {
+                index: index as u32 + 1,
+                of: aggregate.events.len() as u32,
+                whole_index: sealed.len() as u32 + 1,
+                whole_of: count as u32,
+            };
+            let place = chain.next(aggregate, part)?;
             let event = seal_event(
                 &commit,
                 sealed.len(),
@@ -116,7 +123,7 @@ struct Chain {
 struct Place {
     sequence: u64,
     previous: Option<Cid>,
-    commit: (u32, u32),
+    commit: CommitPart,
 }
 
 impl Chain {
@@ -127,7 +134,11 @@ impl Chain {
         }
     }
 
-    fn next(&mut self, aggregate: &AggregateCommit, index: usize) -> Result<Place, StoreError> {
+    fn next(
+        &mut self,
+        aggregate: &AggregateCommit,
+        commit: CommitPart,
+    ) -> Result<Place, StoreError> {
         let Some(sequence) = self.version.checked_add(1) else {
             return Err(invalid(format!(
                 "{} can have no further event",
@@ -135,8 +146,6 @@ impl Chain {
             )));
         };
         self.version = sequence;
-        // At most 1,000 events were let in.
-        let commit = (index as u32 + 1, aggregate.events.len() as u32);
         Ok(Place {
             sequence,
             previous: self.previous,
@@ -171,6 +180,7 @@ fn seal_event(
         causation_id: commit.identity.message_id(),
         timestamp,
         source: commit.identity.actor().map(str::to_owned),
+        meta: commit.identity.meta().clone(),
         encryption: None,
     };
     let mut body = Vec::with_capacity(ENVELOPE_ROOM + event.payload.len());
@@ -179,7 +189,7 @@ fn seal_event(
     let payload_at = body.len();
     if payload_at > MAX_ENVELOPE {
         return Err(invalid(format!(
-            "the envelope of event `{}` has {payload_at} bytes, the limit is {MAX_ENVELOPE}: name fewer parents, or shorten the actor or the aggregate's id",
+            "the envelope of event `{}` has {payload_at} bytes, the limit is {MAX_ENVELOPE}: name fewer parents, or shorten the actor, the aggregate's id or `meta`",
             event.event_type
         )));
     }

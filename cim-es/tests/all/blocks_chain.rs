@@ -3,10 +3,11 @@
 use crate::blocks_support::*;
 use bytes::Bytes;
 use cim_es::block::{
-    ChainHead, ChainVerifier, Cid, Envelope, EnvelopeBlock, EventBlock, HashCode, StoredEvent,
-    Truncation, Verdict, verify_envelope_chain, verify_event_chain,
+    ChainHead, ChainVerifier, Cid, CommitVerifier, Envelope, EnvelopeBlock, EventBlock, HashCode,
+    StoredEvent, Truncation, Verdict, verify_envelope_chain, verify_event_chain,
     verify_event_chain_with_parents,
 };
+use cim_es::message::Timestamp;
 use cim_es::store::{ExpectedVersion, NewEvent, SealOptions, seal};
 
 fn blocks(events: &[StoredEvent]) -> Vec<EventBlock> {
@@ -550,7 +551,7 @@ fn a_commit_that_is_broken_off_in_the_middle_of_a_history_is_seen() {
     let events = five();
     let mut chain = ChainVerifier::of_any_aggregate();
     chain.accept(&events[0]).unwrap();
-    let broken = forged(&events[1], |envelope| envelope.commit = (1, 3));
+    let broken = forged(&events[1], |envelope| envelope.commit = [1, 3, 1, 3].into());
     let broken = StoredEvent::verify(events[1].position, broken.cid, broken.body).unwrap();
     chain.accept(&broken).unwrap();
     let next = forged(&events[2], |envelope| envelope.previous = Some(broken.cid));
@@ -561,6 +562,134 @@ fn a_commit_that_is_broken_off_in_the_middle_of_a_history_is_seen() {
         matches!(found, Verdict::Truncated { missing: m, .. } if m == missing),
         "{found:?}"
     );
+}
+
+/// Two aggregates in one commit, between two commits of their own: `a`, then `a b a`, then `b`.
+fn mixed() -> Vec<StoredEvent> {
+    let one = history("node-1", &[vec![Event::Rebooted]], &SealOptions::default());
+    let request = request(9, 1_769_860_800_000_009)
+        .aggregate(key("node-1"), ExpectedVersion::Any, rebooted(2))
+        .aggregate(key("node-2"), ExpectedVersion::Any, rebooted(1));
+    let sealed = seal(
+        request,
+        &[Some(one[0].head()), None],
+        &SealOptions::default(),
+    )
+    .unwrap();
+    let place = |(at, event): (usize, cim_es::store::SealedEvent)| {
+        event.into_stored(cim_es::store::Position(at as u64 + 2))
+    };
+    let both: Vec<_> = sealed.into_iter().enumerate().map(place).collect();
+    let last = history("node-3", &[vec![Event::Rebooted]], &SealOptions::default());
+    [one, both, last].concat()
+}
+
+fn rebooted(count: usize) -> Vec<NewEvent> {
+    vec![NewEvent::of(&Event::Rebooted).unwrap(); count]
+}
+
+fn commits<'a>(events: impl IntoIterator<Item = &'a StoredEvent>) -> Result<Vec<bool>, Verdict> {
+    let mut verifier = CommitVerifier::new();
+    let ends = events.into_iter().map(|event| verifier.accept(event));
+    let ends = ends.collect::<Result<_, _>>()?;
+    verifier.finish()?;
+    Ok(ends)
+}
+
+#[test]
+fn commits_over_several_aggregates_are_told_apart_by_what_their_events_say() {
+    let events = mixed();
+    let parts: Vec<[u32; 4]> = events
+        .iter()
+        .map(|event| event.envelope.commit.into())
+        .collect();
+    let expected = [[1; 4], [1, 2, 1, 3], [2, 2, 2, 3], [1, 1, 3, 3], [1; 4]];
+    assert_eq!(parts, expected);
+    assert_eq!(commits(&events), Ok(vec![true, false, false, true, true]));
+    // Two commits of one message may stand side by side.
+    let twice = [
+        &events[1], &events[2], &events[3], &events[1], &events[2], &events[3],
+    ];
+    assert_eq!(
+        commits(twice),
+        Ok(vec![false, false, true, false, false, true])
+    );
+}
+
+#[test]
+fn a_commit_over_several_aggregates_that_lacks_an_event_is_seen() {
+    let events = mixed();
+    for missing in 1..=3 {
+        let mut cut = events.clone();
+        cut.remove(missing);
+        let found = commits(&cut).unwrap_err();
+        assert!(
+            matches!(
+                found,
+                Verdict::Truncated { .. } | Verdict::CommitMismatch { .. }
+            ),
+            "without {missing}: {found:?}"
+        );
+    }
+    for end in 2..=3 {
+        let found = commits(&events[..end]).unwrap_err();
+        assert!(matches!(found, Verdict::Truncated { .. }), "{found:?}");
+    }
+}
+
+#[test]
+fn events_of_a_commit_that_contradict_each_other_are_a_mismatch() {
+    let events = mixed();
+    type Change = fn(&mut Envelope);
+    let changes: [(&str, usize, Change); 6] = [
+        ("another count", 2, |it| it.commit = [2, 3, 2, 3].into()),
+        ("another whole count", 2, |it| {
+            it.commit = [2, 2, 2, 4].into()
+        }),
+        ("a place that is taken", 3, |it| {
+            it.commit = [1, 1, 2, 3].into()
+        }),
+        ("no room for the second of an aggregate", 2, |it| {
+            it.aggregate_id = "node-9".into();
+            it.commit = [1, 2, 2, 3].into();
+        }),
+        ("a later event of an aggregate without the first", 3, |it| {
+            it.commit = [2, 2, 3, 3].into()
+        }),
+        ("another time", 3, |it| {
+            it.timestamp = Timestamp::from_micros(1)
+        }),
+    ];
+    for (shows, at, change) in changes {
+        let mut changed = events.clone();
+        change(&mut changed[at].envelope);
+        let found = commits(&changed).unwrap_err();
+        assert!(
+            matches!(found, Verdict::CommitMismatch { .. }),
+            "{shows}: {found:?}"
+        );
+    }
+    let mut chain = ChainVerifier::new(&key("node-1"));
+    chain.accept(&events[0]).unwrap();
+    chain.accept(&events[1]).unwrap();
+    for part in [[2, 3, 2, 3], [2, 2, 1, 3], [2, 2, 2, 4]] {
+        let mut changed = events[2].clone();
+        changed.envelope.commit = part.into();
+        let found = chain.accept(&changed).unwrap_err();
+        assert!(
+            matches!(found, Verdict::CommitMismatch { .. }),
+            "{part:?}: {found:?}"
+        );
+    }
+    let mut later = events[2].clone();
+    later.envelope.timestamp = Timestamp::from_micros(i64::MAX);
+    let found = chain.accept(&later).unwrap_err();
+    assert_eq!(
+        found.finding(),
+        "does not go on with its commit: event 2 of 2 of its aggregate, 2 of 3 of the commit, \
+         after event 1 of 2 of its aggregate, 1 of 3 of the commit"
+    );
+    chain.accept(&events[2]).unwrap();
 }
 
 #[test]
@@ -631,7 +760,7 @@ fn an_envelope_that_breaks_its_own_rules_is_not_canonical() {
     }
     let foreign = Cid::new_v1(0x55, *events[0].envelope.payload.hash());
     type Change = Box<dyn FnOnce(&mut Envelope)>;
-    let cases: [(&str, Change); 7] = [
+    let cases: [(&str, Change); 13] = [
         (
             "parents",
             Box::new(move |envelope| envelope.parents = vec![first, first]),
@@ -640,8 +769,38 @@ fn an_envelope_that_breaks_its_own_rules_is_not_canonical() {
             "parents",
             Box::new(move |envelope| envelope.parents = vec![second, first]),
         ),
-        ("commit", Box::new(|envelope| envelope.commit = (0, 1))),
-        ("commit", Box::new(|envelope| envelope.commit = (2, 1))),
+        (
+            "commit",
+            Box::new(|envelope| envelope.commit = [0, 1, 1, 1].into()),
+        ),
+        (
+            "commit",
+            Box::new(|envelope| envelope.commit = [2, 1, 1, 1].into()),
+        ),
+        (
+            "commit",
+            Box::new(|envelope| envelope.commit = [1, 1, 0, 1].into()),
+        ),
+        (
+            "commit",
+            Box::new(|envelope| envelope.commit = [1, 1, 3, 2].into()),
+        ),
+        (
+            "commit: more of its aggregate than of the commit",
+            Box::new(|envelope| envelope.commit = [1, 2, 1, 1].into()),
+        ),
+        (
+            "commit: no room for those before it",
+            Box::new(|envelope| envelope.commit = [2, 2, 1, 4].into()),
+        ),
+        (
+            "commit: no room for those behind it",
+            Box::new(|envelope| envelope.commit = [1, 2, 4, 4].into()),
+        ),
+        (
+            "meta",
+            Box::new(|envelope| envelope.meta.insert("text", "a".repeat(2_048))),
+        ),
         ("sequence", Box::new(|envelope| envelope.sequence = 0)),
         (
             "payload",
@@ -657,7 +816,8 @@ fn an_envelope_that_breaks_its_own_rules_is_not_canonical() {
         let Verdict::NotCanonical { reason, .. } = &found else {
             panic!("{field}: {found:?}")
         };
-        assert!(reason.contains(field), "{field}: {reason}");
+        let (named, _) = field.split_once(':').unwrap_or((field, ""));
+        assert!(reason.contains(named), "{field}: {reason}");
     }
 }
 
@@ -666,7 +826,7 @@ fn an_event_at_the_end_of_the_largest_commit_is_no_panic() {
     let events = five();
     let mut chain = ChainVerifier::from_sequence(&key("node-1"), 4);
     let last = Envelope {
-        commit: (u32::MAX, u32::MAX),
+        commit: [u32::MAX; 4].into(),
         ..events[3].envelope.clone()
     };
     let position = events[3].position;

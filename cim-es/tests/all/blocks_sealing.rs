@@ -23,8 +23,11 @@ fn a_sealed_history_is_proved_event_by_event() {
     }
     let sequences: Vec<_> = events.iter().map(|event| event.envelope.sequence).collect();
     assert_eq!(sequences, [1, 2, 3, 4, 5]);
-    let commits: Vec<_> = events.iter().map(|event| event.envelope.commit).collect();
-    assert_eq!(commits, [(1, 1), (1, 1), (1, 2), (2, 2), (1, 1)]);
+    let parts = events.iter().map(|event| event.envelope.commit.into());
+    assert_eq!(
+        parts.collect::<Vec<[u32; 4]>>(),
+        [[1; 4], [1; 4], [1, 2, 1, 2], [2; 4], [1; 4]]
+    );
     assert_eq!(events[0].envelope.previous, None);
     for pair in events.windows(2) {
         assert_eq!(pair[1].envelope.previous, Some(pair[0].cid));
@@ -193,8 +196,11 @@ fn a_commit_over_several_aggregates_has_one_time_and_counts_in_each() {
         [6, 1, 2]
     );
     assert_eq!(
-        envelopes.iter().map(|e| e.commit).collect::<Vec<_>>(),
-        [(1, 1), (1, 2), (2, 2)]
+        envelopes
+            .iter()
+            .map(|e| e.commit.into())
+            .collect::<Vec<[u32; 4]>>(),
+        [[1, 1, 1, 3], [1, 2, 2, 3], [2, 2, 3, 3]]
     );
     // The clock of this commit is behind the head of the first aggregate.
     assert!(

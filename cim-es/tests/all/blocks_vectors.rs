@@ -3,14 +3,15 @@
 //!
 //! `CIM_ES_WRITE_VECTORS=1` writes the file anew; do that only when a vector is added, never to make a test pass.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
 use crate::blocks_support::*;
 use bytes::Bytes;
 use cim_es::block::{
-    ChainHead, Cid, EventBlock, HashCode, StoredEvent, Verdict, parse_cid, parse_cid_text,
-    verify_cid, verify_event_chain,
+    ChainHead, Cid, Envelope, EventBlock, HashCode, StoredEvent, Verdict, parse_cid,
+    parse_cid_text, verify_cid, verify_event_chain,
 };
 use cim_es::event::DomainEvent;
 use cim_es::store::{ExpectedVersion, NewEvent, Position, SealOptions, StoreError, seal};
@@ -197,12 +198,39 @@ fn written() -> Value {
                 "one commit of two events, blake3 with 256 bits",
                 &history("node-2", &[vec![registered("node-2"), Event::Rebooted]], &blake),
             ),
+            chain("the first of two aggregates in one commit, with values of the author's own", &of_two()),
         ],
         "payloads": payloads(),
         "payloads_refused": payloads_refused(),
         "cids_refused": cids_refused(),
         "blocks_refused": blocks_refused(),
     })
+}
+
+fn of_two() -> Vec<StoredEvent> {
+    let mut request = request(1, 1_769_860_800_000_000);
+    request.identity = request
+        .identity
+        .with_meta("tenant", "north")
+        .with_meta("trial", false)
+        .with_meta("a", true)
+        .with_meta("offset", -7_200)
+        .with_meta("least", i64::MIN)
+        .with_meta("contract", five()[0].cid);
+    let new = |events: &[Event]| events.iter().map(|it| NewEvent::of(it).unwrap()).collect();
+    let one = [registered("node-3"), Event::Rebooted, Event::Rebooted];
+    let request = request
+        .aggregate(key("node-3"), ExpectedVersion::NoStream, new(&one))
+        .aggregate(
+            key("node-4"),
+            ExpectedVersion::NoStream,
+            new(&[Event::Rebooted]),
+        );
+    let sealed = seal(request, &[None, None], &SealOptions::default()).unwrap();
+    let events = sealed.into_iter().zip(1..).take(3);
+    events
+        .map(|(event, at)| event.into_stored(Position(at)))
+        .collect()
 }
 
 fn chain(shows: &str, events: &[StoredEvent]) -> Value {
@@ -213,6 +241,8 @@ fn chain(shows: &str, events: &[StoredEvent]) -> Value {
             json!({
                 "sequence": event.envelope.sequence,
                 "type": event.event_type(),
+                "commit": event.envelope.commit,
+                "meta": event.envelope.meta.len(),
                 "cid": event.cid.to_string(),
                 "previous": event.envelope.previous.map(|cid| cid.to_string()),
                 "payload_cid": event.envelope.payload.to_string(),
@@ -414,7 +444,27 @@ fn blocks_refused() -> Vec<Value> {
     let mut newer = event.envelope.clone();
     newer.format = 2;
     let newer = serde_ipld_dagcbor::to_vec(&newer).unwrap();
+    let changed = |change: fn(&mut Envelope)| {
+        let mut envelope = event.envelope.clone();
+        change(&mut envelope);
+        serde_ipld_dagcbor::to_vec(&envelope).unwrap()
+    };
+    let impossible = changed(|envelope| envelope.commit = [1, 2, 2, 2].into());
+    let large = changed(|envelope| envelope.meta.insert("text", "a".repeat(2_040)));
+    let with_meta = |value: Ipld| {
+        let mut fields: BTreeMap<String, Ipld> =
+            serde_ipld_dagcbor::from_slice(event.envelope_bytes()).unwrap();
+        fields.insert("meta".to_owned(), value);
+        serde_ipld_dagcbor::to_vec(&fields).unwrap()
+    };
+    let none = with_meta(ipld!({}));
+    let list = with_meta(ipld!({"a": [1]}));
+    let wide = with_meta(ipld!({"a": 9_223_372_036_854_775_808_u64}));
     let hash = HashCode::Sha2_256;
+    let refused = |shows, envelope: &[u8]| {
+        let body = [&[0x82], envelope, payload].concat();
+        (shows, hash.cid(envelope), body, "NotCanonical")
+    };
     [
         ("one bit flipped", event.cid, flipped, "Tampered"),
         ("the CID of another event", five()[1].cid, event.body().to_vec(), "Tampered"),
@@ -440,6 +490,11 @@ fn blocks_refused() -> Vec<Value> {
             [&[0x82], &newer[..], payload].concat(),
             "NotCanonical",
         ),
+        refused("a commit without room for an event's fellows", &impossible),
+        refused("`meta` of 2,049 bytes", &large),
+        refused("`meta` without a value", &none),
+        refused("`meta` with a list", &list),
+        refused("`meta` with an integer of more than 64 bits", &wide),
     ]
     .into_iter()
     .map(|(shows, cid, body, verdict)| {

@@ -136,8 +136,9 @@ fn whole(commit: &[&StoredEvent]) {
         *parts.entry(&event.envelope.aggregate_id).or_default() += 1;
     }
     for event in commit {
-        let (_, count) = event.envelope.commit;
-        assert_eq!(parts[event.envelope.aggregate_id.as_str()], count);
+        let part = event.envelope.commit;
+        assert_eq!(parts[event.envelope.aggregate_id.as_str()], part.of);
+        assert_eq!(commit.len() as u32, part.whole_of);
     }
     let source = commit[0]
         .envelope

@@ -185,7 +185,7 @@ fn a_log_that_is_cut_off_or_damaged_gives_an_error_or_a_whole_shorter_history() 
         assert_eq!(found, events[..found.len()], "round {round}");
         let ends_a_commit = found
             .last()
-            .is_none_or(|event| event.envelope.commit.0 == event.envelope.commit.1);
+            .is_none_or(|event| event.envelope.commit.is_last_of_whole());
         assert!(ends_a_commit, "round {round}");
     }
 }

@@ -14,10 +14,12 @@ import struct
 import sys
 
 ENVELOPE_KEYS = [
-    "v", "id", "type", "commit", "schema", "source", "parents", "payload", "previous", "sequence", "aggregate",
+    "v", "id", "meta", "type", "commit", "schema", "source", "parents", "payload", "previous", "sequence", "aggregate",
     "timestamp", "encryption", "aggregate_id", "causation_id", "correlation_id",
 ]
-OPTIONAL_KEYS = {"source", "encryption"}
+OPTIONAL_KEYS = {"meta", "source", "encryption"}
+# Of `meta`, in bytes.
+MAX_META = 2048
 # Lists and maps of a payload, which stands in the array of the body.
 MAX_DEPTH = 126
 
@@ -225,6 +227,53 @@ def payload_of(data):
     return value
 
 
+def check_part(part):
+    """Where an event stands among those of its aggregate in the commit, and among all of them."""
+    if len(part) != 4 or not all(isinstance(number, int) for number in part):
+        raise Refused("a place in a commit has four numbers")
+    index, count, whole_index, whole_count = part
+    if not (1 <= index <= count and index <= whole_index <= whole_count):
+        raise Refused("an index that is not within its count")
+    if count - index > whole_count - whole_index:
+        raise Refused("a commit without room for the other events of the aggregate")
+
+
+def head_length(argument):
+    return 1 + next(width for width, limit in ((0, 24), (1, 1 << 8), (2, 1 << 16), (4, 1 << 32), (8, 1 << 64)) if argument < limit)
+
+
+def text_length(text):
+    return head_length(len(text.encode())) + len(text.encode())
+
+
+def check_meta(meta):
+    """Texts, bools, integers of 64 bits and links, at least one and at most 2 KB."""
+    if not isinstance(meta, dict) or not meta:
+        raise Refused("`meta` is no map, or an empty one")
+    length = head_length(len(meta))
+    for name, value in meta.items():
+        length += text_length(name)
+        if isinstance(value, bool):
+            length += 1
+        elif isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
+            length += head_length(value if value >= 0 else -1 - value)
+        elif isinstance(value, str):
+            length += text_length(value)
+        elif isinstance(value, Link):
+            length += 2 + head_length(1 + len(value.cid)) + 1 + len(value.cid)
+        else:
+            raise Refused("not a text, a bool, an integer or a link")
+    if length > MAX_META:
+        raise Refused("`meta` is too large")
+
+
+def follows(last, part):
+    """Whether an aggregate's next event can stand there in its commit."""
+    if last[0] == last[1]:
+        return part[0] == 1
+    return part[0] == last[0] + 1 and part[1] == last[1] and part[2] > last[2] and part[3] == last[3]
+
+
 def envelope_of(body):
     """The envelope of a body and where it ends."""
     if body[:1] != b"\x82":
@@ -238,6 +287,9 @@ def envelope_of(body):
     for link in envelope["parents"] + [envelope["previous"]]:
         if link is not None:
             parse_cid(link.cid)
+    check_part(envelope["commit"])
+    if "meta" in envelope:
+        check_meta(envelope["meta"])
     parents = [parent.cid for parent in envelope["parents"]]
     if parents != sorted(set(parents)):
         raise Refused("parents that are not sorted, or stand twice")
@@ -266,7 +318,7 @@ def refuses(function, *arguments):
 
 
 def check_chain(chain):
-    previous, commit = None, (1, 1)
+    previous, commit = None, [1, 1, 1, 1]
     for number, block in enumerate(chain["blocks"], 1):
         cid = parse_cid_text(block["cid"])
         envelope = prove(cid, bytes.fromhex(block["body"]))
@@ -274,10 +326,11 @@ def check_chain(chain):
         assert envelope["type"] == block["type"]
         assert cid_text(envelope["payload"].cid) == block["payload_cid"]
         assert (envelope["previous"] and cid_text(envelope["previous"].cid)) == previous == block["previous"]
-        index, count = envelope["commit"]
-        assert (index, count) == (commit[0] + 1, commit[1]) if commit[0] < commit[1] else index == 1
+        assert envelope["commit"] == block["commit"]
+        assert follows(commit, envelope["commit"])
+        assert len(envelope.get("meta", {})) == block["meta"]
         assert [len(envelope[key]) for key in ("id", "causation_id", "correlation_id")] == [16, 16, 16]
-        previous, commit = block["cid"], (index, count)
+        previous, commit = block["cid"], envelope["commit"]
     assert commit[0] == commit[1]
     assert chain["head"] == {"sequence": len(chain["blocks"]), "cid": previous}
 

@@ -82,7 +82,7 @@ async fn an_organization_is_one_commit_whatever_the_order_of_its_rows() {
     let history = organizations.history(&id).await.expect("it is read");
     assert_eq!(history.len(), 10);
     let commits: Vec<_> = history.iter().map(|it| it.stored.envelope.commit).collect();
-    assert!(commits.iter().all(|commit| commit.1 == 10), "{commits:?}");
+    assert!(commits.iter().all(|commit| commit.of == 10), "{commits:?}");
     let acme = load(&organizations, "ACME").await;
     assert_eq!(acme.state().name(), "Active");
     let cto = acme
@@ -579,7 +579,7 @@ async fn an_organization_too_large_for_one_commit_is_active_with_the_last_one() 
         .stored
         .envelope
         .commit;
-    assert_eq!(commit, (202, 202));
+    assert_eq!(commit, [202; 4].into());
 
     // As if the import had ended after its first commit.
     let again = in_memory();

@@ -56,7 +56,7 @@ async fn people_are_kept(store: impl EventStore + Clone) {
         .await
         .expect("it is read");
     assert_eq!(history.len(), 7, "one commit of one import");
-    assert_eq!(history[6].stored.envelope.commit, (7, 7));
+    assert_eq!(history[6].stored.envelope.commit, [7; 4].into());
 
     let identity = || MessageIdentity::new_from_user("test");
     let nobody = Id::<Person>::new();

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
-use super::{MessageIdentity, Timestamp};
+use super::{MessageIdentity, Meta, Timestamp};
 use crate::domain::aggregate::{AggregateId, IdText};
 
 /// Everything from outside that a decision may use: who, when, and a source of ids.
@@ -112,6 +112,11 @@ impl Context {
     /// Who or what issued the command.
     pub fn actor(&self) -> Option<&str> {
         self.identity.actor()
+    }
+
+    /// The values of the author's own beside the command.
+    pub fn meta(&self) -> &Meta {
+        self.identity.meta()
     }
 
     /// The identity of the command.

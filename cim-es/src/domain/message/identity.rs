@@ -5,6 +5,8 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
+use super::{Meta, MetaValue};
+
 /// Identifies a command and ties it to what caused it.
 ///
 /// A root message is its own correlation and its own cause; a child inherits the correlation of its cause. A command
@@ -31,6 +33,8 @@ pub struct MessageIdentity {
     correlation_id: Uuid,
     causation_id: Uuid,
     actor: Option<Arc<str>>,
+    /// None is without a value.
+    meta: Option<Arc<Meta>>,
 }
 
 /// What can cause a further message: a message, or an event that is stored.
@@ -56,11 +60,12 @@ impl MessageIdentity {
             correlation_id: message_id,
             causation_id: message_id,
             actor: actor.map(Arc::from),
+            meta: None,
         }
     }
 
     /// A message caused by another message or by a stored event: a new UUID v7, the correlation and the actor of the
-    /// cause.
+    /// cause. It has no [`meta`](Self::meta) but what it is given.
     ///
     /// Each call is a message of its own. A handler that may get an event twice takes
     /// [`caused_once_by`](Self::caused_once_by).
@@ -70,6 +75,7 @@ impl MessageIdentity {
             correlation_id: cause.correlation_id(),
             causation_id: cause.cause_id(),
             actor: cause.actor().map(Arc::from),
+            meta: None,
         }
     }
 
@@ -121,6 +127,25 @@ impl MessageIdentity {
         }
     }
 
+    /// The same identity with a value of the author's own, which `decide` sees
+    /// ([`Context::meta`](super::Context::meta)) and which each event of the command has in its envelope. A second value
+    /// under a name replaces the first.
+    ///
+    /// All values have at most 2 KB as dag-cbor ([`Meta::LIMIT`]); a commit with more is refused, and nothing of it is
+    /// stored.
+    ///
+    /// ```
+    /// use cim_es::message::MessageIdentity;
+    ///
+    /// let identity = MessageIdentity::new_from_user("desk").with_meta("tenant", "north").with_meta("release", 7);
+    /// assert_eq!(identity.meta().text("tenant"), Some("north"));
+    /// assert_eq!(identity.meta().len(), 2);
+    /// ```
+    pub fn with_meta(mut self, name: impl Into<String>, value: impl Into<MetaValue>) -> Self {
+        Arc::make_mut(self.meta.get_or_insert_default()).insert(name, value);
+        self
+    }
+
     /// The id of this message.
     pub fn message_id(&self) -> Uuid {
         self.message_id
@@ -144,6 +169,12 @@ impl MessageIdentity {
     /// Who or what issued this message.
     pub fn actor(&self) -> Option<&str> {
         self.actor.as_deref()
+    }
+
+    /// The values of the author's own beside this message.
+    pub fn meta(&self) -> &Meta {
+        static NONE: Meta = Meta::new();
+        self.meta.as_deref().unwrap_or(&NONE)
     }
 }
 

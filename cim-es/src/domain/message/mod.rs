@@ -5,9 +5,11 @@
 
 mod context;
 mod identity;
+mod meta;
 mod timestamp;
 
 pub use context::Context;
 pub(crate) use context::derived_id;
 pub use identity::{Cause, MessageIdentity};
+pub use meta::{Meta, MetaValue};
 pub use timestamp::{Clock, FixedClock, SystemClock, Timestamp, TimestampError};

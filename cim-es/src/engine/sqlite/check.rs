@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::aggregates::{self, NameDigest, Slot};
 use super::database::{Database, count, stored};
 use super::{Shared, checkpoints, cids, events, objects, open, types};
+use crate::block::CommitVerifier;
 use crate::domain::aggregate::IdText;
 use crate::store::{AggregateKey, StoreError};
 
@@ -60,6 +61,7 @@ fn check(database: &Database, digest: NameDigest) -> Result<CheckReport, StoreEr
     let known_types = types::read(database)?;
     let mut by_key: HashMap<i64, Walked> = HashMap::new();
     let mut by_type: HashMap<u64, Walked> = HashMap::new();
+    let mut commits = CommitVerifier::new();
     let mut at = 0;
     loop {
         let (page, _) = events::page(database, at, 256)?;
@@ -69,6 +71,9 @@ fn check(database: &Database, digest: NameDigest) -> Result<CheckReport, StoreEr
         }
         for (event, columns) in page.iter().zip(columns) {
             at = event.position.0;
+            commits
+                .accept(event)
+                .map_err(|verdict| database.damaged(at, event.cid, verdict.finding()))?;
             let aggregate = by_key.entry(columns.aggregate).or_default();
             let of_type = by_type.entry(columns.type_number).or_default();
             let number = known_types
@@ -92,6 +97,9 @@ fn check(database: &Database, digest: NameDigest) -> Result<CheckReport, StoreEr
             }
         }
     }
+    commits
+        .finish()
+        .map_err(|verdict| database.damaged(at, verdict.place().cid, verdict.finding()))?;
     for (name, row) in &known_types.by_name {
         if by_type.get(&row.number).map(|walked| walked.last) != Some(row.last) {
             return Err(database.damaged(

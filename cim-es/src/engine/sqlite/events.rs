@@ -8,7 +8,7 @@ use rusqlite::Row;
 use super::aggregates::{self, NameDigest, Slot};
 use super::database::{Database, count, stored};
 use super::types;
-use crate::block::{Cid, CidError, StoredEvent, parse_cid};
+use crate::block::{Cid, CidError, CommitPart, StoredEvent, parse_cid};
 use crate::store::{AggregateKey, Head, Position, StoreError};
 
 /// How many events of others to step over before looking up the next one is cheaper.
@@ -309,13 +309,13 @@ fn check_head(
             ),
         ));
     }
-    let (index, total) = envelope.commit;
-    if index != total {
+    let CommitPart { index, of, .. } = envelope.commit;
+    if index != of {
         return Err(database.damaged(
             event.position.0,
             event.cid,
             format!(
-                "the last commit of {aggregate} is not whole: it ends with event {index} of {total}"
+                "the last commit of {aggregate} is not whole: it ends with event {index} of {of}"
             ),
         ));
     }
@@ -328,16 +328,14 @@ fn check_link(
     next: &StoredEvent,
 ) -> Result<(), StoreError> {
     let (here, there) = (&event.envelope, &next.envelope);
-    let whole = match there.commit {
-        (1, _) => here.commit.0 == here.commit.1,
-        (index, total) => here.commit == (index.wrapping_sub(1), total),
-    };
+    let is_one_time = there.commit.is_first() || here.timestamp == there.timestamp;
     let fits = there.previous == Some(event.cid)
         && here.sequence.checked_add(1) == Some(there.sequence)
         && here.aggregate == there.aggregate
         && here.aggregate_id == there.aggregate_id
         && here.timestamp <= there.timestamp
-        && whole
+        && here.commit.is_followed_by(&there.commit)
+        && is_one_time
         && (here.sequence == 1) == here.previous.is_none();
     if !fits {
         return Err(database.damaged(

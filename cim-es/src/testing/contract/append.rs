@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::Provider;
 use super::sample::*;
+use crate::block::CommitVerifier;
 use crate::domain::aggregate::IdText;
 use crate::domain::message::{MessageIdentity, Timestamp};
 use crate::store::{
@@ -64,7 +65,7 @@ pub async fn an_event_carries_its_place_its_predecessor_and_its_cause(provider: 
     assert_ne!(events[0].envelope.id, events[1].envelope.id);
 }
 
-/// All events of a commit have one timestamp, and each says its place among those of its aggregate.
+/// All events of a commit have one timestamp, and each says its place among those of its aggregate and of the commit.
 pub async fn a_commit_has_one_time_and_counts_its_events(provider: impl Provider) {
     let store = provider.open().await;
     let (one, other) = (key(), key());
@@ -80,9 +81,62 @@ pub async fn a_commit_has_one_time_and_counts_its_events(provider: impl Provider
             vec![note(4), note(5), note(6)],
         );
     let stored = store.append(request).await.unwrap();
-    let commits: Vec<_> = stored.iter().map(|event| event.envelope.commit).collect();
-    assert_eq!(commits, [(1, 2), (2, 2), (1, 3), (2, 3), (3, 3)]);
+    let parts = stored.iter().map(|event| event.envelope.commit.into());
+    assert_eq!(
+        parts.collect::<Vec<[u32; 4]>>(),
+        [
+            [1, 2, 1, 5],
+            [2, 2, 2, 5],
+            [1, 3, 3, 5],
+            [2, 3, 4, 5],
+            [3, 3, 5, 5]
+        ]
+    );
+    let mut commits = CommitVerifier::new();
+    for event in everything(&store).await {
+        commits
+            .accept(&event)
+            .expect("the commits are whole, and stand side by side");
+    }
+    commits.finish().expect("the last commit is whole");
     assert!(stored.iter().all(|event| event.timestamp() == later));
+}
+
+/// What the author adds to a message stands in the envelope of each event of the commit; more than 2 KB is refused.
+pub async fn meta_stands_in_each_event_of_a_commit(provider: impl Provider) {
+    let store = provider.open().await;
+    let key = key();
+    let link = append(&store, &key, ExpectedVersion::NoStream, [1])
+        .await
+        .unwrap()[0]
+        .cid;
+    let identity = MessageIdentity::new_from_user("contract")
+        .with_meta("tenant", "north")
+        .with_meta("trial", true)
+        .with_meta("offset", i64::MIN)
+        .with_meta("contract", link);
+    let meta = identity.meta().clone();
+    let request = |identity, expected, events| {
+        CommitRequest::new(identity, NOW).aggregate(key.clone(), expected, events)
+    };
+    let events = vec![note(2), note(3)];
+    store
+        .append(request(identity, ExpectedVersion::Exactly(1), events))
+        .await
+        .unwrap();
+    let read = history(&store, &key).await;
+    assert!(read[0].envelope.meta.is_empty());
+    assert_eq!(read[1].envelope.meta, meta);
+    assert_eq!(read[2].envelope.meta, meta);
+    let large = MessageIdentity::new_from_user("contract").with_meta("text", "a".repeat(2_048));
+    let refused = store
+        .append(request(large, ExpectedVersion::Exactly(3), vec![note(4)]))
+        .await;
+    assert!(
+        matches!(&refused, Err(StoreError::InvalidCommit { reason }) if reason.contains("`meta`")),
+        "{refused:?}"
+    );
+    assert_eq!(history(&store, &key).await.len(), 3);
 }
 
 /// A clock that is behind the predecessor does not make a later event earlier.

@@ -88,10 +88,13 @@ pub async fn several_commands_are_one_commit(provider: impl Provider) {
         .await
         .unwrap();
     let places = |commit: &Commit| {
-        let place = |event: &StoredEvent| (event.envelope.commit, event.envelope.causation_id);
+        let place = |event: &StoredEvent| {
+            let part = <[u32; 4]>::from(event.envelope.commit);
+            (part, event.envelope.causation_id)
+        };
         commit.events().iter().map(place).collect::<Vec<_>>()
     };
-    let expected = (1..=4).map(|index| ((index, 4), identity.message_id()));
+    let expected = (1..=4).map(|index| ([index, 4, index, 4], identity.message_id()));
     assert_eq!(places(&commit), expected.collect::<Vec<_>>());
     let again = repository(&store)
         .execute_all(&id, commands, &identity)

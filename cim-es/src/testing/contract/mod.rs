@@ -83,6 +83,7 @@ macro_rules! contract_tests {
             appended_events_come_back_as_they_were_written,
             an_event_carries_its_place_its_predecessor_and_its_cause,
             a_commit_has_one_time_and_counts_its_events,
+            meta_stands_in_each_event_of_a_commit,
             time_never_goes_back_within_an_aggregate,
             causal_parents_are_kept_sorted_and_once,
             two_kinds_with_one_id_do_not_mix,

@@ -224,7 +224,9 @@ async fn find(
         behind.push(leader.next(&guard.subject, guard.sequence + 1));
     }
     let behind = try_join_all(behind).await?;
-    let firsts = sealed.iter().filter(|event| event.envelope.commit.0 == 1);
+    let firsts = sealed
+        .iter()
+        .filter(|event| event.envelope.commit.is_first());
     for (found, first) in behind.into_iter().zip(firsts) {
         let Some(found) = found else { continue };
         if found.body != first.body {

@@ -73,7 +73,7 @@ impl Outgoing {
             let envelope = &event.envelope;
             let id = IdText::trusted(&envelope.aggregate_id);
             let mut headers = headers(event);
-            let is_first_of_aggregate = envelope.commit.0 == 1;
+            let is_first_of_aggregate = envelope.commit.is_first();
             if is_first_of_aggregate
                 && let Some(guard) = guards.next()
                 // Two kinds with one id share a guard, which holds for the whole batch once it is checked.

@@ -1,0 +1,148 @@
+//! Commits over any number of aggregates, checked in the order in which a store keeps their events.
+
+use std::collections::HashMap;
+
+use super::{CommitPart, Place, StoredEvent, Truncation, Verdict};
+use crate::domain::message::Timestamp;
+
+/// Checks that events come as whole commits: those of one commit side by side, none missing, each aggregate's events
+/// counted as they say. It is for readers of several aggregates at once, such as an import or the check of a whole
+/// store; [`ChainVerifier`](super::ChainVerifier) checks the history of one aggregate.
+///
+/// It keeps the parts of the present commit alone.
+///
+/// ```
+/// use cim_es::block::{CommitVerifier, StoredEvent, Verdict};
+///
+/// fn check(events: &[StoredEvent]) -> Result<(), Verdict> {
+///     let mut commits = CommitVerifier::new();
+///     for event in events {
+///         commits.accept(event)?;
+///     }
+///     commits.finish()
+/// }
+/// ```
+#[derive(Debug, Default)]
+pub struct CommitVerifier {
+    open: Option<Open>,
+}
+
+/// A commit of which events are missing yet.
+#[derive(Debug)]
+struct Open {
+    place: Place,
+    last: CommitPart,
+    timestamp: Timestamp,
+    /// The last part of each aggregate that has events to come, by kind and id.
+    unfinished: HashMap<(String, String), CommitPart>,
+    /// The number of events that are still to come for these aggregates.
+    owed: u64,
+}
+
+impl CommitVerifier {
+    /// For events from the first of a commit on.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next event of the store. Says whether a commit ends with it.
+    ///
+    /// # Errors
+    /// [`Verdict::Truncated`] where events of a commit are missing, [`Verdict::CommitMismatch`] where the event cannot
+    /// stand in the commit that was begun. The verifier is then unchanged.
+    pub fn accept(&mut self, event: &StoredEvent) -> Result<bool, Verdict> {
+        let envelope = &event.envelope;
+        let part = envelope.commit;
+        let place = Place {
+            cid: event.cid,
+            position: event.position,
+            sequence: Some(envelope.sequence),
+        };
+        if self.open.is_none() && part == CommitPart::ALONE {
+            return Ok(true);
+        }
+        let aggregate = (envelope.aggregate.clone(), envelope.aggregate_id.clone());
+        let earlier = match &self.open {
+            None if part.is_first_of_whole() => None,
+            None => return Err(missing(place, part)),
+            Some(open) if part.is_first_of_whole() => return Err(missing(open.place, open.last)),
+            Some(open) => {
+                let earlier = open.unfinished.get(&aggregate).copied();
+                open.check(place, part, envelope.timestamp, earlier)?;
+                earlier
+            }
+        };
+        if earlier.is_none() && !part.is_first() {
+            let last = self.open.as_ref().map(|open| open.last);
+            return Err(mismatch(place, last, part));
+        }
+        let mut open = self.open.take().unwrap_or_else(|| Open {
+            place,
+            last: part,
+            timestamp: envelope.timestamp,
+            unfinished: HashMap::new(),
+            owed: 0,
+        });
+        let behind = u64::from(part.of - part.index);
+        open.owed = match earlier {
+            Some(_) => open.owed - 1,
+            None => open.owed + behind,
+        };
+        match behind {
+            0 => drop(open.unfinished.remove(&aggregate)),
+            _ => drop(open.unfinished.insert(aggregate, part)),
+        }
+        (open.place, open.last) = (place, part);
+        if !part.is_last_of_whole() {
+            self.open = Some(open);
+        }
+        Ok(part.is_last_of_whole())
+    }
+
+    /// Says that no event follows.
+    ///
+    /// # Errors
+    /// [`Verdict::Truncated`] when events of the last commit are missing.
+    pub fn finish(self) -> Result<(), Verdict> {
+        match self.open {
+            Some(open) => Err(missing(open.place, open.last)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Open {
+    fn check(
+        &self,
+        place: Place,
+        part: CommitPart,
+        timestamp: Timestamp,
+        earlier: Option<CommitPart>,
+    ) -> Result<(), Verdict> {
+        let is_next = self.last.whole_index.checked_add(1) == Some(part.whole_index)
+            && self.last.whole_of == part.whole_of
+            && self.timestamp == timestamp
+            && earlier.is_none_or(|earlier| earlier.is_followed_by(&part));
+        let owed = match earlier {
+            Some(_) => self.owed - 1,
+            None => self.owed + u64::from(part.of.saturating_sub(part.index)),
+        };
+        let is_room = owed <= u64::from(part.whole_of.saturating_sub(part.whole_index));
+        if is_next && is_room {
+            return Ok(());
+        }
+        Err(mismatch(place, Some(self.last), part))
+    }
+}
+
+fn missing(place: Place, part: CommitPart) -> Verdict {
+    let missing = Truncation::Commit {
+        index: part.whole_index,
+        count: part.whole_of,
+    };
+    Verdict::Truncated { place, missing }
+}
+
+fn mismatch(place: Place, last: Option<CommitPart>, found: CommitPart) -> Verdict {
+    Verdict::CommitMismatch { place, last, found }
+}
