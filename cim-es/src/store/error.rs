@@ -75,6 +75,16 @@ pub enum StoreError {
         /// What was found, what was expected, and what to do.
         reason: String,
     },
+    /// The file under the open store was deleted, renamed or replaced: what is written to it would be gone with it.
+    #[error(
+        "{place} is not what was opened: {reason}; nothing of the commit was stored, close the store and find out what became of the file before you open it again"
+    )]
+    Replaced {
+        /// The file.
+        place: String,
+        /// What was found.
+        reason: String,
+    },
     /// It is not known whether the commit was stored.
     #[error(
         "it is not known whether the commit was stored: {reason}; send the same command with the same message id again, it takes effect once"

@@ -32,8 +32,10 @@ pub(super) async fn run(shared: &Arc<Shared>) -> Result<CheckReport, StoreError>
     std::thread::Builder::new()
         .name("cim-es-check".into())
         .spawn(move || {
-            let report = open::reader(&shared.path, &shared.options)
+            let report = open::reader(&shared.files, &shared.options)
                 .and_then(|database| database.read(|database| check(database, shared.digest)));
+            // Before the answer: who drops the store then finds it closed.
+            drop(shared);
             // Whoever asked may have gone meanwhile.
             let _ = answer.send(report);
         })
@@ -47,6 +49,18 @@ pub(super) async fn run(shared: &Arc<Shared>) -> Result<CheckReport, StoreError>
             reason: "the checking thread failed; this is a defect of the library".into(),
         })
     })
+}
+
+/// How many of the last events are looked at when a file is opened with a log.
+const LATEST: u64 = 64;
+
+/// Checks the last events of all, each with the one before it in its history: those are the ones that a log brings.
+pub(super) fn latest(database: &Database) -> Result<(), StoreError> {
+    let last = types::read(database)?.last;
+    for position in last.saturating_sub(LATEST)..last {
+        events::check_link_at(database, position + 1)?;
+    }
+    Ok(())
 }
 
 /// What the walk over all events knows of an aggregate or a type.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
 use super::SqliteEventStore;
-use super::database::{Database, count, stored};
+use super::database::Database;
 use crate::store::{CheckpointStore, Position, StoreError};
 
 #[async_trait]
@@ -27,18 +27,14 @@ impl CheckpointStore for SqliteEventStore {
 }
 
 fn save(database: &Database, reader: &str, position: u64) -> Result<(), StoreError> {
-    database
-        .execute(
-            "saving a checkpoint",
-            "INSERT INTO checkpoints (reader, position, digest) VALUES (?1, ?2, ?3)
-             ON CONFLICT (reader) DO UPDATE SET position = excluded.position, digest = excluded.digest",
-            (
-                reader,
-                stored(position),
-                digest(reader, stored(position)).as_slice(),
-            ),
-        )
-        .map(drop)
+    // The same 64 bits: a position that no event ever has is kept as it is, too.
+    let position = position.cast_signed();
+    database.write_row(
+        "saving a checkpoint",
+        "INSERT INTO checkpoints (reader, position, digest) VALUES (?1, ?2, ?3)
+         ON CONFLICT (reader) DO UPDATE SET position = excluded.position, digest = excluded.digest",
+        (reader, position, digest(reader, position).as_slice()),
+    )
 }
 
 fn get(database: &Database, reader: &str) -> Result<Option<Position>, StoreError> {
@@ -49,7 +45,7 @@ fn get(database: &Database, reader: &str) -> Result<Option<Position>, StoreError
         |row| {
             let position: i64 = row.get(0)?;
             let intact = row.get_ref(1)?.as_blob()? == digest(reader, position);
-            Ok((intact, count(row, 0)?))
+            Ok((intact, position.cast_unsigned()))
         },
     )?;
     match found {

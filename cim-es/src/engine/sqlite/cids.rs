@@ -192,7 +192,7 @@ fn merge(database: &Database, large: u64) -> Result<(), StoreError> {
         entries.sort_unstable();
         write(database, large_number(large, part as u64), entries)?;
     }
-    database.execute(
+    let removed = database.execute(
         "merging the index of CIDs",
         "DELETE FROM cid_segments WHERE number >= ?1 AND number < ?2",
         (
@@ -200,7 +200,14 @@ fn merge(database: &Database, large: u64) -> Result<(), StoreError> {
             stored(small_number(smalls.end)),
         ),
     )?;
-    Ok(())
+    match removed as u64 == LARGE / SMALL {
+        true => Ok(()),
+        false => Err(database.damaged(
+            None,
+            None,
+            format!("{removed} rows of the index of CIDs were merged in place of {}", LARGE / SMALL),
+        )),
+    }
 }
 
 fn write(database: &Database, number: u64, entries: &[u64]) -> Result<(), StoreError> {
@@ -208,17 +215,15 @@ fn write(database: &Database, number: u64, entries: &[u64]) -> Result<(), StoreE
         .iter()
         .flat_map(|entry| entry.to_be_bytes())
         .collect();
-    database
-        .execute(
-            "indexing CIDs",
-            "INSERT INTO cid_segments (number, entries, digest) VALUES (?1, ?2, ?3)",
-            (
-                stored(number),
-                bytes.as_slice(),
-                digest(number, &bytes).as_slice(),
-            ),
-        )
-        .map(drop)
+    database.write_row(
+        "indexing CIDs",
+        "INSERT INTO cid_segments (number, entries, digest) VALUES (?1, ?2, ?3)",
+        (
+            stored(number),
+            bytes.as_slice(),
+            digest(number, &bytes).as_slice(),
+        ),
+    )
 }
 
 fn read(database: &Database, number: u64) -> Result<Vec<u64>, StoreError> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::files::is_same;
 use super::{failure, schema};
 use crate::store::StoreError;
 
@@ -57,12 +58,36 @@ pub(super) fn create(path: &Path, place: &Arc<str>) -> Result<(), StoreError> {
         }
         .map_err(|error| creation_failed(place, &directory, &error))
     });
-    if draft.exists()
-        && let Err(error) = fs::remove_file(&draft)
+    if let Err(error) = fs::remove_file(&draft)
+        && error.kind() != ErrorKind::NotFound
     {
         tracing::warn!(draft = %draft.display(), %error, "a draft of a new file could not be removed");
     }
     made
+}
+
+/// Removes the other names of a file under which it was made, which a program that was killed there left behind.
+pub(super) fn remove_drafts(path: &Path) {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return;
+    };
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    let mut start = name.to_owned();
+    start.push(".");
+    for entry in entries.flatten() {
+        let other = entry.file_name();
+        let is_draft = other
+            .as_encoded_bytes()
+            .strip_prefix(start.as_encoded_bytes())
+            .and_then(|rest| rest.strip_suffix(b".new"))
+            .is_some_and(|id| id.len() == 32 && id.iter().all(u8::is_ascii_hexdigit));
+        if is_draft && is_same(&entry.path(), path) {
+            // Whoever made it may be about to remove it.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn fill(draft: &Path, place: &Arc<str>) -> Result<(), StoreError> {
@@ -76,8 +101,9 @@ fn fill(draft: &Path, place: &Arc<str>) -> Result<(), StoreError> {
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let fill = || {
         let connection = Connection::open_with_flags(draft, flags)?;
-        connection.execute_batch("PRAGMA synchronous = FULL; BEGIN;")?;
+        connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; BEGIN;")?;
         connection.execute_batch(&schema::creation())?;
+        connection.pragma_update(None, "schema_version", schema::mark())?;
         connection.execute_batch("COMMIT; PRAGMA journal_mode = WAL;")?;
         connection.close().map_err(|(_, error)| error)
     };

@@ -2,25 +2,65 @@
 
 use std::sync::Arc;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Params, Row};
 
 use super::failure;
+use super::files::Files;
 use crate::block::Cid;
 use crate::store::StoreError;
 
 /// One connection to the file.
 pub(super) struct Database {
     pub(super) connection: Connection,
-    pub(super) place: Arc<str>,
+    pub(super) files: Arc<Files>,
 }
 
 impl Database {
+    /// A connection that was just opened.
+    pub(super) fn new(connection: Connection, files: Arc<Files>) -> Self {
+        Self { connection, files }
+    }
+
+    /// The file, as errors name it.
+    pub(super) fn place(&self) -> &Arc<str> {
+        &self.files.place
+    }
+
+    /// Whether the path of the store still leads to what this connection has open.
+    pub(super) fn check_files(&self) -> Result<(), StoreError> {
+        self.files.check()?;
+        match self.has_moved() {
+            false => Ok(()),
+            true => Err(self
+                .files
+                .replaced(&self.files.path, "is another file than the one that is open")),
+        }
+    }
+
+    /// What SQLite says of the file that it has open itself.
+    #[cfg(unix)]
+    fn has_moved(&self) -> bool {
+        let mut has_moved = 0;
+        let asked = rusqlite::FileControl::HasMoved(&mut has_moved);
+        // A file system of SQLite's that cannot say so has not noticed anything.
+        self.connection
+            .file_control(Some(rusqlite::MAIN_DB), asked)
+            .is_ok()
+            && has_moved != 0
+    }
+
+    #[cfg(not(unix))]
+    fn has_moved(&self) -> bool {
+        false
+    }
+
     /// Names a failure of SQLite that leaves nothing stored.
     pub(super) fn failed(
         &self,
         operation: &'static str,
     ) -> impl Fn(rusqlite::Error) -> StoreError + '_ {
-        move |error| failure::store_error(&self.place, operation, error)
+        move |error| failure::store_error(self.place(), operation, error)
     }
 
     /// What is stored is not what was written.
@@ -30,7 +70,7 @@ impl Database {
         cid: impl Into<Option<Cid>>,
         reason: impl Into<String>,
     ) -> StoreError {
-        failure::damaged(&self.place, position, cid, reason)
+        failure::damaged(self.place(), position, cid, reason)
     }
 
     /// Reads in one transaction: everything that `work` sees was there at one moment.
@@ -39,7 +79,7 @@ impl Database {
         work: impl FnOnce(&Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.statement("BEGIN")?;
-        let answer = work(self);
+        let answer = self.check_files().and_then(|()| work(self));
         let end = self.statement("COMMIT");
         if end.is_err() {
             self.rollback();
@@ -65,6 +105,23 @@ impl Database {
             .prepare_cached(sql)
             .and_then(|mut statement| statement.execute(parameters))
             .map_err(self.failed(operation))
+    }
+
+    /// Adds one row, or writes over one; an error when the file has taken none, or more.
+    pub(super) fn write_row(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        parameters: impl Params,
+    ) -> Result<(), StoreError> {
+        match self.execute(operation, sql, parameters)? {
+            1 => Ok(()),
+            rows => Err(self.damaged(
+                None,
+                None,
+                format!("{operation}: {rows} rows were written in place of one"),
+            )),
+        }
     }
 
     /// The first row of a query; none when it has none.
@@ -104,8 +161,16 @@ impl Database {
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {
-            tracing::warn!(place = %self.place, %error, "a transaction could not be rolled back");
+            tracing::warn!(place = %self.place(), %error, "a transaction could not be rolled back");
         }
+    }
+
+    /// A number that changes when somebody changes what the file declares.
+    pub(super) fn schema_version(&self) -> Result<i64, StoreError> {
+        self.first("asking for changes", "PRAGMA schema_version", (), |row| {
+            row.get(0)
+        })
+        .map(Option::unwrap_or_default)
     }
 
     /// A number that changes when another connection commits.
@@ -114,6 +179,22 @@ impl Database {
             row.get(0)
         })
         .map(Option::unwrap_or_default)
+    }
+}
+
+impl Drop for Database {
+    /// Whoever closes a file last moves the log into it and removes the log by its name. Where that name leads to
+    /// another log by now, it must stay.
+    fn drop(&mut self) {
+        if let Err(error) = self.check_files() {
+            tracing::error!(%error, "the log is left as it is");
+            let kept = self
+                .connection
+                .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+            if let Err(error) = kept {
+                tracing::error!(place = %self.place(), %error, "the log could not be kept");
+            }
+        }
     }
 }
 

@@ -185,6 +185,24 @@ pub(super) fn history(
     Ok(events)
 }
 
+/// Checks that an event follows from the one that it names as its predecessor.
+pub(super) fn check_link_at(database: &Database, position: u64) -> Result<(), StoreError> {
+    let mut room = Room::exact();
+    let linked = linked_at(database, position, &mut room)?;
+    match linked.previous_of_aggregate {
+        0 if linked.event.envelope.sequence == 1 => Ok(()),
+        previous if (1..position).contains(&previous) => {
+            let previous = linked_at(database, previous, &mut room)?;
+            check_link(database, &previous.event, &linked.event)
+        }
+        previous => Err(database.damaged(
+            position,
+            linked.event.cid,
+            format!("the event names position {previous} as that of its predecessor"),
+        )),
+    }
+}
+
 /// At most `limit` events of a type after a position.
 pub(super) fn of_type(
     database: &Database,

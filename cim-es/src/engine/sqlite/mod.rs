@@ -7,6 +7,11 @@
 //!
 //! The file is an ordinary SQLite database; the view `history` shows the events to any SQLite tool.
 //!
+//! The file, its log (`-wal`) and the log's index (`-shm`) belong together, and SQLite finds the other two by the name of
+//! the first. While a store is open, nobody may delete, rename or replace them, or a directory above them. The store
+//! looks at each transaction and refuses it with [`StoreError::Replaced`] as long as the path does not lead to what it
+//! has open. A file with several names (hard links), and one that is mounted without its directory, are not opened.
+//!
 //! A process that has the store open must not open and close the file by other means, such as to copy it: on Unix it
 //! then loses its locks on the file, and a tool that finds itself alone there removes the log. Copy it with another
 //! process, or with SQLite's own `VACUUM INTO`.
@@ -15,6 +20,8 @@
 //! Every event that is read is hashed, and every list is compared with a second structure of the file (see
 //! `schema.rs`), so a page that was damaged on the disk gives an error and never another or a shorter answer. Files
 //! up to a size are also checked as a whole when they are opened; [`SqliteEventStore::check`] does that for any size.
+//!
+//! A log beside a new file, and one whose pages do not fit the file, are refused.
 //!
 //! What cannot be noticed from the file alone: an older copy of the file, or a file whose log (`-wal`) was lost or
 //! cut, is a history that is shorter and whole. Who must notice that keeps the CID of a head elsewhere and compares.
@@ -28,6 +35,10 @@ mod create;
 mod database;
 mod events;
 mod failure;
+mod files;
+mod format;
+mod leftover;
+mod mounts;
 mod objects;
 mod open;
 mod options;
@@ -47,6 +58,7 @@ pub use self::check::CheckReport;
 pub use self::options::SqliteOptions;
 
 use self::aggregates::NameDigest;
+use self::files::Files;
 use self::reader::Readers;
 use self::writer::Writer;
 use crate::block::{Cid, HashCode, StoredEvent};
@@ -65,6 +77,7 @@ pub struct SqliteEventStore {
 
 struct Shared {
     path: PathBuf,
+    files: Arc<Files>,
     options: SqliteOptions,
     hash: HashCode,
     digest: NameDigest,
@@ -130,19 +143,20 @@ impl SqliteEventStore {
         digest: NameDigest,
     ) -> Result<Self, StoreError> {
         let for_writing = open::writer(path, options)?;
-        let place = for_writing.place.clone();
+        let files = for_writing.files.clone();
         let for_reading = (0..options.readers)
-            .map(|_| open::reader(path, options))
+            .map(|_| open::reader(&files, options))
             .collect::<Result<Vec<_>, _>>()?;
         let writer = Writer::start(for_writing, options, digest)?;
         let readers = Readers::start(for_reading).map_err(|error| StoreError::Engine {
-            place: place.to_string(),
+            place: files.place.to_string(),
             operation: "starting the reading threads",
             source: Arc::new(error),
         })?;
         Ok(Self {
             shared: Arc::new(Shared {
                 path: path.to_owned(),
+                files,
                 options: options.clone(),
                 hash: options.seal.hash,
                 digest,

@@ -33,13 +33,11 @@ fn put(database: &Database, cid: &Cid, bytes: &[u8]) -> Result<(), StoreError> {
     if get(database, cid)?.is_some() {
         return Ok(());
     }
-    database
-        .execute(
-            "keeping an object",
-            "INSERT INTO objects (cid, body) VALUES (?1, ?2)",
-            (cid.to_bytes(), bytes),
-        )
-        .map(drop)
+    database.write_row(
+        "keeping an object",
+        "INSERT INTO objects (cid, body) VALUES (?1, ?2)",
+        (cid.to_bytes(), bytes),
+    )
 }
 
 /// The object with a CID. Two indexes lead to it, one over the CID and one over its last 16 bytes; only when neither

@@ -1,6 +1,5 @@
 //! Opening the file: what it must be before anything is read from it or written to it.
 
-use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -10,8 +9,9 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use super::database::{Database, count};
+use super::files::Files;
 use super::options::{Access, SqliteOptions};
-use super::{create, failure, schema};
+use super::{check, create, failure, format, leftover};
 use crate::store::StoreError;
 
 /// What every SQLite file of version 3 starts with.
@@ -29,8 +29,25 @@ const CACHE: i32 = -16_384;
 pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Database, StoreError> {
     let place: Arc<str> = path.display().to_string().into();
     inspect(path, &place, options.access)?;
-    let database = connect(path, &place, options, options.access)?;
-    check_identity(&database)?;
+    let files = Arc::new(Files::at(path, &place)?);
+    files.check_name()?;
+    let has_log = match options.access {
+        Access::Immutable => {
+            leftover::refuse_for_immutable(&files)?;
+            false
+        }
+        Access::ReadOnly | Access::ReadWrite => leftover::refuse_foreign(&files)?,
+    };
+    let database = connect(&files, options, options.access)?;
+    if has_log {
+        // Where the log was moved into the file in part, the file alone may not be readable.
+        let without_log = connect(&files, options, Access::Immutable)
+            .and_then(|without_log| without_log.schema_version());
+        if let Ok(mark) = without_log {
+            leftover::refuse_other_mark(&database, mark)?;
+        }
+    }
+    format::check_identity(&database)?;
     if options.access == Access::ReadWrite {
         if database
             .connection
@@ -44,27 +61,38 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Database, S
         }
         use_log(&database, options.busy_timeout)?;
         pragma(&database, "synchronous", "FULL")?;
+        // Where a plain sync leaves the data in the cache of the disk; elsewhere these change nothing.
+        pragma(&database, "fullfsync", true)?;
+        pragma(&database, "checkpoint_fullfsync", true)?;
         pragma(&database, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         pragma(&database, "cache_size", CACHE)?;
         limit_size(&database, options.max_file_bytes)?;
     }
-    check_schema(&database)?;
+    format::check_schema(&database)?;
+    if options.access != Access::Immutable {
+        files.watch_log()?;
+    }
+    database.check_files()?;
     if size(&database)? <= options.checked_bytes {
         check_integrity(&database)?;
+    }
+    if has_log {
+        database.read(check::latest)?;
     }
     Ok(database)
 }
 
 /// Opens the file for a reader, after [`writer`].
-pub(super) fn reader(path: &Path, options: &SqliteOptions) -> Result<Database, StoreError> {
-    let place: Arc<str> = path.display().to_string().into();
+pub(super) fn reader(files: &Arc<Files>, options: &SqliteOptions) -> Result<Database, StoreError> {
     let access = match options.access {
         Access::Immutable => Access::Immutable,
         Access::ReadOnly | Access::ReadWrite => Access::ReadOnly,
     };
-    let database = connect(path, &place, options, access)?;
+    files.check()?;
+    let database = connect(files, options, access)?;
     pragma(&database, "query_only", true)?;
     pragma(&database, "cache_size", CACHE)?;
+    database.check_files()?;
     Ok(database)
 }
 
@@ -131,6 +159,7 @@ fn inspect(path: &Path, place: &Arc<str>, access: Access) -> Result<(), StoreErr
                         .into(),
                 ));
             }
+            leftover::refuse_for_new(path, place)?;
             return create::create(path, place);
         }
         Err(error) => return Err(unusable(format!("it cannot be looked at: {error}"))),
@@ -180,28 +209,24 @@ fn no_database(path: &Path, place: &Arc<str>) -> Option<StoreError> {
 }
 
 fn connect(
-    path: &Path,
-    place: &Arc<str>,
+    files: &Arc<Files>,
     options: &SqliteOptions,
     access: Access,
 ) -> Result<Database, StoreError> {
     let mut flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
-    let mut name = path.to_owned();
+    let mut name = files.path.clone();
     match access {
         Access::ReadWrite => flags |= OpenFlags::SQLITE_OPEN_READ_WRITE,
         Access::ReadOnly => flags |= OpenFlags::SQLITE_OPEN_READ_ONLY,
         Access::Immutable => {
             flags |= OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-            name = immutable_uri(path, place)?;
+            name = immutable_uri(&files.path);
         }
     }
-    let connection = Connection::open_with_flags(name, flags)
-        .map_err(|error| opening_failed(path, place, access, error))?;
+    let failed = |error| opening_failed(&files.path, &files.place, access, error);
+    let connection = Connection::open_with_flags(name, flags).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(64);
-    let database = Database {
-        connection,
-        place: place.clone(),
-    };
+    let database = Database::new(connection, files.clone());
     database
         .connection
         .busy_timeout(options.busy_timeout)
@@ -213,7 +238,7 @@ fn connect(
     database
         .connection
         .query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))
-        .map_err(|error| opening_failed(path, place, access, error))?;
+        .map_err(failed)?;
     Ok(database)
 }
 
@@ -250,23 +275,9 @@ fn opening_failed(
 }
 
 /// The name by which SQLite opens a file that nobody writes to.
-fn immutable_uri(path: &Path, place: &Arc<str>) -> Result<PathBuf, StoreError> {
-    let log = PathBuf::from(format!("{}-wal", path.display()));
-    if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
-        return Err(StoreError::Incompatible {
-            place: place.to_string(),
-            reason: format!(
-                "`{}` holds commits that an immutable file would be read without; open it once for writing and close it",
-                log.display()
-            ),
-        });
-    }
-    let absolute = std::path::absolute(path).map_err(|error| StoreError::Incompatible {
-        place: place.to_string(),
-        reason: format!("the path cannot be made absolute: {error}"),
-    })?;
+fn immutable_uri(path: &Path) -> PathBuf {
     let mut uri = String::from("file:");
-    for byte in absolute.as_os_str().as_encoded_bytes() {
+    for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
             b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
                 uri.push(char::from(*byte));
@@ -275,84 +286,7 @@ fn immutable_uri(path: &Path, place: &Arc<str>) -> Result<PathBuf, StoreError> {
         }
     }
     uri.push_str("?immutable=1");
-    Ok(PathBuf::from(uri))
-}
-
-fn check_identity(database: &Database) -> Result<(), StoreError> {
-    let number = |name: &str| {
-        database
-            .connection
-            .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
-            .map_err(database.failed("reading the header"))
-    };
-    let (application, version) = (number("application_id")?, number("user_version")?);
-    let incompatible = |reason: String| {
-        Err(StoreError::Incompatible {
-            place: database.place.to_string(),
-            reason,
-        })
-    };
-    if application != schema::APPLICATION_ID {
-        return incompatible(format!(
-            "it is an SQLite file of another program: its application id is {application:#010x}, a store has {:#010x}; give another path",
-            schema::APPLICATION_ID
-        ));
-    }
-    if version != schema::USER_VERSION {
-        return incompatible(format!(
-            "the file has version {version}, this program knows version {}; use a program of the file's version",
-            schema::USER_VERSION
-        ));
-    }
-    Ok(())
-}
-
-/// Compares what the file declares with what this library writes.
-fn check_schema(database: &Database) -> Result<(), StoreError> {
-    let encoding: String = database
-        .connection
-        .pragma_query_value(None, "encoding", |row| row.get(0))
-        .map_err(database.failed("reading the header"))?;
-    if encoding != "UTF-8" {
-        return Err(database.damaged(
-            None,
-            None,
-            format!("the header says that texts are in {encoding}, they were written in UTF-8"),
-        ));
-    }
-    let found = database.all(
-        "reading the schema",
-        "SELECT name, sql, rootpage FROM sqlite_schema",
-        (),
-        |row| {
-            Ok((
-                row.get::<_, String>(0)?,
-                row.get::<_, Option<String>>(1)?,
-                row.get::<_, i64>(2)?,
-            ))
-        },
-    )?;
-    for (name, sql) in schema::OBJECTS {
-        let declared = found
-            .iter()
-            .find(|(found, _, _)| found == name)
-            .and_then(|(_, sql, _)| sql.as_deref());
-        if declared != Some(sql) {
-            return Err(database.damaged(
-                None,
-                None,
-                format!("`{name}` is not declared as it was written; restore the file from a copy"),
-            ));
-        }
-    }
-    let mut roots = HashSet::new();
-    if !found
-        .iter()
-        .all(|(_, _, root)| *root == 0 || roots.insert(*root))
-    {
-        return Err(database.damaged(None, None, "two tables start on the same page"));
-    }
-    Ok(())
+    PathBuf::from(uri)
 }
 
 /// Turns on the log, which the file keeps on from its creation; somebody's tool may have turned it off.
@@ -368,7 +302,7 @@ fn use_log(database: &Database, patience: Duration) -> Result<(), StoreError> {
             Ok(mode) if mode == "wal" => return Ok(()),
             Ok(mode) => {
                 return Err(StoreError::Incompatible {
-                    place: database.place.to_string(),
+                    place: database.place().to_string(),
                     reason: format!(
                         "SQLite keeps its journal in mode `{mode}` there, a store needs `wal`; put the file on a local disk"
                     ),

@@ -134,6 +134,15 @@ ORDER BY events.position",
     ),
 ];
 
+/// A mark for a new file, which stands in its first page, and so in every log that the file grew in: the number that
+/// SQLite raises by one when something else is declared in the file. SQLite begins at 1, a store anywhere.
+pub(super) fn mark() -> i32 {
+    let mut random = [0; 4];
+    random.copy_from_slice(&uuid::Uuid::now_v7().as_bytes()[12..]);
+    // Positive, and with room above.
+    i32::from_be_bytes(random) & 0x3fff_ffff
+}
+
 /// The statements that make an empty file one of this format.
 pub(super) fn creation() -> String {
     let mut script = String::new();

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::SqliteEventStore;
-use super::database::{Database, count, stored};
+use super::database::Database;
 use crate::block::parse_cid;
 use crate::store::{AggregateKey, Position, Snapshot, SnapshotStore, StoreError};
 
@@ -46,7 +46,7 @@ fn save(
         return Ok(());
     }
     database
-        .execute(
+        .write_row(
             "saving a snapshot",
             "INSERT INTO snapshots (kind, id, tag, version, position, cid, state, digest)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -56,14 +56,13 @@ fn save(
                 aggregate.kind(),
                 aggregate.id().as_str(),
                 snapshot.tag.cast_signed(),
-                stored(snapshot.version),
-                stored(snapshot.position.0),
+                snapshot.version.cast_signed(),
+                snapshot.position.0.cast_signed(),
                 snapshot.last_cid.to_bytes(),
                 &snapshot.state[..],
                 digest(aggregate, snapshot).as_slice(),
             ),
         )
-        .map(drop)
 }
 
 fn read(
@@ -85,8 +84,8 @@ fn read(
             };
             let snapshot = Snapshot {
                 tag,
-                version: count(row, 0)?,
-                position: Position(count(row, 1)?),
+                version: row.get::<_, i64>(0)?.cast_unsigned(),
+                position: Position(row.get::<_, i64>(1)?.cast_unsigned()),
                 last_cid,
                 state: Bytes::copy_from_slice(row.get_ref(3)?.as_blob()?),
             };
@@ -98,7 +97,7 @@ fn read(
         Ok(Some(Some(snapshot))) => Ok(Some(snapshot)),
         Ok(None) => Ok(None),
         Ok(Some(None)) => {
-            tracing::warn!(place = %database.place, %aggregate, "a damaged snapshot is not used");
+            tracing::warn!(place = %database.place(), %aggregate, "a damaged snapshot is not used");
             Ok(None)
         }
         Err(StoreError::Damaged(damage)) => {

@@ -113,6 +113,19 @@ fn a_name_without_a_free_key_is_refused_and_the_others_go_on() {
     wait(store.append(commit(&["h"], ExpectedVersion::Exactly(1)))).expect("it appends");
 }
 
+#[test]
+fn a_commit_and_a_checkpoint_reach_the_medium_where_a_plain_sync_does_not() {
+    let directory = Directory::new();
+    let database = open::writer(&directory.0.join("sync.db"), &SqliteEventStore::options());
+    let database = database.expect("it opens");
+    for pragma in ["fullfsync", "checkpoint_fullfsync"] {
+        let value = database
+            .connection
+            .pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+        assert_eq!(value, Ok(1), "{pragma}");
+    }
+}
+
 /// Changes the file behind the store's back, as a defect or a hand in the file would.
 fn tamper(path: &Path, sql: &str) {
     let other = Connection::open(path).expect("it opens");

@@ -19,6 +19,7 @@ use crate::store::{
 pub(super) struct Memory {
     pub(super) types: Option<Types>,
     pub(super) data_version: i64,
+    pub(super) schema_version: i64,
 }
 
 /// An aggregate as the open transaction has it.
@@ -60,12 +61,6 @@ impl<'a> Batch<'a> {
         digest: NameDigest,
         memory: &mut Memory,
     ) -> Result<Self, StoreError> {
-        let data_version = database.data_version()?;
-        if data_version != memory.data_version {
-            heads.clear();
-            memory.types = None;
-            memory.data_version = data_version;
-        }
         let types = match memory.types.take() {
             Some(types) => types,
             None => read_types(database)?,
@@ -234,7 +229,14 @@ impl<'a> Batch<'a> {
             event.cid.to_bytes(),
             &event.body[..],
         ));
-        added.map_err(self.database.failed("adding an event"))?;
+        let rows = added.map_err(self.database.failed("adding an event"))?;
+        if rows != 1 {
+            return Err(self.database.damaged(
+                position,
+                event.cid,
+                "the file did not take the event",
+            ));
+        }
         present.head = Some(Head {
             version: event.envelope.sequence,
             cid: event.cid,

@@ -20,7 +20,7 @@ use super::aggregates::NameDigest;
 use super::database::Database;
 use super::options::{Access, SqliteOptions};
 use super::reader::closed;
-use super::{failure, types};
+use super::{failure, format, types};
 use crate::block::StoredEvent;
 use crate::store::{CommitRequest, SealOptions, StoreError};
 
@@ -59,7 +59,7 @@ impl Writer {
         options: &SqliteOptions,
         digest: NameDigest,
     ) -> Result<Self, StoreError> {
-        let place = database.place.clone();
+        let place = database.place().clone();
         let (moved, last) = watch::channel(database.read(types::last_position)?);
         let heads = Arc::new(Heads::new());
         let (sender, receiver) = channel();
@@ -67,6 +67,7 @@ impl Writer {
             memory: Memory {
                 types: None,
                 data_version: database.data_version()?,
+                schema_version: database.schema_version()?,
             },
             seen: database.data_version()?,
             looked: Instant::now(),
@@ -306,6 +307,24 @@ impl Thread {
         }
     }
 
+    /// Looks, at the start of a transaction, at what others may have changed since the last one.
+    fn notice_changes(&mut self) -> Result<(), StoreError> {
+        self.database.check_files()?;
+        let data_version = self.database.data_version()?;
+        if data_version == self.memory.data_version {
+            return Ok(());
+        }
+        let schema_version = self.database.schema_version()?;
+        if schema_version != self.memory.schema_version {
+            format::check_schema(&self.database)?;
+            self.memory.schema_version = schema_version;
+        }
+        self.heads.clear();
+        self.memory.types = None;
+        self.memory.data_version = data_version;
+        Ok(())
+    }
+
     /// Runs `work` in a transaction of its own and commits it; after an error nothing of it is stored, unless the
     /// error is [`StoreError::OutcomeUnknown`].
     fn transaction<T>(
@@ -314,17 +333,18 @@ impl Thread {
     ) -> Result<T, StoreError> {
         if !self.may_write {
             return Err(StoreError::ReadOnly {
-                place: self.database.place.to_string(),
+                place: self.database.place().to_string(),
                 reason: "it was opened for reading only".into(),
             });
         }
         self.database.statement("BEGIN IMMEDIATE")?;
-        let outcome = work(self).and_then(|outcome| {
+        let begun = self.notice_changes();
+        let outcome = begun.and_then(|()| work(self)).and_then(|outcome| {
             self.database
                 .connection
                 .prepare_cached("COMMIT")
                 .and_then(|mut commit| commit.execute(()))
-                .map_err(|error| failure::commit_error(&self.database.place, error))?;
+                .map_err(|error| failure::commit_error(self.database.place(), error))?;
             Ok(outcome)
         });
         if outcome.is_err() {
