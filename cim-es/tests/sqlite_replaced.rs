@@ -53,9 +53,15 @@ fn assert_replaced(store: &SqliteEventStore, what: &str) {
     run(async {
         says("append", store.append(any("a", vec![note(2)])).await.err());
         says("object", store.put_object(vec![0xa0].into()).await.err());
-        says("checkpoint", store.save_checkpoint("r", Position(1)).await.err());
+        says(
+            "checkpoint",
+            store.save_checkpoint("r", Position(1)).await.err(),
+        );
         says("history", store.get_events(&key("a"), 1).await.err());
-        says("snapshot", store.get_latest_snapshot(&key("a"), 1).await.err());
+        says(
+            "snapshot",
+            store.get_latest_snapshot(&key("a"), 1).await.err(),
+        );
         says("check", store.check().await.err());
     });
 }
@@ -144,7 +150,10 @@ fn a_new_file_is_not_made_beside_what_a_deleted_one_left() {
         let left = beside(&path, suffix);
         fs::write(&left, [1; 4096]).expect("it is written");
         let error = SqliteEventStore::open(&path).expect_err("it is not its own");
-        assert!(matches!(error, StoreError::Incompatible { .. }), "{error:?}");
+        assert!(
+            matches!(error, StoreError::Incompatible { .. }),
+            "{error:?}"
+        );
         assert!(error.to_string().contains(suffix), "{error}");
         assert!(!path.exists(), "a file was made all the same");
         fs::remove_file(left).expect("it is deleted");
@@ -205,7 +214,9 @@ fn an_immutable_file_is_not_read_without_the_commits_in_its_log() {
     let (file, log) = die(&directory, "dead.db", 3);
     let link = directory.file("link.db");
     symlink(&file, &link).expect("a link");
-    let strange = directory.path().join(OsStr::from_bytes(b"stra\xffnge #?%.db"));
+    let strange = directory
+        .path()
+        .join(OsStr::from_bytes(b"stra\xffnge #?%.db"));
     fs::copy(&file, &strange).expect("it copies");
     fs::copy(&log, beside(&strange, "-wal")).expect("it copies");
     let linked = directory.file("linked");
@@ -213,7 +224,10 @@ fn an_immutable_file_is_not_read_without_the_commits_in_its_log() {
     for path in [link, strange.clone(), linked.join("dead.db")] {
         let error = SqliteEventStore::options().immutable().open(&path);
         let error = error.expect_err("its log holds commits");
-        assert!(matches!(error, StoreError::Incompatible { .. }), "{error:?}");
+        assert!(
+            matches!(error, StoreError::Incompatible { .. }),
+            "{error:?}"
+        );
     }
     run(open(&strange).close());
     let store = SqliteEventStore::options().immutable().open(&strange);
@@ -232,7 +246,9 @@ fn a_file_with_two_names_is_refused_and_one_that_was_left_half_made_is_not() {
         SqliteEventStore::options().read_only(),
         SqliteEventStore::options().immutable(),
     ] {
-        let error = options.open(&other).expect_err("its log goes by another name");
+        let error = options
+            .open(&other)
+            .expect_err("its log goes by another name");
         assert!(error.to_string().contains("2 names"), "{error}");
     }
     fs::remove_file(&other).expect("it is deleted");

@@ -205,7 +205,10 @@ fn merge(database: &Database, large: u64) -> Result<(), StoreError> {
         false => Err(database.damaged(
             None,
             None,
-            format!("{removed} rows of the index of CIDs were merged in place of {}", LARGE / SMALL),
+            format!(
+                "{removed} rows of the index of CIDs were merged in place of {}",
+                LARGE / SMALL
+            ),
         )),
     }
 }

@@ -32,9 +32,10 @@ impl Database {
         self.files.check()?;
         match self.has_moved() {
             false => Ok(()),
-            true => Err(self
-                .files
-                .replaced(&self.files.path, "is another file than the one that is open")),
+            true => Err(self.files.replaced(
+                &self.files.path,
+                "is another file than the one that is open",
+            )),
         }
     }
 

@@ -26,7 +26,10 @@ const FRAME_HEADER: usize = 24;
 
 /// Refuses to make a new file beside what a file of this name left behind.
 pub(super) fn refuse_for_new(path: &Path, place: &Arc<str>) -> Result<(), StoreError> {
-    let Some(log) = LEFT.map(|suffix| beside(path, suffix)).into_iter().find(|log| holds(log))
+    let Some(log) = LEFT
+        .map(|suffix| beside(path, suffix))
+        .into_iter()
+        .find(|log| holds(log))
     else {
         return Ok(());
     };
