@@ -28,6 +28,8 @@ mod sqlite_files;
 mod sqlite_follow;
 #[cfg(feature = "sqlite")]
 mod sqlite_processes;
+#[cfg(all(feature = "sqlite", unix))]
+mod sqlite_replaced;
 #[cfg(feature = "sqlite")]
 mod sqlite_support;
 #[cfg(feature = "testing")]

@@ -14,12 +14,22 @@ use crate::store::StoreError;
 pub(super) struct Database {
     pub(super) connection: Connection,
     pub(super) files: Arc<Files>,
+    moves_log: bool,
 }
 
 impl Database {
-    /// A connection that was just opened.
+    /// A connection that was just opened. When it is closed it leaves the log as it is.
     pub(super) fn new(connection: Connection, files: Arc<Files>) -> Self {
-        Self { connection, files }
+        Self {
+            connection,
+            files,
+            moves_log: false,
+        }
+    }
+
+    /// Lets the connection move the log into the file when it is the last to be closed: the two belong together.
+    pub(super) fn accept_log(&mut self) {
+        self.moves_log = true;
     }
 
     /// The file, as errors name it.
@@ -184,17 +194,21 @@ impl Database {
 }
 
 impl Drop for Database {
-    /// Whoever closes a file last moves the log into it and removes the log by its name. Where that name leads to
-    /// another log by now, it must stay.
+    /// Whoever closes a file last moves the log into it and removes the log by its name. A log that is not the file's
+    /// must stay, and so must one that took the place of the file's own.
     fn drop(&mut self) {
-        if let Err(error) = self.check_files() {
+        let checked = self.check_files();
+        if let Err(error) = &checked {
             tracing::error!(%error, "the log is left as it is");
-            let kept = self
-                .connection
-                .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-            if let Err(error) = kept {
-                tracing::error!(place = %self.place(), %error, "the log could not be kept");
-            }
+        }
+        if self.moves_log && checked.is_ok() {
+            return;
+        }
+        let kept = self
+            .connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        if let Err(error) = kept {
+            tracing::error!(place = %self.place(), %error, "the log could not be kept");
         }
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Database, S
         }
         Access::ReadOnly | Access::ReadWrite => leftover::refuse_foreign(&files)?,
     };
-    let database = connect(&files, options, options.access)?;
+    let mut database = connect(&files, options, options.access)?;
     if has_log {
         // Where the log was moved into the file in part, the file alone may not be readable.
         let without_log = connect(&files, options, Access::Immutable)
@@ -79,6 +79,7 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Database, S
     if has_log {
         database.read(check::latest)?;
     }
+    database.accept_log();
     Ok(database)
 }
 

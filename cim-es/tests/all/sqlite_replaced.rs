@@ -1,7 +1,4 @@
 //! The file under a store: deleted, renamed or replaced while it is open, and beside a log that is not its own.
-#![cfg(all(feature = "sqlite", unix))]
-
-mod sqlite_support;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -14,8 +11,8 @@ use cim_es::store::{
     CheckpointStore, EventStore, ObjectStore, Position, SnapshotStore, StoreError,
 };
 use rusqlite::Connection;
-use sqlite_support::child::{self, Told};
-use sqlite_support::{Directory, any, key, large, note, run};
+use crate::sqlite_support::child::{self, Told};
+use crate::sqlite_support::{Directory, any, key, large, note, run};
 
 fn open(path: impl AsRef<Path>) -> SqliteEventStore {
     SqliteEventStore::open(path).expect("the file opens")
@@ -266,7 +263,7 @@ fn a_check_checks_the_file_of_the_store_wherever_the_program_goes() {
     }
     filled(&directory.file("there").join("store.db"), "b");
     let path = directory.file("here").join("store.db");
-    let mut child = child::start("a_child_changes_its_directory", &path, 0);
+    let mut child = child::start(module_path!(), "a_child_changes_its_directory", &path, 0);
     let told: Vec<_> = Told::by(&mut child).collect();
     assert!(child.wait().expect("the child ends").success());
     assert_eq!(told, ["3 events"]);
