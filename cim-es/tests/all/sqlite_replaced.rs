@@ -6,13 +6,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use crate::sqlite_support::child::{self, Told};
+use crate::sqlite_support::{Directory, any, key, large, note, run};
 use cim_es::SqliteEventStore;
 use cim_es::store::{
     CheckpointStore, EventStore, ObjectStore, Position, SnapshotStore, StoreError,
 };
 use rusqlite::Connection;
-use crate::sqlite_support::child::{self, Told};
-use crate::sqlite_support::{Directory, any, key, large, note, run};
 
 fn open(path: impl AsRef<Path>) -> SqliteEventStore {
     SqliteEventStore::open(path).expect("the file opens")
