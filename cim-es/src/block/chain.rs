@@ -58,12 +58,17 @@ impl From<Head> for ChainHead {
 ///     Ok(())
 /// }
 /// ```
+#[must_use = "nothing is proved before `finish`"]
 pub struct ChainVerifier<'a> {
     owner: Option<Owner>,
-    next: u64,
+    /// None behind the last sequence that there can be.
+    next: Option<u64>,
     previous: Previous,
     last: Option<Last>,
-    head: Option<ChainHead>,
+    /// The heads that are still to be met.
+    heads: Vec<ChainHead>,
+    /// Why a head that was demanded cannot be met.
+    unmet: Option<Verdict>,
     parents: Option<Parents<'a>>,
 }
 
@@ -112,18 +117,23 @@ struct Parents<'a> {
 impl<'a> ChainVerifier<'a> {
     /// For the history of an aggregate from its first event.
     pub fn new(aggregate: &AggregateKey) -> Self {
-        Self::start(Some(aggregate), 1, Previous::Is(None))
+        Self::start(Some(aggregate), Some(1), Previous::Is(None))
     }
 
     /// For the history of whichever aggregate the first event names.
     pub fn of_any_aggregate() -> Self {
-        Self::start(None, 1, Previous::Is(None))
+        Self::start(None, Some(1), Previous::Is(None))
     }
 
     /// For what follows an event that was verified before, such as the last one of a snapshot.
     pub fn after(aggregate: &AggregateKey, head: ChainHead) -> Self {
-        let next = head.sequence.saturating_add(1);
-        Self::start(Some(aggregate), next, Previous::Is(Some(head.cid)))
+        let next = head.sequence.checked_add(1);
+        let verifier = Self::start(Some(aggregate), next, Previous::Is(Some(head.cid)));
+        // There is no event 0, so that nothing can follow it.
+        match head.sequence {
+            0 => verifier.expecting(head),
+            _ => verifier,
+        }
     }
 
     /// For a history from a sequence on, when the event before it is not known: its link is then not checked. 0 and 1
@@ -131,11 +141,11 @@ impl<'a> ChainVerifier<'a> {
     pub fn from_sequence(aggregate: &AggregateKey, first: u64) -> Self {
         match first {
             0 | 1 => Self::new(aggregate),
-            first => Self::start(Some(aggregate), first, Previous::Unknown),
+            first => Self::start(Some(aggregate), Some(first), Previous::Unknown),
         }
     }
 
-    fn start(aggregate: Option<&AggregateKey>, next: u64, previous: Previous) -> Self {
+    fn start(aggregate: Option<&AggregateKey>, next: Option<u64>, previous: Previous) -> Self {
         Self {
             owner: aggregate.map(|key| Owner {
                 kind: key.kind().to_owned(),
@@ -144,18 +154,55 @@ impl<'a> ChainVerifier<'a> {
             next,
             previous,
             last: None,
-            head: None,
+            heads: Vec::new(),
+            unmet: None,
             parents: None,
         }
     }
 
     /// Demands that the history passes through an event that is known from elsewhere. Events behind it are fine: a head
-    /// that was noted down earlier stays a proof of what came before it.
-    pub fn expecting(self, head: ChainHead) -> Self {
-        Self {
-            head: Some(head),
-            ..self
+    /// that was noted down earlier stays a proof of what came before it. Several heads may be demanded; each must be
+    /// met.
+    ///
+    /// A head before the first event that is looked at is never met: [`accept`](Self::accept) and
+    /// [`finish`](Self::finish) then refuse with [`Truncation::BeforeStart`]. So it is with a head whose sequence is 0.
+    pub fn expecting(mut self, head: ChainHead) -> Self {
+        let is_before = self.next.is_none_or(|next| head.sequence < next);
+        if !is_before {
+            self.heads.push(head);
+            return self;
         }
+        let is_last =
+            head.sequence > 0 && self.next.map_or(u64::MAX, |next| next - 1) == head.sequence;
+        let place = Place {
+            cid: head.cid,
+            position: Position::START,
+            sequence: Some(head.sequence),
+        };
+        let unmet = match self.previous {
+            Previous::Is(Some(known)) if is_last && known == head.cid => return self,
+            Previous::Is(Some(other)) if is_last => Verdict::Fork { place, other },
+            Previous::Unknown if is_last => {
+                // The first event links to it.
+                self.previous = Previous::Is(Some(head.cid));
+                self.heads.push(head);
+                return self;
+            }
+            _ => Verdict::Truncated {
+                place,
+                missing: Truncation::BeforeStart {
+                    head: head.sequence,
+                    first: self.first(),
+                },
+            },
+        };
+        self.unmet.get_or_insert(unmet);
+        self
+    }
+
+    /// The sequence of the first event that is looked at.
+    fn first(&self) -> u64 {
+        self.next.unwrap_or(u64::MAX)
     }
 
     /// Demands that every causal parent stands earlier in this history or is known to the caller.
@@ -188,6 +235,9 @@ impl<'a> ChainVerifier<'a> {
         cid: Cid,
         envelope: &Envelope,
     ) -> Result<(), Verdict> {
+        if let Some(unmet) = &self.unmet {
+            return Err(unmet.clone());
+        }
         let sequence = envelope.sequence;
         let place = Place {
             cid,
@@ -198,10 +248,11 @@ impl<'a> ChainVerifier<'a> {
         self.check_sequence(place, sequence)?;
         self.check_previous(place, envelope)?;
         self.check_commit(place, envelope)?;
-        self.check_head(place, sequence)?;
+        self.check_heads(place, sequence)?;
         self.check_parents(place, envelope)?;
         self.owner.get_or_insert_with(|| Owner::of(envelope));
-        self.next = sequence.saturating_add(1);
+        self.next = sequence.checked_add(1);
+        self.heads.retain(|head| head.sequence > sequence);
         self.previous = Previous::Is(Some(cid));
         self.last = Some(Last {
             place,
@@ -217,13 +268,14 @@ impl<'a> ChainVerifier<'a> {
     /// Says that no event follows; gives the last one.
     ///
     /// # Errors
-    /// [`Verdict::Truncated`] when the expected head was not reached, or the last commit is not whole.
+    /// [`Verdict::Truncated`] when an expected head was not reached or cannot be, or the last commit is not whole.
     pub fn finish(self) -> Result<Option<ChainHead>, Verdict> {
+        if let Some(unmet) = self.unmet {
+            return Err(unmet);
+        }
         let last_sequence = self.last.as_ref().and_then(|last| last.place.sequence);
-        let reached = last_sequence.unwrap_or(self.next - 1);
-        if let Some(head) = self.head
-            && head.sequence > reached
-        {
+        let reached = last_sequence.unwrap_or(self.next.map_or(u64::MAX, |next| next - 1));
+        if let Some(head) = self.heads.iter().max_by_key(|head| head.sequence) {
             let place = self.last.map_or(
                 Place {
                     cid: head.cid,
@@ -233,7 +285,7 @@ impl<'a> ChainVerifier<'a> {
                 |last| last.place,
             );
             let missing = Truncation::End {
-                last: reached,
+                last: reached.min(head.sequence - 1),
                 expected: head.sequence,
             };
             return Err(Verdict::Truncated { place, missing });
@@ -260,12 +312,12 @@ impl<'a> ChainVerifier<'a> {
     }
 
     fn check_sequence(&self, place: Place, found: u64) -> Result<(), Verdict> {
-        if found == self.next {
+        if self.next == Some(found) {
             return Ok(());
         }
         match self.previous {
             Previous::Is(Some(other))
-                if found.checked_add(1) == Some(self.next) && other != place.cid =>
+                if found.checked_add(1) == self.next && other != place.cid =>
             {
                 Err(Verdict::Fork { place, other })
             }
@@ -275,7 +327,7 @@ impl<'a> ChainVerifier<'a> {
             }),
             _ => Err(Verdict::Gap {
                 place,
-                expected: self.next,
+                expected: self.first(),
                 found,
             }),
         }
@@ -288,6 +340,10 @@ impl<'a> ChainVerifier<'a> {
                 place,
                 expected,
                 found,
+            }),
+            Previous::Unknown if found.is_none() => Err(Verdict::NotCanonical {
+                place,
+                reason: "only the first event of an aggregate links to no predecessor".to_owned(),
             }),
             _ => Ok(()),
         }
@@ -309,20 +365,19 @@ impl<'a> ChainVerifier<'a> {
                 whole_commit(last)?;
                 starts_commit(place, found)
             }
-            None if self.next == 1 => starts_commit(place, found),
+            None if self.next == Some(1) => starts_commit(place, found),
             None => Ok(()),
         }
     }
 
-    fn check_head(&self, place: Place, sequence: u64) -> Result<(), Verdict> {
-        match self.head {
-            Some(head) if head.sequence == sequence && head.cid != place.cid => {
-                Err(Verdict::Fork {
-                    place,
-                    other: head.cid,
-                })
-            }
-            _ => Ok(()),
+    fn check_heads(&self, place: Place, sequence: u64) -> Result<(), Verdict> {
+        let mut heads = self.heads.iter();
+        match heads.find(|head| head.sequence == sequence && head.cid != place.cid) {
+            Some(head) => Err(Verdict::Fork {
+                place,
+                other: head.cid,
+            }),
+            None => Ok(()),
         }
     }
 
@@ -345,7 +400,7 @@ impl fmt::Debug for ChainVerifier<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChainVerifier")
             .field("next", &self.next)
-            .field("head", &self.head)
+            .field("heads", &self.heads)
             .finish_non_exhaustive()
     }
 }

@@ -42,6 +42,13 @@ pub enum Truncation {
         /// The sequence of the head.
         expected: u64,
     },
+    /// The history is looked at from behind the head that it must pass through, so that it is never met.
+    BeforeStart {
+        /// The sequence of the head; 0 is that of no event.
+        head: u64,
+        /// The first sequence that is looked at.
+        first: u64,
+    },
     /// The history ends inside a commit.
     Commit {
         /// The place of the last event in its commit, from 1.
@@ -63,6 +70,13 @@ impl fmt::Display for Truncation {
                     "the history ends at sequence {last}, its head is at {expected}"
                 )
             }
+            Self::BeforeStart { head: 0, .. } => {
+                f.write_str("a head with sequence 0 is that of no event")
+            }
+            Self::BeforeStart { head, first } => write!(
+                f,
+                "the head at sequence {head} is never met by a history that is looked at from {first} on"
+            ),
             Self::Commit { index, count } => write!(
                 f,
                 "the history ends with event {index} of a commit of {count}, which is stored whole or not at all"

@@ -546,6 +546,139 @@ fn a_verifier_goes_on_behind_a_known_event_and_from_a_sequence() {
     assert!(matches!(found, Verdict::WrongAggregate { .. }), "{found:?}");
 }
 
+fn head_at(events: &[StoredEvent], sequence: u64) -> ChainHead {
+    let cid = events[sequence.saturating_sub(1) as usize].cid;
+    ChainHead { sequence, cid }
+}
+
+fn walk(mut chain: ChainVerifier<'_>, events: &[StoredEvent]) -> Result<(), Verdict> {
+    for event in events {
+        chain.accept(event)?;
+    }
+    chain.finish().map(drop)
+}
+
+#[test]
+fn a_head_that_the_walk_cannot_meet_is_refused() {
+    let events = five();
+    let node = key("node-1");
+    let before_start = |found: Result<(), Verdict>, head: u64, first: u64| {
+        let missing = Truncation::BeforeStart { head, first };
+        assert!(
+            matches!(found, Err(Verdict::Truncated { missing: m, .. }) if m == missing),
+            "{head} from {first}: {found:?}"
+        );
+    };
+    for events in [&events[3..], &[]] {
+        let after = || ChainVerifier::after(&node, head_at(&five(), 3));
+        before_start(walk(after().expecting(head_at(&five(), 2)), events), 2, 4);
+        let from = || ChainVerifier::from_sequence(&node, 4);
+        before_start(walk(from().expecting(head_at(&five(), 1)), events), 1, 4);
+        before_start(walk(from().expecting(head_at(&five(), 0)), events), 0, 4);
+        before_start(walk(after().expecting(head_at(&five(), 0)), events), 0, 4);
+    }
+    let none = head_at(&events, 0);
+    before_start(
+        walk(ChainVerifier::new(&node).expecting(none), &events),
+        0,
+        1,
+    );
+    before_start(
+        walk(ChainVerifier::of_any_aggregate().expecting(none), &[]),
+        0,
+        1,
+    );
+    assert!(verify_event_chain(&blocks(&events), Some(none)).is_err());
+    assert!(verify_event_chain(&[], Some(none)).is_err());
+    let mut late = ChainVerifier::new(&node);
+    late.accept(&events[0]).unwrap();
+    late.accept(&events[1]).unwrap();
+    before_start(
+        walk(late.expecting(head_at(&events, 1)), &events[2..]),
+        1,
+        3,
+    );
+    // No history follows an event that cannot be.
+    let mut forged = events[0].envelope.clone();
+    forged.previous = Some(events[4].cid);
+    let mut after = ChainVerifier::after(&node, head_at(&events, 0));
+    assert!(
+        after
+            .accept_envelope(events[0].position, events[0].cid, &forged)
+            .is_err()
+    );
+}
+
+#[test]
+fn a_head_just_before_the_walk_is_met_by_the_link_to_it() {
+    let events = five();
+    let node = key("node-1");
+    let third = head_at(&events, 3);
+    let other = ChainHead {
+        cid: events[0].cid,
+        ..third
+    };
+    let after = || ChainVerifier::after(&node, third);
+    walk(after().expecting(third), &events[3..]).unwrap();
+    walk(after().expecting(third), &[]).unwrap();
+    let found = walk(after().expecting(other), &events[3..]).unwrap_err();
+    assert!(matches!(found, Verdict::Fork { .. }), "{found:?}");
+    let from = || ChainVerifier::from_sequence(&node, 4);
+    walk(from().expecting(third), &events[3..]).unwrap();
+    let found = walk(from().expecting(other), &events[3..]).unwrap_err();
+    assert!(
+        matches!(found, Verdict::PreviousMismatch { .. }),
+        "{found:?}"
+    );
+    let found = walk(from().expecting(third), &[]).unwrap_err();
+    assert!(matches!(found, Verdict::Truncated { .. }), "{found:?}");
+}
+
+#[test]
+fn each_of_several_heads_must_be_met() {
+    let events = five();
+    let wrong = ChainHead {
+        sequence: 2,
+        cid: events[0].cid,
+    };
+    let (second, last) = (head_at(&events, 2), head_at(&events, 5));
+    let chain = || ChainVerifier::of_any_aggregate();
+    walk(chain().expecting(second).expecting(last), &events).unwrap();
+    for (one, other) in [(wrong, last), (last, wrong)] {
+        let found = walk(chain().expecting(one).expecting(other), &events).unwrap_err();
+        assert!(matches!(found, Verdict::Fork { .. }), "{found:?}");
+    }
+    let found = walk(chain().expecting(second).expecting(last), &events[..4]).unwrap_err();
+    assert!(matches!(found, Verdict::Truncated { .. }), "{found:?}");
+}
+
+#[test]
+fn a_history_does_not_go_on_behind_the_last_sequence_and_has_one_beginning() {
+    let events = five();
+    let node = key("node-1");
+    let cid = events[3].cid;
+    let end = ChainHead {
+        sequence: u64::MAX,
+        cid,
+    };
+    let mut forged = events[4].envelope.clone();
+    (forged.sequence, forged.previous) = (u64::MAX, Some(cid));
+    let mut chain = ChainVerifier::after(&node, end);
+    assert!(
+        chain
+            .accept_envelope(events[4].position, events[4].cid, &forged)
+            .is_err()
+    );
+    assert_eq!(chain.finish(), Ok(None));
+    let mut rootless = events[3].envelope.clone();
+    rootless.previous = None;
+    let mut chain = ChainVerifier::from_sequence(&node, 4);
+    let found = chain
+        .accept_envelope(events[3].position, cid, &rootless)
+        .unwrap_err();
+    assert!(matches!(found, Verdict::NotCanonical { .. }), "{found:?}");
+}
+
 #[test]
 fn a_commit_that_is_broken_off_in_the_middle_of_a_history_is_seen() {
     let events = five();

@@ -241,7 +241,7 @@ impl Read<'_> {
 
     fn chain(&self, events: &[StoredEvent], last: Option<&StoredEvent>) -> Result<(), Verdict> {
         let mut chain = ChainVerifier::from_sequence(self.key, self.from);
-        if let Some(last) = last {
+        if let Some(last) = last.filter(|last| last.envelope.sequence >= self.from) {
             chain = chain.expecting(last.into());
         }
         for event in events {
