@@ -17,7 +17,8 @@ const ROOMS: [&str; 6] = [
 const ENGINES: [&str; 3] = ["memory", "sqlite", "jetstream"];
 
 /// The rooms of the distributed engine, from the bottom up.
-const JETSTREAM: [&str; 6] = [
+const JETSTREAM: [&str; 7] = [
+    "retry",
     "config",
     "connect",
     "api",
@@ -40,6 +41,7 @@ fn imports_upward_in_jetstream(engine: &Path) -> Vec<String> {
                     continue;
                 };
                 let below = path.split("::").next().unwrap_or(path);
+                let below = below.trim_end_matches(';');
                 if named.room == "engine" && !JETSTREAM[..=at].contains(&below) {
                     found.push(format!("{}: {path}", shown.display()));
                 }
@@ -110,7 +112,12 @@ fn named_rooms(text: &str) -> Vec<Named<'_>> {
         .collect()
 }
 
+/// The files of a room, which is a folder or a single file.
 fn files(room: &Path) -> Vec<PathBuf> {
+    let file = room.with_extension("rs");
+    if file.is_file() {
+        return vec![file];
+    }
     let mut found = Vec::new();
     for entry in fs::read_dir(room).expect("the room is a folder") {
         let path = entry.expect("the folder can be read").path();

@@ -9,6 +9,7 @@ mod buckets;
 mod config;
 mod connect;
 mod publisher;
+mod retry;
 mod stores;
 mod stream;
 mod subscription;

@@ -11,8 +11,9 @@ use futures_util::StreamExt;
 use serde_json::{Value, json as query};
 use tokio::time::timeout;
 
+use super::failure::ApiFailure;
 use super::message::Raw;
-use super::request::{Api, ApiFailure, in_time, json};
+use super::request::{Api, json};
 
 /// How many messages one request asks for.
 const PAGE: usize = 250;
@@ -58,25 +59,16 @@ async fn ask_all(
     api: &Api,
     requests: impl ExactSizeIterator<Item = Value>,
 ) -> Result<Vec<Page>, ApiFailure> {
-    let inbox = api.client.new_inbox();
-    let failed = |error: &dyn std::error::Error| ApiFailure::Client(error.to_string());
+    let inbox = api.client().new_inbox();
     let mut pages: Vec<Page> = Vec::with_capacity(requests.len());
     let subject = api.subject("DIRECT.GET");
-    let asked = async {
-        let answers = api.client.subscribe(format!("{inbox}.*")).await;
-        let answers = answers.map_err(|error| failed(&error))?;
-        for request in requests {
-            let reply = format!("{inbox}.{}", pages.len());
-            pages.push(Page::default());
-            let sent = api
-                .client
-                .publish_with_reply(subject.clone(), reply, json(&request)?)
-                .await;
-            sent.map_err(|error| failed(&error))?;
-        }
-        Ok::<_, ApiFailure>(answers)
-    };
-    let answers = in_time(api.timeout, asked).await??;
+    let answers = api.listen(format!("{inbox}.*")).await?;
+    for request in requests {
+        let reply = format!("{inbox}.{}", pages.len());
+        pages.push(Page::default());
+        api.hand_over(subject.clone(), Some(reply), None, json(&request)?)
+            .await?;
+    }
     let is_ours = |denied: &str| denied == subject;
     let collected = collect(answers, &mut pages, api.timeout);
     api.unless_denied(is_ours, collected).await??;

@@ -1,17 +1,17 @@
 //! Reads from the leader of the stream, which has every acknowledged write.
 
-use std::collections::HashSet;
-use std::time::Duration;
-
 use async_nats::jetstream::message::StreamMessage;
-use async_nats::jetstream::stream::{Info as StreamInfo, RawMessage};
+use async_nats::jetstream::stream::{Info, RawMessage};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
+use std::collections::HashSet;
 use tokio::time::Instant;
 
+use super::failure::{ApiFailure, errors};
 use super::message::Raw;
-use super::patience::Patience;
-use super::request::{Api, ApiFailure, errors};
+use super::request::Api;
+use crate::engine::jetstream::retry;
 use crate::store::StoreError;
 
 #[derive(Deserialize)]
@@ -39,20 +39,35 @@ impl State {
     }
 }
 
+/// What the servers say about a stream.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StreamInfo {
+    #[serde(flatten)]
+    pub(crate) info: Info,
+    /// The JetStream domain of the server that leads it.
+    #[serde(default)]
+    pub(crate) domain: Option<String>,
+}
+
 #[derive(Deserialize)]
-struct Info {
+struct StateInfo {
     state: State,
 }
 
 /// The leader, asked again while the stream has none.
 pub(crate) struct Leader<'a> {
-    pub(crate) api: &'a Api,
-    pub(crate) deadline: Instant,
+    api: &'a Api,
+    deadline: Instant,
 }
 
 impl<'a> Leader<'a> {
-    pub(crate) fn new(api: &'a Api, patience: Duration) -> Self {
-        let deadline = Instant::now() + patience;
+    /// Asked as long as the patience of the API lasts.
+    pub(crate) fn new(api: &'a Api) -> Self {
+        Self::until(api, api.deadline())
+    }
+
+    /// Asked until a moment.
+    pub(crate) fn until(api: &'a Api, deadline: Instant) -> Self {
         Self { api, deadline }
     }
 
@@ -83,30 +98,22 @@ impl<'a> Leader<'a> {
 
     /// Where the stream begins and ends.
     pub(crate) async fn state(&self) -> Result<State, StoreError> {
-        let operation = "read the stream's state";
-        let mut patience = Patience::until(self.deadline);
-        loop {
-            let query = json!({ "deleted_details": true });
-            match self.api.ask::<Info>("STREAM.INFO", &query).await {
-                Ok(info) => return Ok(info.state),
-                Err(failure) => patience.wait(self.api, operation, failure).await?,
-            }
-        }
+        let query = json!({ "deleted_details": true });
+        let asked = self.ask::<StateInfo>("STREAM.INFO", query, "read the stream's state");
+        Ok(asked
+            .await?
+            .map_err(|failure| self.api.error("read the stream's state", failure))?
+            .state)
     }
 
     /// What the servers say about the stream; none when it does not exist.
     pub(crate) async fn stream_info(&self) -> Result<Option<StreamInfo>, StoreError> {
-        let mut patience = Patience::until(self.deadline);
-        loop {
-            match self.api.ask::<StreamInfo>("STREAM.INFO", &json!({})).await {
-                Ok(info) => return Ok(Some(info)),
-                Err(failure) if failure.has_error(errors::STREAM_NOT_FOUND) => return Ok(None),
-                Err(failure) => {
-                    patience
-                        .wait(self.api, "look at the stream", failure)
-                        .await?
-                }
-            }
+        const OPERATION: &str = "look at the stream";
+        let asked = self.ask::<StreamInfo>("STREAM.INFO", json!({}), OPERATION);
+        match asked.await? {
+            Ok(info) => Ok(Some(info)),
+            Err(failure) if failure.has_error(errors::STREAM_NOT_FOUND) => Ok(None),
+            Err(failure) => Err(self.api.error(OPERATION, failure)),
         }
     }
 
@@ -115,13 +122,11 @@ impl<'a> Leader<'a> {
         operation: &'static str,
         query: serde_json::Value,
     ) -> Result<Option<Raw>, StoreError> {
-        let mut patience = Patience::until(self.deadline);
-        let message = loop {
-            match self.api.ask::<Found>("STREAM.MSG.GET", &query).await {
-                Ok(found) => break found.message,
-                Err(failure) if failure.has_error(errors::NO_MESSAGE_FOUND) => return Ok(None),
-                Err(failure) => patience.wait(self.api, operation, failure).await?,
-            }
+        let asked = self.ask::<Found>("STREAM.MSG.GET", query, operation);
+        let message = match asked.await? {
+            Ok(found) => found.message,
+            Err(failure) if failure.has_error(errors::NO_MESSAGE_FOUND) => return Ok(None),
+            Err(failure) => return Err(self.api.error(operation, failure)),
         };
         let (sequence, subject) = (message.sequence, message.subject.as_str().into());
         let message = StreamMessage::try_from(message).map_err(|error| {
@@ -130,6 +135,27 @@ impl<'a> Leader<'a> {
         })?;
         let raw = Raw::new(sequence, subject, &message.headers, message.payload);
         Ok(Some(raw))
+    }
+
+    /// Asks again while the failures pass; gives the first one that does not.
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        request: &str,
+        query: serde_json::Value,
+        operation: &'static str,
+    ) -> Result<Result<T, ApiFailure>, StoreError> {
+        let mut retry = retry::REQUEST.until(self.deadline);
+        let subject = self.api.subject(request);
+        loop {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            let api = self.api.with_timeout(self.api.timeout.min(left));
+            match api.ask_at::<T>(subject.clone(), &query).await {
+                Err(failure) if failure.is_transient() => {
+                    self.api.wait(&mut retry, operation, failure).await?;
+                }
+                answer => return Ok(answer),
+            }
+        }
     }
 }
 

@@ -1,17 +1,17 @@
 //! Requests to the servers, and what they answer: the only room that sends one.
 
 pub(crate) mod direct;
+mod failure;
 mod leader;
 mod message;
-mod patience;
 mod patterns;
 mod reader;
 mod request;
 
-pub(crate) use leader::{Leader, State};
+pub use failure::ApiFailure;
+pub(crate) use failure::{Class, errors, failure_of};
+pub(crate) use leader::{Leader, State, StreamInfo};
 pub(crate) use message::{EXPECTED_SEQUENCE, EXPECTED_SUBJECT, Raw, headers, headers_of, size};
-pub(crate) use patience::Patience;
 pub(crate) use patterns::{distinct, overlap};
 pub(crate) use reader::{Reader, Selection, Step};
-pub use request::ApiFailure;
-pub(crate) use request::{Api, errors, in_time, json, nanoseconds, parse};
+pub(crate) use request::{Ack, Api, in_time, json, nanoseconds, parse};

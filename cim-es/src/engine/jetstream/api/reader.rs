@@ -13,8 +13,10 @@ use futures_util::{FutureExt, StreamExt};
 use serde_json::{Value, json as query};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::failure::{ApiFailure, Class, errors};
 use super::message::Raw;
-use super::request::{Api, ApiFailure, errors, in_time, json, nanoseconds};
+use super::request::{Api, json, nanoseconds};
+use crate::engine::jetstream::retry::{self, Retry};
 use crate::store::StoreError;
 
 /// How many messages one pull asks for.
@@ -68,10 +70,13 @@ pub(crate) struct Reader {
     /// The sequence from which the next message may come.
     next: u64,
     session: Option<Session>,
-    /// How long the reader keeps trying while no consumer can be had; for ever when none.
-    patience: Option<Duration>,
-    failing_since: Option<Instant>,
-    pause: Duration,
+    /// Whether the reader goes on however long no consumer can be had.
+    is_endless: bool,
+    /// Since the last message.
+    retry: Option<Retry>,
+    /// Until when a server without room for a consumer is taken for one that restarts.
+    full_until: Option<Instant>,
+    losses: u32,
 }
 
 /// One consumer and the pulls on it.
@@ -108,22 +113,24 @@ enum Heard {
 
 impl Reader {
     /// A reader that gives up when no consumer can be had for a while.
-    pub(crate) fn new(api: Api, selection: Selection, from: u64, patience: Duration) -> Self {
+    pub(crate) fn new(api: Api, selection: Selection, from: u64) -> Self {
         Self {
             api,
             selection,
             delivery: Delivery::Pulled,
             next: from.max(1),
             session: None,
-            patience: Some(patience),
-            failing_since: None,
-            pause: Duration::ZERO,
+            is_endless: false,
+            retry: None,
+            full_until: None,
+            losses: 0,
         }
     }
 
     /// The same for a reader that never gives up.
     pub(crate) fn without_end(mut self) -> Self {
-        self.patience = None;
+        self.is_endless = true;
+        self.retry = None;
         self
     }
 
@@ -168,16 +175,14 @@ impl Reader {
             match heard {
                 Heard::Message(raw) => {
                     self.next = raw.sequence + 1;
-                    self.failing_since = None;
-                    self.pause = Duration::ZERO;
+                    self.retry = None;
+                    self.full_until = None;
+                    self.losses = 0;
                     return Ok(Step::Message(raw));
                 }
                 Heard::Question(subject) => {
-                    let sent = self.api.client.publish(subject, Bytes::new());
-                    let sent = in_time(self.api.timeout, sent).await;
-                    let sent = sent
-                        .map(|sent| sent.map_err(|error| ApiFailure::Client(error.to_string())));
-                    if let Err(failure) = sent.flatten() {
+                    let answered = self.api.hand_over(subject, None, None, Bytes::new());
+                    if let Err(failure) = answered.await {
                         self.fail(failure).await?;
                     }
                 }
@@ -212,27 +217,38 @@ impl Reader {
             delete(&self.api, &session.name).await;
         }
         // A consumer that is lost again and again must not become a storm of new ones.
-        self.pause = (self.pause * 2).clamp(Duration::from_millis(10), Duration::from_secs(1));
-        if self.pause > Duration::from_millis(10) {
-            sleep(self.pause).await;
+        if self.losses > 0 {
+            sleep(retry::CONSUMER.pause(self.losses as usize)).await;
         }
+        self.losses = self.losses.saturating_add(1);
     }
 
     /// Waits before the next attempt, unless there is no sense or no patience in it.
     async fn fail(&mut self, failure: ApiFailure) -> Result<(), StoreError> {
+        const OPERATION: &str = "read through a consumer";
         self.session = None;
-        let since = *self.failing_since.get_or_insert_with(Instant::now);
-        let is_over = self
-            .patience
-            .is_some_and(|patience| since.elapsed() > patience);
-        if is_over || self.api.has_ended() || !failure.is_passing_for_a_consumer() {
-            return Err(self.api.error("read through a consumer", failure));
+        let may_pass = match failure.class() {
+            Class::Transient => true,
+            // A cluster that restarts has no place for a consumer for a while.
+            Class::Full => {
+                let until = *self.full_until.get_or_insert_with(|| self.api.deadline());
+                Instant::now() < until
+            }
+            _ => false,
+        };
+        if !may_pass || self.api.has_ended() {
+            return Err(self.api.error(OPERATION, failure));
         }
-        let stream = &self.api.stream;
-        tracing::debug!(%stream, %failure, "no consumer can be had, trying again");
-        self.pause = (self.pause * 2).clamp(Duration::from_millis(25), Duration::from_secs(1));
-        sleep(self.pause).await;
-        Ok(())
+        tracing::debug!(stream = %self.api.stream, %failure, "no consumer can be had, trying again");
+        let (patience, is_endless) = (self.api.patience, self.is_endless);
+        let retry = self.retry.get_or_insert_with(|| match is_endless {
+            true => retry::CONSUMER.without_end(),
+            false => retry::CONSUMER.within(patience),
+        });
+        match retry.pause().await {
+            true => Ok(()),
+            false => Err(self.api.error(OPERATION, failure)),
+        }
     }
 }
 
@@ -267,14 +283,13 @@ impl Session {
         from: u64,
     ) -> Result<Self, ApiFailure> {
         let connects = api.connects();
-        let inbox = api.client.new_inbox();
+        let inbox = api.client().new_inbox();
         // A server pushes to subscriptions of that very subject alone, not to those with a wildcard.
         let answers = match delivery {
             Delivery::Pulled => format!("{inbox}.*"),
             Delivery::Pushed => inbox.clone(),
         };
-        let messages = in_time(api.timeout, api.client.subscribe(answers)).await?;
-        let messages = messages.map_err(|error| ApiFailure::Client(error.to_string()))?;
+        let messages = api.listen(answers).await?;
         let name = format!("cim-es-{}", uuid::Uuid::now_v7().simple());
         let mut subject = format!("{}.{name}", api.subject("CONSUMER.CREATE"));
         let mut config = query!({
@@ -322,16 +337,14 @@ impl Session {
     async fn pull(&mut self, api: &Api) -> Result<(), ApiFailure> {
         let subject = format!("{}.{}", api.subject("CONSUMER.MSG.NEXT"), self.name);
         let reply = format!("{}.{}", self.inbox, self.pulls);
-        let max_bytes = BATCH_BYTES.max(2 * api.client.max_payload());
+        let max_bytes = BATCH_BYTES.max(2 * api.client().max_payload());
         let body = json(&query!({
             "batch": BATCH,
             "max_bytes": max_bytes,
             "expires": nanoseconds(EXPIRES),
             "idle_heartbeat": nanoseconds(HEARTBEAT),
         }))?;
-        let sent = api.client.publish_with_reply(subject, reply, body);
-        let sent = in_time(api.timeout, sent).await?;
-        sent.map_err(|error| ApiFailure::Client(error.to_string()))?;
+        api.hand_over(subject, Some(reply), None, body).await?;
         self.pulls += 1;
         self.open += BATCH;
         Ok(())

@@ -1,127 +1,32 @@
-//! Requests to the JetStream API of the servers, and what they answer.
+//! Sending a request and waiting for its answer.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_nats::client::RequestErrorKind;
-use async_nats::{Client, Message, Request};
+use async_nats::client::{PublishErrorKind, RequestErrorKind};
+use async_nats::{Client, HeaderMap, Message, Request, Subject, Subscriber};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
+use super::failure::{ApiFailure, ErrorAnswer};
 use crate::engine::jetstream::connect::{ConnectError, Connection, PermissionDenied};
+use crate::engine::jetstream::retry::{self, Retry};
 use crate::store::StoreError;
 
-/// Why a request to the JetStream API had no good answer.
-///
-/// It is the source of a [`StoreError::Engine`], for programs that want to tell the cases apart.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ApiFailure {
-    /// The server refused the request.
-    #[error("the server refused: {description} (code {code}, error {error})")]
-    Refused {
-        /// The status, as in HTTP.
-        code: u16,
-        /// The number of the error in the list of the server's errors.
-        error: u64,
-        /// What the server said.
-        description: String,
-    },
-    /// No server listens on the subject: the stream has no leader at the moment, or JetStream is off.
-    #[error(
-        "no server answers for the stream; it may be electing a leader, or JetStream is not enabled"
-    )]
-    NoResponders,
-    /// The answer did not come in time.
-    #[error(
-        "no answer within {} ms; the servers may be unreachable, or not permit the request",
-        .0.as_millis()
-    )]
-    TimedOut(Duration),
-    /// The server does not permit the request.
-    #[error(transparent)]
-    Denied(#[from] PermissionDenied),
-    /// The answer was not what the API promises.
-    #[error("the answer cannot be read: {0}")]
-    Malformed(String),
-    /// The client could not send the request.
-    #[error("the client failed: {0}")]
-    Client(String),
-}
-
-impl ApiFailure {
-    /// Whether the same request may succeed a moment later.
-    pub(crate) fn is_passing(&self) -> bool {
-        match self {
-            Self::NoResponders | Self::TimedOut(_) => true,
-            Self::Refused { code, error, .. } => {
-                *code == 503 || matches!(*error, errors::NOT_LEADER | errors::UNAVAILABLE)
-            }
-            Self::Denied(_) | Self::Malformed(_) | Self::Client(_) => false,
-        }
-    }
-
-    /// Whether the same request about a consumer may succeed a moment later: while servers restart it can fail in ways that
-    /// pass, such as no place for it, or a stream that is not yet recovered.
-    pub(crate) fn is_passing_for_a_consumer(&self) -> bool {
-        match self {
-            Self::Refused { code, .. } => self.is_passing() || *code >= 500,
-            _ => self.is_passing(),
-        }
-    }
-
-    /// Whether the server refused with this number.
-    pub(crate) fn has_error(&self, number: u64) -> bool {
-        matches!(self, Self::Refused { error, .. } if *error == number)
-    }
-}
-
-/// Numbers of errors, from the list that the server publishes.
-pub(crate) mod errors {
-    pub(crate) const NO_PEERS: u64 = 10005;
-    pub(crate) const UNAVAILABLE: u64 = 10008;
-    pub(crate) const NOT_LEADER: u64 = 10009;
-    pub(crate) const CONSUMER_NOT_FOUND: u64 = 10014;
-    pub(crate) const INSUFFICIENT_RESOURCES: u64 = 10023;
-    pub(crate) const ACCOUNT_RESOURCES_EXCEEDED: u64 = 10002;
-    pub(crate) const MEMORY_RESOURCES_EXCEEDED: u64 = 10028;
-    pub(crate) const NO_MESSAGE_FOUND: u64 = 10037;
-    pub(crate) const STORAGE_RESOURCES_EXCEEDED: u64 = 10047;
-    pub(crate) const MESSAGE_TOO_LARGE: u64 = 10054;
-    pub(crate) const STREAM_NAME_IN_USE: u64 = 10058;
-    pub(crate) const STREAM_NOT_FOUND: u64 = 10059;
-    pub(crate) const SUBJECTS_OVERLAP: u64 = 10065;
-    pub(crate) const WRONG_LAST_SEQUENCE: u64 = 10071;
-    pub(crate) const STORE_FAILED: u64 = 10077;
-    pub(crate) const STREAM_SEALED: u64 = 10109;
-    pub(crate) const DUPLICATE_IN_FLIGHT: u64 = 10158;
-    pub(crate) const LAST_SEQUENCE_NOT_READY: u64 = 10163;
-    pub(crate) const WRONG_LAST_SEQUENCE_IN_FLIGHT: u64 = 10164;
-    pub(crate) const BATCH_INCOMPLETE: u64 = 10176;
-    pub(crate) const BATCH_REPEATS: u64 = 10201;
-    pub(crate) const TOO_MANY_BATCHES: u64 = 10210;
-}
-
-/// The error in an answer.
-#[derive(Debug, Deserialize)]
-pub(crate) struct ErrorAnswer {
-    #[serde(default)]
-    code: u16,
-    #[serde(default)]
-    err_code: u64,
-    #[serde(default)]
-    description: String,
-}
-
-impl From<ErrorAnswer> for ApiFailure {
-    fn from(answer: ErrorAnswer) -> Self {
-        Self::Refused {
-            code: answer.code,
-            error: answer.err_code,
-            description: answer.description,
-        }
-    }
+/// The connection, and where the API of one stream is found.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    pub(crate) connection: Connection,
+    /// `$JS.API`, or `$JS.<domain>.API`.
+    pub(crate) prefix: Arc<str>,
+    pub(crate) stream: Arc<str>,
+    /// How long one answer may take.
+    pub(crate) timeout: Duration,
+    /// How long an operation goes on while the servers do not answer.
+    pub(crate) patience: Duration,
 }
 
 /// An answer is an error, or what was asked for.
@@ -130,26 +35,47 @@ struct Failed {
     error: Option<ErrorAnswer>,
 }
 
-/// The connection, and where the API of one stream is found.
-#[derive(Clone, Debug)]
-pub(crate) struct Api {
-    connection: Connection,
-    pub(crate) client: Client,
-    /// `$JS.API`, or `$JS.<domain>.API`.
-    pub(crate) prefix: Arc<str>,
-    pub(crate) stream: Arc<str>,
-    pub(crate) timeout: Duration,
+/// What the server says of a message that it has stored.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Ack {
+    pub(crate) stream: String,
+    pub(crate) seq: u64,
+    #[serde(default)]
+    pub(crate) domain: Option<String>,
+    #[serde(default)]
+    pub(crate) duplicate: bool,
+    /// The id of the batch that it answers.
+    #[serde(default)]
+    pub(crate) batch: Option<String>,
 }
 
 impl Api {
-    pub(crate) fn new(connection: &Connection, stream: &str, timeout: Duration) -> Self {
+    /// The API of a stream, with the patience of the connection.
+    pub(crate) fn new(connection: &Connection, stream: &str) -> Self {
         Self {
             connection: connection.clone(),
-            client: connection.client().clone(),
             prefix: connection.api_prefix().into(),
             stream: stream.into(),
-            timeout,
+            timeout: connection.request_timeout(),
+            patience: connection.patience(),
         }
+    }
+
+    /// The same with another time for one answer.
+    pub(crate) fn with_timeout(&self, timeout: Duration) -> Self {
+        Self {
+            timeout,
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        self.connection.client()
+    }
+
+    /// When an operation that begins now must have ended.
+    pub(crate) fn deadline(&self) -> Instant {
+        retry::deadline(self.patience)
     }
 
     /// A subject of the API: `STREAM.INFO` becomes `$JS.API.STREAM.INFO.<stream>`.
@@ -177,15 +103,44 @@ impl Api {
         parse(&answer.payload)
     }
 
+    /// Asks on a subject of the API, again while the failures pass.
+    pub(crate) async fn ask_patiently<T: DeserializeOwned>(
+        &self,
+        subject: &str,
+        body: &impl Serialize,
+        operation: &'static str,
+    ) -> Result<T, StoreError> {
+        let mut retry = retry::REQUEST.within(self.patience);
+        loop {
+            match self.ask_at(subject.to_owned(), body).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => self.wait(&mut retry, operation, failure).await?,
+            }
+        }
+    }
+
+    /// Publishes a message to the stream, and gives what the server says of it.
+    pub(crate) async fn publish(
+        &self,
+        subject: &str,
+        headers: HeaderMap,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Ack, ApiFailure> {
+        let request = Request::new().headers(headers).payload(body);
+        let answer = self.send(subject, request, timeout).await?;
+        parse(&answer.payload)
+    }
+
     /// Sends a request and waits for its answer, or for the word that the server does not permit it.
-    pub(crate) async fn send(
+    async fn send(
         &self,
         subject: &str,
         request: Request,
         timeout: Duration,
     ) -> Result<Message, ApiFailure> {
         let request = request.timeout(Some(timeout));
-        let answer = self.client.send_request(subject.to_owned(), request);
+        let answer = self.client().send_request(subject.to_owned(), request);
         let answer = in_time(timeout, answer);
         let answer = self
             .unless_denied(|denied| denied == subject, answer)
@@ -195,6 +150,44 @@ impl Api {
             RequestErrorKind::NoResponders => ApiFailure::NoResponders,
             _ => ApiFailure::Client(error.to_string()),
         })
+    }
+
+    /// Hands a message to the client, with where its answer is to come.
+    pub(crate) async fn hand_over(
+        &self,
+        subject: impl Into<Subject>,
+        reply: Option<String>,
+        headers: Option<HeaderMap>,
+        body: Bytes,
+    ) -> Result<(), ApiFailure> {
+        let (client, subject) = (self.client(), subject.into());
+        let headers = headers.unwrap_or_default();
+        let sent = async {
+            match reply {
+                Some(reply) => {
+                    client
+                        .publish_with_reply_and_headers(subject, reply, headers, body)
+                        .await
+                }
+                None if headers.is_empty() => client.publish(subject, body).await,
+                None => client.publish_with_headers(subject, headers, body).await,
+            }
+        };
+        let sent = in_time(self.timeout, sent).await?;
+        sent.map_err(|error| match error.kind() {
+            PublishErrorKind::MaxPayloadExceeded => ApiFailure::Refused {
+                code: 413,
+                error: 0,
+                description: error.to_string(),
+            },
+            _ => ApiFailure::Client(error.to_string()),
+        })
+    }
+
+    /// Listens on a subject for answers.
+    pub(crate) async fn listen(&self, subject: String) -> Result<Subscriber, ApiFailure> {
+        let subscribed = in_time(self.timeout, self.client().subscribe(subject)).await?;
+        subscribed.map_err(|error| ApiFailure::Client(error.to_string()))
     }
 
     /// Does some work, unless the server does not permit a subject of it.
@@ -207,15 +200,39 @@ impl Api {
         Ok(self.connection.unless_refused(concerns, work).await?)
     }
 
+    /// Waits before the next attempt.
+    ///
+    /// # Errors
+    /// The failure, when it is not one that passes or there is no time left.
+    pub(crate) async fn wait(
+        &self,
+        retry: &mut Retry,
+        operation: &'static str,
+        failure: ApiFailure,
+    ) -> Result<(), StoreError> {
+        if !failure.is_transient() || self.has_ended() {
+            return Err(self.error(operation, failure));
+        }
+        tracing::debug!(stream = %self.stream, operation, %failure, "trying again");
+        match retry.pause().await {
+            true => Ok(()),
+            false => Err(self.error(operation, failure)),
+        }
+    }
+
     /// The error of a store for a failed request.
     pub(crate) fn error(&self, operation: &'static str, failure: ApiFailure) -> StoreError {
         match self.has_ended() {
             true => self.closed(),
-            false => StoreError::Engine {
-                place: self.place(),
-                operation,
-                source: Arc::new(failure),
-            },
+            false => failure.into_error(self.place(), operation),
+        }
+    }
+
+    /// The error of a store for a failed write.
+    pub(crate) fn write_error(&self, operation: &'static str, failure: ApiFailure) -> StoreError {
+        match self.has_ended() {
+            true => self.closed(),
+            false => failure.into_write_error(self.place(), operation),
         }
     }
 
@@ -226,17 +243,19 @@ impl Api {
         StoreError::Closed { reason }
     }
 
-    /// How errors name the stream.
+    /// How errors name the stream: a bucket by the name that people know.
     pub(crate) fn place(&self) -> String {
-        format!("stream {}", self.stream)
+        let bucket = self.stream.strip_prefix("KV_");
+        match bucket.or_else(|| self.stream.strip_prefix("OBJ_")) {
+            Some(bucket) => format!("bucket `{bucket}`"),
+            None => format!("stream {}", self.stream),
+        }
     }
 
-    /// How often the client has connected: a change means that the servers have forgotten what was under way.
+    /// How many times the client has connected: a change means that the servers have forgotten what was under way.
     pub(crate) fn connects(&self) -> u64 {
-        let statistics = self.client.statistics();
-        statistics
-            .connects
-            .load(std::sync::atomic::Ordering::Relaxed)
+        let statistics = self.client().statistics();
+        statistics.connects.load(Ordering::Relaxed)
     }
 
     /// Whether the connection was given up or closed.

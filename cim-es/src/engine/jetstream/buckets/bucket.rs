@@ -1,39 +1,28 @@
 //! A bucket: the stream under a key-value or an object bucket, read from its leader and written with a guard.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::message::StreamMessage;
-use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageError, Stream};
-use async_nats::{HeaderMap, Request};
+use async_nats::HeaderMap;
 use bytes::Bytes;
-use futures_util::TryStreamExt;
 use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::create::{Layout, create};
-use super::failure::{Failure, Operation, patiently};
-use crate::engine::jetstream::api::errors;
+use crate::engine::jetstream::api::{Api, ApiFailure, Class, EXPECTED_SEQUENCE, Leader, Raw};
 use crate::engine::jetstream::config::check_name;
-use crate::engine::jetstream::connect::{Connection, PermissionDenied};
+use crate::engine::jetstream::connect::Connection;
+use crate::engine::jetstream::retry;
 use crate::store::StoreError;
 
-/// How long one answer may take; a server that steps down or dies gives none, and another is asked.
-const ANSWER: Duration = Duration::from_secs(2);
-/// Codes of the server with which it refuses a write because of its guard.
-const GUARD: [u64; 2] = [
-    errors::WRONG_LAST_SEQUENCE,
-    errors::WRONG_LAST_SEQUENCE_IN_FLIGHT,
-];
 /// A bucket.
 #[derive(Clone)]
 pub(crate) struct Bucket {
-    connection: Connection,
-    stream: Stream,
+    api: Api,
     name: String,
     /// The highest sequence of the stream that this program has seen. A server that was paused takes itself for the leader
     /// for a moment longer, so that what it does not find is believed only if it has all that was seen.
@@ -49,20 +38,18 @@ pub(crate) enum Write {
     Refused,
 }
 
+/// A page of the subjects that have messages.
 #[derive(Deserialize)]
-struct Answer {
-    error: Option<AnswerError>,
+struct Listed {
+    state: ListedState,
     #[serde(default)]
-    seq: u64,
+    total: usize,
 }
 
 #[derive(Deserialize)]
-struct AnswerError {
-    code: u16,
-    #[serde(default)]
-    err_code: u64,
-    #[serde(default)]
-    description: String,
+struct ListedState {
+    last_seq: u64,
+    subjects: Option<HashMap<String, u64>>,
 }
 
 impl Bucket {
@@ -73,31 +60,22 @@ impl Bucket {
         layout: Layout,
         replicas: usize,
     ) -> Result<Self, StoreError> {
-        if let Some(bucket) = Self::find(connection.clone(), name, layout).await? {
-            let found = bucket.stream.cached_info().config.num_replicas;
-            if found < replicas {
-                let place = bucket.place();
-                tracing::warn!(
-                    place,
-                    found,
-                    replicas,
-                    "a bucket is kept by fewer servers than configured: let an operator raise it"
-                );
-            }
-            return Ok(bucket);
+        let bucket = Self::named(&connection, name, layout)?;
+        let found = match Leader::new(&bucket.api).stream_info().await? {
+            Some(found) => found.info,
+            None => create(&bucket.api, name, layout, replicas).await?,
+        };
+        let found = found.config.num_replicas;
+        if found < replicas {
+            let place = bucket.place();
+            tracing::warn!(
+                place,
+                found,
+                replicas,
+                "a bucket is kept by fewer servers than configured: let an operator raise it"
+            );
         }
-        let place = place(name);
-        let stream = create(&connection, name, layout, replicas, &place).await?;
-        Ok(Self::of(connection, stream, name))
-    }
-
-    fn of(connection: Connection, stream: Stream, name: &str) -> Self {
-        Self {
-            connection,
-            stream,
-            name: name.to_owned(),
-            seen: Arc::default(),
-        }
+        Ok(bucket)
     }
 
     /// Opens a bucket; none when it does not exist.
@@ -106,37 +84,22 @@ impl Bucket {
         name: &str,
         layout: Layout,
     ) -> Result<Option<Self>, StoreError> {
-        let place = place(name);
+        let bucket = Self::named(&connection, name, layout)?;
+        let found = Leader::new(&bucket.api).stream_info().await?;
+        Ok(found.map(|_| bucket))
+    }
+
+    fn named(connection: &Connection, name: &str, layout: Layout) -> Result<Self, StoreError> {
+        let api = Api::new(connection, &layout.stream(name));
         check_name("the name", name).map_err(|error| StoreError::Incompatible {
-            place: place.clone(),
+            place: api.place(),
             reason: error.to_string(),
         })?;
-        let stream_name = layout.stream(name);
-        let mut context = connection.jetstream();
-        context.set_timeout(ANSWER);
-        let found = patiently(&connection, &place, Operation::Open, || async {
-            let asked = context.get_stream(&stream_name);
-            let concerns = |refused: &PermissionDenied| refused.subject.ends_with(&stream_name);
-            match connection.unless_refused(concerns, asked).await {
-                Ok(Ok(stream)) => Ok(Some(stream)),
-                Ok(Err(error)) => match error.kind() {
-                    async_nats::jetstream::context::GetStreamErrorKind::JetStream(error) => {
-                        if error.error_code() == ErrorCode::STREAM_NOT_FOUND {
-                            return Ok(None);
-                        }
-                        Err(Failure::of_server(
-                            error.code() as u16,
-                            error.error_code().0,
-                            error.to_string(),
-                        ))
-                    }
-                    _ => Err(Failure::Passing(error.to_string())),
-                },
-                Err(denied) => Err(Failure::Denied(denied)),
-            }
+        Ok(Self {
+            api,
+            name: name.to_owned(),
+            seen: Arc::default(),
         })
-        .await?;
-        Ok(found.map(|stream| Self::of(connection, stream, name)))
     }
 
     /// The name.
@@ -146,20 +109,23 @@ impl Bucket {
 
     /// How messages name the bucket.
     pub(crate) fn place(&self) -> String {
-        place(&self.name)
+        self.api.place()
+    }
+
+    /// The requests that it is read and written by.
+    pub(crate) fn api(&self) -> &Api {
+        &self.api
     }
 
     /// The largest message that the servers take, headers included.
     pub(crate) fn max_message(&self) -> usize {
-        self.connection.client().server_info().max_payload
+        self.api.client().max_payload()
     }
 
     /// The last message on a subject, as far as the leader knows at the moment: for what is guarded, or a cache.
-    pub(crate) async fn peek(&self, subject: &str) -> Result<Option<StreamMessage>, StoreError> {
-        patiently(&self.connection, &self.place(), Operation::Read, || {
-            self.ask_last(subject)
-        })
-        .await
+    pub(crate) async fn peek(&self, subject: &str) -> Result<Option<Raw>, StoreError> {
+        let found = Leader::new(&self.api).last(subject).await?;
+        Ok(self.noticed(found))
     }
 
     /// The last message on a subject, which is known to be at a sequence or after it.
@@ -167,11 +133,9 @@ impl Bucket {
         &self,
         subject: &str,
         at_least: u64,
-    ) -> Result<Option<StreamMessage>, StoreError> {
-        patiently(&self.connection, &self.place(), Operation::Read, || {
-            self.believed(at_least, || self.ask_last(subject))
-        })
-        .await
+    ) -> Result<Option<Raw>, StoreError> {
+        let leader = Leader::new(&self.api);
+        self.believed(at_least, || leader.last(subject)).await
     }
 
     /// The first message on a subject at or after a sequence of the stream.
@@ -179,42 +143,16 @@ impl Bucket {
         &self,
         subject: &str,
         sequence: u64,
-    ) -> Result<Option<StreamMessage>, StoreError> {
-        let ask = || {
-            let builder = self.stream.raw_message_builder();
-            self.read_once(builder.sequence(sequence).next_by_subject(subject).send())
-        };
-        patiently(&self.connection, &self.place(), Operation::Read, || {
-            self.believed(0, ask)
-        })
-        .await
+    ) -> Result<Option<Raw>, StoreError> {
+        let leader = Leader::new(&self.api);
+        self.believed(0, || leader.next(subject, sequence)).await
     }
 
-    async fn ask_last(&self, subject: &str) -> Result<Option<StreamMessage>, Failure> {
-        let builder = self.stream.raw_message_builder();
-        self.read_once(builder.last_by_subject(subject).send())
-            .await
-    }
-
-    async fn read_once(
-        &self,
-        asked: impl Future<Output = Result<StreamMessage, RawMessageError>>,
-    ) -> Result<Option<StreamMessage>, Failure> {
-        match self.unless_refused("MSG.GET", asked).await? {
-            Ok(message) => {
-                self.seen.fetch_max(message.sequence, Ordering::Relaxed);
-                Ok(Some(message))
-            }
-            Err(error) => match error.kind() {
-                LastRawMessageErrorKind::NoMessageFound => Ok(None),
-                LastRawMessageErrorKind::JetStream(error) => Err(Failure::of_server(
-                    error.code() as u16,
-                    error.error_code().0,
-                    error.to_string(),
-                )),
-                _ => Err(Failure::Passing(error.to_string())),
-            },
+    fn noticed(&self, found: Option<Raw>) -> Option<Raw> {
+        if let Some(message) = &found {
+            self.seen.fetch_max(message.sequence, Ordering::Relaxed);
         }
+        found
     }
 
     /// What is found, once the leader has all that this program has seen.
@@ -222,43 +160,32 @@ impl Bucket {
         &self,
         at_least: u64,
         ask: impl Fn() -> F,
-    ) -> Result<Option<StreamMessage>, Failure>
+    ) -> Result<Option<Raw>, StoreError>
     where
-        F: Future<Output = Result<Option<StreamMessage>, Failure>>,
+        F: Future<Output = Result<Option<Raw>, StoreError>>,
     {
-        let mut found = ask().await?;
-        if found.is_none() && self.seen.load(Ordering::Relaxed) > 0 {
-            if !self.has_caught_up().await? {
-                return Err(behind());
+        let mut retry = retry::STALE.within(self.api.patience);
+        loop {
+            let mut found = ask().await?;
+            let seen = self.seen.load(Ordering::Relaxed);
+            let is_behind = match &found {
+                Some(message) => message.sequence < at_least,
+                None if seen == 0 => at_least > 0,
+                None => {
+                    let has_all = Leader::new(&self.api).state().await?.last_seq >= seen;
+                    if has_all {
+                        found = ask().await?;
+                    }
+                    !has_all
+                }
+            };
+            if !is_behind {
+                return Ok(self.noticed(found));
             }
-            found = ask().await?;
+            self.api
+                .wait(&mut retry, "reading", ApiFailure::Stale)
+                .await?;
         }
-        if found.as_ref().is_some_and(|it| it.sequence < at_least) {
-            return Err(behind());
-        }
-        Ok(found)
-    }
-
-    /// Whether the leader has all that this program has seen.
-    async fn has_caught_up(&self) -> Result<bool, Failure> {
-        let info = self.unless_refused("INFO", self.stream.get_info()).await?;
-        let info = info.map_err(|error| Failure::Passing(error.to_string()))?;
-        Ok(info.state.last_sequence >= self.seen.load(Ordering::Relaxed))
-    }
-
-    /// Does some work that uses an operation of the API on the stream, unless the servers refuse that.
-    async fn unless_refused<T>(
-        &self,
-        operation: &str,
-        work: impl Future<Output = T>,
-    ) -> Result<T, Failure> {
-        let suffix = format!(
-            ".STREAM.{operation}.{}",
-            self.stream.cached_info().config.name
-        );
-        let concerns = |refused: &PermissionDenied| refused.subject.ends_with(&suffix);
-        let done = self.connection.unless_refused(concerns, work).await;
-        done.map_err(Failure::Denied)
     }
 
     /// Writes a message if the subject's last message has a sequence; 0 is for no message at all.
@@ -271,87 +198,86 @@ impl Bucket {
         guard: u64,
     ) -> Result<Write, StoreError> {
         let mut headers = HeaderMap::new();
-        headers.insert(
-            "Nats-Expected-Last-Subject-Sequence",
-            guard.to_string().as_str(),
-        );
-        patiently(&self.connection, &self.place(), Operation::Write, || {
-            self.ask(subject, &headers, &body)
-        })
-        .await
+        headers.insert(EXPECTED_SEQUENCE, guard.to_string().as_str());
+        let subject = self.published(subject);
+        let deadline = self.api.deadline();
+        let mut retry = retry::REQUEST.until(deadline);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timeout = self.api.timeout.min(left);
+            let sent = self
+                .api
+                .publish(&subject, headers.clone(), body.clone(), timeout);
+            let failure = match sent.await {
+                Ok(ack) => {
+                    self.seen.fetch_max(ack.seq, Ordering::Relaxed);
+                    return Ok(Write::Stored(ack.seq));
+                }
+                Err(failure) => failure,
+            };
+            match failure.class() {
+                Class::Conflict => return Ok(Write::Refused),
+                Class::Transient => self.api.wait(&mut retry, "writing", failure).await?,
+                _ => return Err(self.api.write_error("writing", failure)),
+            }
+        }
+    }
+
+    /// Where a message for a subject is published: what goes to another domain carries the prefix of its API.
+    fn published(&self, subject: &str) -> String {
+        match &*self.api.prefix {
+            prefix if prefix != "$JS.API" && subject.starts_with("$KV.") => {
+                format!("{prefix}.{subject}")
+            }
+            _ => subject.to_owned(),
+        }
     }
 
     /// Removes the messages on a subject for good; what cannot be removed stays, and is only in the way.
     pub(crate) async fn discard(&self, subject: &str) {
-        let work = self.stream.purge().filter(subject);
-        let reason = match self.unless_refused("PURGE", async { work.await }).await {
-            Ok(Ok(_)) => return,
-            Ok(Err(error)) => error.to_string(),
-            Err(Failure::Denied(denied)) => denied.to_string(),
-            Err(_) => String::new(),
-        };
-        tracing::info!(
-            place = self.place(),
-            subject,
-            reason,
-            "what is no longer needed stays"
-        );
+        let query = json!({ "filter": subject });
+        let purged = self.api.ask::<Value>("STREAM.PURGE", &query).await;
+        if let Err(reason) = purged {
+            tracing::info!(
+                place = self.place(),
+                subject,
+                %reason,
+                "what is no longer needed stays"
+            );
+        }
     }
 
     /// The subjects under a filter that have messages, each once.
     ///
     /// The server lists them in pages, by the place in an order that a new subject shifts: one may come twice.
     pub(crate) async fn subjects(&self, filter: &str) -> Result<Vec<String>, StoreError> {
-        patiently(&self.connection, &self.place(), Operation::Read, || async {
-            let listed = async {
-                let listed = self.stream.info_with_subjects(filter).await;
-                let listed = listed.map_err(|error| Failure::Passing(error.to_string()))?;
-                if listed.info.state.last_sequence < self.seen.load(Ordering::Relaxed) {
-                    return Err(behind());
-                }
-                let listed = listed.map_ok(|(subject, _)| subject);
-                let listed: Result<BTreeSet<_>, _> = listed.try_collect().await;
-                let listed = listed.map_err(|error| Failure::Passing(error.to_string()))?;
-                Ok(listed.into_iter().collect())
-            };
-            self.unless_refused("INFO", listed).await?
-        })
-        .await
-    }
-
-    async fn ask(
-        &self,
-        subject: &str,
-        headers: &HeaderMap,
-        body: &Bytes,
-    ) -> Result<Write, Failure> {
-        let request = Request::new()
-            .headers(headers.clone())
-            .payload(body.clone())
-            .timeout(Some(ANSWER));
-        let asked = self
-            .connection
-            .client()
-            .send_request(subject.to_owned(), request);
-        let concerns = |refused: &PermissionDenied| refused.subject == subject;
-        let message = match self.connection.unless_refused(concerns, asked).await {
-            Ok(Ok(message)) => message,
-            Ok(Err(error)) => return Err(Failure::Passing(error.to_string())),
-            Err(denied) => return Err(Failure::Denied(denied)),
-        };
-        let answer: Answer = serde_json::from_slice(&message.payload)
-            .map_err(|error| Failure::Malformed(error.to_string()))?;
-        match answer.error {
-            None => {
-                self.seen.fetch_max(answer.seq, Ordering::Relaxed);
-                Ok(Write::Stored(answer.seq))
+        const OPERATION: &str = "listing";
+        let mut retry = retry::REQUEST.within(self.api.patience);
+        'anew: loop {
+            let mut subjects = BTreeSet::new();
+            let mut offset = 0;
+            loop {
+                let query = json!({ "subjects_filter": filter, "offset": offset });
+                let page = self.api.ask::<Listed>("STREAM.INFO", &query).await;
+                let failure = match page {
+                    Ok(page) if page.state.last_seq < self.seen.load(Ordering::Relaxed) => {
+                        ApiFailure::Stale
+                    }
+                    Ok(page) => {
+                        let found = page.state.subjects.unwrap_or_default();
+                        offset += found.len();
+                        let is_last = found.is_empty() || offset >= page.total;
+                        subjects.extend(found.into_keys());
+                        match is_last {
+                            true => return Ok(subjects.into_iter().collect()),
+                            false => continue,
+                        }
+                    }
+                    Err(failure) => failure,
+                };
+                self.api.wait(&mut retry, OPERATION, failure).await?;
+                continue 'anew;
             }
-            Some(error) if GUARD.contains(&error.err_code) => Ok(Write::Refused),
-            Some(error) => Err(Failure::of_server(
-                error.code,
-                error.err_code,
-                error.description,
-            )),
         }
     }
 }
@@ -360,13 +286,4 @@ impl fmt::Debug for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bucket").field("name", &self.name).finish()
     }
-}
-
-fn behind() -> Failure {
-    let reason = "the leader is behind what this program has seen; was the bucket made anew?";
-    Failure::Passing(reason.to_owned())
-}
-
-fn place(name: &str) -> String {
-    format!("bucket `{name}`")
 }

@@ -78,7 +78,7 @@ impl CheckpointStore for JetStreamCheckpointStore {
                 break sequence;
             }
             match self.bucket.peek(&subject).await? {
-                Some(message) if message.payload == value => break message.sequence,
+                Some(message) if message.body == value => break message.sequence,
                 message => guard = message.map_or(0, |it| it.sequence),
             }
         };
@@ -93,10 +93,10 @@ impl CheckpointStore for JetStreamCheckpointStore {
         };
         self.remember(reader, message.sequence);
         // A tool that deletes a key leaves an empty value.
-        if message.payload.is_empty() {
+        if message.body.is_empty() {
             return Ok(None);
         }
-        let text = std::str::from_utf8(&message.payload).ok();
+        let text = std::str::from_utf8(&message.body).ok();
         match text.and_then(|text| text.parse().ok()) {
             Some(position) => Ok(Some(Position(position))),
             None => Err(StoreError::Damaged(Damage {

@@ -1,18 +1,15 @@
 //! Creating a bucket in one of the layouts that the tools of NATS know.
 
-use std::error::Error;
+use std::time::Duration;
 
-use async_nats::jetstream::context::{CreateStreamError, CreateStreamErrorKind};
-use async_nats::jetstream::stream::Stream;
-use async_nats::jetstream::{kv, object_store};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, Info};
 
-use super::failure::{Failure, Operation, patiently};
-use crate::engine::jetstream::api::errors;
-use crate::engine::jetstream::connect::{Connection, PermissionDenied};
+use crate::engine::jetstream::api::{Api, Leader, errors};
+use crate::engine::jetstream::retry;
 use crate::store::StoreError;
 
-/// Codes of a cluster that has just started, and does not know all of its servers yet.
-const NOT_YET: [u64; 2] = [errors::NO_PEERS, errors::INSUFFICIENT_RESOURCES];
+/// What creating may take at least: servers that create several replicas take their time.
+const CREATING: Duration = Duration::from_secs(5);
 
 /// Which layout a bucket has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,75 +26,66 @@ impl Layout {
             Self::Objects => format!("OBJ_{name}"),
         }
     }
+
+    /// The stream under a bucket, as the tools of NATS make it.
+    fn config(self, name: &str, replicas: usize) -> Config {
+        let common = Config {
+            name: self.stream(name),
+            num_replicas: replicas,
+            discard: DiscardPolicy::New,
+            max_messages: -1,
+            max_bytes: -1,
+            max_message_size: -1,
+            max_consumers: -1,
+            allow_rollup: true,
+            allow_direct: true,
+            ..Config::default()
+        };
+        match self {
+            Self::KeyValue => Config {
+                subjects: vec![format!("$KV.{name}.>")],
+                max_messages_per_subject: 1,
+                deny_delete: true,
+                duplicate_window: Duration::from_secs(120),
+                ..common
+            },
+            Self::Objects => Config {
+                subjects: vec![format!("$O.{name}.C.>"), format!("$O.{name}.M.>")],
+                max_messages_per_subject: -1,
+                ..common
+            },
+        }
+    }
 }
 
 /// Creates a bucket, unless another program has a moment before.
 pub(super) async fn create(
-    connection: &Connection,
+    api: &Api,
     name: &str,
     layout: Layout,
     replicas: usize,
-    place: &str,
-) -> Result<Stream, StoreError> {
-    // Servers that create several replicas take their time: the client's own timeout stays.
-    let context = connection.jetstream();
-    let stream_name = layout.stream(name);
-    let suffix = format!(".STREAM.CREATE.{stream_name}");
-    let concerns = |refused: &PermissionDenied| {
-        refused.subject.ends_with(&suffix) || refused.subject.ends_with(".INFO")
-    };
-    patiently(connection, place, Operation::Create, || async {
-        let work = async {
-            match layout {
-                Layout::KeyValue => {
-                    let config = kv::Config {
-                        bucket: name.to_owned(),
-                        history: 1,
-                        num_replicas: replicas,
-                        ..kv::Config::default()
-                    };
-                    let created = context.create_key_value(config).await;
-                    created.map(drop).map_err(|error| failure(&error))
-                }
-                Layout::Objects => {
-                    let config = object_store::Config {
-                        bucket: name.to_owned(),
-                        num_replicas: replicas,
-                        ..object_store::Config::default()
-                    };
-                    let created = context.create_object_store(config).await;
-                    created.map(drop).map_err(|error| failure(&error))
-                }
-            }
+) -> Result<Info, StoreError> {
+    const OPERATION: &str = "creating";
+    let config = layout.config(name, replicas);
+    let creating = api.with_timeout(api.timeout.max(CREATING));
+    let mut retry = retry::REQUEST.within(api.patience);
+    loop {
+        let failure = match creating.ask::<Info>("STREAM.CREATE", &config).await {
+            Ok(info) => return Ok(info),
+            Err(failure) => failure,
         };
-        let created = connection.unless_refused(concerns, work).await;
-        if let Err(denied) = created {
-            return Err(Failure::Denied(denied));
-        }
-        // Another program may have created it a moment before, with other settings.
-        match (created, context.get_stream(&stream_name).await) {
-            (_, Ok(stream)) => Ok(stream),
-            (Ok(Err(failure)), Err(_)) => Err(failure),
-            (_, Err(error)) => Err(Failure::Passing(error.to_string())),
-        }
-    })
-    .await
-}
-
-/// What kept a bucket from being created: the server's own words where it gave some, which stand under the client's.
-fn failure(error: &(dyn Error + 'static)) -> Failure {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<CreateStreamError>()
-            && let CreateStreamErrorKind::JetStream(error) = error.kind()
+        // Another program was first, with other settings, or this one and its answer was lost.
+        if failure.has_error(errors::STREAM_NAME_IN_USE)
+            && let Some(found) = Leader::new(api).stream_info().await?
         {
-            let (code, number) = (error.code() as u16, error.error_code().0);
-            if NOT_YET.contains(&number) {
-                return Failure::Passing(error.to_string());
-            }
-            return Failure::of_server(code, number, error.to_string());
+            return Ok(found.info);
         }
-        next = error.source();
+        if !failure.is_transient() && !failure.has_error(errors::INSUFFICIENT_RESOURCES) {
+            return Err(api.write_error(OPERATION, failure));
+        }
+        // A cluster that has just started has no room yet.
+        if !retry.pause().await || api.has_ended() {
+            return Err(api.write_error(OPERATION, failure));
+        }
     }
-    Failure::Passing(error.to_string())
 }

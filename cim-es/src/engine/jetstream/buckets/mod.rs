@@ -1,4 +1,4 @@
-//! What is kept beside the events: snapshots, blocks, links between blocks, and checkpoints.
+//! What stands beside the events: snapshots, blocks, links between blocks, and checkpoints.
 //!
 //! Each lives in a bucket of its own, in the layout that every NATS tool knows: key-value buckets and an object store.
 //! Reads ask the leader, so that what was written is seen at once, whichever server wrote it.
@@ -6,7 +6,6 @@
 pub(super) mod bucket;
 mod checkpoints;
 pub(super) mod create;
-mod failure;
 mod links;
 pub(super) mod name;
 mod objects;

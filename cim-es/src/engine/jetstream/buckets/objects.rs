@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::object_store::{ObjectInfo, ObjectOptions};
 use async_trait::async_trait;
 use base64::Engine;
@@ -14,9 +13,10 @@ use uuid::Uuid;
 
 use super::bucket::{Bucket, Write};
 use super::create::Layout;
-use super::failure::{ATTEMPTS, pause};
 use crate::block::{HashCode, verify_cid};
+use crate::engine::jetstream::api::Raw;
 use crate::engine::jetstream::connect::Connection;
+use crate::engine::jetstream::retry;
 use crate::store::{Damage, ObjectStore, StoreError};
 
 /// How many bytes of an object a message holds: what the tools of NATS use.
@@ -132,7 +132,8 @@ pub(super) async fn put(bucket: &Bucket, cid: &Cid, bytes: Bytes) -> Result<(), 
     };
     let body = serde_json::to_vec(&info).map_err(|error| damaged(bucket, cid, error))?;
     let body = Bytes::from(body);
-    for _ in 0..ATTEMPTS {
+    let mut retry = retry::GUARDED.without_end();
+    loop {
         if let Write::Stored(_) = bucket.write(&entry, body.clone(), 0).await? {
             return Ok(());
         }
@@ -143,13 +144,11 @@ pub(super) async fn put(bucket: &Bucket, cid: &Cid, bytes: Bytes) -> Result<(), 
             }
             return Ok(());
         }
-        pause().await;
+        if !retry.pause().await {
+            let reason = "its entry was deleted by hand; restore it or use another bucket";
+            return Err(damaged(bucket, cid, reason));
+        }
     }
-    Err(damaged(
-        bucket,
-        cid,
-        "its entry was deleted by hand; restore it or use another bucket",
-    ))
 }
 
 /// Writes a chunk behind the one at a sequence of the stream, 0 for the first; gives its own sequence.
@@ -159,23 +158,25 @@ async fn write_chunk(
     chunk: Bytes,
     guard: u64,
 ) -> Result<u64, StoreError> {
-    for _ in 0..ATTEMPTS {
+    let mut retry = retry::GUARDED.without_end();
+    loop {
         if let Write::Stored(sequence) = bucket.write(subject, chunk.clone(), guard).await? {
             return Ok(sequence);
         }
         // Nobody else writes here: it was refused because of itself, or by a leader that is not up to date yet.
         match bucket.peek(subject).await? {
-            Some(message) if message.sequence > guard && message.payload == chunk => {
+            Some(message) if message.sequence > guard && message.body == chunk => {
                 return Ok(message.sequence);
             }
-            Some(message) if message.sequence > guard => break,
-            _ => pause().await,
+            Some(message) if message.sequence > guard => {}
+            _ if retry.pause().await => continue,
+            _ => {}
         }
+        return Err(StoreError::Busy {
+            place: bucket.place(),
+            reason: "another program writes to the chunks of this object".to_owned(),
+        });
     }
-    Err(StoreError::Busy {
-        place: bucket.place(),
-        reason: "another program writes to the chunks of this object".to_owned(),
-    })
 }
 
 /// The bytes under a CID, their hash checked.
@@ -198,7 +199,7 @@ pub(super) async fn get(bucket: &Bucket, cid: &Cid) -> Result<Option<Bytes>, Sto
             return Err(damaged(bucket, cid, reason));
         };
         sequence = chunk.sequence + 1;
-        bytes.extend_from_slice(&chunk.payload);
+        bytes.extend_from_slice(&chunk.body);
     }
     if !verify_cid(cid, &bytes) {
         return Err(damaged(bucket, cid, "the bytes do not hash to the CID"));
@@ -225,13 +226,13 @@ async fn find(bucket: &Bucket, cid: &Cid) -> Result<Option<ObjectInfo>, StoreErr
 fn parse(
     bucket: &Bucket,
     cid: &Cid,
-    message: Option<StreamMessage>,
+    message: Option<Raw>,
 ) -> Result<Option<ObjectInfo>, StoreError> {
     let Some(message) = message else {
         return Ok(None);
     };
     let info: ObjectInfo =
-        serde_json::from_slice(&message.payload).map_err(|error| damaged(bucket, cid, error))?;
+        serde_json::from_slice(&message.body).map_err(|error| damaged(bucket, cid, error))?;
     Ok(Some(info).filter(|info| !info.deleted))
 }
 

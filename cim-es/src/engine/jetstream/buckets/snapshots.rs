@@ -98,7 +98,7 @@ impl JetStreamSnapshotStore {
             return Ok((0, None));
         };
         // What cannot be read is as good as absent: a snapshot of another program's version, or a deleted key.
-        let value = serde_ipld_dagcbor::from_slice(&message.payload).ok();
+        let value = serde_ipld_dagcbor::from_slice(&message.body).ok();
         Ok((message.sequence, value))
     }
 

@@ -16,7 +16,7 @@ pub(super) enum Kind {
 }
 
 /// Every key with what it takes; those of a table with its name in front.
-pub(super) const KEYS: [(&str, Kind); 26] = [
+pub(super) const KEYS: [(&str, Kind); 28] = [
     ("servers", Kind::List),
     ("credentials", Kind::Text),
     ("user", Kind::Text),
@@ -26,6 +26,8 @@ pub(super) const KEYS: [(&str, Kind); 26] = [
     ("connection_timeout", Kind::Duration),
     ("max_reconnects", Kind::Number),
     ("reconnect_delay", Kind::Duration),
+    ("request_timeout", Kind::Duration),
+    ("patience", Kind::Duration),
     ("object_store_bucket", Kind::Text),
     ("tls.ca_cert", Kind::Text),
     ("tls.client_cert", Kind::Text),

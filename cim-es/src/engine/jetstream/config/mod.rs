@@ -34,6 +34,8 @@ pub(crate) use secret::without_login;
 /// | `connection_timeout` | `5s` | for one attempt to connect |
 /// | `max_reconnects` | 60 | attempts in a row after which the connection is given up; 0: never |
 /// | `reconnect_delay` | `250ms` | before the first of them; it doubles up to 64 times that, half of it at random |
+/// | `request_timeout` | `2s` | for the answer to one request |
+/// | `patience` | `30s` | for one operation, while the servers elect a leader or restart |
 /// | `object_store_bucket` | `cim-es-objects` | where blocks are kept |
 /// | `tls.ca_cert` | | the authority that signs the servers' certificates; the system's by default |
 /// | `tls.client_cert`, `tls.client_key` | | the program's own certificate and key |
@@ -77,6 +79,10 @@ pub struct NatsConfig {
     pub max_reconnects: usize,
     /// How long to wait before the first attempt.
     pub reconnect_delay: Duration,
+    /// How long one request may wait for its answer; 2 s by default.
+    pub request_timeout: Duration,
+    /// How long an operation goes on while the servers do not answer, elect a leader or restart; 30 s by default.
+    pub patience: Duration,
     /// How to address JetStream.
     pub jetstream: JetStreamConfig,
     /// The stream of events.
@@ -149,6 +155,8 @@ impl Default for NatsConfig {
             connection_timeout: Duration::from_secs(5),
             max_reconnects: 60,
             reconnect_delay: Duration::from_millis(250),
+            request_timeout: Duration::from_secs(2),
+            patience: Duration::from_secs(30),
             jetstream: JetStreamConfig::default(),
             event_store: EventStoreConfig::default(),
             object_store_bucket: "cim-es-objects".to_owned(),
@@ -229,6 +237,18 @@ impl NatsConfig {
         self
     }
 
+    /// Sets how long one request may wait for its answer.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// Sets how long an operation goes on while the servers do not answer, elect a leader or restart.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Talks to a JetStream domain.
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
         self.jetstream.domain = Some(domain.into());
@@ -293,6 +313,8 @@ impl fmt::Debug for NatsConfig {
             .field("connection_timeout", &self.connection_timeout)
             .field("max_reconnects", &self.max_reconnects)
             .field("reconnect_delay", &self.reconnect_delay)
+            .field("request_timeout", &self.request_timeout)
+            .field("patience", &self.patience)
             .field("jetstream", &self.jetstream)
             .field("event_store", &self.event_store)
             .field("object_store_bucket", &self.object_store_bucket)

@@ -5,9 +5,6 @@ use std::time::Duration;
 use super::EventStoreConfig;
 use crate::store::{SealOptions, StoredSubjects};
 
-/// As good as for ever, and a moment from now that a clock can count.
-const LONGEST_PATIENCE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-
 /// What a store on JetStream is configured to be, beside its stream: how it names, seals and waits.
 ///
 /// ```
@@ -25,8 +22,8 @@ pub struct JetStreamOptions {
     pub(crate) public_prefix: Option<String>,
     pub(crate) creates_stream: bool,
     pub(crate) seal: SealOptions,
-    pub(crate) request_timeout: Duration,
-    pub(crate) patience: Duration,
+    pub(crate) request_timeout: Option<Duration>,
+    pub(crate) patience: Option<Duration>,
 }
 
 impl From<EventStoreConfig> for JetStreamOptions {
@@ -44,8 +41,8 @@ impl JetStreamOptions {
             public_prefix: None,
             creates_stream: true,
             seal: SealOptions::default(),
-            request_timeout: Duration::from_secs(2),
-            patience: Duration::from_secs(30),
+            request_timeout: None,
+            patience: None,
         }
     }
 
@@ -74,15 +71,16 @@ impl JetStreamOptions {
         self
     }
 
-    /// How long to wait for one answer of a server; 2 s by default.
+    /// How long to wait for one answer of a server; as long as the connection says by default.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
-        self.request_timeout = timeout;
+        self.request_timeout = Some(timeout);
         self
     }
 
-    /// How long an operation goes on while the servers do not answer, elect a leader or restart; 30 s by default.
+    /// How long an operation goes on while the servers do not answer, elect a leader or restart; as long as the connection
+    /// says by default.
     pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience.min(LONGEST_PATIENCE);
+        self.patience = Some(patience);
         self
     }
 }

@@ -102,6 +102,10 @@ impl NatsConfig {
             .duration("reconnect_delay")?
             .set(&mut config.reconnect_delay);
         reader
+            .duration("request_timeout")?
+            .set(&mut config.request_timeout);
+        reader.duration("patience")?.set(&mut config.patience);
+        reader
             .text("object_store_bucket")?
             .set(&mut config.object_store_bucket);
         config.tls.ca_cert = reader.text("tls.ca_cert")?.map(Into::into);

@@ -1,7 +1,6 @@
 //! Connecting to the servers, and what becomes of the connection.
 
 mod classify;
-mod delay;
 mod error;
 mod login;
 mod tls;
@@ -21,9 +20,8 @@ use tokio::sync::{broadcast, watch};
 pub use error::{Action, ConnectError, PermissionDenied};
 
 use crate::engine::jetstream::config::{JetStreamConfig, NatsConfig, without_login};
+use crate::engine::jetstream::retry;
 
-/// How long one request waits for its answer, where nobody says otherwise.
-const REQUEST: Duration = Duration::from_secs(5);
 /// How many refusals a slow listener may be behind; one that is further behind waits for its answer in vain.
 const REFUSALS: usize = 64;
 /// A connection that is lost sooner counts as a failed attempt, so that a server that drops every client meets no storm.
@@ -47,8 +45,16 @@ const SHORT_LIVED: Duration = Duration::from_secs(1);
 pub struct Connection {
     client: Client,
     api: JetStreamConfig,
+    timing: Timing,
     login: &'static str,
     signals: Arc<Signals>,
+}
+
+/// How long what goes over a connection may take.
+#[derive(Clone, Copy)]
+struct Timing {
+    request: Duration,
+    patience: Duration,
 }
 
 /// What the client reports while it runs.
@@ -87,13 +93,13 @@ impl NatsConfig {
             .tls_client_config(tls::client_config(&self.tls)?)
             .require_tls(uses_tls)
             .connection_timeout(self.connection_timeout)
-            .request_timeout(Some(REQUEST))
+            .request_timeout(Some(self.request_timeout))
             .max_reconnects(attempts);
         let waiting = Arc::clone(&signals);
         let options = options.reconnect_delay_callback(move |attempt| {
             if waiting.was_connected.load(Ordering::Relaxed) {
                 let short_lived = waiting.short_lived.load(Ordering::Relaxed);
-                delay::delay(first_delay, attempt.saturating_add(short_lived))
+                retry::reconnect(first_delay).pause(attempt.saturating_add(short_lived))
             } else {
                 Duration::ZERO
             }
@@ -106,6 +112,10 @@ impl NatsConfig {
         Ok(Connection {
             client,
             api: self.jetstream.clone(),
+            timing: Timing {
+                request: self.request_timeout,
+                patience: self.patience,
+            },
             login,
             signals,
         })
@@ -175,6 +185,28 @@ impl Connection {
     /// The client under it.
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// How long one request may wait for its answer.
+    pub fn request_timeout(&self) -> Duration {
+        self.timing.request
+    }
+
+    /// How long an operation goes on while the servers do not answer, elect a leader or restart.
+    pub fn patience(&self) -> Duration {
+        self.timing.patience
+    }
+
+    /// Another handle, whose requests may wait this long for their answer.
+    pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
+        self.timing.request = timeout;
+        self
+    }
+
+    /// Another handle, whose operations go on this long while the servers do not answer.
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.timing.patience = patience;
+        self
     }
 
     /// The addresses of the servers as they were configured, without users and passwords, for people to read.
@@ -274,11 +306,16 @@ impl Connection {
 impl From<Client> for Connection {
     /// A client that was made elsewhere. What the servers do not permit it does not hear: refusals are timeouts.
     fn from(client: Client) -> Self {
+        let defaults = NatsConfig::default();
         Self {
             client,
             api: JetStreamConfig::default(),
+            timing: Timing {
+                request: defaults.request_timeout,
+                patience: defaults.patience,
+            },
             login: "this client",
-            signals: Arc::new(Signals::new(&NatsConfig::default())),
+            signals: Arc::new(Signals::new(&defaults)),
         }
     }
 }

@@ -1,132 +1,122 @@
-//! Appending: read where the aggregates stand, seal, publish under the guards, and find out what came of it.
+//! Appending: read the tips of the aggregates, seal, publish under the guards, and find out what came of it.
 //!
-//! An outcome is known only when it was seen. A publish without an answer may still be stored later; then the leader is
-//! asked for the first message behind the value that each guard had. It is this commit's, or the guard has moved and
-//! this commit can no longer be stored, or nothing is there and the same bytes are sent again.
-
-use std::time::Duration;
+//! What comes next after each answer is decided in [`outcome`](super::outcome).
 
 use futures_util::future::try_join_all;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, timeout_at};
 
 use super::Stream;
-use super::publish::{Attempt, Guard, Outgoing};
-use super::tip::{self, Tip};
+use super::look::Sealed;
+use super::outcome::{Answer, End, Found, Input, Progress, Step};
+use super::publish::{Guard, Outgoing};
+use super::tip::{self, Last, Tip};
 use crate::block::StoredEvent;
 use crate::engine::jetstream::api::Leader;
+use crate::engine::jetstream::retry;
 use crate::store::{
-    AggregateCommit, CommitRequest, ExpectedVersion, Head, Position, SealedEvent, StoreError, seal,
+    AggregateCommit, CommitRequest, Damage, ExpectedVersion, Position, SealedEvent, StoreError,
+    seal,
 };
-
-/// What is known of an aggregate before an attempt.
-#[derive(Clone, Debug)]
-struct Known {
-    head: Option<Head>,
-    guard: u64,
-}
-
-impl From<Tip> for Known {
-    fn from(tip: Tip) -> Self {
-        Self {
-            head: tip.last.as_ref().map(StoredEvent::head),
-            guard: tip.guard,
-        }
-    }
-}
 
 /// What became of a sealed commit.
 enum Outcome {
     /// Stored, the last event at this sequence.
     Stored(u64),
-    /// Not stored, and it will not be: a guard has moved, or another write is just moving it.
-    Moved,
+    /// Not stored, and it will not be: a guard has moved. What was seen of the aggregates.
+    Moved(Vec<Last>),
 }
 
 pub(super) async fn append(
     store: &Stream,
     commit: CommitRequest,
 ) -> Result<Vec<StoredEvent>, StoreError> {
-    let deadline = Instant::now() + store.options.patience;
-    let mut presumed = Vec::with_capacity(commit.aggregates.len());
-    for part in &commit.aggregates {
-        presumed.push(presume(store, part));
-    }
-    let mut known = try_join_all(presumed).await?;
-    let mut pause = Duration::from_millis(1);
+    let deadline = store.api.deadline();
+    let parts = &commit.aggregates;
+    let presumed = parts.iter().map(|part| presume(store, part, deadline));
+    let mut tips = try_join_all(presumed).await?;
+    let mut race = retry::RACE.until(deadline);
     loop {
-        let heads: Vec<_> = known.iter().map(|known| known.head).collect();
-        for (part, head) in commit.aggregates.iter().zip(&heads) {
+        let heads: Vec<_> = tips.iter().map(|tip| tip.head).collect();
+        for (part, head) in parts.iter().zip(&heads) {
             part.check(head.as_ref())?;
         }
-        let sealed = seal(commit.clone(), &heads, &store.options.seal)?;
-        let guards = guards(store, &commit, &known);
-        match publish(store, &sealed, &guards, deadline).await? {
-            Outcome::Stored(last) => return Ok(place(sealed, last)),
-            Outcome::Moved if Instant::now() >= deadline => return Err(busy(store)),
-            Outcome::Moved => {}
+        let events = seal(commit.clone(), &heads, &store.options.seal)?;
+        let guards = guards(store, parts, &tips);
+        let sealed = Sealed {
+            parts,
+            events: &events,
+            guards: &guards,
+        };
+        let seen = match publish(store, &sealed, deadline).await? {
+            Outcome::Stored(last) => return Ok(place(events, last)),
+            Outcome::Moved(seen) => seen,
+        };
+        let before: Vec<_> = tips.iter().map(|tip| tip.guard).collect();
+        tips = Vec::with_capacity(parts.len());
+        for (part, last) in parts.iter().zip(&seen) {
+            last.check_whole(store, &part.aggregate, deadline).await?;
+            tips.push(last.tip());
         }
-        let before: Vec<_> = known.iter().map(|known| known.guard).collect();
-        let mut looks = Vec::with_capacity(commit.aggregates.len());
-        for part in &commit.aggregates {
-            looks.push(look(store, part));
-        }
-        known = try_join_all(looks).await?;
-        let is_moved = known
+        if tips
             .iter()
             .zip(&before)
-            .any(|(known, before)| known.guard != *before);
-        if !is_moved {
-            refuse_impossible_heads(&commit, &known)?;
+            .all(|(tip, before)| tip.guard <= *before)
+        {
+            refuse_impossible_heads(parts, &tips)?;
         }
-        // Writers that met once would meet again.
-        sleep(pause.mul_f64(jitter())).await;
-        pause = (pause * 2).min(Duration::from_millis(100));
+        if !race.pause().await {
+            return Err(StoreError::Busy {
+                place: store.api.place(),
+                reason: "other writers were faster each time".to_owned(),
+            });
+        }
     }
 }
 
-/// What can be taken for the state of an aggregate without asking; the guard proves it wrong if it is.
-async fn presume(store: &Stream, part: &AggregateCommit) -> Result<Known, StoreError> {
+/// What can be taken for the tip of an aggregate without asking; the guard proves it wrong if it is.
+async fn presume(
+    store: &Stream,
+    part: &AggregateCommit,
+    deadline: Instant,
+) -> Result<Tip, StoreError> {
     match (&part.head, part.expected) {
-        (Some(head), ExpectedVersion::Exactly(version)) if head.version == version => Ok(Known {
+        (Some(head), ExpectedVersion::Exactly(version)) if head.version == version => Ok(Tip {
             head: Some(*head),
             guard: head.position.0,
         }),
-        (None, ExpectedVersion::NoStream | ExpectedVersion::Exactly(0)) => Ok(Known {
+        (None, ExpectedVersion::NoStream | ExpectedVersion::Exactly(0)) => Ok(Tip {
             head: None,
             guard: 0,
         }),
-        _ => look(store, part).await,
+        _ => {
+            let last = tip::read(store, &part.aggregate, deadline).await?;
+            last.check_whole(store, &part.aggregate, deadline).await?;
+            Ok(last.tip())
+        }
     }
 }
 
-async fn look(store: &Stream, part: &AggregateCommit) -> Result<Known, StoreError> {
-    let tip = tip::read(store, &part.aggregate).await?;
-    Ok(tip.into())
-}
-
 /// A head that says more than the stream has belongs to another stream.
-fn refuse_impossible_heads(commit: &CommitRequest, known: &[Known]) -> Result<(), StoreError> {
-    for (part, known) in commit.aggregates.iter().zip(known) {
-        if let Some(head) = &part.head
-            && head.position.0 > known.guard
-        {
+fn refuse_impossible_heads(parts: &[AggregateCommit], tips: &[Tip]) -> Result<(), StoreError> {
+    for (part, tip) in parts.iter().zip(tips) {
+        let Some(claimed) = &part.head else { continue };
+        if tip.head != Some(*claimed) {
             return Err(StoreError::Conflict {
                 aggregate: part.aggregate.clone(),
                 expected: part.expected,
-                actual: known.head.map_or(0, |head| head.version),
+                actual: tip.head.map_or(0, |head| head.version),
             });
         }
     }
     Ok(())
 }
 
-fn guards(store: &Stream, commit: &CommitRequest, known: &[Known]) -> Vec<Guard> {
-    let parts = commit.aggregates.iter().zip(known);
-    let guard = |(part, known): (&AggregateCommit, &Known)| Guard {
+fn guards(store: &Stream, parts: &[AggregateCommit], tips: &[Tip]) -> Vec<Guard> {
+    let guard = |(part, tip): (&AggregateCommit, &Tip)| Guard {
         subject: store.subjects().guard(part.aggregate.id()),
-        sequence: known.guard,
+        sequence: tip.guard,
     };
-    parts.map(guard).collect()
+    parts.iter().zip(tips).map(guard).collect()
 }
 
 /// The events of a commit stand side by side, the last one at the sequence that the server acknowledged.
@@ -142,124 +132,102 @@ fn place(sealed: Vec<SealedEvent>, last: u64) -> Vec<StoredEvent> {
 /// Publishes until it is known what came of it.
 async fn publish(
     store: &Stream,
-    sealed: &[SealedEvent],
-    guards: &[Guard],
+    sealed: &Sealed<'_>,
     deadline: Instant,
 ) -> Result<Outcome, StoreError> {
     let api = &store.api;
-    let outgoing = Outgoing::new(sealed, guards, store.subjects());
-    outgoing.check_sizes(api.client.max_payload())?;
-    let _turn = match sealed.len() {
-        1 => None,
-        _ => store.batches.acquire().await.ok(),
+    let outgoing = Outgoing::new(sealed.events, sealed.guards, store.subjects());
+    outgoing.check_sizes(api.client().max_payload())?;
+    let is_batch = sealed.events.len() > 1;
+    let _turn = match is_batch {
+        false => None,
+        // Waiting for a turn takes of the patience too.
+        true => match timeout_at(deadline, store.batches.acquire()).await {
+            Ok(turn) => turn.ok(),
+            Err(_) => {
+                return Err(busy(
+                    store,
+                    "other commits of this program were not done in time",
+                ));
+            }
+        },
     };
-    // Whether an attempt may have been stored, or may yet be.
-    let mut open: Option<String> = None;
-    let mut pause = Duration::from_millis(5);
+    if api.has_ended() {
+        return Err(api.closed());
+    }
+    let mut progress = Progress::new(store.is_replicated, is_batch);
+    let mut retry = retry::COMMIT.until(deadline);
+    let mut since_less = None;
+    let mut seen = Vec::new();
+    let mut input = Input::Answer(outgoing.send(store, deadline).await);
     loop {
-        if api.has_ended() {
+        input = match progress.next(input) {
+            Step::Done(last) => return Ok(Outcome::Stored(last)),
+            Step::Moved => return Ok(Outcome::Moved(seen)),
+            Step::Fail(end) => return Err(failed(store, sealed, end)),
+            Step::Check(last) => {
+                let leader = Leader::until(api, deadline);
+                let index = sealed.events.len() - 1;
+                match sealed.whole(&leader, last, index).await {
+                    Ok(found) => Input::Found(found),
+                    Err(error) => {
+                        tracing::debug!(%error, "the leader could not be asked");
+                        Input::Found(Found::Unseen)
+                    }
+                }
+            }
+            Step::Look => {
+                let since = *since_less.get_or_insert_with(Instant::now);
+                let look = sealed.look(store, deadline, since).await;
+                if !matches!(look.found, Found::Less(_)) {
+                    since_less = None;
+                }
+                seen = look.lasts;
+                Input::Found(look.found)
+            }
             // Nothing that is sent from now on arrives.
-            return Err(match open {
-                Some(reason) => StoreError::OutcomeUnknown { reason },
-                None => api.closed(),
-            });
-        }
-        let failure = match outgoing.send(api, api.timeout).await {
-            Attempt::Stored(last) => return Ok(Outcome::Stored(last)),
-            Attempt::Conflict if open.is_none() => return Ok(Outcome::Moved),
-            Attempt::Refused(error) => {
-                return match open {
-                    None => Err(error),
-                    Some(reason) => Err(unknown(&reason, &error)),
-                };
-            }
-            Attempt::NotNow(failure) => failure.to_string(),
-            Attempt::Unknown(failure) => {
-                let failure = failure.to_string();
-                open = Some(failure.clone());
-                failure
-            }
-            Attempt::Known | Attempt::Repeated => {
-                let reason = "the server knows the message ids";
-                open = Some(reason.to_owned());
-                reason.to_owned()
-            }
-            Attempt::Conflict => "another write is under way".to_owned(),
+            Step::Again if api.has_ended() => match progress.next(Input::Late) {
+                Step::Fail(End::Busy(_)) => return Err(api.closed()),
+                Step::Fail(end) => return Err(failed(store, sealed, end)),
+                _ => Input::Late,
+            },
+            Step::Again => match retry.pause().await {
+                true => Input::Answer(outgoing.send(store, deadline).await),
+                false => Input::Late,
+            },
         };
-        if open.is_some() {
-            match find(store, sealed, guards, deadline).await {
-                Ok(Some(outcome)) => return Ok(outcome),
-                Ok(None) => {}
-                Err(error @ StoreError::Damaged(_)) => return Err(unknown(&failure, &error)),
-                Err(error) => tracing::debug!(%error, "the leader could not be asked"),
-            }
-        }
-        if Instant::now() + pause >= deadline {
-            return Err(match open {
-                Some(reason) => StoreError::OutcomeUnknown { reason },
-                None => StoreError::Busy {
-                    place: api.place(),
-                    reason: failure,
-                },
-            });
-        }
-        sleep(pause.mul_f64(jitter())).await;
-        pause = (pause * 2).min(Duration::from_secs(1));
     }
 }
 
-/// Asks the leader what stands behind the values that the guards had: this commit, another write, or nothing.
-async fn find(
-    store: &Stream,
-    sealed: &[SealedEvent],
-    guards: &[Guard],
-    deadline: Instant,
-) -> Result<Option<Outcome>, StoreError> {
-    let leader = Leader {
-        api: &store.api,
-        deadline,
-    };
-    let mut behind = Vec::with_capacity(guards.len());
-    for guard in guards {
-        behind.push(leader.next(&guard.subject, guard.sequence + 1));
-    }
-    let behind = try_join_all(behind).await?;
-    let firsts = sealed
-        .iter()
-        .filter(|event| event.envelope.commit.is_first());
-    for (found, first) in behind.into_iter().zip(firsts) {
-        let Some(found) = found else { continue };
-        if found.body != first.body {
-            return Ok(Some(Outcome::Moved));
-        }
-        // It is whole: a batch is stored as one. Its events stand side by side.
-        let before = sealed
-            .iter()
-            .position(|event| event.cid == first.cid)
-            .unwrap_or(0);
-        let last = found.sequence + (sealed.len() - 1 - before) as u64;
-        return Ok(Some(Outcome::Stored(last)));
-    }
-    Ok(None)
-}
-
-fn unknown(reason: &str, error: &StoreError) -> StoreError {
-    StoreError::OutcomeUnknown {
-        reason: format!("{reason}; then: {error}"),
+/// The error of a commit that is not, or not known to be, stored.
+fn failed(store: &Stream, sealed: &Sealed<'_>, end: End) -> StoreError {
+    match end {
+        End::Refused(failure) => store.api.write_error("publish", failure),
+        End::Busy(reason) => busy(store, reason),
+        End::Unknown(reason) => StoreError::OutcomeUnknown { reason },
+        End::Part(first) => StoreError::Damaged(Damage {
+            place: store.api.place(),
+            position: Some(Position(first)),
+            cid: sealed.events.first().map(|event| event.cid),
+            reason: format!(
+                "only a part of this commit of {} events is stored: a limit of the stream or of the account cut it off; \
+                 make room, and let an operator remove the fragment, which `doctor` lists",
+                sealed.events.len()
+            ),
+        }),
     }
 }
 
-fn busy(store: &Stream) -> StoreError {
+fn busy(store: &Stream, reason: impl Into<String>) -> StoreError {
     StoreError::Busy {
         place: store.api.place(),
-        reason: "other writers were faster each time".to_owned(),
+        reason: reason.into(),
     }
 }
 
-/// A factor between a half and one and a half. The low bits of the clock are random enough to part two writers.
-fn jitter() -> f64 {
-    let nanoseconds = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.subsec_nanos());
-    0.5 + f64::from(nanoseconds % 1_000) / 1_000.0
+impl Outgoing {
+    async fn send(&self, store: &Stream, deadline: Instant) -> Answer {
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.attempt(store, store.api.timeout.min(left)).await
+    }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::finding::{Finding, Severity};
 use super::{compare, wanted};
 use crate::domain::message::Timestamp;
-use crate::engine::jetstream::api::{Api, Leader};
+use crate::engine::jetstream::api::{Api, Leader, StreamInfo};
 use crate::engine::jetstream::config::JetStreamOptions;
 use crate::store::StoreError;
 
@@ -30,9 +30,9 @@ pub(super) async fn examine(
     let mut findings = Vec::new();
     version(api, &mut findings);
     let wanted = wanted::wanted(api, options)?;
-    let leader = Leader::new(api, options.patience);
+    let leader = Leader::new(api);
     match leader.stream_info().await? {
-        Some(info) => {
+        Some(StreamInfo { info, .. }) => {
             findings.extend(compare::stream(options, &wanted, &info.config));
             replicas(&info, &mut findings);
         }
@@ -57,7 +57,7 @@ pub(super) async fn examine(
 }
 
 fn version(api: &Api, findings: &mut Vec<Finding>) {
-    let version = api.client.server_info().version;
+    let version = api.client().server_info().version;
     let (major, minor, patch) = wanted::MINIMUM;
     let expected = format!("{major}.{minor}.{patch} or newer");
     if !wanted::is_new_enough(&version) {

@@ -5,24 +5,17 @@
 //! where the history must reach. A hole means reading again; what stays is read under the wildcard, where an event of a
 //! type that this program does not know shows too; and only what is wrong then is damage.
 
-use std::time::Duration;
-
 use futures_util::future::try_join;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::Stream;
 use crate::block::{ChainVerifier, StoredEvent, Verdict};
 use crate::engine::jetstream::api::{
-    ApiFailure, Leader, Patience, Raw, Reader, Selection, Step,
+    ApiFailure, Leader, Raw, Reader, Selection, Step,
     direct::{self, Page},
 };
+use crate::engine::jetstream::retry;
 use crate::store::{AggregateKey, Head, StoreError};
-
-/// How often a read by literal subjects that shows a hole is repeated before the wildcard is read.
-const REPEATS: u32 = 4;
-
-/// How long a leader that was deposed may not know it.
-const DEPOSED: Duration = Duration::from_secs(2);
 
 /// The events of an aggregate from a version on, in order.
 ///
@@ -40,13 +33,13 @@ pub(super) async fn read(
         start: 1,
     };
     if let Some(known) = known.filter(|known| known.version == read.from) {
-        if let Some(last) = read.unless_moved(known).await? {
+        if let Some(last) = read.if_current(known).await? {
             return Ok(vec![last]);
         }
         match read.find(known).await? {
-            Found::There => read.start = known.position.0,
-            Found::Elsewhere => {}
-            Found::Dropped => {
+            KnownEvent::AtPosition => read.start = known.position.0,
+            KnownEvent::Moved => {}
+            KnownEvent::Dropped => {
                 if let Some(events) = read.behind(known).await? {
                     return Ok(events);
                 }
@@ -57,11 +50,10 @@ pub(super) async fn read(
 }
 
 /// Where a known event is.
-enum Found {
-    /// At its position.
-    There,
+enum KnownEvent {
+    AtPosition,
     /// Somewhere else, or nowhere: a snapshot may be of another stream, or made up.
-    Elsewhere,
+    Moved,
     /// The stream has dropped what stood at its position.
     Dropped,
 }
@@ -74,31 +66,28 @@ struct Read<'a> {
 }
 
 /// Why a reading is not the history.
-enum Unfit {
+enum Incomplete {
     /// Events are missing; reading again may find them.
-    Incomplete(Box<Verdict>),
+    Hole(Box<Verdict>),
     /// The read by literal subjects cannot tell.
     Unknown,
 }
 
-type Reading = Result<Vec<StoredEvent>, Unfit>;
+type HistoryResult = Result<Vec<StoredEvent>, Incomplete>;
 
 impl Read<'_> {
     async fn run(&self) -> Result<Vec<StoredEvent>, StoreError> {
         let subjects = self.literal_subjects();
-        let leader = Leader::new(&self.store.api, self.store.options.patience);
-        let mut pause = Duration::from_millis(2);
-        for repeat in 0..=REPEATS {
+        let leader = Leader::new(&self.store.api);
+        let mut retry = retry::REPLICA.without_end();
+        loop {
             let (last, pages) = try_join(self.last(&leader), self.pages(&subjects)).await?;
             let Some(last) = last else {
                 return Ok(Vec::new());
             };
             match self.assemble(&last, pages).await? {
                 Ok(events) => return Ok(events),
-                Err(Unfit::Incomplete(_)) if repeat < REPEATS => {
-                    sleep(pause).await;
-                    pause *= 2;
-                }
+                Err(Incomplete::Hole(_)) if retry.pause().await => {}
                 Err(_) => break,
             }
         }
@@ -109,40 +98,39 @@ impl Read<'_> {
     ///
     /// A leader that was deposed and does not know it yet may answer from before the known event, so an answer that is
     /// older is asked for again. What stays older is a stream that never had the event.
-    async fn unless_moved(&self, known: &Head) -> Result<Option<StoredEvent>, StoreError> {
-        let leader = Leader::new(&self.store.api, self.store.options.patience);
-        let end = Instant::now() + DEPOSED;
+    async fn if_current(&self, known: &Head) -> Result<Option<StoredEvent>, StoreError> {
+        let leader = Leader::new(&self.store.api);
+        let mut retry = retry::STALE.within(self.store.staleness());
         loop {
             let last = self.last(&leader).await?;
             let is_older = last
                 .as_ref()
                 .is_none_or(|last| last.position < known.position);
-            if !is_older || Instant::now() > end {
+            if !is_older || !retry.pause().await {
                 return Ok(last.filter(|last| self.is_ours(last) && last.head() == *known));
             }
-            sleep(DEPOSED / 20).await;
         }
     }
 
-    async fn find(&self, known: &Head) -> Result<Found, StoreError> {
-        let leader = Leader::new(&self.store.api, self.store.options.patience);
+    async fn find(&self, known: &Head) -> Result<KnownEvent, StoreError> {
+        let leader = Leader::new(&self.store.api);
         let position = known.position.0;
         let Some(found) = leader.at(position).await? else {
             let state = leader.state().await?;
             let is_dropped = position > 0 && state.last_until(position) != Some(position);
             return Ok(match is_dropped {
-                true => Found::Dropped,
-                false => Found::Elsewhere,
+                true => KnownEvent::Dropped,
+                false => KnownEvent::Moved,
             });
         };
         if found.cid != Some(known.cid) {
-            return Ok(Found::Elsewhere);
+            return Ok(KnownEvent::Moved);
         }
         let found = self.store.verify(found)?;
         let is_there = self.is_ours(&found) && found.head() == *known;
         Ok(match is_there {
-            true => Found::There,
-            false => Found::Elsewhere,
+            true => KnownEvent::AtPosition,
+            false => KnownEvent::Moved,
         })
     }
 
@@ -179,19 +167,23 @@ impl Read<'_> {
             return Ok(Vec::new());
         }
         let api = &self.store.api;
-        let mut patience = Patience::until(Instant::now() + self.store.options.patience);
+        let mut retry = retry::REQUEST.within(api.patience);
         loop {
             match direct::pages(api, subjects, self.start).await {
                 Ok(pages) => return Ok(pages),
-                Err(failure) => patience.wait(api, "read a history", failure).await?,
+                Err(failure) => api.wait(&mut retry, "read a history", failure).await?,
             }
         }
     }
 
     /// The history out of its pages, and through a consumer from where these end, when they end early.
-    async fn assemble(&self, last: &StoredEvent, pages: Vec<Page>) -> Result<Reading, StoreError> {
+    async fn assemble(
+        &self,
+        last: &StoredEvent,
+        pages: Vec<Page>,
+    ) -> Result<HistoryResult, StoreError> {
         if !self.is_ours(last) || !self.key.types().contains(&last.event_type()) {
-            return Ok(Err(Unfit::Unknown));
+            return Ok(Err(Incomplete::Unknown));
         }
         if last.envelope.sequence < self.from {
             return Ok(Ok(Vec::new()));
@@ -230,12 +222,12 @@ impl Read<'_> {
     }
 
     /// Proves that events are the history up to the last one.
-    fn prove(&self, mut events: Vec<StoredEvent>, last: &StoredEvent) -> Reading {
+    fn prove(&self, mut events: Vec<StoredEvent>, last: &StoredEvent) -> HistoryResult {
         events.sort_unstable_by_key(|event| event.position);
         events.dedup_by_key(|event| event.position);
         match self.chain(&events, self.is_ours(last).then_some(last)) {
             Ok(()) => Ok(events),
-            Err(verdict) => Err(Unfit::Incomplete(Box::new(verdict))),
+            Err(verdict) => Err(Incomplete::Hole(Box::new(verdict))),
         }
     }
 
@@ -257,8 +249,7 @@ impl Read<'_> {
     /// Everything under the guard, also what this program has no name for.
     async fn by_wildcard(&self, leader: &Leader<'_>) -> Result<Vec<StoredEvent>, StoreError> {
         let guard = self.store.subjects().guard(self.key.id());
-        let mut repeats = 0;
-        let mut pause = Duration::from_millis(10);
+        let mut retry = retry::HOLE.without_end();
         loop {
             let Some(last) = self.last(leader).await? else {
                 return Ok(Vec::new());
@@ -269,15 +260,13 @@ impl Read<'_> {
             let events = self.wildcard_events(&guard, &last).await?;
             match self.prove(events, &last) {
                 Ok(events) => return Ok(events),
-                Err(Unfit::Incomplete(verdict)) if repeats == REPEATS => {
+                Err(_) if retry.pause().await => {}
+                Err(Incomplete::Hole(verdict)) => {
                     let place = format!("{}, {}", self.store.api.place(), self.key);
                     return Err(verdict.into_damage(place));
                 }
-                Err(_) => {
-                    repeats += 1;
-                    sleep(pause).await;
-                    pause *= 2;
-                }
+                // A read by the wildcard can tell.
+                Err(Incomplete::Unknown) => {}
             }
         }
     }
@@ -318,13 +307,13 @@ impl Read<'_> {
             filters: vec![filter],
             headers_only: false,
         };
-        let patience = self.store.options.patience;
-        let mut reader = Reader::new(self.store.api.clone(), selection, from, patience).pushed();
-        let mut give_up = Instant::now() + patience;
+        let patience = self.store.api.patience;
+        let mut reader = Reader::new(self.store.api.clone(), selection, from).pushed();
+        let mut give_up = self.store.api.deadline();
         loop {
             match reader.step().await? {
                 Step::Message(raw) => {
-                    give_up = Instant::now() + patience;
+                    give_up = self.store.api.deadline();
                     let is_last = raw.sequence >= last.position.0;
                     self.take(raw, last, events)?;
                     if is_last {
@@ -332,7 +321,7 @@ impl Read<'_> {
                     }
                 }
                 Step::Idle => {
-                    let leader = Leader::new(&self.store.api, patience);
+                    let leader = Leader::new(&self.store.api);
                     let state = leader.state().await?;
                     if state.last_until(last.position.0) != Some(last.position.0) {
                         // The stream has dropped it meanwhile.

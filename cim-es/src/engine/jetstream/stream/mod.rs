@@ -5,6 +5,8 @@ mod compare;
 mod doctor;
 mod finding;
 mod history;
+mod look;
+mod outcome;
 mod publish;
 mod scan;
 mod setup;
@@ -14,6 +16,7 @@ mod wanted;
 
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use cid::Cid;
 use lru::LruCache;
@@ -24,8 +27,9 @@ pub use store::JetStreamEventStore;
 
 use crate::block::StoredEvent;
 use crate::domain::declared::matches;
-use crate::engine::jetstream::api::{Api, Raw, Reader, Selection};
+use crate::engine::jetstream::api::{Api, Raw, Reader, Selection, StreamInfo};
 use crate::engine::jetstream::config::JetStreamOptions;
+use crate::engine::jetstream::retry;
 use crate::store::{CommitRequest, Position, StoreError, StoredSubjects};
 
 /// How many events a store remembers the places of.
@@ -39,15 +43,21 @@ struct Stream {
     options: JetStreamOptions,
     /// Turns for atomic batches.
     batches: Semaphore,
+    /// Whether several servers keep the stream.
+    is_replicated: bool,
+    /// The JetStream domain that the stream is in.
+    domain: Option<String>,
     places: Mutex<LruCache<Cid, Position>>,
 }
 
 impl Stream {
-    fn new(api: Api, options: JetStreamOptions) -> Self {
+    fn new(api: Api, options: JetStreamOptions, found: StreamInfo) -> Self {
         Self {
             api,
             options,
             batches: Semaphore::new(BATCHES_IN_FLIGHT),
+            is_replicated: found.info.config.num_replicas > 1,
+            domain: found.domain,
             places: Mutex::new(LruCache::new(REMEMBERED)),
         }
     }
@@ -87,13 +97,15 @@ impl Stream {
     }
 
     fn reader(&self, selection: Selection, after: u64) -> Reader {
-        let patience = self.options.patience;
-        Reader::new(
-            self.api.clone(),
-            selection,
-            after.saturating_add(1),
-            patience,
-        )
+        Reader::new(self.api.clone(), selection, after.saturating_add(1))
+    }
+
+    /// How long an answer that is older than what is known may come from a leader that was deposed.
+    fn staleness(&self) -> Duration {
+        match self.is_replicated {
+            true => retry::DEPOSED.min(self.api.patience),
+            false => Duration::ZERO,
+        }
     }
 
     fn place_of(&self, cid: &Cid) -> Option<Position> {

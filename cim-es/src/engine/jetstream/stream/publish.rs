@@ -1,18 +1,18 @@
 //! One attempt to publish a commit: a guarded message, or a guarded atomic batch.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::client::PublishErrorKind;
-use async_nats::{HeaderMap, Request};
+use async_nats::HeaderMap;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use serde::Deserialize;
 
+use super::Stream;
+use super::outcome::Answer;
 use crate::domain::aggregate::IdText;
 use crate::engine::jetstream::api::{
-    Api, ApiFailure, EXPECTED_SEQUENCE, EXPECTED_SUBJECT, errors, headers, in_time, parse, size,
+    Ack, Api, ApiFailure, EXPECTED_SEQUENCE, EXPECTED_SUBJECT, errors, headers, in_time, parse,
+    size,
 };
 use crate::store::{SealedEvent, StoreError, StoredSubjects};
 
@@ -34,32 +34,6 @@ struct Message {
     subject: String,
     headers: HeaderMap,
     body: Bytes,
-}
-
-/// What came of one attempt.
-#[derive(Debug)]
-pub(super) enum Attempt {
-    /// Stored; the last event stands at this sequence.
-    Stored(u64),
-    /// The server says that it has the message already.
-    Known,
-    /// This attempt stored nothing: a guard has another value.
-    Conflict,
-    /// This attempt stored nothing, but an earlier one has or will have: the server knows the message ids.
-    Repeated,
-    /// This attempt stored nothing; the same may succeed a moment later.
-    NotNow(ApiFailure),
-    /// It is not known what came of it.
-    Unknown(ApiFailure),
-    /// This attempt stored nothing, and none will.
-    Refused(StoreError),
-}
-
-#[derive(Deserialize)]
-struct Ack {
-    seq: u64,
-    #[serde(default)]
-    duplicate: bool,
 }
 
 impl Outgoing {
@@ -113,24 +87,16 @@ impl Outgoing {
     /// Sends the commit and waits for the answer: one message by itself, several as an atomic batch.
     ///
     /// A message alone is never sent as a batch, which takes the server tens of times as long.
-    pub(super) async fn send(&self, api: &Api, timeout: Duration) -> Attempt {
+    pub(super) async fn attempt(&self, store: &Stream, timeout: Duration) -> Answer {
+        let api = &store.api;
         match self.messages.as_slice() {
-            [message] => message.send(api, timeout).await,
-            messages => send_batch(messages, api, timeout).await,
+            [message] => {
+                let (headers, body) = (message.headers.clone(), message.body.clone());
+                let answer = api.publish(&message.subject, headers, body, timeout);
+                judge(store, answer.await)
+            }
+            messages => send_batch(messages, store, timeout).await,
         }
-    }
-}
-
-impl Message {
-    async fn send(&self, api: &Api, timeout: Duration) -> Attempt {
-        let request = Request::new()
-            .headers(self.headers.clone())
-            .payload(self.body.clone());
-        let answer = api.send(&self.subject, request, timeout).await;
-        judge(
-            &api.place(),
-            answer.and_then(|answer| parse(&answer.payload)),
-        )
     }
 }
 
@@ -138,14 +104,14 @@ impl Message {
 ///
 /// Only the first and the last message ask for an answer: the first one is answered at once when the batch cannot be
 /// taken, which tells more than the refusal of the last.
-async fn send_batch(messages: &[Message], api: &Api, timeout: Duration) -> Attempt {
-    let inbox = api.client.new_inbox();
+async fn send_batch(messages: &[Message], store: &Stream, timeout: Duration) -> Answer {
+    let api = &store.api;
+    let inbox = api.client().new_inbox();
     let last_reply = format!("{inbox}.last");
     let mut answers = match in_time(timeout, hand_over(messages, api, &inbox)).await {
         Ok(Ok(answers)) => answers,
-        Ok(Err(outcome)) => return outcome,
         // Without its last message, the batch is dropped.
-        Err(failure) => return Attempt::NotNow(failure),
+        Ok(Err(failure)) | Err(failure) => return Answer::NotSent(failure),
     };
     let mut refused_at_start = None;
     let received = tokio::time::timeout(timeout, async {
@@ -166,15 +132,15 @@ async fn send_batch(messages: &[Message], api: &Api, timeout: Duration) -> Attem
     let is_ours = |denied: &str| messages.iter().any(|message| message.subject == denied);
     let answer = match api.unless_denied(is_ours, received).await {
         Ok(answer) => answer,
-        Err(denied) => return judge(&api.place(), Err(denied)),
+        Err(denied) => return judge(store, Err(denied)),
     };
     match (answer, refused_at_start) {
         (Ok(Some(Err(failure))), Some(reason)) if failure.has_error(errors::BATCH_INCOMPLETE) => {
-            judge(&api.place(), Err(reason))
+            judge(store, Err(reason))
         }
-        (Ok(Some(outcome)), _) => judge(&api.place(), outcome),
-        (Ok(None), _) => Attempt::Unknown(ApiFailure::Client("the subscription ended".to_owned())),
-        (Err(_), _) => Attempt::Unknown(ApiFailure::TimedOut(timeout)),
+        (Ok(Some(outcome)), _) => judge(store, outcome),
+        (Ok(None), _) => Answer::Silent(ApiFailure::Client("the subscription ended".to_owned())),
+        (Err(_), _) => Answer::Silent(ApiFailure::TimedOut(timeout)),
     }
 }
 
@@ -183,10 +149,8 @@ async fn hand_over(
     messages: &[Message],
     api: &Api,
     inbox: &str,
-) -> Result<async_nats::Subscriber, Attempt> {
-    let answers = api.client.subscribe(format!("{inbox}.*")).await;
-    let answers =
-        answers.map_err(|error| Attempt::NotNow(ApiFailure::Client(error.to_string())))?;
+) -> Result<async_nats::Subscriber, ApiFailure> {
+    let answers = api.listen(format!("{inbox}.*")).await?;
     // An inbox ends in an id that no other request has; a batch id has at most 64 bytes.
     let batch = uuid::Uuid::now_v7().simple().to_string();
     let last = messages.len();
@@ -198,150 +162,45 @@ async fn hand_over(
         if number == last {
             headers.insert("Nats-Batch-Commit", "1");
         }
-        let (subject, body) = (message.subject.clone(), message.body.clone());
         let reply = match number {
             _ if number == last => Some(format!("{inbox}.last")),
             1 => Some(format!("{inbox}.first")),
             _ => None,
         };
-        let client = &api.client;
-        let sent = match reply {
-            Some(reply) => {
-                let sent = client.publish_with_reply_and_headers(subject, reply, headers, body);
-                sent.await
-            }
-            None => client.publish_with_headers(subject, headers, body).await,
-        };
-        if let Err(error) = sent {
-            // Without its last message, the batch is dropped.
-            return Err(match error.kind() {
-                PublishErrorKind::Send => Attempt::NotNow(ApiFailure::Client(error.to_string())),
-                _ => Attempt::Refused(StoreError::InvalidCommit {
-                    reason: error.to_string(),
-                }),
-            });
-        }
+        let (subject, body) = (message.subject.clone(), message.body.clone());
+        api.hand_over(subject, reply, Some(headers), body).await?;
     }
     Ok(answers)
 }
 
-fn judge(place: &str, answer: Result<Ack, ApiFailure>) -> Attempt {
-    let failure = match answer {
-        Ok(ack) if ack.duplicate => return Attempt::Known,
-        Ok(ack) => return Attempt::Stored(ack.seq),
-        Err(failure) => failure,
-    };
-    let ApiFailure::Refused {
-        code,
-        error,
-        description,
-    } = &failure
-    else {
-        return match failure {
-            ApiFailure::NoResponders => Attempt::NotNow(failure),
-            ApiFailure::Denied(denied) => Attempt::Refused(StoreError::ReadOnly {
-                place: place.to_owned(),
-                reason: denied.to_string(),
-            }),
-            _ => Attempt::Unknown(failure),
-        };
-    };
-    let reason = || format!("{description} (error {error})");
-    match *error {
-        errors::WRONG_LAST_SEQUENCE | errors::WRONG_LAST_SEQUENCE_IN_FLIGHT => Attempt::Conflict,
-        errors::BATCH_REPEATS | errors::DUPLICATE_IN_FLIGHT => Attempt::Repeated,
-        errors::BATCH_INCOMPLETE
-        | errors::TOO_MANY_BATCHES
-        | errors::LAST_SEQUENCE_NOT_READY
-        | errors::NOT_LEADER
-        | errors::UNAVAILABLE => Attempt::NotNow(failure),
-        errors::STORE_FAILED
-        | errors::INSUFFICIENT_RESOURCES
-        | errors::ACCOUNT_RESOURCES_EXCEEDED
-        | errors::MEMORY_RESOURCES_EXCEEDED
-        | errors::STORAGE_RESOURCES_EXCEEDED => Attempt::Refused(StoreError::Full {
-            place: place.to_owned(),
-            reason: reason(),
-        }),
-        errors::STREAM_SEALED => Attempt::Refused(StoreError::ReadOnly {
-            place: place.to_owned(),
-            reason: reason(),
-        }),
-        errors::MESSAGE_TOO_LARGE => {
-            Attempt::Refused(StoreError::InvalidCommit { reason: reason() })
+fn judge(store: &Stream, answer: Result<Ack, ApiFailure>) -> Answer {
+    match answer {
+        Ok(ack) if is_foreign(store, &ack) => {
+            let domain = ack.domain.as_deref().unwrap_or("none");
+            let reason = format!(
+                "stream {} of JetStream domain {domain} answered, which takes the same subjects: no two streams may, not \
+                 even at a hub and a leaf",
+                ack.stream
+            );
+            tracing::error!(stream = %store.api.stream, reason, "an event may be stored twice");
+            Answer::Silent(ApiFailure::Malformed(reason))
         }
-        _ if *code == 503 => Attempt::NotNow(failure),
-        _ => Attempt::Refused(StoreError::Engine {
-            place: place.to_owned(),
-            operation: "publish",
-            source: Arc::new(failure),
-        }),
+        Ok(ack) if ack.duplicate => Answer::Known,
+        Ok(ack) => Answer::Stored(ack.seq),
+        Err(failure) => match failure {
+            ApiFailure::NoResponders | ApiFailure::Denied(_) => Answer::NotSent(failure),
+            ApiFailure::Refused { .. } => Answer::Refused(failure),
+            _ => Answer::Silent(failure),
+        },
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(error: u64, code: u16) -> Attempt {
-        let failure = ApiFailure::Refused {
-            code,
-            error,
-            description: String::new(),
-        };
-        judge("stream S", Err(failure))
-    }
-
-    #[test]
-    fn both_numbers_of_a_wrong_last_sequence_are_conflicts() {
-        for error in [10071, 10164] {
-            assert!(matches!(refused(error, 400), Attempt::Conflict), "{error}");
-        }
-    }
-
-    #[test]
-    fn known_message_ids_say_that_an_earlier_attempt_counts() {
-        for error in [10158, 10201] {
-            assert!(matches!(refused(error, 400), Attempt::Repeated), "{error}");
-        }
-        let ack = parse::<Ack>(br#"{"stream":"S","seq":7,"duplicate":true}"#);
-        assert!(matches!(judge("stream S", ack), Attempt::Known));
-    }
-
-    #[test]
-    fn what_a_server_could_not_take_at_the_moment_is_sent_again() {
-        for (error, code) in [
-            (10176, 400),
-            (10210, 429),
-            (10008, 503),
-            (10163, 400),
-            (0, 503),
-        ] {
-            assert!(
-                matches!(refused(error, code), Attempt::NotNow(_)),
-                "{error}"
-            );
-        }
-        let unheard = judge("stream S", Err(ApiFailure::NoResponders));
-        assert!(matches!(unheard, Attempt::NotNow(_)));
-    }
-
-    #[test]
-    fn silence_and_nonsense_leave_the_outcome_open() {
-        let silence = judge("stream S", Err(ApiFailure::TimedOut(Duration::ZERO)));
-        assert!(matches!(silence, Attempt::Unknown(_)));
-        let nonsense = judge("stream S", parse::<Ack>(b"{}"));
-        assert!(matches!(nonsense, Attempt::Unknown(_)));
-    }
-
-    #[test]
-    fn a_stream_without_room_is_full() {
-        for error in [10077, 10023, 10047] {
-            let is_full = matches!(
-                refused(error, 503),
-                Attempt::Refused(StoreError::Full { .. })
-            );
-            assert!(is_full, "{error}");
-        }
-    }
+/// Whether the acknowledgement is that of another stream.
+fn is_foreign(store: &Stream, ack: &Ack) -> bool {
+    let is_elsewhere = match &ack.domain {
+        Some(domain) => store.domain.as_ref() != Some(domain),
+        // The servers leave it out of the answer to a batch.
+        None => store.domain.is_some() && ack.batch.is_none(),
+    };
+    *ack.stream != *store.api.stream || is_elsewhere
 }

@@ -89,9 +89,7 @@ fn rest(state: &State, after: u64, until: u64) -> Option<u64> {
 }
 
 async fn state(store: &Stream) -> Result<State, StoreError> {
-    Leader::new(&store.api, store.options.patience)
-        .state()
-        .await
+    Leader::new(&store.api).state().await
 }
 
 /// All events after a position, then those that are yet to come.
@@ -129,7 +127,7 @@ pub(super) async fn of_type(
         return Ok(events);
     }
     let filter = store.subjects().filter(event_type);
-    let leader = Leader::new(&store.api, store.options.patience);
+    let leader = Leader::new(&store.api);
     let mut until = leader.last(&filter).await?.map_or(0, |last| last.sequence);
     let mut seen = after.0;
     if until <= seen {
@@ -176,7 +174,7 @@ fn is_literal(event_type: &str) -> bool {
 /// The server finds messages by subject and by sequence alone, so a CID that was not met lately is looked for among the
 /// headers of all messages, oldest first.
 pub(super) async fn by_cid(store: &Stream, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
-    let leader = Leader::new(&store.api, store.options.patience);
+    let leader = Leader::new(&store.api);
     if let Some(position) = store.place_of(cid)
         && let Some(raw) = leader.at(position.0).await?
         && raw.cid.as_ref() == Some(cid)

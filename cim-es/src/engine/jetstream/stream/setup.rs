@@ -2,20 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use async_nats::jetstream::stream::{Config, Info};
+use async_nats::jetstream::stream::Config;
 use serde_json::json;
-use tokio::time::Instant;
 
 use super::compare;
 use super::finding::{Finding, Severity};
 use super::wanted::{MINIMUM, incompatible, is_new_enough, wanted};
-use crate::engine::jetstream::api::{Api, Leader, Patience, errors};
+use crate::engine::jetstream::api::{Api, Leader, StreamInfo, errors};
 use crate::engine::jetstream::config::JetStreamOptions;
+use crate::engine::jetstream::retry;
 use crate::store::StoreError;
 
 /// Checks the server, the options and the stream, which is created when it is missing.
-pub(super) async fn open(api: &Api, options: &JetStreamOptions) -> Result<(), StoreError> {
-    let version = api.client.server_info().version;
+pub(super) async fn open(api: &Api, options: &JetStreamOptions) -> Result<StreamInfo, StoreError> {
+    let version = api.client().server_info().version;
     if !is_new_enough(&version) {
         let (major, minor, patch) = MINIMUM;
         return Err(incompatible(
@@ -26,18 +26,18 @@ pub(super) async fn open(api: &Api, options: &JetStreamOptions) -> Result<(), St
         ));
     }
     let wanted = wanted(api, options)?;
-    let found = match Leader::new(api, options.patience).stream_info().await? {
+    let found = match Leader::new(api).stream_info().await? {
         Some(found) => found,
         None => create(api, options, &wanted).await?,
     };
-    let findings = compare::stream(options, &wanted, &found.config);
+    let findings = compare::stream(options, &wanted, &found.info.config);
     let dangers: Vec<_> = findings
         .iter()
         .filter(|finding| finding.severity == Severity::Danger)
         .map(Finding::to_string)
         .collect();
     match dangers.as_slice() {
-        [] => Ok(()),
+        [] => Ok(found),
         dangers => Err(incompatible(api, dangers.join("; "))),
     }
 }
@@ -46,27 +46,27 @@ async fn create(
     api: &Api,
     options: &JetStreamOptions,
     wanted: &Config,
-) -> Result<Info, StoreError> {
+) -> Result<StreamInfo, StoreError> {
     if !options.creates_stream {
         return Err(incompatible(
             api,
             "it does not exist, and this program is not to create it: let an operator create it",
         ));
     }
-    let mut patience = Patience::until(Instant::now() + options.patience);
+    let mut retry = retry::REQUEST.within(api.patience);
     loop {
-        match api.ask::<Info>("STREAM.CREATE", wanted).await {
+        match api.ask::<StreamInfo>("STREAM.CREATE", wanted).await {
             Ok(info) => return Ok(info),
             // Another process was first, with other settings: look at what it made.
             Err(failure) if failure.has_error(errors::STREAM_NAME_IN_USE) => {
-                if let Some(info) = Leader::new(api, options.patience).stream_info().await? {
+                if let Some(info) = Leader::new(api).stream_info().await? {
                     return Ok(info);
                 }
             }
             Err(failure) if failure.has_error(errors::SUBJECTS_OVERLAP) => {
                 return Err(incompatible(api, overlap(api, wanted).await));
             }
-            Err(failure) => patience.wait(api, "create the stream", failure).await?,
+            Err(failure) => api.wait(&mut retry, "create the stream", failure).await?,
         }
     }
 }

@@ -47,10 +47,10 @@ impl JetStreamEventStore {
     ) -> Result<Self, StoreError> {
         let options = options.into();
         let name = &options.stream.stream_name;
-        let api = Api::new(&connection.into(), name, options.request_timeout);
-        setup::open(&api, &options).await?;
+        let api = Api::new(&timed(connection.into(), &options), name);
+        let found = setup::open(&api, &options).await?;
         Ok(Self {
-            stream: Arc::new(Stream::new(api, options)),
+            stream: Arc::new(Stream::new(api, options, found)),
             snapshots: None,
         })
     }
@@ -81,6 +81,17 @@ impl JetStreamEventStore {
     pub fn stream_name(&self) -> &str {
         &self.stream.api.stream
     }
+}
+
+/// The connection with the patience that the options ask for.
+fn timed(mut connection: Connection, options: &JetStreamOptions) -> Connection {
+    if let Some(timeout) = options.request_timeout {
+        connection = connection.with_request_timeout(timeout);
+    }
+    if let Some(patience) = options.patience {
+        connection = connection.with_patience(patience);
+    }
+    connection
 }
 
 impl std::fmt::Debug for JetStreamEventStore {
@@ -131,9 +142,10 @@ impl EventStore for JetStreamEventStore {
     }
 
     async fn last(&self, aggregate: &AggregateKey) -> Result<Option<StoredEvent>, StoreError> {
-        let tip = tip::read(&self.stream, aggregate).await?;
-        self.stream.remember(tip.last.as_slice());
-        Ok(tip.last)
+        let deadline = self.stream.api.deadline();
+        let last = tip::read(&self.stream, aggregate, deadline).await?;
+        self.stream.remember(last.event.as_slice());
+        Ok(last.event)
     }
 
     async fn get_by_cid(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {

@@ -1,41 +1,109 @@
-//! The tip of an aggregate: its last event, and the value of its guard.
+//! The tip of an aggregate: its head, and the value of its guard.
 
-use std::time::Duration;
-
-use tokio::time::sleep;
+use tokio::time::Instant;
 
 use super::Stream;
 use super::history;
 use crate::block::StoredEvent;
 use crate::engine::jetstream::api::{Leader, direct};
-use crate::store::{AggregateKey, StoreError};
+use crate::engine::jetstream::retry;
+use crate::store::{AggregateKey, Damage, Head, StoreError};
 
 /// What the next write on an aggregate must follow.
 #[derive(Clone, Debug)]
 pub(super) struct Tip {
-    /// The last event of the aggregate.
-    pub(super) last: Option<StoredEvent>,
+    /// The head of the aggregate; none when it has no event.
+    pub(super) head: Option<Head>,
     /// The last sequence under the guard, whichever kind of aggregate wrote it; 0 when nothing stands there.
     pub(super) guard: u64,
 }
 
-/// Reads the tip of an aggregate from the leader.
-pub(super) async fn read(store: &Stream, key: &AggregateKey) -> Result<Tip, StoreError> {
-    let leader = Leader::new(&store.api, store.options.patience);
+/// The last event of an aggregate, and the value of its guard.
+#[derive(Clone, Debug)]
+pub(super) struct Last {
+    pub(super) event: Option<StoredEvent>,
+    pub(super) guard: u64,
+}
+
+impl Last {
+    pub(super) fn tip(&self) -> Tip {
+        Tip {
+            head: self.event.as_ref().map(StoredEvent::head),
+            guard: self.guard,
+        }
+    }
+
+    /// Refuses an aggregate whose last commit is not whole: nothing may follow it.
+    ///
+    /// Several servers store the messages of a batch together. One server stores them one by one, so where the commit
+    /// goes on behind the aggregate's last event, its end is looked for.
+    pub(super) async fn check_whole(
+        &self,
+        store: &Stream,
+        key: &AggregateKey,
+        deadline: Instant,
+    ) -> Result<(), StoreError> {
+        let Some(event) = &self.event else {
+            return Ok(());
+        };
+        let part = event.envelope.commit;
+        let is_whole = match part.is_last() {
+            false => false,
+            true if part.is_last_of_whole() || store.is_replicated => true,
+            true => {
+                let rest = u64::from(part.whole_of.saturating_sub(part.whole_index));
+                let leader = Leader::until(&store.api, deadline);
+                let end = leader.at(event.position.0.saturating_add(rest)).await?;
+                let end = end.map(|raw| store.verify(raw)).transpose()?;
+                let is_end = |end: StoredEvent| {
+                    end.envelope.causation_id == event.envelope.causation_id
+                        && end.envelope.commit.is_last_of_whole()
+                };
+                end.is_some_and(is_end)
+            }
+        };
+        match is_whole {
+            true => Ok(()),
+            false => Err(unfinished(store, key, event)),
+        }
+    }
+}
+
+/// The error for an aggregate of whose last commit only a part is stored.
+fn unfinished(store: &Stream, key: &AggregateKey, event: &StoredEvent) -> StoreError {
+    StoreError::Damaged(Damage {
+        place: format!("{}, {key}", store.api.place()),
+        position: Some(event.position),
+        cid: Some(event.cid),
+        reason: format!(
+            "its last commit is not whole, its last event is {}: a limit of the stream or of the account cut it off; \
+             nothing can follow it before an operator has removed the fragment, which `doctor` lists",
+            event.envelope.commit
+        ),
+    })
+}
+
+/// Reads the last event of an aggregate, and the value of its guard, from the leader.
+pub(super) async fn read(
+    store: &Stream,
+    key: &AggregateKey,
+    deadline: Instant,
+) -> Result<Last, StoreError> {
+    let leader = Leader::until(&store.api, deadline);
     let pattern = store.subjects().guard(key.id());
     let Some(last) = leader.last(&pattern).await? else {
-        return Ok(Tip {
-            last: None,
+        return Ok(Last {
+            event: None,
             guard: 0,
         });
     };
     let last = store.verify(last)?;
     let guard = last.position.0;
-    let last = match last.envelope.aggregate == key.kind() {
+    let event = match last.envelope.aggregate == key.kind() {
         true => Some(last),
         false => behind_another_kind(store, key, &pattern, guard).await?,
     };
-    Ok(Tip { last, guard })
+    Ok(Last { event, guard })
 }
 
 /// The last event of a kind when another kind with the same id wrote after it.
@@ -45,19 +113,14 @@ async fn behind_another_kind(
     pattern: &str,
     guard: u64,
 ) -> Result<Option<StoredEvent>, StoreError> {
-    const REPEATS: u32 = 5;
-    let mut pause = Duration::from_millis(2);
-    for _ in 0..REPEATS {
+    let mut retry = retry::REPLICA.within(store.api.patience);
+    loop {
         let lasts = direct::last_of_each(&store.api, pattern).await;
-        let lasts = lasts.map_err(|failure| store.api.error("read the last events", failure));
         let lasts = match lasts {
             Ok(lasts) if lasts.iter().any(|raw| raw.sequence >= guard) => lasts,
             // The replica lags, or does not answer.
-            Ok(_) | Err(_) => {
-                sleep(pause).await;
-                pause *= 2;
-                continue;
-            }
+            Ok(_) | Err(_) if retry.pause().await => continue,
+            Ok(_) | Err(_) => return from_history(store, key).await,
         };
         let mut ours: Option<StoredEvent> = None;
         for raw in lasts.into_iter().filter(|raw| raw.sequence <= guard) {
@@ -74,7 +137,6 @@ async fn behind_another_kind(
         }
         return Ok(ours);
     }
-    from_history(store, key).await
 }
 
 async fn from_history(

@@ -11,8 +11,6 @@ use crate::engine::jetstream::connect::Connection;
 use crate::engine::jetstream::stream::JetStreamEventStore;
 use crate::store::{Position, StoredSubjects};
 
-/// How long a server may take for one answer.
-pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// The name under which a live subscription parks events, unless it is given one.
 const LIVE: &str = "live";
 /// How long a member may be silent.

@@ -10,12 +10,11 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::message::StreamMessage;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::engine::jetstream::api::{Api, direct};
+use crate::engine::jetstream::api::{Api, Raw, direct};
 use crate::engine::jetstream::buckets::{
     bucket::{Bucket, Write},
     create::Layout,
@@ -68,7 +67,7 @@ impl Coordination {
         replicas: usize,
     ) -> Result<Self, StoreError> {
         let bucket = Bucket::open(connection.clone(), BUCKET, Layout::KeyValue, replicas).await?;
-        Ok(Self::of(bucket, connection, name))
+        Ok(Self::of(bucket, name))
     }
 
     /// The entries of a subscription, where one was ever started.
@@ -79,14 +78,14 @@ impl Coordination {
             reason: "it does not exist, since no subscription of this account was ever started"
                 .to_owned(),
         })?;
-        Ok(Self::of(bucket, connection, name))
+        Ok(Self::of(bucket, name))
     }
 
-    fn of(bucket: Bucket, connection: &Connection, name: &str) -> Self {
-        let stream = format!("KV_{BUCKET}");
+    fn of(bucket: Bucket, name: &str) -> Self {
+        let api = bucket.api().with_timeout(GLANCE);
         Self {
             bucket,
-            api: Api::new(connection, &stream, GLANCE),
+            api,
             prefix: format!("$KV.{BUCKET}.{}.", token(name)),
         }
     }
@@ -196,11 +195,8 @@ impl Coordination {
         }
     }
 
-    fn read_message<T: DeserializeOwned>(
-        &self,
-        message: StreamMessage,
-    ) -> Result<Entry<T>, StoreError> {
-        self.parsed(message.sequence, &message.subject, &message.payload)
+    fn read_message<T: DeserializeOwned>(&self, message: Raw) -> Result<Entry<T>, StoreError> {
+        self.parsed(message.sequence, &message.subject, &message.body)
     }
 
     fn parsed<T: DeserializeOwned>(

@@ -1,7 +1,7 @@
 //! Why a subscription could not start, or ended.
 
 use crate::domain::subject::PatternError;
-use crate::engine::jetstream::api::{ApiFailure, errors};
+use crate::engine::jetstream::api::{ApiFailure, errors, failure_of};
 use crate::engine::jetstream::connect::{ConnectError, PermissionDenied};
 use crate::store::{Position, StoreError};
 
@@ -146,7 +146,7 @@ pub enum SubscriptionError {
 impl SubscriptionError {
     /// Whether the servers may only be restarting.
     pub(super) fn may_pass(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Engine { .. }))
+        matches!(self, Self::Store(error) if failure_of(error).is_some_and(ApiFailure::is_transient))
     }
 }
 

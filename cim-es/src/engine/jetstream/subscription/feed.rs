@@ -3,19 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
-
 use super::SubscriptionError;
 use crate::block::StoredEvent;
 use crate::domain::subject::Subjects;
 use crate::engine::jetstream::api::{Api, Leader, Reader, Selection, Step, distinct};
+use crate::engine::jetstream::retry;
 use crate::store::{Position, StoreError, StoredSubjects};
-
-/// How long the servers may keep a subscription waiting at its start.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// How long a leader that was deposed may not know it.
-const DEPOSED: Duration = Duration::from_secs(2);
 
 /// The stream, and what is wanted of it.
 #[derive(Clone)]
@@ -37,7 +30,6 @@ impl Source {
                 headers_only: false,
             },
             after.0.saturating_add(1),
-            PATIENCE,
         );
         Feed {
             source: self.clone(),
@@ -57,7 +49,7 @@ impl Source {
 
     /// The position of the last event that the stream has.
     pub(super) async fn last(&self) -> Result<Position, StoreError> {
-        let leader = Leader::new(&self.api, PATIENCE);
+        let leader = Leader::new(&self.api);
         Ok(Position(leader.state().await?.last_seq))
     }
 
@@ -69,13 +61,17 @@ impl Source {
         position: Position,
         name: &str,
     ) -> Result<Position, SubscriptionError> {
-        let give_up = Instant::now() + DEPOSED;
+        let staleness = match self.replicas {
+            1 => Duration::ZERO,
+            _ => retry::DEPOSED.min(self.api.patience),
+        };
+        let mut retry = retry::STALE.within(staleness);
         loop {
             let last = self.last().await?;
             if last >= position {
                 return Ok(last);
             }
-            if Instant::now() > give_up {
+            if !retry.pause().await {
                 return Err(SubscriptionError::BeyondStream {
                     name: name.to_owned(),
                     stream: self.api.stream.to_string(),
@@ -83,7 +79,6 @@ impl Source {
                     last,
                 });
             }
-            sleep(DEPOSED / 20).await;
         }
     }
 
@@ -92,7 +87,7 @@ impl Source {
         &self,
         position: Position,
     ) -> Result<Option<StoredEvent>, StoreError> {
-        let leader = Leader::new(&self.api, PATIENCE);
+        let leader = Leader::new(&self.api);
         match leader.at(position.0).await? {
             Some(raw) => raw.verify(&self.api, &self.layout).map(Some),
             None => Ok(None),

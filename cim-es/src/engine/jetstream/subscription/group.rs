@@ -16,16 +16,15 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::SubscriptionError;
 use super::coordination::{Coordination, Entry};
-use super::feed::{PATIENCE, Source};
+use super::feed::Source;
 use super::handler::HandlerError;
 use super::membership::define;
 use super::parked::{self, ParkedEvent, ParkedRequest};
 use super::worker::{Outcome, Worker};
 use crate::block::StoredEvent;
-use crate::engine::jetstream::api::{
-    ApiFailure, Patience, Raw, in_time, json as body, nanoseconds,
-};
+use crate::engine::jetstream::api::{ApiFailure, Raw, json as body, nanoseconds};
 use crate::engine::jetstream::buckets::name::token;
+use crate::engine::jetstream::retry;
 use crate::store::Position;
 use tokio_util::sync::CancellationToken;
 
@@ -72,10 +71,10 @@ impl Group {
     /// Makes the durable consumer, or brings the one that is there up to date.
     pub(super) async fn prepare(&self) -> Result<(), SubscriptionError> {
         self.source.reaching(self.first, &self.name).await?;
-        let mut patience = Patience::until(Instant::now() + PATIENCE);
+        let api = &self.source.api;
+        let mut retry = retry::CONSUMER.within(api.patience);
         while let Err(failure) = self.make_consumer().await? {
-            let api = &self.source.api;
-            patience.wait(api, MAKING, failure).await?;
+            api.wait(&mut retry, MAKING, failure).await?;
         }
         Ok(())
     }
@@ -83,7 +82,7 @@ impl Group {
     /// Makes the consumer anew if it is gone, which loses nothing. A stream that is gone is an error.
     async fn look_for_consumer(&self) -> Result<(), SubscriptionError> {
         match self.make_consumer().await {
-            Ok(Err(failure)) if !failure.is_passing_for_a_consumer() => {
+            Ok(Err(failure)) if !failure.is_transient() => {
                 Err(self.source.api.error(MAKING, failure).into())
             }
             Err(error) if !error.may_pass() => Err(error),
@@ -151,7 +150,7 @@ impl Group {
                 break;
             }
         }
-        let flushed = timeout(EXPIRES, self.source.api.client.flush()).await;
+        let flushed = timeout(EXPIRES, self.source.api.client().flush()).await;
         tracing::debug!(is_flushed = flushed.is_ok(), "a member of a group ends");
         result
     }
@@ -159,13 +158,12 @@ impl Group {
     /// Handles one event after the other.
     async fn hand(&self, stop: CancellationToken) -> Result<(), SubscriptionError> {
         let api = &self.source.api;
-        let inbox = api.client.new_inbox();
-        let failed = |reason: String| api.error("subscribe", ApiFailure::Client(reason));
-        let subscribed = api.client.subscribe(format!("{inbox}.*")).await;
-        let mut answers = subscribed.map_err(|error| failed(error.to_string()))?;
+        let inbox = api.client().new_inbox();
+        let answers = api.listen(format!("{inbox}.*")).await;
+        let mut answers = answers.map_err(|failure| api.error("subscribe", failure))?;
         let mut number = 0_u64;
         // The consumer was there, so what passes from now on is taken for servers that restart.
-        let mut patience = Patience::without_end();
+        let mut retry = retry::REQUEST.without_end();
         loop {
             number += 1;
             let asked = self.ask_for_one(&mut answers, format!("{inbox}.{number}"));
@@ -174,15 +172,15 @@ impl Group {
                 Some(answer) => answer,
             };
             match answer {
-                Ok(None) => patience = Patience::without_end(),
+                Ok(None) => retry.reset(),
                 Ok(Some(message)) => {
-                    patience = Patience::without_end();
+                    retry.reset();
                     self.handle(message, &stop).await?;
                 }
                 Err(failure) if api.has_ended() => return Err(api.error("read", failure).into()),
                 Err(failure) => {
                     let waited = async {
-                        patience.wait(api, "ask for an event", failure).await?;
+                        api.wait(&mut retry, "ask for an event", failure).await?;
                         // Nobody answers for a consumer or a stream that is gone.
                         self.look_for_consumer().await
                     };
@@ -204,11 +202,8 @@ impl Group {
         let connects = api.connects();
         let subject = format!("{}.{}", api.subject("CONSUMER.MSG.NEXT"), self.consumer());
         let request = body(&json!({ "batch": 1, "expires": nanoseconds(EXPIRES) }))?;
-        let sent = api
-            .client
-            .publish_with_reply(subject.clone(), reply, request);
-        let sent = in_time(EXPIRES, sent).await?;
-        sent.map_err(|error| ApiFailure::Client(error.to_string()))?;
+        api.hand_over(subject.clone(), Some(reply), None, request)
+            .await?;
         let end = Instant::now() + EXPIRES + GRACE;
         let heard = async {
             while Instant::now() < end && api.connects() == connects {
@@ -316,13 +311,14 @@ impl Group {
 
     async fn answer(&self, delivery: &Delivery, text: String) -> Result<(), SubscriptionError> {
         let api = &self.source.api;
-        let sent = api.client.publish(delivery.reply.clone(), text.into());
-        let Ok(sent) = in_time(EXPIRES, sent).await else {
+        match api
+            .hand_over(delivery.reply.clone(), None, None, text.into())
+            .await
+        {
             // The client is full, so the servers are away; they hand the event over again.
-            return Ok(());
-        };
-        let failed = |reason: String| api.error("acknowledge", ApiFailure::Client(reason));
-        Ok(sent.map_err(|error| failed(error.to_string()))?)
+            Ok(()) | Err(ApiFailure::TimedOut(_)) => Ok(()),
+            Err(failure) => Err(api.error("acknowledge", failure).into()),
+        }
     }
 
     /// Does what is asked for with parked events.

@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lanes_are_spread_over_the_members_and_few_move_when_one_comes() {
+    fn partitions_are_spread_over_the_members_and_few_move_when_one_comes() {
         let members: Vec<_> = ["a", "b", "c", "d"].map(str::to_owned).into();
         let owners = |members: &[String]| -> Vec<String> {
             let partitions = (0..PARTITIONS).map(Some);

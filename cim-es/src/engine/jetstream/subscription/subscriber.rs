@@ -5,18 +5,17 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::Instant;
 
-use super::builder::{Kind, REQUEST_TIMEOUT, SubscriptionStart};
+use super::builder::{Kind, SubscriptionStart};
 use super::coordination::Coordination;
-use super::feed::{PATIENCE, Source};
+use super::feed::Source;
 use super::group::Group;
 use super::live::Live;
 use super::membership::Membership;
 use super::worker::Worker;
 use super::{Subscription, SubscriptionError};
 use crate::domain::subject::Subjects;
-use crate::engine::jetstream::api::{Api, Patience, overlap};
+use crate::engine::jetstream::api::{Api, overlap};
 use crate::engine::jetstream::connect::Connection;
 use crate::store::{Position, StoreError, StoredSubjects};
 
@@ -121,14 +120,11 @@ impl EventSubscriber {
             Some(stream) => stream.clone(),
             None => self.find_stream().await?,
         };
-        let api = Api::new(&self.connection, &stream, REQUEST_TIMEOUT);
-        let info: Info = ask(
-            &api,
-            api.subject("STREAM.INFO"),
-            "look at the stream",
-            json!({}),
-        )
-        .await?;
+        let api = Api::new(&self.connection, &stream);
+        let info = api.subject("STREAM.INFO");
+        let info: Info = api
+            .ask_patiently(&info, &json!({}), "look at the stream")
+            .await?;
         let kept = &info.config.subjects;
         for pattern in self.wanted.patterns() {
             let stored = self.layout.filter(pattern);
@@ -151,16 +147,13 @@ impl EventSubscriber {
     async fn find_stream(&self) -> Result<String, SubscriptionError> {
         // The builder made sure of a pattern.
         let pattern = self.wanted.patterns().next().unwrap_or(">").to_owned();
-        let api = Api::new(&self.connection, "", REQUEST_TIMEOUT);
+        let api = Api::new(&self.connection, "");
         let subject = format!("{}.STREAM.NAMES", api.prefix);
         let stored = self.layout.filter(&pattern);
-        let names: Names = ask(
-            &api,
-            subject,
-            "look for the stream",
-            json!({ "subject": stored }),
-        )
-        .await?;
+        let query = json!({ "subject": stored });
+        let names: Names = api
+            .ask_patiently(&subject, &query, "look for the stream")
+            .await?;
         let mut names = names.streams.unwrap_or_default();
         match (names.pop(), names.len()) {
             (Some(name), 0) => Ok(name),
@@ -174,21 +167,6 @@ impl EventSubscriber {
                 pattern,
                 advice: "say which one with `stream(…)`, and subscribe to each on its own",
             }),
-        }
-    }
-}
-
-async fn ask<T: serde::de::DeserializeOwned>(
-    api: &Api,
-    subject: String,
-    operation: &'static str,
-    query: serde_json::Value,
-) -> Result<T, SubscriptionError> {
-    let mut patience = Patience::until(Instant::now() + PATIENCE);
-    loop {
-        match api.ask_at::<T>(subject.clone(), &query).await {
-            Ok(answer) => return Ok(answer),
-            Err(failure) => patience.wait(api, operation, failure).await?,
         }
     }
 }
