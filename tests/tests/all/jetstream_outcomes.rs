@@ -158,6 +158,170 @@ async fn what_cannot_be_found_out_in_time_is_unknown() {
     assert_eq!(numbers(&history(&hearing, &key).await), [1]);
 }
 
+#[tokio::test]
+async fn a_commit_is_found_though_a_server_refused_it_as_if_it_were_not_stored() {
+    // Wrong last sequence twice, full, an unfinished batch, sealed, another last sequence, too large, no leader.
+    for error in [10071, 10164, 10077, 10176, 10109, 10063, 10054, 10008] {
+        for (count, expected) in [
+            (1_u64, ExpectedVersion::NoStream),
+            (3, ExpectedVersion::NoStream),
+            (1, ExpectedVersion::Any),
+            (3, ExpectedVersion::Any),
+        ] {
+            let (proxy, deceived, hearing) = lossy().await;
+            let key = key();
+            proxy.refuse_what_is_stored(error);
+            let request = commit().aggregate(key.clone(), expected, notes(0..count));
+            let stored = deceived.append(request).await;
+            assert!(proxy.has_refused(), "{error}");
+            let stored = stored.unwrap_or_else(|wrong| panic!("{error}, {expected}: {wrong}"));
+            assert_eq!(stored, history(&hearing, &key).await, "{error}, {expected}");
+            assert_eq!(
+                events_in(&hearing).await,
+                count as usize,
+                "{error}, {expected}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_kinds_with_one_id_in_one_commit_are_found_behind_a_lost_answer() {
+    for lies in [false, true] {
+        let (proxy, deaf, hearing) = lossy().await;
+        let id = uuid::Uuid::now_v7().to_string();
+        let (one, other) = (key_of("contract.one", &id), key_of("contract.other", &id));
+        let request = commit()
+            .aggregate(one.clone(), ExpectedVersion::NoStream, notes([1, 2]))
+            .aggregate(other.clone(), ExpectedVersion::NoStream, notes([3]));
+        match lies {
+            true => proxy.refuse_what_is_stored(10071),
+            false => proxy.lose_answers(),
+        }
+        let appending = tokio::spawn({
+            let deaf = deaf.clone();
+            async move { deaf.append(request).await }
+        });
+        wait_for_events(&hearing, 3).await;
+        if !lies {
+            sleep(Duration::from_millis(300)).await;
+            proxy.cut();
+        }
+        let stored = appending.await.unwrap().unwrap();
+        assert_eq!(numbers(&stored), [1, 2, 3]);
+        assert_eq!(numbers(&history(&hearing, &one).await), [1, 2]);
+        assert_eq!(numbers(&history(&hearing, &other).await), [3]);
+        assert_eq!(events_in(&hearing).await, 3);
+    }
+}
+
+/// Stores the first events of a commit and not the others, as a server does that reaches a limit in the middle.
+async fn store_a_part(
+    client: &Client,
+    store: &JetStreamEventStore,
+    commit: CommitRequest,
+    head: Option<Head>,
+    count: usize,
+) {
+    let heads: Vec<_> = commit.aggregates.iter().map(|_| head).collect();
+    let sealed = seal(commit, &heads, &SealOptions::default()).unwrap();
+    let context = async_nats::jetstream::new(client.clone());
+    for event in sealed.into_iter().take(count) {
+        let mut headers = HeaderMap::new();
+        headers.insert("Cid", event.cid.to_string());
+        let key = key_of("contract.sample", &event.envelope.aggregate_id);
+        let subject = store.subjects().stored(key.id(), NOTED);
+        let sent = context.publish_with_headers(subject, headers, event.body.clone());
+        sent.await.unwrap().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nothing_follows_a_commit_of_which_only_a_part_is_stored() {
+    let (client, store) = (client().await, open(client().await, &options(1)).await);
+    let (one, other) = (key(), key());
+    let alone = commit().aggregate(one.clone(), ExpectedVersion::NoStream, notes(0..3));
+    store_a_part(&client, &store, alone, None, 2).await;
+    // All events of the first aggregate are there, and none of the second.
+    let both = commit()
+        .aggregate(other.clone(), ExpectedVersion::NoStream, notes(0..2))
+        .aggregate(key(), ExpectedVersion::NoStream, notes(0..2));
+    store_a_part(&client, &store, both, None, 2).await;
+    for key in [one, other] {
+        let more = commit().aggregate(key.clone(), ExpectedVersion::Any, notes([7]));
+        let refused = store.append(more).await;
+        let Err(StoreError::Damaged(damage)) = refused else {
+            panic!("{refused:?}");
+        };
+        assert!(
+            damage.reason.contains("not whole") && damage.reason.contains("doctor"),
+            "{damage}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_a_limit_cuts_off_is_never_taken_for_stored_or_for_nothing() {
+    // Account, stream in bytes, stream in messages.
+    let (client, store) = (client().await, open(client().await, &options(1)).await);
+    let name = store.stream_name().to_owned();
+    let info = ask(&client, &format!("STREAM.INFO.{name}"), json!({})).await;
+    let mut config = info["config"].clone();
+    config["max_bytes"] = json!(40_000);
+    ask(&client, &format!("STREAM.UPDATE.{name}"), config).await;
+    for round in 0..40 {
+        let key = key();
+        let events = (0..10).map(|number| large(number, 100 * round as usize));
+        let request = commit().aggregate(key.clone(), ExpectedVersion::NoStream, events.collect());
+        let outcome = store.append(request).await;
+        let raw = ask(
+            &client,
+            &format!("STREAM.INFO.{name}"),
+            json!({ "subjects_filter": store.subjects().guard(key.id()) }),
+        )
+        .await;
+        let stored: u64 = raw["state"]["subjects"]
+            .as_object()
+            .map(|subjects| {
+                subjects
+                    .values()
+                    .filter_map(serde_json::Value::as_u64)
+                    .sum()
+            })
+            .unwrap_or_default();
+        match outcome {
+            Ok(events) => assert_eq!((events.len(), stored), (10, 10), "{round}"),
+            Err(StoreError::Full { .. }) => assert_eq!(stored, 0, "{round}"),
+            Err(StoreError::Damaged(_)) => assert!((1..10).contains(&stored), "{round}"),
+            Err(error) => panic!("{round}: {stored} events are stored, and {error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn batches_that_wait_for_their_turn_end_in_their_time() {
+    let options = impatient(options(1)).patience(Duration::from_secs(2));
+    let proxy = Proxy::to(Server::shared().address()).await;
+    let store = open(client_through(&proxy).await, &options).await;
+    proxy.lose_answers();
+    let start = Instant::now();
+    let mut appends = tokio::task::JoinSet::new();
+    for _ in 0..160 {
+        let store = store.clone();
+        appends.spawn(async move {
+            let request = commit().aggregate(key(), ExpectedVersion::NoStream, notes(0..3));
+            store.append(request).await
+        });
+    }
+    let outcomes = appends.join_all().await;
+    let time = start.elapsed();
+    assert!(time < Duration::from_secs(4), "{time:?}");
+    let waiting = |outcome: &Result<_, StoreError>| matches!(outcome, Err(StoreError::Busy { .. }));
+    // What never had its turn was never sent, and is known not to be stored.
+    let waited = outcomes.iter().filter(|it| waiting(it)).count();
+    assert!(waited > 80, "only {waited} are known not to be stored");
+}
+
 /// A commit whose bytes, and so its CIDs, are known beforehand.
 fn fixed(key: &AggregateKey, count: u64) -> CommitRequest {
     let identity = MessageIdentity::root(uuid::Uuid::from_u128(7), Some("test"));

@@ -16,6 +16,7 @@ pub struct Proxy {
 struct Switches {
     loses_answers: AtomicBool,
     loses_message: Mutex<Option<String>>,
+    refuses: Mutex<Option<u64>>,
     cuts: watch::Sender<u64>,
 }
 
@@ -26,6 +27,7 @@ impl Proxy {
         let switches = Arc::new(Switches {
             loses_answers: AtomicBool::new(false),
             loses_message: Mutex::new(None),
+            refuses: Mutex::new(None),
             cuts: watch::channel(0).0,
         });
         let shared = Arc::clone(&switches);
@@ -61,6 +63,16 @@ impl Proxy {
         self.switches.loses_message.lock().unwrap().is_none()
     }
 
+    /// The next acknowledgement of a stored message arrives as a refusal with an error of the server's list.
+    pub fn refuse_what_is_stored(&self, error: u64) {
+        *self.switches.refuses.lock().unwrap() = Some(error);
+    }
+
+    /// Whether the acknowledgement to falsify has come by.
+    pub fn has_refused(&self) -> bool {
+        self.switches.refuses.lock().unwrap().is_none()
+    }
+
     /// Ends every connection; new ones work as they should.
     pub fn cut(&self) {
         self.switches.loses_answers.store(false, Ordering::SeqCst);
@@ -85,16 +97,16 @@ async fn pass(client: TcpStream, server: TcpStream, switches: Arc<Switches>) {
         Ok::<_, std::io::Error>(())
     };
     let down = async {
-        let mut buffer = vec![0; 65_536];
-        loop {
-            let count = from_server.read(&mut buffer).await?;
-            if count == 0 {
-                return Ok::<_, std::io::Error>(());
-            }
-            if !switches.loses_answers.load(Ordering::SeqCst) {
-                to_client.write_all(&buffer[..count]).await?;
+        let mut buffer = Vec::new();
+        while from_server.read_buf(&mut buffer).await? > 0 {
+            while let Some(length) = operation(&buffer) {
+                let operation: Vec<u8> = buffer.drain(..length).collect();
+                if !switches.loses_answers.load(Ordering::SeqCst) {
+                    to_client.write_all(&switches.falsified(operation)).await?;
+                }
             }
         }
+        Ok::<_, std::io::Error>(())
     };
     tokio::select! {
         _ = up => {}
@@ -114,13 +126,34 @@ impl Switches {
         };
         loses.take_if(|header| has(header)).is_some()
     }
+
+    fn falsified(&self, operation: Vec<u8>) -> Vec<u8> {
+        let text = String::from_utf8_lossy(&operation);
+        let is_acknowledgement = text.starts_with("MSG ")
+            && text.contains(r#""stream":"#)
+            && text.contains(r#""seq":"#)
+            && !text.contains(r#""type":"#)
+            && !text.contains(r#""error":"#);
+        let mut refuses = self.refuses.lock().unwrap();
+        let Some(error) = refuses.take_if(|_| is_acknowledgement) else {
+            return operation;
+        };
+        let head = text.lines().next().unwrap_or_default();
+        let head = head.rsplit_once(' ').unwrap_or_default().0;
+        let body = format!(
+            r#"{{"stream":"","seq":0,"error":{{"code":400,"err_code":{error},"description":"falsified"}}}}"#
+        );
+        format!("{head} {}\r\n{body}\r\n", body.len()).into_bytes()
+    }
 }
 
 /// The length of the first whole operation: a line, and for a message the bytes whose number ends the line.
 fn operation(bytes: &[u8]) -> Option<usize> {
     let line = bytes.windows(2).position(|end| end == b"\r\n")?;
     let words = std::str::from_utf8(&bytes[..line]).unwrap_or_default();
-    let is_message = words.starts_with("PUB ") || words.starts_with("HPUB ");
+    let is_message = ["PUB ", "HPUB ", "MSG ", "HMSG "]
+        .iter()
+        .any(|word| words.starts_with(word));
     let length = match words.rsplit(' ').next() {
         Some(size) if is_message => line + 2 + size.parse::<usize>().unwrap() + 2,
         _ => line + 2,

@@ -27,6 +27,16 @@ pub fn notes(numbers: impl IntoIterator<Item = u64>) -> Vec<NewEvent> {
     numbers.into_iter().map(|it| event(NOTED, it)).collect()
 }
 
+/// An event whose payload has about as many bytes.
+pub fn large(number: u64, bytes: usize) -> NewEvent {
+    let payload = BTreeMap::from([
+        ("filler", "x".repeat(bytes)),
+        ("number", number.to_string()),
+    ]);
+    let payload = serde_ipld_dagcbor::to_vec(&payload);
+    NewEvent::from_payload(NOTED, 1, payload.unwrap())
+}
+
 pub fn commit() -> CommitRequest {
     CommitRequest::new(MessageIdentity::new_from_user("test"), SystemClock.now())
 }

@@ -141,8 +141,13 @@ async fn publish(
     let is_batch = sealed.events.len() > 1;
     let _turn = match is_batch {
         false => None,
-        // Waiting for a turn takes of the patience too.
-        true => match timeout_at(deadline, store.batches.acquire()).await {
+        // Waiting for a turn takes of the patience too, and leaves time for an answer.
+        true => match timeout_at(
+            deadline - api.timeout.min(api.patience / 4),
+            store.batches.acquire(),
+        )
+        .await
+        {
             Ok(turn) => turn.ok(),
             Err(_) => {
                 return Err(busy(
