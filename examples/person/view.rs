@@ -1,7 +1,7 @@
 //! People as a terminal shows them.
 
 use cim_es::prelude::*;
-use cim_es::repository::{Recorded, Root};
+use cim_es::repository::{Loaded, Recorded};
 use comfy_table::{ColumnConstraint, Table};
 
 use crate::terminal::{shown, table};
@@ -10,7 +10,7 @@ use super::PersonEvent::{self, *};
 use super::{Person, PersonState};
 
 /// People by their family names.
-pub fn list(persons: &[(Id<Person>, Root<Person>)]) -> Table {
+pub fn list(persons: &[(Id<Person>, Loaded<Person>)]) -> Table {
     let mut rows: Vec<_> = persons.iter().collect();
     rows.sort_by_cached_key(|(id, person)| (sort_key(person), *id));
     let mut table = table(["name", "born", "state", "id"]);

@@ -45,7 +45,8 @@ pub struct Envelope {
     pub correlation_id: Uuid,
     /// The id of the command that emitted the event.
     pub causation_id: Uuid,
-    /// When it happened; never before the predecessor.
+    /// When it happened, by the clock of the program that stored it. Where that was behind, by up to a minute unless the
+    /// program says otherwise, it is the time of the predecessor; it is earlier than that where a clock was wrong by more.
     pub timestamp: Timestamp,
     /// Who or what issued the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use futures_util::StreamExt;
 
-use super::{LoadError, Repository, Root};
+use super::unique::is_of_a_name;
+use super::{LoadError, Loaded, Repository};
 use crate::block::StoredEvent;
 use crate::domain::aggregate::{Aggregate, AggregateId, IdText};
 use crate::store::{AggregateKey, Position};
@@ -43,24 +44,41 @@ impl<A: Aggregate> Repository<A> {
     /// ```
     ///
     /// # Errors
-    /// [`LoadError`]; also for an id that is none of this kind's.
-    pub async fn load_all(&self) -> Result<Vec<(A::Id, Root<A>)>, LoadError> {
-        let mut all = Vec::new();
+    /// [`LoadError`] of the first aggregate that cannot be loaded, which it names; [`load_each`](Self::load_each) gives
+    /// the others too.
+    pub async fn load_all(&self) -> Result<Vec<(A::Id, Loaded<A>)>, LoadError> {
+        let each = self.load_each().await?;
+        each.into_iter().map(|(_, loaded)| loaded).collect()
+    }
+
+    /// Every aggregate of this kind as [`load_all`](Self::load_all) gives it, each with a result of its own: one that
+    /// cannot be loaded, as for an event that only a newer program knows, does not hide the others.
+    ///
+    /// # Errors
+    /// [`LoadError::Store`] when the store itself cannot be read to its end.
+    pub async fn load_each(&self) -> Result<Vec<Each<A>>, LoadError> {
+        let mut all: Vec<Each<A>> = Vec::new();
         let mut places = HashMap::new();
         let mut events = self.inner.store.read_all(Position::START);
         while let Some(event) = events.next().await {
             let event = event?;
-            if event.envelope.aggregate != A::KIND {
+            if event.envelope.aggregate != A::KIND || is_of_a_name::<A>(&event) {
                 continue;
             }
             let text = IdText::new(&event.envelope.aggregate_id)?;
-            let id = A::Id::from_text(&text)?;
-            let place = *places.entry(text).or_insert(all.len());
+            let place = *places.entry(text.clone()).or_insert(all.len());
             if place == all.len() {
-                all.push((id, Root::empty(0)));
+                let id = A::Id::from_text(&text);
+                let loaded = id.map(|id| (id, Loaded::empty()));
+                let key = AggregateKey::new(A::KIND, text);
+                all.push((key, loaded.map_err(LoadError::from)));
             }
-            let (id, root) = &mut all[place];
-            self.take_next(id, root, &event).await?;
+            let loaded = &mut all[place].1;
+            if let Ok((id, aggregate)) = loaded
+                && let Err(error) = self.take_next(id, aggregate, &event).await
+            {
+                *loaded = Err(error);
+            }
         }
         Ok(all)
     }
@@ -69,17 +87,23 @@ impl<A: Aggregate> Repository<A> {
     async fn take_next(
         &self,
         id: &A::Id,
-        root: &mut Root<A>,
+        loaded: &mut Loaded<A>,
         event: &StoredEvent,
     ) -> Result<(), LoadError> {
-        let (sequence, known) = (event.envelope.sequence, root.version());
+        let (sequence, known) = (event.envelope.sequence, loaded.version());
         if sequence <= known {
             return Ok(());
         }
         if sequence == known + 1 {
-            return root.fold(event);
+            return loaded.fold(event);
         }
-        *root = self.read(&AggregateKey::of::<A>(id)?).await?;
+        *loaded = self.read(&AggregateKey::of::<A>(id)?).await?.loaded;
         Ok(())
     }
 }
+
+/// An aggregate of a kind, and what came of loading it.
+pub type Each<A> = (
+    AggregateKey,
+    Result<(<A as Aggregate>::Id, Loaded<A>), LoadError>,
+);

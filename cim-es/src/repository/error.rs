@@ -7,7 +7,7 @@ use super::{Holder, ScopeError};
 use crate::block::payload::PayloadError;
 use crate::domain::aggregate::{IdError, IdTextError, UniqueName};
 use crate::domain::machine::UnexpectedEvent;
-use crate::store::StoreError;
+use crate::store::{AggregateKey, StoreError};
 
 /// Why a command did not lead to a commit; `E` is the aggregate's own error.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +96,35 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
     /// An event cannot be stored; nothing was stored.
     #[error(transparent)]
     Payload(PayloadError),
+    /// The fold of an event panicked before the event was stored; nothing was stored.
+    #[error(
+        "the fold of `{event}`, to which `{command}` led, panicked: {reason}; nothing was stored, correct what the event does to the aggregate"
+    )]
+    FoldPanicked {
+        /// The command.
+        command: &'static str,
+        /// The event.
+        event: &'static str,
+        /// What it panicked with.
+        reason: String,
+    },
+    /// The command took effect: its events are stored. They cannot be folded, so the aggregate does not load before the
+    /// program is corrected.
+    #[error("the command took effect, and the aggregate does not load: {0}")]
+    StoredAndNotFolded(LoadError),
+    /// It cannot be told whether the message took effect before: it is older than what is remembered, and the history
+    /// cannot be read. Nothing was stored.
+    #[error(
+        "it cannot be told whether message {message_id} took effect on {aggregate} before: it is older than the commits that are remembered, and the history before them cannot be read: {source}; nothing was stored"
+    )]
+    MayHaveTakenEffect {
+        /// The message id.
+        message_id: Uuid,
+        /// The aggregate.
+        aggregate: AggregateKey,
+        /// Why the history cannot be read.
+        source: StoreError,
+    },
     /// The aggregate could not be loaded.
     #[error(transparent)]
     Load(LoadError),
@@ -118,6 +147,11 @@ impl<E: std::error::Error + 'static> ExecuteError<E> {
             _ => false,
         }
     }
+
+    /// Whether another writer was first each time: the same command, with the same identity, may succeed a moment later.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_conflict())
+    }
 }
 
 /// Why an aggregate could not be loaded.
@@ -128,8 +162,10 @@ pub enum LoadError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// An event of the aggregate cannot be read by this program.
-    #[error("version {version} (event {cid}) cannot be read: {source}")]
+    #[error("{aggregate}, version {version} (event {cid}) cannot be read: {source}")]
     Unreadable {
+        /// The aggregate.
+        aggregate: AggregateKey,
         /// The event's CID.
         cid: Cid,
         /// The version of the aggregate that the event gives.
@@ -137,18 +173,33 @@ pub enum LoadError {
         /// Why it cannot be read.
         source: PayloadError,
     },
-    /// An event cannot be read by this program.
-    #[error(transparent)]
-    Payload(#[from] PayloadError),
     /// An event met a state that has no edge for it.
-    #[error("version {version} (event {cid}) cannot be replayed: {source}")]
+    #[error("{aggregate}, version {version} (event {cid}) cannot be replayed: {source}")]
     UnexpectedEvent {
+        /// The aggregate.
+        aggregate: AggregateKey,
         /// The event's CID.
         cid: Cid,
         /// The version of the aggregate that the event gives.
         version: u64,
         /// The state and the event.
         source: UnexpectedEvent,
+    },
+    /// The fold of an event panicked.
+    #[error(
+        "{aggregate}, version {version} (event {cid}): the fold of `{event}` panicked: {reason}; correct what the event does to the aggregate"
+    )]
+    FoldPanicked {
+        /// The aggregate.
+        aggregate: AggregateKey,
+        /// The event's CID.
+        cid: Cid,
+        /// The version of the aggregate that the event gives.
+        version: u64,
+        /// The event.
+        event: &'static str,
+        /// What it panicked with.
+        reason: String,
     },
     /// The text of the id is empty or too long.
     #[error(transparent)]
@@ -160,8 +211,10 @@ pub enum LoadError {
     #[error(transparent)]
     NameScope(#[from] ScopeError),
     /// The aggregate has no such version.
-    #[error("the aggregate has {found} events, version {asked} was asked for")]
+    #[error("{aggregate} has {found} events, version {asked} was asked for")]
     NoSuchVersion {
+        /// The aggregate.
+        aggregate: AggregateKey,
         /// The version that was asked for.
         asked: u64,
         /// The versions that there are.
@@ -173,7 +226,7 @@ pub enum LoadError {
         /// The CID that was asked for.
         cid: Cid,
         /// The aggregate.
-        aggregate: String,
+        aggregate: AggregateKey,
     },
 }
 

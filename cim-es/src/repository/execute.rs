@@ -2,23 +2,24 @@
 
 use futures_core::future::BoxFuture;
 
-use super::new::{Fold, New};
-use super::recent::RecentCommit;
-use super::{Commit, ExecuteError, LoadError, Repository, Root};
-use crate::block::StoredEvent;
+use super::backoff::Backoff;
+use super::work::Work;
+use super::{Commit, ExecuteError, Repository};
 use crate::domain::aggregate::{Aggregate, Command, Decide};
 use crate::domain::event::DomainEvent;
 use crate::domain::machine::StateMachine;
-use crate::domain::message::{Context, MessageIdentity};
-use crate::store::{AggregateKey, CommitRequest, ExpectedVersion, StoreError};
+use crate::domain::message::MessageIdentity;
 
 impl<A: Aggregate> Repository<A> {
     /// Executes a command: decides it on the present aggregate, checks the events against the machine, and stores
     /// them as one commit.
     ///
-    /// A command takes effect once: one with the same message id gives the earlier commit again, whatever it says, and
-    /// [`Commit::is_repeated`] tells so. Each command therefore needs an identity of its own. After a conflict it
-    /// is decided again on the newer history, with the same [`Context`], up to the set number of times.
+    /// A command takes effect once, for ever: one with the same message id gives the earlier commit again, whatever it
+    /// says, and [`Commit::is_repeated`] tells so. Each command therefore needs an identity of its own. What was
+    /// refused, or changed nothing, took no effect, and leaves nothing behind: sent again, it is decided anew.
+    ///
+    /// After a conflict it is decided again on the newer history, up to the set number of times, with the same ids; the
+    /// time in the [`Context`](crate::message::Context) is the one that the events get.
     ///
     /// # Errors
     /// [`ExecuteError`] says why nothing was stored; only [`StoreError::OutcomeUnknown`] leaves that open.
@@ -99,138 +100,31 @@ impl<A: Aggregate> Repository<A> {
         A: Decide,
         A::Command: Clone,
     {
-        let key = AggregateKey::of::<A>(id).map_err(LoadError::from)?;
-        let context = Context::new(identity.clone(), self.inner.clock.now());
-        let context = context.with_aggregate(key.id().clone());
-        let warm = self.warm(id);
-        let mut slot = warm.lock().await;
-        let (mut root, mut is_confirmed) = match slot.take() {
-            Some(root) => (root, false),
-            None => (self.read(&key).await?, true),
-        };
-        let mut conflicts = 0;
+        let reading = self.inner.clock.now();
+        let mut work = Work::begin(self, id).await?;
+        let mut attempts = Backoff::new(self.inner.options.conflict_retries);
         loop {
-            if let Some(earlier) = root.recent.find(identity.message_id()) {
-                let commit = self.earlier_commit(&key, earlier).await?;
-                *slot = Some(root);
-                return answer_again::<A>(&commands, commit, identity);
+            if let Some(earlier) = work.earlier(identity).await? {
+                return answer_again::<A>(&commands, earlier, identity);
             }
-            match New::decided(&root, &commands, &context) {
-                Ok(Some(new)) => {
-                    match self.append(&key, &root, &new, &context).await {
-                        Ok(stored) => {
-                            let before = root.version();
-                            new.fold_into(&mut root, &stored)?;
-                            self.keep_snapshot(&key, &root, before).await;
-                            let version = root.version();
-                            *slot = Some(root);
-                            return Ok(Commit {
-                                events: stored,
-                                version,
-                                is_repeated: false,
-                            });
-                        }
-                        Err(ExecuteError::Store(StoreError::Conflict { .. }))
-                            if conflicts < self.inner.options.conflict_retries =>
-                        {
-                            conflicts += 1;
-                            root = self.catch_up(&key, root).await?;
-                            is_confirmed = true;
-                        }
-                        // The command was decided on an aggregate from memory: it may be another by now.
-                        Err(error @ ExecuteError::NameTaken { .. }) => {
-                            if is_confirmed || !self.has_moved(&key, &mut root).await? {
-                                *slot = Some(root);
-                                return Err(error);
-                            }
-                            is_confirmed = true;
-                        }
-                        Err(error) => return Err(error),
+            let context = work.context(identity, reading);
+            let refusal = match work.decide(&commands, &context) {
+                Ok(pending) if pending.is_empty() => None,
+                Ok(pending) => match work.append(pending, &context).await {
+                    Err(error) if error.is_conflict() && attempts.next().await => {
+                        work.catch_up().await?;
+                        continue;
                     }
-                }
-                // What does not publish is not guarded: an answer from memory counts once the store agrees.
-                answer if !is_confirmed => {
-                    let version = root.version();
-                    is_confirmed = true;
-                    if !self.has_moved(&key, &mut root).await? {
-                        *slot = Some(root);
-                        return answer.map(|_| without_events(version));
-                    }
-                }
-                answer => {
-                    let version = root.version();
-                    *slot = Some(root);
-                    return answer.map(|_| without_events(version));
-                }
+                    // It was decided on an aggregate from memory, which may claim another name by now.
+                    Err(error @ ExecuteError::NameTaken { .. }) => Some(error),
+                    answer => return answer,
+                },
+                Err(refusal) => Some(refusal),
+            };
+            if work.confirm().await? {
+                return refusal.map_or_else(|| Ok(work.unchanged()), Err);
             }
         }
-    }
-
-    /// Catches up with the store, and tells whether there was anything new.
-    async fn has_moved(&self, key: &AggregateKey, root: &mut Root<A>) -> Result<bool, LoadError> {
-        let before = root.head();
-        let stale = std::mem::replace(root, Root::empty(0));
-        *root = self.catch_up(key, stale).await?;
-        Ok(root.head() != before)
-    }
-
-    /// Stores the events, and what becomes of the aggregate's unique names; gives the events of the aggregate alone.
-    async fn append(
-        &self,
-        key: &AggregateKey,
-        root: &Root<A>,
-        new: &New<A>,
-        context: &Context,
-    ) -> Result<Vec<StoredEvent>, ExecuteError<A::Error>> {
-        let request = CommitRequest::of(context);
-        let events = new.encoded.clone();
-        let mut request = match root.head {
-            Some(head) => request.aggregate_at(key.clone(), head, events),
-            None => request.aggregate(key.clone(), ExpectedVersion::NoStream, events),
-        };
-        if let Fold::Done(after) = &new.fold {
-            let (before, after) = (root.unique_names(), after.unique_names());
-            request = self.with_names(key, before, after, request).await?;
-        }
-        let mut stored = self
-            .inner
-            .store
-            .append(request)
-            .await
-            .map_err(|error| match error {
-                StoreError::Payload(error) => ExecuteError::Payload(error),
-                error => ExecuteError::Store(error),
-            })?;
-        stored.truncate(new.encoded.len());
-        Ok(stored)
-    }
-
-    async fn earlier_commit(
-        &self,
-        key: &AggregateKey,
-        earlier: RecentCommit,
-    ) -> Result<Commit, LoadError> {
-        let mut events = self
-            .inner
-            .store
-            .get_events(key, earlier.first_version)
-            .await?;
-        events.truncate(usize::try_from(earlier.events).unwrap_or(usize::MAX));
-        let version = earlier.first_version + earlier.events - 1;
-        Ok(Commit {
-            events,
-            version,
-            is_repeated: true,
-        })
-    }
-}
-
-/// The commit of commands that change nothing.
-fn without_events(version: u64) -> Commit {
-    Commit {
-        events: Vec::new(),
-        version,
-        is_repeated: false,
     }
 }
 

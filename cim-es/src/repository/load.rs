@@ -2,21 +2,23 @@
 
 use cid::Cid;
 
-use super::root::read;
-use super::{LoadError, Repository, Root, snapshot};
+use super::loaded::{Known, Loaded, read};
+use super::work::Work;
+use super::{LoadError, Repository, snapshot};
 use crate::block::StoredEvent;
 use crate::domain::aggregate::Aggregate;
 use crate::domain::event::DomainEvent;
 use crate::domain::message::Timestamp;
 use crate::domain::subject::Subject;
-use crate::store::{AggregateKey, Position, StoreError};
+use crate::store::{AggregateKey, Head, Position, StoreError};
 
 /// A moment in the history of an aggregate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum At {
     /// After this many events; 0 is before the first.
     Version(u64),
-    /// After the last event at or before this time; no order of times across aggregates is promised.
+    /// After the last event at or before this time, whatever times the events before it have; no order of times across
+    /// aggregates is promised.
     Time(Timestamp),
     /// After the event with this CID.
     Cid(Cid),
@@ -49,34 +51,44 @@ pub struct Recorded<E> {
     pub stored: StoredEvent,
 }
 
+impl<E: DomainEvent> Recorded<E> {
+    pub(super) fn of(stored: StoredEvent) -> Result<Self, LoadError> {
+        let event = read(&stored)?;
+        Ok(Self { event, stored })
+    }
+}
+
 impl<A: Aggregate> Repository<A> {
     /// The aggregate as it is now; version 0 and the default for an id without events.
     ///
     /// # Errors
     /// [`LoadError`].
-    pub async fn load(&self, id: &A::Id) -> Result<Root<A>, LoadError> {
-        let key = AggregateKey::of::<A>(id)?;
-        let warm = self.warm(id);
-        let mut slot = warm.lock().await;
-        let root = match slot.take() {
-            Some(root) => self.catch_up(&key, root).await?,
-            None => self.read(&key).await?,
-        };
-        *slot = Some(root.clone());
-        Ok(root)
+    pub async fn load(&self, id: &A::Id) -> Result<Loaded<A>, LoadError> {
+        let mut work = Work::begin(self, id).await?;
+        work.confirm().await?;
+        Ok(work.loaded().clone())
+    }
+
+    /// The aggregate as it is now; none for an id without events.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub async fn find(&self, id: &A::Id) -> Result<Option<Loaded<A>>, LoadError> {
+        let loaded = self.load(id).await?;
+        Ok((loaded.version() > 0).then_some(loaded))
     }
 
     /// The aggregate as it was.
     ///
     /// # Errors
     /// [`LoadError::NoSuchVersion`] and [`LoadError::NoSuchEvent`] for a moment that is not in its history.
-    pub async fn load_at(&self, id: &A::Id, at: impl Into<At>) -> Result<Root<A>, LoadError> {
+    pub async fn load_at(&self, id: &A::Id, at: impl Into<At>) -> Result<Loaded<A>, LoadError> {
         let key = AggregateKey::of::<A>(id)?;
         match at.into() {
             At::Version(version) => self.load_version(&key, version).await,
             At::Time(time) => {
                 let is_within = |event: &StoredEvent| event.timestamp() <= time;
-                self.read_while(&key, is_within).await
+                Ok(self.read_through(&key, is_within).await?.loaded)
             }
             At::Cid(cid) => {
                 let version = self.version_of(&key, cid).await?;
@@ -92,13 +104,7 @@ impl<A: Aggregate> Repository<A> {
     pub async fn history(&self, id: &A::Id) -> Result<Vec<Recorded<A::Event>>, LoadError> {
         let key = AggregateKey::of::<A>(id)?;
         let events = self.inner.store.get_events(&key, 1).await?;
-        let recorded = |stored: StoredEvent| {
-            Ok(Recorded {
-                event: read(&stored)?,
-                stored,
-            })
-        };
-        events.into_iter().map(recorded).collect()
+        events.into_iter().map(Recorded::of).collect()
     }
 
     /// At most `limit` events of one subject after a position, over all aggregates of this kind, in the store's order;
@@ -124,31 +130,25 @@ impl<A: Aggregate> Repository<A> {
         }
         found.sort_by_key(|event| event.position);
         let of_this_kind = |event: &StoredEvent| event.envelope.aggregate == A::KIND;
-        let recorded = |stored: StoredEvent| {
-            Ok(Recorded {
-                event: read(&stored)?,
-                stored,
-            })
-        };
         found
             .into_iter()
             .filter(of_this_kind)
             .take(limit)
-            .map(recorded)
+            .map(Recorded::of)
             .collect()
     }
 
-    async fn load_version(&self, key: &AggregateKey, version: u64) -> Result<Root<A>, LoadError> {
-        let root = self
-            .read_while(key, |event| event.envelope.sequence <= version)
-            .await?;
-        if root.version() < version {
+    async fn load_version(&self, key: &AggregateKey, version: u64) -> Result<Loaded<A>, LoadError> {
+        let is_within = |event: &StoredEvent| event.envelope.sequence <= version;
+        let loaded = self.read_through(key, is_within).await?.loaded;
+        if loaded.version() < version {
             return Err(LoadError::NoSuchVersion {
+                aggregate: key.clone(),
                 asked: version,
-                found: root.version(),
+                found: loaded.version(),
             });
         }
-        Ok(root)
+        Ok(loaded)
     }
 
     async fn version_of(&self, key: &AggregateKey, cid: Cid) -> Result<u64, LoadError> {
@@ -157,82 +157,69 @@ impl<A: Aggregate> Repository<A> {
             .map(|event| event.envelope.sequence)
             .ok_or_else(|| LoadError::NoSuchEvent {
                 cid,
-                aggregate: key.to_string(),
+                aggregate: key.clone(),
             })
     }
 
     /// The aggregate from a snapshot that fits, or from nothing, and its events since.
-    pub(super) async fn read(&self, key: &AggregateKey) -> Result<Root<A>, LoadError> {
-        self.read_while(key, |_| true).await
+    pub(super) async fn read(&self, key: &AggregateKey) -> Result<Known<A>, LoadError> {
+        self.read_through(key, |_| true).await
     }
 
-    /// The aggregate with the events that came since `root` was folded.
-    pub(super) async fn catch_up(
-        &self,
-        key: &AggregateKey,
-        mut root: Root<A>,
-    ) -> Result<Root<A>, LoadError> {
-        let events = self.since(key, &root).await?;
-        let Some(news) = after_head(&root, &events) else {
-            return self.read(key).await;
-        };
-        fold_all(&mut root, news)?;
-        Ok(root)
-    }
-
-    /// Folds the longest prefix of the history in which every event is wanted.
-    async fn read_while(
+    /// Folds the history through the last event that is wanted, whether or not those before it are.
+    async fn read_through(
         &self,
         key: &AggregateKey,
         is_wanted: impl Fn(&StoredEvent) -> bool,
-    ) -> Result<Root<A>, LoadError> {
-        let remembered = self.inner.options.remembered_commits;
-        if let Some(mut root) = self.newest_snapshot(key).await {
-            let events = self.since(key, &root).await?;
-            let anchor = events.first().filter(|event| is_wanted(event));
-            if anchor.is_some()
-                && let Some(news) = after_head(&root, &events)
-            {
-                let wanted = news.iter().take_while(|event| is_wanted(event)).count();
-                fold_all(&mut root, &news[..wanted])?;
-                return Ok(root);
+    ) -> Result<Known<A>, LoadError> {
+        let through = |events: &[StoredEvent]| {
+            let last = events.iter().rposition(&is_wanted);
+            last.map_or(0, |last| last + 1)
+        };
+        if let Some(mut known) = self.newest_snapshot(key).await {
+            let head = known.loaded.head();
+            let events = self.since(key, head.as_ref()).await?;
+            if let Some(news) = after_head(head, &events) {
+                let wanted = through(news);
+                let is_anchored = events.first().is_some_and(&is_wanted);
+                if is_anchored || wanted > 0 {
+                    known.fold_all(&news[..wanted])?;
+                    return Ok(known);
+                }
             }
         }
         let events = self.inner.store.get_events(key, 1).await?;
-        let wanted = events.iter().take_while(|event| is_wanted(event)).count();
-        let mut root = Root::empty(remembered);
-        fold_all(&mut root, &events[..wanted])?;
-        Ok(root)
+        let mut known = Known::empty(self.inner.options.remembered_commits);
+        known.fold_all(&events[..through(&events)])?;
+        Ok(known)
     }
 
-    /// The events from the head of `root` on.
-    async fn since(
+    /// The events from a head on.
+    pub(super) async fn since(
         &self,
         key: &AggregateKey,
-        root: &Root<A>,
+        head: Option<&Head>,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let store = &self.inner.store;
-        match &root.head {
+        match head {
             Some(head) => store.get_events_from(key, head).await,
             None => store.get_events(key, 1).await,
         }
     }
 
-    async fn newest_snapshot(&self, key: &AggregateKey) -> Option<Root<A>> {
+    async fn newest_snapshot(&self, key: &AggregateKey) -> Option<Known<A>> {
         let snapshots = self.inner.snapshots.as_ref()?;
         let found = snapshots
             .get_latest_snapshot(key, snapshot::tag::<A>())
             .await;
         let found = found.and_then(|found| found.map(snapshot::open::<A>).transpose());
         match found {
-            Ok(root) => {
-                let remembered = self.inner.options.remembered_commits;
-                let root = root.filter(|root: &Root<A>| root.recent.suffices(remembered));
-                root.map(|root| Root {
-                    recent: root.recent.with_limit(remembered),
-                    ..root
-                })
-            }
+            Ok(known) => known.map(|known| Known {
+                recent: known
+                    .recent
+                    .with_limit(self.inner.options.remembered_commits),
+                loaded: known.loaded,
+            }),
             Err(error) => {
                 tracing::warn!(aggregate = %key, %error, "a snapshot is not used");
                 None
@@ -241,27 +228,17 @@ impl<A: Aggregate> Repository<A> {
     }
 }
 
-/// The events after the head of `root`, when `events`, read from its version on, start with that head; or with the one
-/// that links to it, where the store has dropped the head.
-fn after_head<'a, A: Aggregate>(
-    root: &Root<A>,
-    events: &'a [StoredEvent],
-) -> Option<&'a [StoredEvent]> {
-    match root.head {
-        None => Some(events),
-        Some(head) => {
-            let (first, news) = events.split_first()?;
-            let envelope = &first.envelope;
-            if first.cid == head.cid {
-                return Some(news);
-            }
-            let is_next =
-                envelope.previous == Some(head.cid) && envelope.sequence == head.version + 1;
-            is_next.then_some(events)
-        }
+/// The events after a head, when `events`, read from its version on, start with that head; or with the one that links to
+/// it, where the store has dropped the head.
+pub(super) fn after_head(head: Option<Head>, events: &[StoredEvent]) -> Option<&[StoredEvent]> {
+    let Some(head) = head else {
+        return Some(events);
+    };
+    let (first, news) = events.split_first()?;
+    let envelope = &first.envelope;
+    if first.cid == head.cid {
+        return Some(news);
     }
-}
-
-fn fold_all<A: Aggregate>(root: &mut Root<A>, events: &[StoredEvent]) -> Result<(), LoadError> {
-    events.iter().try_for_each(|event| root.fold(event))
+    let is_next = envelope.previous == Some(head.cid) && envelope.sequence == head.version + 1;
+    is_next.then_some(events)
 }

@@ -1,42 +1,43 @@
 //! The repository: executes commands on aggregates and loads them, on any store.
 
 mod all;
+mod backoff;
 mod commit;
 mod decide;
 mod error;
 mod execute;
+mod fold;
 mod load;
-mod new;
+mod loaded;
+mod pending;
 mod recent;
 mod rehearse;
-mod root;
 mod snapshot;
 mod unique;
+mod warm;
+mod work;
 
 use std::fmt;
-use std::num::{NonZeroU64, NonZeroUsize};
-use std::sync::{Arc, Mutex, PoisonError};
-
-use lru::LruCache;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::aggregate::Aggregate;
 use crate::domain::message::{Clock, SystemClock};
-use crate::store::{EventStore, SnapshotStore};
+use crate::store::{CLOCK_SKEW, EventStore, SnapshotStore};
+use warm::WarmAggregates;
 
+pub use all::Each;
 pub use commit::Commit;
-#[cfg(feature = "testing")]
-pub(crate) use decide::decide;
 pub use error::{ExecuteError, LoadError};
 pub use load::{At, Recorded};
+pub use loaded::Loaded;
+#[cfg(feature = "testing")]
+pub(crate) use pending::PendingCommit;
 pub use rehearse::rehearse;
-pub use root::Root;
 #[cfg(feature = "testing")]
 pub(crate) use snapshot::{encode as encode_snapshot, tag as snapshot_tag};
 pub use unique::{Holder, ScopeError};
-
-/// One aggregate that is kept warm; empty while a command works on it, so that a command whose caller gave up leaves
-/// nothing behind that the store may contradict.
-type Warm<A> = Arc<tokio::sync::Mutex<Option<Root<A>>>>;
 
 /// After how many events of an aggregate a snapshot is written, where neither the program nor the store says it.
 const SNAPSHOT_THRESHOLD: u64 = 100;
@@ -58,7 +59,7 @@ struct Inner<A: Aggregate> {
     snapshots: Option<Arc<dyn SnapshotStore>>,
     clock: Arc<dyn Clock>,
     options: Options,
-    warm: Mutex<LruCache<A::Id, Warm<A>>>,
+    warm: Arc<WarmAggregates<A>>,
 }
 
 #[derive(Clone, Copy)]
@@ -66,13 +67,14 @@ struct Options {
     snapshot_threshold: Option<NonZeroU64>,
     conflict_retries: u32,
     remembered_commits: usize,
+    clock_skew: Duration,
 }
 
 impl<A: Aggregate> Repository<A> {
     /// A repository on a store, with the defaults: the snapshots that the store keeps, one every 100 events unless the
-    /// store was configured with another number; 1,024
-    /// warm aggregates; up to 5 decisions after a conflict; the message ids of an aggregate's last 1,000 commits; the
-    /// clock of the operating system.
+    /// store was configured with another number; 1,024 warm aggregates; up to 200 decisions after a conflict; the
+    /// message ids of an aggregate's last 1,000 commits in memory; the clock of the operating system, which may be
+    /// behind by a minute.
     pub fn new(store: impl EventStore) -> Self {
         Self::builder(store).build()
     }
@@ -85,11 +87,12 @@ impl<A: Aggregate> Repository<A> {
             snapshots: store.snapshots(),
             store,
             clock: Arc::new(SystemClock),
-            warm_aggregates: NonZeroUsize::new(1_024).unwrap_or(NonZeroUsize::MIN),
+            warm_aggregates: 1_024,
             options: Options {
                 snapshot_threshold: NonZeroU64::new(snapshot_threshold),
-                conflict_retries: 5,
+                conflict_retries: 200,
                 remembered_commits: 1_000,
+                clock_skew: CLOCK_SKEW,
             },
             aggregate: std::marker::PhantomData,
         }
@@ -98,15 +101,6 @@ impl<A: Aggregate> Repository<A> {
     /// The store under this repository.
     pub fn store(&self) -> &Arc<dyn EventStore> {
         &self.inner.store
-    }
-
-    fn warm(&self, id: &A::Id) -> Warm<A> {
-        let mut warm = self
-            .inner
-            .warm
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(warm.get_or_insert(id.clone(), Warm::default))
     }
 }
 
@@ -132,7 +126,7 @@ pub struct RepositoryBuilder<A: Aggregate> {
     store: Arc<dyn EventStore>,
     snapshots: Option<Arc<dyn SnapshotStore>>,
     clock: Arc<dyn Clock>,
-    warm_aggregates: NonZeroUsize,
+    warm_aggregates: usize,
     options: Options,
     aggregate: std::marker::PhantomData<fn() -> A>,
 }
@@ -168,22 +162,32 @@ impl<A: Aggregate> RepositoryBuilder<A> {
         self
     }
 
-    /// How many aggregates stay warm; 1 at least.
+    /// How far the clock may be behind the last event of an aggregate, which another machine wrote. Within it, an event
+    /// gets the time of the one before it, so that times go up along a history. A clock that is behind by more keeps its
+    /// reading, which is logged as a warning: one wrong date is not handed on for ever.
+    pub fn clock_skew(mut self, bound: Duration) -> Self {
+        self.options.clock_skew = bound;
+        self
+    }
+
+    /// How many aggregates stay in memory when nobody works on them; with 0 each command reads its aggregate.
     pub fn warm_aggregates(self, aggregates: usize) -> Self {
         Self {
-            warm_aggregates: NonZeroUsize::new(aggregates).unwrap_or(NonZeroUsize::MIN),
+            warm_aggregates: aggregates,
             ..self
         }
     }
 
-    /// How many times a command is decided again after a conflict; with 0 the first conflict is the answer.
+    /// How many times a command is decided again after a conflict, each time after a pause that grows, by chance, up to
+    /// 64 milliseconds; with 0 the first conflict is the answer.
     pub fn conflict_retries(mut self, retries: u32) -> Self {
         self.options.conflict_retries = retries;
         self
     }
 
-    /// How many commits of an aggregate are remembered by their message ids: a command that comes again within them
-    /// takes effect once.
+    /// How many commits of an aggregate are kept in memory and in its snapshots by their message ids. A command takes
+    /// effect once however many there are; one that may be older than those that are kept, which its UUID v7 tells by its
+    /// time, is looked for in the history of the aggregate.
     pub fn remembered_commits(mut self, commits: usize) -> Self {
         self.options.remembered_commits = commits;
         self
@@ -197,7 +201,7 @@ impl<A: Aggregate> RepositoryBuilder<A> {
                 snapshots: self.snapshots,
                 clock: self.clock,
                 options: self.options,
-                warm: Mutex::new(LruCache::new(self.warm_aggregates)),
+                warm: Arc::new(WarmAggregates::new(self.warm_aggregates)),
             }),
         }
     }

@@ -1,10 +1,11 @@
 //! What a command would lead to.
 
 use super::ExecuteError;
-use super::decide::decide;
-use super::new::{apply, encode};
-use crate::domain::aggregate::{Command, Decide};
+use super::pending::{PendingCommit, refused};
+use crate::block::payload::decode_payload;
+use crate::domain::aggregate::Decide;
 use crate::domain::message::Context;
+use crate::store::NewEvent;
 
 /// Decides a command as a [`Repository`](crate::Repository) would, without storing anything, and moves the aggregate
 /// to where its events lead: a dry run, such as of an import that reports every bad row before it stores the first.
@@ -46,7 +47,8 @@ use crate::domain::message::Context;
 /// ```
 ///
 /// # Errors
-/// [`ExecuteError`] says why the command would be refused; the aggregate is then as it was.
+/// [`ExecuteError`] says why the command would be refused; the aggregate is then as it was. Only after
+/// [`ExecuteError::FoldPanicked`] it is to be thrown away.
 pub fn rehearse<A>(
     aggregate: &mut A,
     command: A::Command,
@@ -56,10 +58,13 @@ where
     A: Decide,
     A::Command: Clone,
 {
-    let name = command.name();
-    let events = decide(aggregate, command, context)?;
+    let pending = PendingCommit::decide(aggregate, &command, context)?;
+    let read_back = |new: &NewEvent| decode_payload(&new.event_type, new.schema, &new.payload);
+    let events: Result<Vec<_>, _> = pending.new_events().iter().map(read_back).collect();
+    let events = events.map_err(ExecuteError::Payload)?;
     // The machine has said already that each has its edge, so from here on nothing is refused half way.
-    let read_back = encode::<A>(&events)?.into_iter().map(|(_, event)| event);
-    apply(aggregate, name, read_back)?;
+    pending
+        .apply_to(aggregate)
+        .map_err(refused::<A>(&command))?;
     Ok(events)
 }

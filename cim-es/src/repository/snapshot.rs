@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Repository;
+use super::loaded::{Known, Loaded};
 use super::recent::RecentCommits;
-use super::{Repository, Root};
 use crate::block::payload::{NotReadBack, check_reads_back};
 use crate::domain::aggregate::Aggregate;
 use crate::domain::event::DomainEvent;
@@ -40,7 +41,7 @@ pub(crate) fn tag<A: Aggregate>() -> u64 {
 }
 
 /// The aggregate that a snapshot holds.
-pub(super) fn open<A: Aggregate>(snapshot: Snapshot) -> Result<Root<A>, StoreError> {
+pub(super) fn open<A: Aggregate>(snapshot: Snapshot) -> Result<Known<A>, StoreError> {
     let opened: Opened<A> = serde_ipld_dagcbor::from_slice(&snapshot.state)
         .map_err(|error| engine("decoding it", error))?;
     let head = Head {
@@ -49,17 +50,18 @@ pub(super) fn open<A: Aggregate>(snapshot: Snapshot) -> Result<Root<A>, StoreErr
         position: snapshot.position,
         timestamp: opened.timestamp,
     };
-    Ok(Root {
+    let loaded = Loaded {
         aggregate: opened.aggregate,
         head: Some(head),
-        recent: opened.recent,
-    })
+    };
+    let recent = opened.recent;
+    Ok(Known { loaded, recent })
 }
 
-fn close<A: Aggregate>(root: &Root<A>, head: Head) -> Result<Snapshot, StoreError> {
+fn close<A: Aggregate>(known: &Known<A>, head: Head) -> Result<Snapshot, StoreError> {
     let kept = Kept {
-        aggregate: &root.aggregate,
-        recent: &root.recent,
+        aggregate: &known.loaded.aggregate,
+        recent: &known.recent,
         timestamp: head.timestamp,
     };
     let state = encode(&kept).map_err(|error| engine("encoding it", error))?;
@@ -102,17 +104,17 @@ fn engine(
 
 impl<A: Aggregate> Repository<A> {
     /// Writes a snapshot when a commit passed the threshold; a failure is told and changes nothing.
-    pub(super) async fn keep_snapshot(&self, key: &AggregateKey, root: &Root<A>, before: u64) {
+    pub(super) async fn keep_snapshot(&self, key: &AggregateKey, known: &Known<A>, before: u64) {
         let Some(threshold) = self.inner.options.snapshot_threshold else {
             return;
         };
-        let (Some(snapshots), Some(head)) = (&self.inner.snapshots, root.head) else {
+        let (Some(snapshots), Some(head)) = (&self.inner.snapshots, known.loaded.head) else {
             return;
         };
         if before / threshold == head.version / threshold {
             return;
         }
-        let kept = match close(root, head) {
+        let kept = match close(known, head) {
             Ok(snapshot) => snapshots.save_snapshot(key, snapshot).await,
             Err(error) => Err(error),
         };

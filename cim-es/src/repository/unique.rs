@@ -120,13 +120,29 @@ impl<A: Aggregate> Repository<A> {
     /// Reads the last event of a name: it alone says who holds it.
     async fn present(&self, key: AggregateKey) -> Result<Present, LoadError> {
         let last = self.inner.store.last(&key).await?;
-        let holder = last.as_ref().map(|last| held_by(&key, last)).transpose()?;
+        let holder = last.as_ref().map(|last| {
+            held_by(&key, last).map_err(|source| LoadError::Unreadable {
+                aggregate: key.clone(),
+                cid: last.cid,
+                version: last.envelope.sequence,
+                source,
+            })
+        });
+        let holder = holder.transpose()?;
         Ok(Present {
             head: last.map(|last| last.head()),
             holder: holder.flatten(),
             key,
         })
     }
+}
+
+/// Whether an event under this kind of aggregate is one of a name, whose scope an earlier program took for its own.
+pub(super) fn is_of_a_name<A: Aggregate>(event: &StoredEvent) -> bool {
+    let operation = event.event_type().strip_prefix(A::KIND);
+    let operation = operation.and_then(|operation| operation.strip_prefix('.'));
+    matches!(operation, Some(RESERVED | RELEASED))
+        && A::Event::info_of(event.event_type()).is_none()
 }
 
 /// The key under which a name is stored: its kind is `<domain>.<scope>`, its id the SHA-256 of kind and name in

@@ -1,10 +1,12 @@
 //! What a caller asks a store to append.
 
 use std::fmt;
+use std::time::Duration;
 
 use cid::Cid;
 use uuid::Uuid;
 
+use super::time::{CLOCK_SKEW, event_time};
 use super::{AggregateKey, Head, StoreError};
 use crate::block::payload::{PayloadError, encode_readable};
 use crate::domain::event::DomainEvent;
@@ -146,21 +148,48 @@ pub struct CommitRequest {
     pub now: Timestamp,
     /// The aggregates, each once.
     pub aggregates: Vec<AggregateCommit>,
+    /// How far the events' time may be raised above `now`, to that of the events before them; none where `now` is the
+    /// time of the events.
+    pub(crate) clock_skew: Option<Duration>,
 }
 
 impl CommitRequest {
-    /// An empty commit for a command.
+    /// An empty commit for a command, with the reading of a clock that may be behind by a minute: within it, the events get
+    /// the time of those before them.
     pub fn new(identity: MessageIdentity, now: Timestamp) -> Self {
         Self {
             identity,
             now,
             aggregates: Vec::new(),
+            clock_skew: Some(CLOCK_SKEW),
         }
     }
 
-    /// An empty commit for the command of a context.
+    /// An empty commit for the command of a context; the events get its time.
     pub fn of(context: &Context) -> Self {
-        Self::new(context.identity().clone(), context.now())
+        Self {
+            clock_skew: None,
+            ..Self::new(context.identity().clone(), context.now())
+        }
+    }
+
+    /// The same commit by a clock that may be behind by another time.
+    pub fn with_clock_skew(self, bound: Duration) -> Self {
+        Self {
+            clock_skew: Some(bound),
+            ..self
+        }
+    }
+
+    /// The time that the events get on these heads, in the order of the aggregates.
+    pub(crate) fn time(&self, heads: &[Option<Head>]) -> Timestamp {
+        let Some(skew) = self.clock_skew else {
+            return self.now;
+        };
+        let aggregates = self.aggregates.iter().map(|part| &part.aggregate);
+        let heads = aggregates.zip(heads);
+        let heads = heads.filter_map(|(key, head)| head.as_ref().map(|head| (key, head)));
+        event_time(self.now, heads, skew)
     }
 
     /// Adds the events of one aggregate; the store reads its head.

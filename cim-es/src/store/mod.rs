@@ -11,6 +11,7 @@ mod object;
 mod seal;
 mod snapshot;
 mod stored_subjects;
+mod time;
 
 pub use checkpoint::CheckpointStore;
 pub use commit::{AggregateCommit, CommitRequest, ExpectedVersion, NewEvent};
@@ -23,5 +24,6 @@ pub use object::ObjectStore;
 pub use seal::{SealOptions, SealedEvent, seal};
 pub use snapshot::{Snapshot, SnapshotStore};
 pub use stored_subjects::{PARTITIONS, StoredSubjects, partition};
+pub(crate) use time::{CLOCK_SKEW, event_time};
 
 pub use crate::block::{AggregateKey, Head, Position};

@@ -65,8 +65,9 @@ impl SealedEvent {
 
 /// Seals the events of a commit on the heads of its aggregates, given in the order of the commit.
 ///
-/// The timestamp is the later of the commit's clock reading and the latest head's; one value for the commit. Whether the
-/// heads have the expected versions is for the engine to check, under the lock that makes the append atomic.
+/// The events have one time: the reading of the clock, raised to that of the heads within the bound that clocks may differ
+/// by. Whether the heads have the expected versions is for the engine to check, under the lock that makes the append
+/// atomic.
 ///
 /// # Errors
 /// [`StoreError::InvalidCommit`] for an empty commit, an aggregate without events or one that stands in it twice, more
@@ -78,8 +79,7 @@ pub fn seal(
     options: &SealOptions,
 ) -> Result<Vec<SealedEvent>, StoreError> {
     check(&commit, heads)?;
-    let latest = heads.iter().flatten().map(|head| head.timestamp).max();
-    let timestamp = latest.map_or(commit.now, |latest| latest.max(commit.now));
+    let timestamp = commit.time(heads);
     let count = commit
         .aggregates
         .iter()

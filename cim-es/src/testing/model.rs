@@ -7,12 +7,12 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, TestRunner};
 use uuid::Uuid;
 
-use super::scenario::{read_back, stored_form};
+use super::scenario::read_back;
 use crate::domain::aggregate::{Aggregate, Command, Decide};
 use crate::domain::event::DomainEvent;
 use crate::domain::machine::{Edge, StateMachine};
 use crate::domain::message::{Context, MessageIdentity, Timestamp};
-use crate::repository::{ExecuteError, decide, encode_snapshot};
+use crate::repository::{ExecuteError, PendingCommit, encode_snapshot};
 use crate::store::NewEvent;
 
 const WALKS: usize = 256;
@@ -217,8 +217,8 @@ where
         let state = self.aggregate.state();
         let is_declared = state.can_accept(command);
         let answer = |aggregate: &A| {
-            let decided = decide(aggregate, command.clone(), &context);
-            decided.map(|events| events.iter().map(stored_form).collect::<Vec<_>>())
+            let decided = PendingCommit::decide(aggregate, command, &context);
+            decided.map(|pending| pending.new_events().to_vec())
         };
         let (first, again) = (answer(&self.aggregate), answer(&self.aggregate));
         assert!(

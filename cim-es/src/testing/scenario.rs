@@ -10,7 +10,7 @@ use crate::domain::aggregate::{Aggregate, AggregateId, Decide, IdText};
 use crate::domain::event::DomainEvent;
 use crate::domain::machine::StateMachine;
 use crate::domain::message::{Context, FixedClock, MessageIdentity, Timestamp};
-use crate::repository::{ExecuteError, Repository, decide};
+use crate::repository::{ExecuteError, PendingCommit, Repository};
 use crate::store::{AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent};
 
 /// 2026-01-01T00:00:00Z: the clock of a scenario that sets no other.
@@ -142,7 +142,7 @@ where
     fn context(&self) -> Context {
         let context = Context::new(self.identity.clone(), self.now);
         match &self.id {
-            Some(id) => context.with_aggregate(id.clone()),
+            Some(id) => context.with_aggregate(A::KIND, id.clone()),
             None => context,
         }
     }
@@ -193,7 +193,8 @@ where
     }
 
     fn decided(&self, command: A::Command) -> Result<Vec<A::Event>, ExecuteError<A::Error>> {
-        decide(&self.aggregate, command, &self.context())
+        let pending = PendingCommit::decide(&self.aggregate, &command, &self.context())?;
+        Ok(pending.new_events().iter().map(read_back).collect())
     }
 
     /// The aggregate after the events, to look at.
@@ -253,16 +254,15 @@ where
         let (mut after, context) = (self.given.aggregate.clone(), self.given.context());
         let mut found = Vec::new();
         for (place, command) in self.commands.iter().enumerate() {
-            let events = match decide(&after, command.clone(), &context.of_command(place)) {
-                Ok(events) => events,
+            let pending = PendingCommit::decide(&after, command, &context.of_command(place));
+            let pending = match pending {
+                Ok(pending) => pending,
                 Err(error) => return refusal(&error),
             };
-            for event in events {
-                let event: A::Event = read_back(&stored_form(&event));
-                found.push(format!("{event:?}"));
-                if let Err(unexpected) = after.apply(event) {
-                    return Answer::Failed(unexpected.to_string());
-                }
+            let events = pending.new_events().iter().map(read_back::<A::Event>);
+            found.extend(events.map(|event| format!("{event:?}")));
+            if let Err(fault) = pending.apply_to(&mut after) {
+                return Answer::Failed(fault.to_string());
             }
         }
         Answer::Events(found)
@@ -276,8 +276,13 @@ where
 {
     /// Runs the same scenario on a store, under an id that must have no events yet: the history is appended, the
     /// command executed through a repository, and its answer compared with the expected one.
-    pub async fn on(self, store: impl EventStore + Clone, id: &A::Id) -> Self {
+    pub async fn on(mut self, store: impl EventStore + Clone, id: &A::Id) -> Self {
         let key = AggregateKey::of::<A>(id).unwrap_or_else(|error| panic!("the id: {error}"));
+        if self.when.given.id.is_none() {
+            // Ids that the decision draws are the aggregate's own, so they are known only now.
+            self.when.given.id = Some(key.id().clone());
+            self.expected = self.when.decide();
+        }
         let given = &self.when.given;
         for (place, event) in given.history.iter().enumerate() {
             let identity = MessageIdentity::root(Uuid::now_v7(), Some("given"));

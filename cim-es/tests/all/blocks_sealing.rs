@@ -184,7 +184,8 @@ fn a_commit_over_several_aggregates_has_one_time_and_counts_in_each() {
     let before = five();
     let last = before.last().unwrap();
     let events = |count: usize| vec![NewEvent::of(&Event::Rebooted).unwrap(); count];
-    let commit = request(9, 5)
+    let behind = last.envelope.timestamp.as_micros() - 30_000_000;
+    let commit = request(9, behind)
         .aggregate(key("node-1"), ExpectedVersion::Exactly(5), events(1))
         .aggregate(key("node-2"), ExpectedVersion::NoStream, events(2));
     let ids: Vec<_> = (0..3).map(|n| commit.event_id(n)).collect();
@@ -202,7 +203,7 @@ fn a_commit_over_several_aggregates_has_one_time_and_counts_in_each() {
             .collect::<Vec<[u32; 4]>>(),
         [[1, 1, 1, 3], [1, 2, 2, 3], [2, 2, 3, 3]]
     );
-    // The clock of this commit is behind the head of the first aggregate.
+    // The clock of this commit is half a minute behind the head of the first aggregate.
     assert!(
         envelopes
             .iter()

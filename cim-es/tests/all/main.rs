@@ -15,6 +15,7 @@ mod memory_streams;
 mod releases;
 #[cfg(feature = "testing")]
 mod replay;
+mod repository;
 mod rooms;
 #[cfg(all(feature = "sqlite", feature = "testing"))]
 mod sqlite_contract;

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::account::{Account, AccountCommand};
 use crate::sqlite_support::child::{self, Told};
 use crate::sqlite_support::{Directory, any, collect, commit, key, note, run};
 use cim_es::SqliteEventStore;
+use cim_es::prelude::*;
 use cim_es::store::{EventStore, ExpectedVersion, Position, StoreError};
 use futures_util::StreamExt;
 
@@ -195,5 +197,66 @@ fn an_aggregate_that_another_handle_moved_is_sealed_again() {
             21
         );
         one.check().await.expect("the file is whole");
+    });
+}
+
+/// How many processes work on one aggregate, and how many commands each of them sends.
+const CROWD: u64 = 8;
+const COMMANDS: u64 = 60;
+
+#[test]
+fn eight_processes_on_one_aggregate_end_without_a_conflict() {
+    let directory = Directory::new();
+    let path = directory.file("hot.db");
+    let id = Id::<Account>::new();
+    run(async {
+        let store = SqliteEventStore::open(&path).expect("the file opens");
+        let accounts = Repository::<Account>::new(store);
+        let identity = MessageIdentity::new_from_user("test");
+        let opened = accounts.execute(&id, AccountCommand::Open, &identity).await;
+        opened.expect("it opens");
+        std::fs::write(directory.file("hot.id"), id.to_string()).expect("the id is written");
+    });
+    let mut children: Vec<_> = (0..CROWD)
+        .map(|number| child::start(module_path!(), "a_child_deposits", &path, number))
+        .collect();
+    let told: Vec<Vec<String>> = children
+        .iter_mut()
+        .map(|child| Told::by(child).collect())
+        .collect();
+    for child in &mut children {
+        assert!(child.wait().expect("the child ends").success(), "{told:?}");
+    }
+    let slowest = told
+        .iter()
+        .flatten()
+        .filter_map(|it| it.parse::<u64>().ok())
+        .max();
+    println!("the slowest command took {slowest:?} ms");
+    run(async {
+        let store = SqliteEventStore::open(&path).expect("the file opens");
+        let account = Repository::<Account>::new(store).load(&id).await;
+        assert_eq!(account.expect("it loads").balance, CROWD * COMMANDS);
+    });
+}
+
+#[test]
+fn a_child_deposits() {
+    let Some(path) = child::file() else {
+        return;
+    };
+    let id = std::fs::read_to_string(path.with_extension("id")).expect("the id is there");
+    let id: Id<Account> = id.parse().expect("the id is one");
+    run(async {
+        let store = SqliteEventStore::open(path).expect("the file opens");
+        let accounts = Repository::<Account>::new(store);
+        for _ in 0..COMMANDS {
+            let identity = MessageIdentity::new_from_user("child");
+            let deposit = AccountCommand::Deposit { amount: 1 };
+            let started = Instant::now();
+            let deposited = accounts.execute(&id, deposit, &identity).await;
+            deposited.expect("no conflict is left over");
+            child::tell(&started.elapsed().as_millis().to_string());
+        }
     });
 }

@@ -3,7 +3,7 @@
 use crate::account::{Account, AccountCommand};
 use cim_es::message::FixedClock;
 use cim_es::prelude::*;
-use cim_es::repository::Root;
+use cim_es::repository::Loaded;
 use cim_es::store::{AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent, Position};
 use futures_util::StreamExt;
 
@@ -69,7 +69,7 @@ fn someone() -> MessageIdentity {
     MessageIdentity::new_from_user("someone")
 }
 
-async fn from_events(store: &MemoryEventStore, id: &Id<Note>) -> Root<Note> {
+async fn from_events(store: &MemoryEventStore, id: &Id<Note>) -> Loaded<Note> {
     let notes = Repository::<Note>::builder(store.clone()).without_snapshots();
     notes.build().load(id).await.unwrap()
 }
@@ -134,7 +134,8 @@ async fn an_event_that_cannot_be_read_is_named_by_its_place() {
     let key = AggregateKey::of::<Note>(&id).unwrap();
     let commit = commit.aggregate(key, ExpectedVersion::Any, vec![unknown]);
     let cid = store.append(commit).await.unwrap()[0].cid;
-    let place = format!("version 2 (event {cid}) cannot be read: event `desk.note.burned`");
+    let place =
+        format!("desk.note {id}, version 2 (event {cid}) cannot be read: event `desk.note.burned`");
     for error in [
         notes.load(&id).await.map(drop).unwrap_err(),
         notes.history(&id).await.map(drop).unwrap_err(),

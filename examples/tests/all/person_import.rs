@@ -586,7 +586,7 @@ async fn imports_that_race_record_each_fact_once() {
     let persons = Repository::<Person>::new(store);
     let everybody = persons.load_all().await.expect("it is read");
     let has_one =
-        |(_, person): &(_, cim_es::repository::Root<Person>)| person.attributes.len() == 1;
+        |(_, person): &(_, cim_es::repository::Loaded<Person>)| person.attributes.len() == 1;
     assert!(everybody.iter().all(has_one));
 }
 

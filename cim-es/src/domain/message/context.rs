@@ -1,5 +1,7 @@
 //! What a decision may know beside the aggregate and the command.
 
+use std::borrow::Cow;
+
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
@@ -8,8 +10,8 @@ use crate::domain::aggregate::{AggregateId, IdText};
 
 /// Everything from outside that a decision may use: who, when, and a source of ids.
 ///
-/// One context serves one `execute`, also when it decides again after a conflict, so that the same command gives the
-/// same events.
+/// Deciding again after a conflict, a command has the same ids, so that it gives the same events; its time follows the
+/// newer history.
 ///
 /// ```
 /// use cim_es::message::{Context, MessageIdentity, Timestamp};
@@ -21,28 +23,44 @@ use crate::domain::aggregate::{AggregateId, IdText};
 #[derive(Clone, Debug)]
 pub struct Context {
     identity: MessageIdentity,
+    /// The time in the ids: the reading of the clock, which stays the same when the command is decided again.
+    reading: Timestamp,
     now: Timestamp,
-    aggregate: Option<IdText>,
+    aggregate: Option<Decider>,
     /// The place of the command among those that came together.
     place: u64,
+}
+
+/// The aggregate that decides.
+#[derive(Clone, Debug)]
+struct Decider {
+    kind: Cow<'static, str>,
+    id: IdText,
 }
 
 impl Context {
     /// A context for one command.
     pub fn new(identity: MessageIdentity, now: Timestamp) -> Self {
+        Self::at(identity, now, now)
+    }
+
+    /// A context whose events get another time than the clock reads.
+    pub(crate) fn at(identity: MessageIdentity, reading: Timestamp, now: Timestamp) -> Self {
         Self {
             identity,
+            reading,
             now,
             aggregate: None,
             place: 0,
         }
     }
 
-    /// The same context for the aggregate with an id.
+    /// The same context for the aggregate of a kind, `<domain>.<name>`, with an id.
     #[must_use]
-    pub fn with_aggregate(self, id: IdText) -> Self {
+    pub fn with_aggregate(self, kind: impl Into<Cow<'static, str>>, id: IdText) -> Self {
+        let kind = kind.into();
         Self {
-            aggregate: Some(id),
+            aggregate: Some(Decider { kind, id }),
             ..self
         }
     }
@@ -76,13 +94,13 @@ impl Context {
     /// let (ann, ben) = (Id::<Person>::new(), Id::<Person>::new());
     /// let context = Context::new(MessageIdentity::new_from_user("me"), Timestamp::from_micros(0));
     /// assert!(!context.is_for(&ann));
-    /// let context = context.with_aggregate(ann.text()?);
+    /// let context = context.with_aggregate("club.person", ann.text()?);
     /// assert!(context.is_for(&ann) && !context.is_for(&ben));
     /// # Ok::<(), cim_es::aggregate::IdTextError>(())
     /// ```
     pub fn is_for(&self, id: &impl AggregateId) -> bool {
         let aggregate = self.aggregate.as_ref();
-        aggregate.is_some_and(|aggregate| id.text().is_ok_and(|text| text == *aggregate))
+        aggregate.is_some_and(|aggregate| id.text().is_ok_and(|text| text == aggregate.id))
     }
 
     /// Whether it is known which aggregate decides, and an id is another one's, for commands that carry the id of their
@@ -96,7 +114,7 @@ impl Context {
     /// let (ann, ben) = (Id::<Person>::new(), Id::<Person>::new());
     /// let context = Context::new(MessageIdentity::new_from_user("me"), Timestamp::from_micros(0));
     /// assert!(!context.is_for_another(&ann));
-    /// let context = context.with_aggregate(ann.text()?);
+    /// let context = context.with_aggregate("club.person", ann.text()?);
     /// assert!(context.is_for_another(&ben) && !context.is_for_another(&ann));
     /// # Ok::<(), cim_es::aggregate::IdTextError>(())
     /// ```
@@ -104,7 +122,8 @@ impl Context {
         self.aggregate.is_some() && !self.is_for(id)
     }
 
-    /// The reading of the clock when the command came in.
+    /// The time of the command, which its events get: the reading of the clock when it came in, raised to the aggregate's
+    /// last event as far as clocks may differ.
     pub fn now(&self) -> Timestamp {
         self.now
     }
@@ -124,15 +143,20 @@ impl Context {
         &self.identity
     }
 
-    /// The `n`-th id of this command: a UUID v7 that depends on the message id, the clock reading, `n` and, of several
-    /// commands that came together, on the place of this one alone.
+    /// The `n`-th id of this command: a UUID v7 that depends on the message id, the clock reading, the aggregate that
+    /// decides, `n` and, of several commands that came together, on the place of this one alone. Two aggregates that
+    /// decide under one identity have ids of their own.
     pub fn id(&self, n: u32) -> Uuid {
         let place = self.place.to_be_bytes();
-        let purpose: &[&[u8]] = match self.place {
-            0 => &[b"decision"],
-            _ => &[b"decision of command ", &place],
+        let mut purpose: Vec<&[u8]> = match self.place {
+            0 => vec![b"decision"],
+            _ => vec![b"decision of command ", &place],
         };
-        derived_id(&self.identity, self.now, purpose, n)
+        if let Some(Decider { kind, id }) = &self.aggregate {
+            let of: [&[u8]; 5] = [b" of ", kind.as_bytes(), &[0], id.as_str().as_bytes(), &[0]];
+            purpose.extend(of);
+        }
+        derived_id(&self.identity, self.reading, &purpose, n)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use uuid::{Builder, Uuid};
+use uuid::{Builder, Uuid, Version};
 
 use super::{Meta, MetaValue};
 
@@ -100,10 +100,20 @@ impl MessageIdentity {
             .chain_update(cause.cause_id().as_bytes())
             .chain_update(purpose)
             .finalize();
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&digest[..16]);
-        let message_id = Builder::from_custom_bytes(bytes).into_uuid();
-        Self::caused_by(cause).with_message_id(message_id)
+        // With the time of the cause, by which a repository tells at once that a message is newer than all it had.
+        let message_id = match time_of(cause.cause_id()) {
+            Some(millis) => {
+                let mut random = [0; 10];
+                random.copy_from_slice(&digest[..10]);
+                Builder::from_unix_timestamp_millis(millis, &random)
+            }
+            None => {
+                let mut bytes = [0; 16];
+                bytes.copy_from_slice(&digest[..16]);
+                Builder::from_custom_bytes(bytes)
+            }
+        };
+        Self::caused_by(cause).with_message_id(message_id.into_uuid())
     }
 
     /// The same identity under another id: what a source of ids of one's own, or a test, needs.
@@ -176,6 +186,12 @@ impl MessageIdentity {
         static NONE: Meta = Meta::new();
         self.meta.as_deref().unwrap_or(&NONE)
     }
+}
+
+/// The time in a UUID v7, in milliseconds since the Unix epoch.
+fn time_of(id: Uuid) -> Option<u64> {
+    let is_timed = id.get_version() == Some(Version::SortRand);
+    is_timed.then(|| id.as_u64_pair().0 >> 16)
 }
 
 impl Cause for MessageIdentity {

@@ -351,7 +351,6 @@ fn check_link(
         && here.sequence.checked_add(1) == Some(there.sequence)
         && here.aggregate == there.aggregate
         && here.aggregate_id == there.aggregate_id
-        && here.timestamp <= there.timestamp
         && here.commit.is_followed_by(&there.commit)
         && is_one_time
         && (here.sequence == 1) == here.previous.is_none();

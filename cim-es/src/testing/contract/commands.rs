@@ -455,7 +455,14 @@ pub async fn an_aggregate_loads_as_it_was(provider: impl Provider) {
     }
     let past = total(At::Version(7)).await;
     assert!(
-        matches!(past, Err(LoadError::NoSuchVersion { asked: 7, found: 6 })),
+        matches!(
+            past,
+            Err(LoadError::NoSuchVersion {
+                asked: 7,
+                found: 6,
+                ..
+            })
+        ),
         "{past:?}"
     );
     let elsewhere = add(&counters, &Id::new(), 1).await.unwrap().events()[0].cid;

@@ -21,7 +21,7 @@ pub(super) struct Guard {
 pub(super) struct Base {
     pub(super) version: u64,
     pub(super) cid: Cid,
-    /// A new event is never earlier, so it is part of what the seal covers.
+    /// The time of a new event follows from it, so it is part of what the seal covers.
     pub(super) timestamp: Timestamp,
 }
 

@@ -1,0 +1,223 @@
+//! One aggregate while commands work on it: load, decide, store, fold.
+
+use std::collections::HashSet;
+
+use super::load::after_head;
+use super::loaded::{Known, Loaded, not_folded};
+use super::pending::PendingCommit;
+use super::recent::{Seen, Versions};
+use super::warm::Turn;
+use super::{Commit, ExecuteError, LoadError, Repository};
+use crate::block::StoredEvent;
+use crate::domain::aggregate::{Aggregate, Decide};
+use crate::domain::message::{Context, MessageIdentity, Timestamp};
+use crate::store::{AggregateKey, CommitRequest, ExpectedVersion, StoreError, event_time};
+
+/// An aggregate whose turn has come: nobody else in this repository works on it, and it is loaded.
+pub(super) struct Work<A: Aggregate> {
+    repository: Repository<A>,
+    key: AggregateKey,
+    turn: Turn<A>,
+    /// Whether it was compared with the store since the command came.
+    is_confirmed: bool,
+}
+
+impl<A: Aggregate> Work<A> {
+    /// Waits for the turn, and reads the aggregate unless it is warm.
+    pub(super) async fn begin(repository: &Repository<A>, id: &A::Id) -> Result<Self, LoadError> {
+        let key = AggregateKey::of::<A>(id)?;
+        let turn = repository.inner.warm.turn(id).await;
+        let mut work = Self {
+            repository: repository.clone(),
+            key,
+            turn,
+            is_confirmed: false,
+        };
+        if !work.turn.is_whole {
+            work.read().await?;
+        }
+        Ok(work)
+    }
+
+    pub(super) fn loaded(&self) -> &Loaded<A> {
+        &self.turn.known.loaded
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.loaded().version()
+    }
+
+    async fn read(&mut self) -> Result<(), LoadError> {
+        self.turn.is_whole = false;
+        self.turn.known = self.repository.read(&self.key).await?;
+        self.turn.is_whole = true;
+        self.is_confirmed = true;
+        Ok(())
+    }
+
+    /// Catches up with the store; tells whether there was anything new.
+    pub(super) async fn catch_up(&mut self) -> Result<bool, LoadError> {
+        let before = self.loaded().head();
+        let events = self.repository.since(&self.key, before.as_ref()).await?;
+        match after_head(before, &events) {
+            Some(news) => {
+                self.turn.is_whole = false;
+                self.turn.known.fold_all(news)?;
+                self.turn.is_whole = true;
+                self.is_confirmed = true;
+            }
+            None => self.read().await?,
+        }
+        Ok(self.loaded().head() != before)
+    }
+
+    /// Whether an answer that stores nothing may be given: what does not publish is not guarded, so one from memory
+    /// counts once the store agrees.
+    pub(super) async fn confirm(&mut self) -> Result<bool, LoadError> {
+        Ok(self.is_confirmed || !self.catch_up().await?)
+    }
+
+    /// What the message led to, if it took effect before.
+    pub(super) async fn earlier<E: std::error::Error + 'static>(
+        &mut self,
+        identity: &MessageIdentity,
+    ) -> Result<Option<Commit>, ExecuteError<E>> {
+        let message_id = identity.message_id();
+        match self.turn.known.recent.find(message_id) {
+            Seen::Never => Ok(None),
+            Seen::At(versions) => Ok(Some(self.commit_at(versions).await?)),
+            Seen::Unknown => {
+                let events = self.repository.store().get_events(&self.key, 1).await;
+                let events = events.map_err(|source| ExecuteError::MayHaveTakenEffect {
+                    message_id,
+                    aggregate: self.key.clone(),
+                    source,
+                })?;
+                Ok(self.look_back(identity, events))
+            }
+        }
+    }
+
+    async fn commit_at(&self, versions: Versions) -> Result<Commit, LoadError> {
+        let store = self.repository.store();
+        let mut events = store.get_events(&self.key, versions.first).await?;
+        events.truncate(usize::try_from(versions.count).unwrap_or(usize::MAX));
+        Ok(Commit::earlier(events))
+    }
+
+    /// Looks for a message in the whole history, and keeps which ones are in it.
+    fn look_back(
+        &mut self,
+        identity: &MessageIdentity,
+        events: Vec<StoredEvent>,
+    ) -> Option<Commit> {
+        let of = |event: &StoredEvent| event.envelope.causation_id;
+        let ids: HashSet<_> = events.iter().map(of).collect();
+        let is_there = ids.contains(&identity.message_id());
+        self.turn.known.recent.know_all(ids);
+        if !is_there {
+            return None;
+        }
+        let its_own = |event: &StoredEvent| of(event) == identity.message_id();
+        let from_it = events.into_iter().skip_while(|event| !its_own(event));
+        Some(Commit::earlier(from_it.take_while(its_own).collect()))
+    }
+
+    /// What a decision may know: its time is the one that the events get.
+    pub(super) fn context(&self, identity: &MessageIdentity, reading: Timestamp) -> Context {
+        let skew = self.repository.inner.options.clock_skew;
+        let head = self.loaded().head();
+        let now = event_time(reading, head.iter().map(|head| (&self.key, head)), skew);
+        Context::at(identity.clone(), reading, now).with_aggregate(A::KIND, self.key.id().clone())
+    }
+
+    /// Decides commands on the aggregate as it is known, without storing anything.
+    pub(super) fn decide(
+        &self,
+        commands: &[A::Command],
+        context: &Context,
+    ) -> Result<PendingCommit<A>, ExecuteError<A::Error>>
+    where
+        A: Decide,
+        A::Command: Clone,
+    {
+        PendingCommit::decide_all(&self.loaded().aggregate, commands, context)
+    }
+
+    /// Stores what was decided, with what becomes of the aggregate's unique names, and folds it.
+    pub(super) async fn append(
+        &mut self,
+        pending: PendingCommit<A>,
+        context: &Context,
+    ) -> Result<Commit, ExecuteError<A::Error>> {
+        let request = self.add_to(CommitRequest::of(context), &pending).await?;
+        let stored = self.repository.store().append(request).await;
+        let mut stored = stored.map_err(|error| match error {
+            StoreError::Payload(error) => ExecuteError::Payload(error),
+            error => {
+                // What is known may be old, unless it is caught up with.
+                self.turn.is_whole = false;
+                ExecuteError::Store(error)
+            }
+        })?;
+        // What became of names follows.
+        stored.truncate(pending.new_events().len());
+        self.settle(pending, stored).await
+    }
+
+    /// Adds to a commit the events of this aggregate, then what becomes of its unique names.
+    async fn add_to(
+        &self,
+        request: CommitRequest,
+        pending: &PendingCommit<A>,
+    ) -> Result<CommitRequest, ExecuteError<A::Error>> {
+        let (key, events) = (self.key.clone(), pending.new_events().to_vec());
+        let request = match self.loaded().head() {
+            Some(head) => request.aggregate_at(key, head, events),
+            None => request.aggregate(key, ExpectedVersion::NoStream, events),
+        };
+        let Some(after) = pending.after() else {
+            return Ok(request);
+        };
+        let (before, after) = (self.loaded().unique_names(), after.unique_names());
+        let repository = &self.repository;
+        repository
+            .with_names(&self.key, before, after, request)
+            .await
+    }
+
+    /// Takes what is stored now.
+    async fn settle(
+        &mut self,
+        pending: PendingCommit<A>,
+        stored: Vec<StoredEvent>,
+    ) -> Result<Commit, ExecuteError<A::Error>> {
+        let before = self.version();
+        let Known { loaded, recent } = &mut self.turn.known;
+        self.turn.is_whole = false;
+        let folded = pending.apply_to(&mut loaded.aggregate);
+        if let (Err(fault), Some(last)) = (folded, stored.last()) {
+            return Err(ExecuteError::StoredAndNotFolded(not_folded(last, fault)));
+        }
+        loaded.head = stored.last().map(StoredEvent::head).or(loaded.head);
+        stored.iter().for_each(|event| recent.note(&event.envelope));
+        self.turn.is_whole = true;
+        self.repository
+            .keep_snapshot(&self.key, &self.turn.known, before)
+            .await;
+        Ok(Commit {
+            events: stored,
+            version: self.version(),
+            is_repeated: false,
+        })
+    }
+
+    /// The answer of commands that change nothing.
+    pub(super) fn unchanged(&self) -> Commit {
+        Commit {
+            events: Vec::new(),
+            version: self.version(),
+            is_repeated: false,
+        }
+    }
+}
