@@ -121,7 +121,7 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
         /// The message id.
         message_id: Uuid,
         /// The aggregate.
-        aggregate: AggregateKey,
+        aggregate: Box<AggregateKey>,
         /// Why the history cannot be read.
         source: StoreError,
     },
@@ -165,7 +165,7 @@ pub enum LoadError {
     #[error("{aggregate}, version {version} (event {cid}) cannot be read: {source}")]
     Unreadable {
         /// The aggregate.
-        aggregate: AggregateKey,
+        aggregate: Box<AggregateKey>,
         /// The event's CID.
         cid: Cid,
         /// The version of the aggregate that the event gives.
@@ -177,7 +177,7 @@ pub enum LoadError {
     #[error("{aggregate}, version {version} (event {cid}) cannot be replayed: {source}")]
     UnexpectedEvent {
         /// The aggregate.
-        aggregate: AggregateKey,
+        aggregate: Box<AggregateKey>,
         /// The event's CID.
         cid: Cid,
         /// The version of the aggregate that the event gives.
@@ -191,7 +191,7 @@ pub enum LoadError {
     )]
     FoldPanicked {
         /// The aggregate.
-        aggregate: AggregateKey,
+        aggregate: Box<AggregateKey>,
         /// The event's CID.
         cid: Cid,
         /// The version of the aggregate that the event gives.
@@ -214,7 +214,7 @@ pub enum LoadError {
     #[error("{aggregate} has {found} events, version {asked} was asked for")]
     NoSuchVersion {
         /// The aggregate.
-        aggregate: AggregateKey,
+        aggregate: Box<AggregateKey>,
         /// The version that was asked for.
         asked: u64,
         /// The versions that there are.
@@ -226,7 +226,7 @@ pub enum LoadError {
         /// The CID that was asked for.
         cid: Cid,
         /// The aggregate.
-        aggregate: AggregateKey,
+        aggregate: Box<AggregateKey>,
     },
 }
 

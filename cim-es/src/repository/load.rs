@@ -143,7 +143,7 @@ impl<A: Aggregate> Repository<A> {
         let loaded = self.read_through(key, is_within).await?.loaded;
         if loaded.version() < version {
             return Err(LoadError::NoSuchVersion {
-                aggregate: key.clone(),
+                aggregate: Box::new(key.clone()),
                 asked: version,
                 found: loaded.version(),
             });
@@ -157,7 +157,7 @@ impl<A: Aggregate> Repository<A> {
             .map(|event| event.envelope.sequence)
             .ok_or_else(|| LoadError::NoSuchEvent {
                 cid,
-                aggregate: key.clone(),
+                aggregate: Box::new(key.clone()),
             })
     }
 

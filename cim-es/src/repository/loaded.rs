@@ -77,7 +77,7 @@ impl<A: Aggregate> Known<A> {
 
 /// Why a stored event cannot be folded.
 pub(super) fn not_folded(stored: &StoredEvent, fault: FoldFault) -> LoadError {
-    let (aggregate, cid) = (key_of(stored), stored.cid);
+    let (aggregate, cid) = (Box::new(key_of(stored)), stored.cid);
     let version = stored.envelope.sequence;
     match fault {
         FoldFault::Unexpected(source) => LoadError::UnexpectedEvent {
@@ -99,7 +99,7 @@ pub(super) fn not_folded(stored: &StoredEvent, fault: FoldFault) -> LoadError {
 /// The typed event, or where the one that cannot be read stands.
 pub(super) fn read<E: DomainEvent>(stored: &StoredEvent) -> Result<E, LoadError> {
     stored.decode().map_err(|source| LoadError::Unreadable {
-        aggregate: key_of(stored),
+        aggregate: Box::new(key_of(stored)),
         cid: stored.cid,
         version: stored.envelope.sequence,
         source,

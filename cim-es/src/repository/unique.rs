@@ -122,7 +122,7 @@ impl<A: Aggregate> Repository<A> {
         let last = self.inner.store.last(&key).await?;
         let holder = last.as_ref().map(|last| {
             held_by(&key, last).map_err(|source| LoadError::Unreadable {
-                aggregate: key.clone(),
+                aggregate: Box::new(key.clone()),
                 cid: last.cid,
                 version: last.envelope.sequence,
                 source,

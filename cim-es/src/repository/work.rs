@@ -90,7 +90,7 @@ impl<A: Aggregate> Work<A> {
                 let events = self.repository.store().get_events(&self.key, 1).await;
                 let events = events.map_err(|source| ExecuteError::MayHaveTakenEffect {
                     message_id,
-                    aggregate: self.key.clone(),
+                    aggregate: Box::new(self.key.clone()),
                     source,
                 })?;
                 Ok(self.look_back(identity, events))

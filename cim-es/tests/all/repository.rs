@@ -585,7 +585,7 @@ mod neighbours {
         taps.execute(&bad, fill(1), &someone()).await.unwrap();
         let stored = taps.execute(&bad, fill(13), &someone()).await;
         let fault = LoadError::FoldPanicked {
-            aggregate: AggregateKey::of::<Tap>(&bad).unwrap(),
+            aggregate: Box::new(AggregateKey::of::<Tap>(&bad).unwrap()),
             cid: taps.history(&bad).await.unwrap()[1].stored.cid,
             version: 2,
             event: "Filled",
