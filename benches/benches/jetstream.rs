@@ -269,7 +269,7 @@ impl Bench {
             let start = Instant::now();
             let events = self
                 .store
-                .get_events_from(&key, &known)
+                .get_versions(&key, Versions::starting_with(&known))
                 .await
                 .expect("it is read");
             tail.push(start.elapsed());

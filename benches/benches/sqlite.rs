@@ -12,7 +12,8 @@ use cim_es::SqliteEventStore;
 use cim_es::block::{StoredEvent, parse_cid};
 use cim_es::message::{Clock, MessageIdentity, SystemClock};
 use cim_es::store::{
-    AggregateKey, CommitRequest, EventStore, ExpectedVersion, Head, NewEvent, Position,
+    AggregateKey, CommitRequest, EventStore, EventStoreExt, ExpectedVersion, Head, NewEvent,
+    Position,
 };
 use cim_es::subject::Token;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use cim_es::SqliteEventStore;
 use cim_es::block::StoredEvent;
-use cim_es::store::{AggregateKey, EventStore, StoreError};
+use cim_es::store::{AggregateKey, EventStoreExt, StoreError};
 use rusqlite::{Connection, OpenFlags};
 use serde::Serialize;
 

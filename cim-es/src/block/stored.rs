@@ -135,10 +135,11 @@ impl StoredEvent {
     /// # #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
     /// # #[aggregate(domain = "home", name = "lamp")]
     /// # struct Lamp { state: LampState, on: bool }
-    /// use cim_es::store::{EventStore, Position, StreamExt};
+    /// use cim_es::store::{Bookmark, EventStore, Selection, StreamExt};
     ///
     /// async fn switches(store: &dyn EventStore) -> Result<usize, Box<dyn std::error::Error>> {
-    ///     let (mut events, mut switches) = (store.read_all(Position::START), 0);
+    ///     let mut events = store.read(Selection::everything(), Bookmark::START);
+    ///     let mut switches = 0;
     ///     while let Some(stored) = events.next().await {
     ///         if let Some(LampEvent::Switched { .. }) = stored?.event_of()? {
     ///             switches += 1;

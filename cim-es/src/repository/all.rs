@@ -8,13 +8,12 @@ use super::unique::is_of_a_name;
 use super::{LoadError, Loaded, Repository};
 use crate::block::StoredEvent;
 use crate::domain::aggregate::{Aggregate, AggregateId, IdText};
-use crate::store::{AggregateKey, Position};
+use crate::store::{AggregateKey, Bookmark, Selection};
 
 impl<A: Aggregate> Repository<A> {
     /// Every aggregate of this kind as it is now, in the order of their first events: for a list, a report or a check.
     ///
-    /// All events of the store are read once, those of other kinds too, and all aggregates of this kind are in memory
-    /// then. What is asked often belongs into a projection, which keeps only what it answers from.
+    /// All events of this kind are read once, and all its aggregates are in memory then. What is asked often belongs into a projection, which keeps only what it answers from.
     ///
     /// ```
     /// # use cim_es::prelude::*;
@@ -59,7 +58,8 @@ impl<A: Aggregate> Repository<A> {
     pub async fn load_each(&self) -> Result<Vec<Each<A>>, LoadError> {
         let mut all: Vec<Each<A>> = Vec::new();
         let mut places = HashMap::new();
-        let mut events = self.inner.store.read_all(Position::START);
+        let selection = Selection::kind::<A>();
+        let mut events = self.inner.store.read(selection, Bookmark::START);
         while let Some(event) = events.next().await {
             let event = event?;
             if event.envelope.aggregate != A::KIND || is_of_a_name::<A>(&event) {

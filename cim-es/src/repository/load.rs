@@ -9,8 +9,11 @@ use crate::block::StoredEvent;
 use crate::domain::aggregate::Aggregate;
 use crate::domain::event::DomainEvent;
 use crate::domain::message::Timestamp;
-use crate::domain::subject::Subject;
-use crate::store::{AggregateKey, Head, Position, StoreError};
+use crate::domain::subject::{Subject, Subjects};
+use crate::store::{
+    AggregateKey, EventStoreExt, Head, Position, Selection, StoreError, StreamExt, TryStreamExt,
+    Versions,
+};
 
 /// A moment in the history of an aggregate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,22 +123,15 @@ impl<A: Aggregate> Repository<A> {
     ) -> Result<Vec<Recorded<A::Event>>, LoadError> {
         let info = A::Event::info_of(subject.as_str());
         let former = info.map_or(&[][..], |info| info.former_types);
-        let mut found = Vec::new();
-        for event_type in former.iter().chain([&subject.as_str()]) {
-            let events = self
-                .inner
-                .store
-                .get_events_by_type(event_type, after, limit);
-            found.extend(events.await?);
-        }
-        found.sort_by_key(|event| event.position);
-        let of_this_kind = |event: &StoredEvent| event.envelope.aggregate == A::KIND;
-        found
-            .into_iter()
-            .filter(of_this_kind)
-            .take(limit)
-            .map(Recorded::of)
-            .collect()
+        let names = former.iter().copied().chain([subject.as_str()]);
+        let selection = Selection::subjects(names.collect::<Subjects>());
+        let events = self.inner.store.read(selection, after.into());
+        let of_this_kind = |event: &Result<StoredEvent, StoreError>| {
+            let is_other = |event: &StoredEvent| event.envelope.aggregate != A::KIND;
+            std::future::ready(!event.as_ref().is_ok_and(is_other))
+        };
+        let events = events.filter(of_this_kind).take(limit);
+        events.map(|event| Recorded::of(event?)).try_collect().await
     }
 
     async fn load_version(&self, key: &AggregateKey, version: u64) -> Result<Loaded<A>, LoadError> {
@@ -152,7 +148,7 @@ impl<A: Aggregate> Repository<A> {
     }
 
     async fn version_of(&self, key: &AggregateKey, cid: Cid) -> Result<u64, LoadError> {
-        let event = self.inner.store.get_event(key, &cid).await?;
+        let event = self.inner.store.find_in(key, &cid).await?;
         event
             .map(|event| event.envelope.sequence)
             .ok_or_else(|| LoadError::NoSuchEvent {
@@ -202,8 +198,8 @@ impl<A: Aggregate> Repository<A> {
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let store = &self.inner.store;
         match head {
-            Some(head) => store.get_events_from(key, head).await,
-            None => store.get_events(key, 1).await,
+            Some(head) => store.get_versions(key, Versions::starting_with(head)).await,
+            None => store.get_versions(key, Versions::ALL).await,
         }
     }
 

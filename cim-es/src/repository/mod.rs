@@ -82,9 +82,10 @@ impl<A: Aggregate> Repository<A> {
     /// A repository with settings of one's own.
     pub fn builder(store: impl EventStore) -> RepositoryBuilder<A> {
         let store: Arc<dyn EventStore> = Arc::new(store);
-        let snapshot_threshold = store.snapshot_threshold().unwrap_or(SNAPSHOT_THRESHOLD);
+        let settings = store.settings();
+        let snapshot_threshold = settings.snapshot_threshold.unwrap_or(SNAPSHOT_THRESHOLD);
         RepositoryBuilder {
-            snapshots: store.snapshots(),
+            snapshots: settings.snapshots,
             store,
             clock: Arc::new(SystemClock),
             warm_aggregates: 1_024,

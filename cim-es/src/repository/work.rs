@@ -11,7 +11,9 @@ use super::{Commit, ExecuteError, LoadError, Repository};
 use crate::block::StoredEvent;
 use crate::domain::aggregate::{Aggregate, Decide};
 use crate::domain::message::{Context, MessageIdentity, Timestamp};
-use crate::store::{AggregateKey, CommitRequest, ExpectedVersion, StoreError, event_time};
+use crate::store::{
+    self, AggregateKey, CommitRequest, EventStoreExt, ExpectedVersion, StoreError, event_time,
+};
 
 /// An aggregate whose turn has come: nobody else in this repository works on it, and it is loaded.
 pub(super) struct Work<A: Aggregate> {
@@ -99,9 +101,10 @@ impl<A: Aggregate> Work<A> {
     }
 
     async fn commit_at(&self, versions: Versions) -> Result<Commit, LoadError> {
-        let store = self.repository.store();
-        let mut events = store.get_events(&self.key, versions.first).await?;
-        events.truncate(usize::try_from(versions.count).unwrap_or(usize::MAX));
+        let port = self.repository.store();
+        let last = versions.first + versions.count - 1;
+        let versions = store::Versions::from(versions.first..=last);
+        let events = port.get_versions(&self.key, versions).await?;
         Ok(Commit::earlier(events))
     }
 

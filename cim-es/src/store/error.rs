@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cid::Cid;
 
-use super::{AggregateKey, ExpectedVersion, Position};
+use super::{AggregateKey, Bookmark, ExpectedVersion, Position, SelectionError};
 use crate::block::Verdict;
 use crate::block::payload::PayloadError;
 use crate::domain::aggregate::IdTextError;
@@ -37,6 +37,13 @@ pub enum StoreError {
     /// The text of an id is empty or too long.
     #[error(transparent)]
     Id(#[from] IdTextError),
+    /// A selection can match nothing.
+    #[error("nothing can be selected: {0}")]
+    NothingSelected(#[from] SelectionError),
+    /// The reader was at a place that this history does not have: the store was made anew, or restored from an older
+    /// copy, since.
+    #[error(transparent)]
+    AnotherHistory(Box<AnotherHistory>),
     /// What is stored is not what was written.
     #[error("the store is damaged: {0}")]
     Damaged(Damage),
@@ -131,6 +138,38 @@ fn at(position: &Option<Position>, cid: &Option<Cid>) -> String {
         .unwrap_or_default();
     let cid = cid.map(|cid| format!(", event {cid}")).unwrap_or_default();
     position + &cid
+}
+
+/// Where a reader was that a store does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{place} has another history than the reader knows: {}; build what was made from it again, from the start",
+    self.difference()
+)]
+pub struct AnotherHistory {
+    /// The file or stream.
+    pub place: String,
+    /// Where the reader was.
+    pub known: Bookmark,
+    /// Where the store ends.
+    pub last: Position,
+    /// The event that the store has at the position of the reader, when it is another than the reader knows.
+    pub found: Option<Cid>,
+}
+
+impl AnotherHistory {
+    fn difference(&self) -> String {
+        let Bookmark { position, cid } = &self.known;
+        match (cid, &self.found) {
+            (Some(cid), Some(found)) => {
+                format!("at position {position} the reader knows event {cid}, here is {found}")
+            }
+            _ => format!(
+                "the reader was at position {position}, the last one here is {}",
+                self.last
+            ),
+        }
+    }
 }
 
 impl StoreError {

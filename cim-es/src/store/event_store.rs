@@ -7,7 +7,10 @@ use async_trait::async_trait;
 use cid::Cid;
 use futures_core::Stream;
 
-use super::{AggregateKey, CommitRequest, Head, Position, SnapshotStore, StoreError};
+use super::forward::forward_event_store;
+use super::{
+    AggregateKey, Bookmark, CommitRequest, EngineSettings, Selection, StoreError, Versions,
+};
 use crate::block::StoredEvent;
 
 /// Events as they are read, each verified; the first error ends the stream.
@@ -15,15 +18,18 @@ pub type EventStream = Pin<Box<dyn Stream<Item = Result<StoredEvent, StoreError>
 
 /// Where events are kept: append-only, guarded by the expected version, verified on every read.
 ///
-/// Every method that gives events gives them as they were written: a block that does not hash to the CID beside it, a
-/// gap in a history or a broken link is [`StoreError::Damaged`], never a shorter answer.
+/// These are the methods that an engine writes; [`EventStoreExt`](super::EventStoreExt) has what is made of them.
+///
+/// Everything that gives events gives them as they were written: a block that does not hash to the CID beside it, a
+/// gap in a history or a broken link is [`StoreError::Damaged`], never a shorter answer. A stream reads as it is asked,
+/// and holds a bounded number of bytes in memory.
 ///
 /// ```
 /// # use cim_es::prelude::*;
 /// # async fn read(store: MemoryEventStore) -> Result<(), cim_es::store::StoreError> {
-/// use cim_es::store::{EventStore, Position, StreamExt};
+/// use cim_es::store::{Bookmark, EventStore, Selection, StreamExt};
 ///
-/// let mut events = store.read_all(Position::START);
+/// let mut events = store.read(Selection::everything(), Bookmark::START);
 /// while let Some(event) = events.next().await {
 ///     let event = event?;
 ///     println!("{} {} {}", event.position, event.event_type(), event.cid);
@@ -46,46 +52,12 @@ pub trait EventStore: Send + Sync + 'static {
     /// [`StoreError::OutcomeUnknown`] leaves open whether it was stored.
     async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError>;
 
-    /// The events of an aggregate from a version (1 and 0: from the first) to its last, in order; empty when the
-    /// aggregate has no such version.
+    /// The events of an aggregate at some versions, in order, up to the last that it had when the stream was first
+    /// asked; none when it has no such version.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] and the engine's failures.
-    async fn get_events(
-        &self,
-        aggregate: &AggregateKey,
-        from_version: u64,
-    ) -> Result<Vec<StoredEvent>, StoreError>;
-
-    /// The events of an aggregate from one that the caller knows (this one included) to its last; what is there from
-    /// that version on when the event is another.
-    ///
-    /// An engine that finds events by their position reads no more than these. One that has dropped the known event, by age
-    /// or by count, gives those behind it, as long as the first of them links to it.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`] and the engine's failures.
-    async fn get_events_from(
-        &self,
-        aggregate: &AggregateKey,
-        known: &Head,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        self.get_events(aggregate, known.version).await
-    }
-
-    /// At most `limit` events of a type after a position, in the store's order.
-    ///
-    /// The type is the one under which an event is stored: after a rename, older events are found under the former
-    /// type alone, which [`EventInfo::former_types`](crate::event::EventInfo::former_types) has.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`] and the engine's failures.
-    async fn get_events_by_type(
-        &self,
-        event_type: &str,
-        after: Position,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, StoreError>;
+    fn history(&self, aggregate: &AggregateKey, versions: Versions) -> EventStream;
 
     /// The last event of an aggregate; none when it has no event.
     ///
@@ -97,112 +69,26 @@ pub trait EventStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::Damaged`] and the engine's failures.
-    async fn get_by_cid(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError>;
+    async fn find(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError>;
 
-    /// The event of an aggregate with a CID; none when the aggregate does not have it.
+    /// The events of a selection behind a bookmark, in the store's order, up to the last one that the store had when
+    /// the stream was made or first asked for an event; then the stream ends, even while others keep writing.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] and the engine's failures.
-    async fn get_event(
-        &self,
-        aggregate: &AggregateKey,
-        cid: &Cid,
-    ) -> Result<Option<StoredEvent>, StoreError> {
-        let found = self.get_by_cid(cid).await?;
-        Ok(found.filter(|event| aggregate.has(event)))
-    }
+    /// In the stream: [`StoreError::NothingSelected`] for a selection that can match nothing,
+    /// [`StoreError::AnotherHistory`] for a bookmark that is not of this store's history, [`StoreError::Damaged`] and
+    /// the engine's failures.
+    fn read(&self, selection: Selection, after: Bookmark) -> EventStream;
 
-    /// All events after a position in the store's order, up to the last one that the store had when the stream was
-    /// made or first asked for an event; then the stream ends, also while others keep writing. It holds a bounded
-    /// number of events in memory.
-    fn read_all(&self, after: Position) -> EventStream;
+    /// The events of a selection behind a bookmark, then those that are yet to come; the stream does not end by itself.
+    ///
+    /// # Errors
+    /// In the stream, as for [`read`](Self::read).
+    fn follow(&self, selection: Selection, after: Bookmark) -> EventStream;
 
-    /// All events after a position, then those that are yet to come; the stream does not end by itself. A reader that
-    /// goes on where it was keeps its position in a [`CheckpointStore`](super::CheckpointStore).
-    fn subscribe(&self, after: Position) -> EventStream;
-
-    /// The snapshots that are kept beside these events, if the engine has room for them; a repository uses them
-    /// unless it is given others.
-    fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
-        None
-    }
-
-    /// After how many events of an aggregate a repository writes a snapshot, unless it is told otherwise; 0 is never. None
-    /// leaves it to the repository.
-    fn snapshot_threshold(&self) -> Option<u64> {
-        None
-    }
-
-    /// Whether the engine itself publishes committed events on their public subjects, so that nobody else has to.
-    fn publishes(&self) -> bool {
-        false
-    }
+    /// What the engine says of itself.
+    fn settings(&self) -> EngineSettings;
 }
 
-#[async_trait]
-impl<S: EventStore + ?Sized> EventStore for Arc<S> {
-    async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
-        (**self).append(commit).await
-    }
-
-    async fn get_events(
-        &self,
-        aggregate: &AggregateKey,
-        from_version: u64,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        (**self).get_events(aggregate, from_version).await
-    }
-
-    async fn get_events_from(
-        &self,
-        aggregate: &AggregateKey,
-        known: &Head,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        (**self).get_events_from(aggregate, known).await
-    }
-
-    async fn get_events_by_type(
-        &self,
-        event_type: &str,
-        after: Position,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        (**self).get_events_by_type(event_type, after, limit).await
-    }
-
-    async fn last(&self, aggregate: &AggregateKey) -> Result<Option<StoredEvent>, StoreError> {
-        (**self).last(aggregate).await
-    }
-
-    async fn get_by_cid(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
-        (**self).get_by_cid(cid).await
-    }
-
-    async fn get_event(
-        &self,
-        aggregate: &AggregateKey,
-        cid: &Cid,
-    ) -> Result<Option<StoredEvent>, StoreError> {
-        (**self).get_event(aggregate, cid).await
-    }
-
-    fn read_all(&self, after: Position) -> EventStream {
-        (**self).read_all(after)
-    }
-
-    fn subscribe(&self, after: Position) -> EventStream {
-        (**self).subscribe(after)
-    }
-
-    fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
-        (**self).snapshots()
-    }
-
-    fn snapshot_threshold(&self) -> Option<u64> {
-        (**self).snapshot_threshold()
-    }
-
-    fn publishes(&self) -> bool {
-        (**self).publishes()
-    }
-}
+forward_event_store!([S: EventStore + ?Sized] Arc<S>, |this| (**this));
+forward_event_store!([S: EventStore + ?Sized] Box<S>, |this| (**this));

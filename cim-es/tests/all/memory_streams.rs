@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use cim_es::MemoryEventStore;
 use cim_es::message::{MessageIdentity, Timestamp};
 use cim_es::store::{
-    AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent, StreamExt,
+    AggregateKey, CommitRequest, EventStore, EventStoreExt, ExpectedVersion, NewEvent, StreamExt,
 };
 use cim_es::subject::Token;
 

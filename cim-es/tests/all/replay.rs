@@ -6,7 +6,7 @@ use cim_es::MemoryEventStore;
 use cim_es::aggregate::Id;
 use cim_es::message::{FixedClock, MessageIdentity, Timestamp};
 use cim_es::repository::Repository;
-use cim_es::store::{EventStore, Position};
+use cim_es::store::{EventStoreExt, Position};
 use futures_util::StreamExt;
 use uuid::Uuid;
 

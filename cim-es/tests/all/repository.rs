@@ -9,7 +9,9 @@ use cim_es::block::{EventBlock, verify_event_chain};
 use cim_es::message::{Clock, FixedClock};
 use cim_es::prelude::*;
 use cim_es::repository::{ExecuteError, LoadError};
-use cim_es::store::{AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent, Position};
+use cim_es::store::{
+    AggregateKey, CommitRequest, EventStore, EventStoreExt, ExpectedVersion, NewEvent, Position,
+};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 

@@ -10,7 +10,9 @@ use crate::sqlite_support::{Directory, Numbers, collect, is_long, key, large, no
 use cim_es::SqliteEventStore;
 use cim_es::block::{Cid, StoredEvent};
 use cim_es::message::{Clock, MessageIdentity, SystemClock};
-use cim_es::store::{CommitRequest, EventStore, ExpectedVersion, Position, StoreError};
+use cim_es::store::{
+    CommitRequest, EventStore, EventStoreExt, ExpectedVersion, Position, StoreError,
+};
 
 /// The tasks of the child that write at the same time.
 const TASKS: u64 = 6;

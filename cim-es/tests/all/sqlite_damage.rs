@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::sqlite_support::truth::{self, Truth};
 use crate::sqlite_support::{Directory, Numbers, any, collect, is_long, note, run};
 use cim_es::SqliteEventStore;
-use cim_es::store::{EventStore, Position, StoreError};
+use cim_es::store::{EventStore, EventStoreExt, Position, StoreError};
 
 /// No question about a file of this size takes this long, damaged or not.
 const PATIENCE: Duration = Duration::from_secs(60);

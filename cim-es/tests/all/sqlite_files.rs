@@ -7,7 +7,8 @@ use crate::sqlite_support::{Directory, any, collect, commit, key, large, note, r
 use cim_es::SqliteEventStore;
 use cim_es::block::StoredEvent;
 use cim_es::store::{
-    CheckpointStore, EventStore, ExpectedVersion, Position, SnapshotStore, StoreError,
+    CheckpointStore, EventStore, EventStoreExt, ExpectedVersion, Position, SnapshotStore,
+    StoreError,
 };
 use rusqlite::Connection;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::sqlite_support::{Directory, any, note, run};
 use cim_es::SqliteEventStore;
-use cim_es::store::{EventStore, Position};
+use cim_es::store::{EventStore, EventStoreExt, Position};
 use futures_util::StreamExt;
 
 const BACKLOG: u64 = 2_000;

@@ -9,7 +9,7 @@ use crate::sqlite_support::child::{self, Told};
 use crate::sqlite_support::{Directory, any, collect, commit, key, note, run};
 use cim_es::SqliteEventStore;
 use cim_es::prelude::*;
-use cim_es::store::{EventStore, ExpectedVersion, Position, StoreError};
+use cim_es::store::{EventStore, EventStoreExt, ExpectedVersion, Position, StoreError};
 use futures_util::StreamExt;
 
 /// How often each child counts up.

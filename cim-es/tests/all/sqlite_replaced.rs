@@ -10,7 +10,7 @@ use crate::sqlite_support::child::{self, Told};
 use crate::sqlite_support::{Directory, any, key, large, note, run};
 use cim_es::SqliteEventStore;
 use cim_es::store::{
-    CheckpointStore, EventStore, ObjectStore, Position, SnapshotStore, StoreError,
+    CheckpointStore, EventStore, EventStoreExt, ObjectStore, Position, SnapshotStore, StoreError,
 };
 use rusqlite::Connection;
 

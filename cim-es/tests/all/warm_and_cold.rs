@@ -4,7 +4,9 @@ use crate::account::{Account, AccountCommand};
 use cim_es::message::FixedClock;
 use cim_es::prelude::*;
 use cim_es::repository::Loaded;
-use cim_es::store::{AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent, Position};
+use cim_es::store::{
+    AggregateKey, CommitRequest, EventStore, EventStoreExt, ExpectedVersion, NewEvent, Position,
+};
 use futures_util::StreamExt;
 
 #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

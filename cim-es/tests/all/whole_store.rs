@@ -7,7 +7,8 @@ use cim_es::event::PayloadError;
 use cim_es::prelude::*;
 use cim_es::repository::ExecuteError;
 use cim_es::store::{
-    AggregateKey, CommitRequest, EventStore, EventStream, Position, StoreError, StreamExt,
+    AggregateKey, Bookmark, CommitRequest, EngineSettings, EventStore, EventStoreExt, EventStream,
+    Position, Selection, StoreError, StreamExt, Versions,
 };
 
 #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,37 +143,29 @@ impl EventStore for Shortened {
         self.0.append(commit).await
     }
 
-    async fn get_events(
-        &self,
-        aggregate: &AggregateKey,
-        from_version: u64,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        self.0.get_events(aggregate, from_version).await
-    }
-
-    async fn get_events_by_type(
-        &self,
-        event_type: &str,
-        after: Position,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        self.0.get_events_by_type(event_type, after, limit).await
+    fn history(&self, aggregate: &AggregateKey, versions: Versions) -> EventStream {
+        self.0.history(aggregate, versions)
     }
 
     async fn last(&self, aggregate: &AggregateKey) -> Result<Option<StoredEvent>, StoreError> {
         self.0.last(aggregate).await
     }
 
-    async fn get_by_cid(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
-        self.0.get_by_cid(cid).await
+    async fn find(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
+        self.0.find(cid).await
     }
 
-    fn read_all(&self, after: Position) -> EventStream {
-        self.0.read_all(after.max(Position(1)))
+    fn read(&self, selection: Selection, after: Bookmark) -> EventStream {
+        let after = after.position.max(Position(1));
+        self.0.read(selection, after.into())
     }
 
-    fn subscribe(&self, after: Position) -> EventStream {
-        self.0.subscribe(after)
+    fn follow(&self, selection: Selection, after: Bookmark) -> EventStream {
+        self.0.follow(selection, after)
+    }
+
+    fn settings(&self) -> EngineSettings {
+        self.0.settings()
     }
 }
 

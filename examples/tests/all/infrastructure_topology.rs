@@ -2,7 +2,7 @@
 
 use cim_es::block::StoredEvent;
 use cim_es::prelude::*;
-use cim_es::store::{EventStore, Position};
+use cim_es::store::{EventStore, EventStoreExt, Position};
 use cim_es_examples::infrastructure::connection::{ConnectionState, Medium};
 use cim_es_examples::infrastructure::network::{NetworkCommand, NetworkState};
 use cim_es_examples::infrastructure::provision::{ProvisionError, provision};

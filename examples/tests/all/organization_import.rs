@@ -1,7 +1,7 @@
 //! Importing organizations from CSV: what is recorded, what is refused and where, and what a further import does.
 
 use cim_es::prelude::*;
-use cim_es::store::{EventStore, Position, StreamExt};
+use cim_es::store::{EventStoreExt, Position, StreamExt};
 use cim_es_examples::organization::import::{File, Options, Report, run};
 use cim_es_examples::organization::program::known::Known;
 use cim_es_examples::organization::values::Reason;

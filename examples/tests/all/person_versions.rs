@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use cim_es::block::{ChainHead, EventBlock, StoredEvent, parse_cid_text, verify_event_chain};
 use cim_es::prelude::*;
 use cim_es::repository::At;
-use cim_es::store::{AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent, Position};
+use cim_es::store::{
+    AggregateKey, CommitRequest, EventStore, EventStoreExt, ExpectedVersion, NewEvent, Position,
+};
 use cim_es::testing::proptest::prelude::*;
 use cim_es::testing::read_stored;
 use cim_es_examples::person::values::Text;

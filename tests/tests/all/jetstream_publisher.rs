@@ -8,7 +8,7 @@ use async_nats::connection::State;
 use cim_es::block::StoredEvent;
 use cim_es::jetstream::{EventPublisher, EventStoreConfig, NatsConfig, Publication, PublishError};
 use cim_es::prelude::*;
-use cim_es::store::{AggregateKey, EventStore, StoreError};
+use cim_es::store::{AggregateKey, EventStore, EventStoreExt, StoreError};
 use cim_es_tests::nats::{Server, User};
 use futures_util::StreamExt;
 use tokio::time::timeout;

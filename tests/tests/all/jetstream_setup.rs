@@ -208,7 +208,9 @@ async fn a_history_without_its_beginning_loads_from_a_snapshot_that_it_follows()
         position: Position(4),
         ..forged.unwrap().remove(0).into_stored(Position(4)).head()
     };
-    let refused = store.get_events_from(&key, &forged).await;
+    let refused = store
+        .get_versions(&key, Versions::starting_with(&forged))
+        .await;
     assert!(
         matches!(refused, Err(StoreError::Damaged(_))),
         "{refused:?}"

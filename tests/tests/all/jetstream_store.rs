@@ -265,14 +265,14 @@ async fn a_history_is_read_by_its_literal_subjects_and_in_order() {
     assert_eq!(store.get_events(&key, 29).await.unwrap(), events[28..]);
     assert_eq!(
         store
-            .get_events_from(&key, &events[20].head())
+            .get_versions(&key, Versions::starting_with(&events[20].head()))
             .await
             .unwrap(),
         events[20..]
     );
     assert_eq!(
         store
-            .get_events_from(&key, &events[29].head())
+            .get_versions(&key, Versions::starting_with(&events[29].head()))
             .await
             .unwrap(),
         events[29..]
@@ -294,14 +294,23 @@ async fn a_known_event_that_stands_elsewhere_changes_no_answer() {
     let events = history(&store, &key).await;
     let foreign = history(&store, &elsewhere).await[1].head();
     assert_eq!(
-        store.get_events_from(&key, &foreign).await.unwrap(),
+        store
+            .get_versions(&key, Versions::starting_with(&foreign))
+            .await
+            .unwrap(),
         events[1..]
     );
     let past = Head {
         version: 9,
         ..foreign
     };
-    assert_eq!(store.get_events_from(&key, &past).await.unwrap(), []);
+    assert_eq!(
+        store
+            .get_versions(&key, Versions::starting_with(&past))
+            .await
+            .unwrap(),
+        []
+    );
     let beyond = Head {
         position: Position(1_000),
         version: 2,
@@ -312,7 +321,10 @@ async fn a_known_event_that_stands_elsewhere_changes_no_answer() {
         ..beyond
     };
     for known in [beyond, nowhere] {
-        let from_two = store.get_events_from(&key, &known).await.unwrap();
+        let from_two = store
+            .get_versions(&key, Versions::starting_with(&known))
+            .await
+            .unwrap();
         assert_eq!(from_two, events[1..]);
     }
 }
@@ -358,7 +370,10 @@ async fn a_long_history_is_read_whole_and_leaves_no_consumer() {
         assert_eq!(numbers(&events), (0..3_000).collect::<Vec<_>>());
         let known = events[2_990].head();
         assert_eq!(
-            store.get_events_from(&key, &known).await.unwrap(),
+            store
+                .get_versions(&key, Versions::starting_with(&known))
+                .await
+                .unwrap(),
             events[2_990..]
         );
     }

@@ -9,7 +9,7 @@ use cim_es::jetstream::{
 };
 use cim_es::message::{Clock, MessageIdentity, SystemClock};
 use cim_es::store::{
-    AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent, StoreError,
+    AggregateKey, CommitRequest, EventStore, EventStoreExt, ExpectedVersion, NewEvent, StoreError,
 };
 use cim_es::subject::Token;
 use cim_es::testing::contract::Provider;

@@ -12,8 +12,8 @@ use cim_es::jetstream::{
     NatsConfig,
 };
 use cim_es::store::{
-    AggregateKey, CheckpointStore, CommitRequest, EventStore, EventStream, ObjectStore, Position,
-    Snapshot, SnapshotStore, StoreError,
+    AggregateKey, Bookmark, CheckpointStore, CommitRequest, EngineSettings, EventStore,
+    EventStream, ObjectStore, Position, Selection, Snapshot, SnapshotStore, StoreError, Versions,
 };
 use cim_es::subject::Token;
 use cim_es::testing::contract::Provider;
@@ -71,39 +71,28 @@ impl EventStore for Kept {
         self.events.append(commit).await
     }
 
-    async fn get_events(
-        &self,
-        key: &AggregateKey,
-        from: u64,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        self.events.get_events(key, from).await
-    }
-
-    async fn get_events_by_type(
-        &self,
-        event_type: &str,
-        after: Position,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        self.events
-            .get_events_by_type(event_type, after, limit)
-            .await
+    fn history(&self, key: &AggregateKey, versions: Versions) -> EventStream {
+        self.events.history(key, versions)
     }
 
     async fn last(&self, key: &AggregateKey) -> Result<Option<StoredEvent>, StoreError> {
         self.events.last(key).await
     }
 
-    async fn get_by_cid(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
-        self.events.get_by_cid(cid).await
+    async fn find(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
+        self.events.find(cid).await
     }
 
-    fn read_all(&self, after: Position) -> EventStream {
-        self.events.read_all(after)
+    fn read(&self, selection: Selection, after: Bookmark) -> EventStream {
+        self.events.read(selection, after)
     }
 
-    fn subscribe(&self, after: Position) -> EventStream {
-        self.events.subscribe(after)
+    fn follow(&self, selection: Selection, after: Bookmark) -> EventStream {
+        self.events.follow(selection, after)
+    }
+
+    fn settings(&self) -> EngineSettings {
+        EngineSettings::default()
     }
 }
 

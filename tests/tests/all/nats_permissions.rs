@@ -9,7 +9,8 @@ use cim_es::jetstream::{
 };
 use cim_es::message::{Clock, MessageIdentity, SystemClock};
 use cim_es::store::{
-    AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent, Position, StoreError,
+    AggregateKey, CommitRequest, EventStore, EventStoreExt, ExpectedVersion, NewEvent, Position,
+    StoreError,
 };
 use cim_es::subject::Token;
 use cim_es_tests::nats::{Server, User};

@@ -1,10 +1,11 @@
 //! Checks that span types. Each is called in a const item whose tokens carry the place in the author's code, and says
 //! what is wrong by a panic, which the compiler reports at that place.
 
-use super::text::{Message, equal, matches, position};
+use super::text::{Message, equal, position};
 use crate::domain::aggregate::{Aggregate, Command};
 use crate::domain::event::DomainEvent;
 use crate::domain::machine::{NO_EDGE, StateMachine};
+use crate::domain::subject::pattern::matches;
 
 type MachineOf<A> = <A as Aggregate>::State;
 

@@ -21,7 +21,6 @@ pub use domain::{Clash, Member, check_domain_member, clashes, member, table_size
 pub use machine::{edge, event_count, next_table, transitions};
 pub use serde::de::Error as DecodeError;
 pub use serde::{Deserialize, Deserializer, Serialize, Serializer};
-pub use text::matches;
 #[cfg(feature = "jetstream")]
 pub(crate) use text::nearest;
 pub use unique::unique_names;

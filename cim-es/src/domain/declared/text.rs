@@ -1,4 +1,4 @@
-//! Texts at compile time: comparing, matching, and writing a message.
+//! Texts at compile time: comparing, and writing a message.
 
 /// Whether two texts are the same. Subjects begin alike, so it looks from the end.
 pub(super) const fn equal(a: &str, b: &str) -> bool {
@@ -26,50 +26,6 @@ pub(super) const fn position(texts: &[&str], text: &str) -> Option<usize> {
         at += 1;
     }
     None
-}
-
-/// Whether a subject matches a pattern with `*` and `>`.
-pub const fn matches(pattern: &str, subject: &str) -> bool {
-    let (pattern, subject) = (pattern.as_bytes(), subject.as_bytes());
-    let (mut p, mut s) = (0, 0);
-    loop {
-        let (pattern_end, subject_end) = (token_end(pattern, p), token_end(subject, s));
-        let is_single = pattern_end == p + 1;
-        if is_single && pattern[p] == b'>' {
-            return pattern_end == pattern.len() && subject_end > s;
-        }
-        let is_any = is_single && pattern[p] == b'*' && subject_end > s;
-        if !is_any && !same(pattern, p, pattern_end, subject, s, subject_end) {
-            return false;
-        }
-        match (pattern_end == pattern.len(), subject_end == subject.len()) {
-            (true, true) => return true,
-            (false, false) => (p, s) = (pattern_end + 1, subject_end + 1),
-            _ => return false,
-        }
-    }
-}
-
-const fn token_end(text: &[u8], from: usize) -> usize {
-    let mut end = from;
-    while end < text.len() && text[end] != b'.' {
-        end += 1;
-    }
-    end
-}
-
-const fn same(a: &[u8], a_from: usize, a_to: usize, b: &[u8], b_from: usize, b_to: usize) -> bool {
-    if a_to - a_from != b_to - b_from {
-        return false;
-    }
-    let mut at = 0;
-    while at < a_to - a_from {
-        if a[a_from + at] != b[b_from + at] {
-            return false;
-        }
-        at += 1;
-    }
-    true
 }
 
 /// How many bytes a message can have; what is longer is cut.
@@ -210,27 +166,6 @@ const fn least(a: usize, b: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_star_is_one_token_and_an_arrow_is_the_rest() {
-        for (pattern, subject, expected) in [
-            ("a.b.c", "a.b.c", true),
-            ("a.b.c", "a.b.d", false),
-            ("a.b.c", "a.b", false),
-            ("a.b", "a.b.c", false),
-            ("a.*.c", "a.b.c", true),
-            ("a.*", "a.b.c", false),
-            ("a.>", "a.b.c", true),
-            ("a.>", "a", false),
-            ("*", "a", true),
-            (">", "a.b", true),
-            ("a.*", "a.", false),
-            ("", "", true),
-            ("ab.c", "a.bc", false),
-        ] {
-            assert_eq!(matches(pattern, subject), expected, "{pattern} {subject}");
-        }
-    }
 
     #[test]
     fn a_message_suggests_what_is_near_and_lists_what_is_not() {

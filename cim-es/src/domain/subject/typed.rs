@@ -62,7 +62,7 @@ impl<E> Filter<E> {
 
     /// Whether a subject matches.
     pub fn matches(&self, subject: &str) -> bool {
-        crate::domain::declared::matches(self.pattern, subject)
+        super::pattern::matches(self.pattern, subject)
     }
 }
 

@@ -16,7 +16,8 @@ use crate::domain::aggregate::IdTextError;
 use crate::domain::event::DomainEvent;
 use crate::domain::message::{Clock, MessageIdentity, SystemClock};
 use crate::store::{
-    AggregateCommit, AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent, StoreError,
+    AggregateCommit, AggregateKey, CommitRequest, EventStore, EventStoreExt, ExpectedVersion,
+    NewEvent, StoreError, Versions,
 };
 
 /// Publishes events that were decided elsewhere, such as those of an import.
@@ -225,7 +226,7 @@ impl EventPublisher {
                 "published"
             );
         }
-        if !self.store.publishes() {
+        if !self.store.settings().publishes {
             self.tell(&stored).await;
         }
         Ok(stored)
@@ -243,9 +244,10 @@ impl EventPublisher {
                 ExpectedVersion::Exactly(version) => version + 1,
                 _ => 1,
             };
-            let events = self.store.get_events(&part.aggregate, first).await;
-            let events = events.map_err(PublishError::Store)?;
-            let mut events: Vec<_> = events.into_iter().take(part.events.len()).collect();
+            let last = first - 1 + part.events.len() as u64;
+            let versions = Versions::from(first..=last);
+            let events = self.store.get_versions(&part.aggregate, versions).await;
+            let mut events = events.map_err(PublishError::Store)?;
             let is_same = |(stored, new): (&StoredEvent, &NewEvent)| {
                 stored.envelope.causation_id == identity.message_id()
                     && stored.event_type() == new.event_type

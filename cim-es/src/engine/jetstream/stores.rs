@@ -11,10 +11,9 @@ use super::{
     ConnectError, Connection, JetStreamCheckpointStore, JetStreamEventStore, JetStreamObjectStore,
     JetStreamSnapshotStore, NatsConfig,
 };
-use crate::block::StoredEvent;
 use crate::store::{
-    AggregateKey, CheckpointStore, CommitRequest, EventStore, EventStream, Head, ObjectStore,
-    Position, Snapshot, SnapshotStore, StoreError,
+    AggregateKey, CheckpointStore, ObjectStore, Position, Snapshot, SnapshotStore, StoreError,
+    forward_event_store,
 };
 
 /// Events, snapshots, objects and checkpoints on the servers of one configuration.
@@ -94,75 +93,7 @@ impl NatsConfig {
     }
 }
 
-#[async_trait]
-impl EventStore for JetStreamStores {
-    async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
-        self.events.append(commit).await
-    }
-
-    async fn get_events(
-        &self,
-        aggregate: &AggregateKey,
-        from_version: u64,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        self.events.get_events(aggregate, from_version).await
-    }
-
-    async fn get_events_from(
-        &self,
-        aggregate: &AggregateKey,
-        known: &Head,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        self.events.get_events_from(aggregate, known).await
-    }
-
-    async fn get_events_by_type(
-        &self,
-        event_type: &str,
-        after: Position,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        self.events
-            .get_events_by_type(event_type, after, limit)
-            .await
-    }
-
-    async fn last(&self, aggregate: &AggregateKey) -> Result<Option<StoredEvent>, StoreError> {
-        self.events.last(aggregate).await
-    }
-
-    async fn get_by_cid(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
-        self.events.get_by_cid(cid).await
-    }
-
-    async fn get_event(
-        &self,
-        aggregate: &AggregateKey,
-        cid: &Cid,
-    ) -> Result<Option<StoredEvent>, StoreError> {
-        self.events.get_event(aggregate, cid).await
-    }
-
-    fn read_all(&self, after: Position) -> EventStream {
-        self.events.read_all(after)
-    }
-
-    fn subscribe(&self, after: Position) -> EventStream {
-        self.events.subscribe(after)
-    }
-
-    fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
-        self.events.snapshots()
-    }
-
-    fn snapshot_threshold(&self) -> Option<u64> {
-        self.events.snapshot_threshold()
-    }
-
-    fn publishes(&self) -> bool {
-        self.events.publishes()
-    }
-}
+forward_event_store!([] JetStreamStores, |this| this.events);
 
 #[async_trait]
 impl SnapshotStore for JetStreamStores {

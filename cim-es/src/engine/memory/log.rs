@@ -6,7 +6,14 @@ use cid::Cid;
 
 use crate::block::StoredEvent;
 use crate::domain::aggregate::IdText;
-use crate::store::{AggregateKey, Head, Position, SealedEvent};
+use crate::store::{
+    AggregateKey, Bookmark, Head, Position, SealedEvent, Selection, StoreError, Versions,
+};
+
+use super::PLACE;
+
+/// How many events a stream takes from the log at a time. They share their bytes with the log.
+const PAGE: usize = 256;
 
 /// Events in the order of their positions: the event at position `n` stands at place `n - 1`.
 #[derive(Default)]
@@ -46,50 +53,95 @@ impl Log {
         places.last().map(|place| &self.events[*place])
     }
 
-    pub(super) fn of_aggregate(
-        &self,
-        aggregate: &AggregateKey,
-        from_version: u64,
-    ) -> Vec<StoredEvent> {
-        let skip = usize::try_from(from_version.saturating_sub(1)).unwrap_or(usize::MAX);
-        let places = self
-            .of_aggregate
-            .get(aggregate)
-            .map_or(&[][..], Vec::as_slice);
-        places
-            .iter()
-            .skip(skip)
-            .map(|place| self.events[*place].clone())
-            .collect()
+    /// The next events of an aggregate at some versions, a page of them.
+    pub(super) fn history(&self, aggregate: &AggregateKey, versions: Versions) -> Vec<StoredEvent> {
+        let places = self.places_of(aggregate);
+        let index = |version: u64| usize::try_from(version).unwrap_or(usize::MAX);
+        let end = index(versions.last()).min(places.len());
+        let start = index(versions.first() - 1).min(end);
+        let events = places[start..end].iter().map(|place| &self.events[*place]);
+        page(events).0
     }
 
-    pub(super) fn of_type(
+    fn places_of(&self, aggregate: &AggregateKey) -> &[usize] {
+        self.of_aggregate.get(aggregate).map_or(&[], Vec::as_slice)
+    }
+
+    /// Compares where a reader was with what is here.
+    pub(super) fn check(&self, after: &Bookmark) -> Result<(), StoreError> {
+        let place = usize::try_from(after.position.0).unwrap_or(usize::MAX);
+        let found = place
+            .checked_sub(1)
+            .and_then(|place| self.events.get(place));
+        let last = Position(self.events.len() as u64);
+        after.check(PLACE, last, found.map(|event| event.cid))
+    }
+
+    /// The next events of a selection after a position and up to another, a page of them; and up to where they reach.
+    pub(super) fn select(
         &self,
-        event_type: &str,
+        selection: &Selection,
         after: Position,
-        limit: usize,
-    ) -> Vec<StoredEvent> {
-        let places = self.of_type.get(event_type).map_or(&[][..], Vec::as_slice);
-        let start = places.partition_point(|place| self.events[*place].position <= after);
-        places[start..]
-            .iter()
-            .take(limit)
-            .map(|place| self.events[*place].clone())
-            .collect()
+        until: Position,
+    ) -> (Vec<StoredEvent>, Position) {
+        let place = |position: Position| {
+            usize::try_from(position.0).map_or(self.events.len(), |n| n.min(self.events.len()))
+        };
+        let (start, end) = (place(after), place(until));
+        let wanted = |event: &&StoredEvent| selection.includes(event);
+        let (events, is_cut) = if let Some(key) = selection.one_aggregate() {
+            let places = between(self.places_of(key), start, end).iter();
+            page(places.map(|place| &self.events[*place]).filter(wanted))
+        } else if selection.is_by_type() {
+            let types = self.of_type.iter();
+            let types = types.filter(|(event_type, _)| selection.may_have_type(event_type));
+            let lists = types.map(|(_, places)| between(places, start, end));
+            let places = merged(lists.collect());
+            page(places.map(|place| &self.events[place]).filter(wanted))
+        } else {
+            let events = self.events.get(start..end).unwrap_or_default();
+            page(events.iter().filter(wanted))
+        };
+        let reached = match events.last() {
+            Some(last) if is_cut => last.position,
+            _ => until,
+        };
+        (events, reached)
     }
 
     pub(super) fn by_cid(&self, cid: &Cid) -> Option<&StoredEvent> {
         self.of_cid.get(cid).map(|place| &self.events[*place])
     }
+}
 
-    pub(super) fn page(&self, after: Position, until: Position, limit: usize) -> Vec<StoredEvent> {
-        let place = |position: Position| {
-            usize::try_from(position.0).map_or(self.events.len(), |n| n.min(self.events.len()))
-        };
-        let (start, end) = (place(after), place(until));
-        let events = self.events.get(start..end).unwrap_or_default();
-        events.iter().take(limit).cloned().collect()
+/// The places from one on and before another; they rise.
+fn between(places: &[usize], start: usize, end: usize) -> &[usize] {
+    let from = places.partition_point(|place| *place < start);
+    let to = places.partition_point(|place| *place < end);
+    places.get(from..to).unwrap_or_default()
+}
+
+/// The places of several lists in one order.
+fn merged(mut lists: Vec<&[usize]>) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let first = lists.iter_mut().filter(|list| !list.is_empty());
+        let list = first.min_by_key(|list| list[0])?;
+        let (next, rest) = list.split_first()?;
+        *list = rest;
+        Some(*next)
+    })
+}
+
+/// The first events of a list, as many as a stream takes at a time, and whether there are more.
+fn page<'a>(events: impl Iterator<Item = &'a StoredEvent>) -> (Vec<StoredEvent>, bool) {
+    let mut page = Vec::new();
+    for event in events {
+        if page.len() == PAGE {
+            return (page, true);
+        }
+        page.push(event.clone());
     }
+    (page, false)
 }
 
 /// The key under which an event is found; its id stood in a key before.

@@ -1,6 +1,7 @@
 //! The engine in memory: for tests, and for what need not outlive the process.
 
 mod log;
+mod streams;
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -8,18 +9,18 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
-use futures_util::stream;
 use tokio::sync::watch;
 
 use crate::block::StoredEvent;
 use crate::store::{
-    AggregateKey, CheckpointStore, CommitRequest, EventStore, EventStream, ObjectStore, Position,
-    SealOptions, Snapshot, SnapshotStore, StoreError, seal,
+    AggregateKey, Bookmark, CheckpointStore, CommitRequest, EngineSettings, EventStore,
+    EventStream, ObjectStore, Position, SealOptions, Selection, Snapshot, SnapshotStore,
+    StoreError, Versions, seal,
 };
 use log::Log;
 
-/// How many events a stream takes from the log at a time.
-const PAGE: usize = 256;
+/// What messages call the store.
+const PLACE: &str = "the store in memory";
 
 /// Keeps events, snapshots, objects and checkpoints in memory.
 ///
@@ -74,10 +75,6 @@ impl MemoryEventStore {
     fn write(&self) -> Result<RwLockWriteGuard<'_, Kept>, StoreError> {
         self.inner.kept.write().map_err(|_| poisoned())
     }
-
-    fn page(&self, after: Position, until: Position) -> Result<Vec<StoredEvent>, StoreError> {
-        Ok(self.read()?.log.page(after, until, PAGE))
-    }
 }
 
 impl Default for MemoryEventStore {
@@ -121,78 +118,31 @@ impl EventStore for MemoryEventStore {
         Ok(stored)
     }
 
-    async fn get_events(
-        &self,
-        aggregate: &AggregateKey,
-        from_version: u64,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        Ok(self.read()?.log.of_aggregate(aggregate, from_version))
-    }
-
-    async fn get_events_by_type(
-        &self,
-        event_type: &str,
-        after: Position,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        Ok(self.read()?.log.of_type(event_type, after, limit))
+    fn history(&self, aggregate: &AggregateKey, versions: Versions) -> EventStream {
+        let (store, key) = (self.clone(), aggregate.clone());
+        streams::history(store, key, versions)
     }
 
     async fn last(&self, aggregate: &AggregateKey) -> Result<Option<StoredEvent>, StoreError> {
         Ok(self.read()?.log.last(aggregate).cloned())
     }
 
-    async fn get_by_cid(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
+    async fn find(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
         Ok(self.read()?.log.by_cid(cid).cloned())
     }
 
-    fn read_all(&self, after: Position) -> EventStream {
-        let store = self.clone();
-        let until = *self.inner.last.borrow();
-        let start = (store, after, Vec::new().into_iter());
-        Box::pin(stream::unfold(
-            start,
-            move |(store, mut after, mut page)| async move {
-                if page.as_slice().is_empty() {
-                    page = match store.page(after, until) {
-                        Ok(events) => events.into_iter(),
-                        Err(error) => return Some((Err(error), (store, until, page))),
-                    };
-                }
-                let event: StoredEvent = page.next()?;
-                after = event.position;
-                Some((Ok(event), (store, after, page)))
-            },
-        ))
+    fn read(&self, selection: Selection, after: Bookmark) -> EventStream {
+        streams::read(self.clone(), selection, after)
     }
 
-    fn subscribe(&self, after: Position) -> EventStream {
-        let store = self.clone();
-        let last = self.inner.last.subscribe();
-        let start = (store, last, after, Vec::new().into_iter());
-        Box::pin(stream::unfold(
-            start,
-            |(store, mut last, mut after, mut page)| async move {
-                while page.as_slice().is_empty() {
-                    let until = *last.borrow_and_update();
-                    if until > after {
-                        page = match store.page(after, until) {
-                            Ok(events) => events.into_iter(),
-                            Err(error) => return Some((Err(error), (store, last, after, page))),
-                        };
-                    } else {
-                        last.changed().await.ok()?;
-                    }
-                }
-                let event: StoredEvent = page.next()?;
-                after = event.position;
-                Some((Ok(event), (store, last, after, page)))
-            },
-        ))
+    fn follow(&self, selection: Selection, after: Bookmark) -> EventStream {
+        streams::follow(self.clone(), selection, after)
     }
 
-    fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
-        Some(Arc::new(self.clone()))
+    fn settings(&self) -> EngineSettings {
+        EngineSettings::default()
+            .with_snapshots(Arc::new(self.clone()))
+            .with_cid_index()
     }
 }
 

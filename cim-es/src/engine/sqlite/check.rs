@@ -8,7 +8,7 @@ use super::database::{Database, count, stored};
 use super::{Shared, checkpoints, cids, events, objects, open, types};
 use crate::block::CommitVerifier;
 use crate::domain::aggregate::IdText;
-use crate::store::{AggregateKey, StoreError};
+use crate::store::{AggregateKey, StoreError, Versions};
 
 /// What a check went through without finding anything wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,7 +171,7 @@ fn check_aggregates(
         let slot = aggregates::find(database, &aggregate, digest, &HashSet::new())?;
         let is_whole = match slot {
             Slot::Taken { key: found, head } if found == *key => {
-                events::history(database, &aggregate, 1, digest)?;
+                events::history(database, &aggregate, &Versions::ALL, 0, digest)?;
                 walked.get(key).is_some_and(|walked| {
                     walked.events == head.version && walked.last == head.position.0
                 })

@@ -9,7 +9,7 @@ use super::aggregates::{self, NameDigest, Slot};
 use super::database::{Database, count, stored};
 use super::types;
 use crate::block::{Cid, CidError, CommitPart, StoredEvent, parse_cid};
-use crate::store::{AggregateKey, Head, Position, StoreError};
+use crate::store::{AggregateKey, Head, Position, StoreError, Versions};
 
 /// How many events of others to step over before looking up the next one is cheaper.
 const STEPS: u64 = 8;
@@ -28,14 +28,14 @@ macro_rules! columns {
 
 /// Room for the bodies of many events: they share it, so that a list needs few allocations, and one event that is
 /// kept longer than the others holds no more than this.
-struct Room {
+pub(super) struct Room {
     free: BytesMut,
     size: usize,
 }
 
 impl Room {
     /// For a list.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             free: BytesMut::new(),
             size: 16 * 1024,
@@ -70,10 +70,10 @@ struct Stored {
 }
 
 /// An event and where the lists that it stands in go on.
-struct Linked {
-    event: StoredEvent,
+pub(super) struct Linked {
+    pub(super) event: StoredEvent,
     previous_of_aggregate: u64,
-    previous_of_type: u64,
+    pub(super) previous_of_type: u64,
 }
 
 /// The event at a position, which the caller knows to exist.
@@ -104,30 +104,36 @@ pub(super) fn at_head(
     Ok(event)
 }
 
-/// The events of an aggregate from a version to its last.
+/// The events of an aggregate at some versions and after a position.
 ///
 /// The walk goes from the last event to the first: each names the position of the one before it, and its envelope
 /// names the CID that must be found there.
 pub(super) fn history(
     database: &Database,
     aggregate: &AggregateKey,
-    from_version: u64,
+    versions: &Versions,
+    after: u64,
     digest: NameDigest,
 ) -> Result<Vec<StoredEvent>, StoreError> {
     let head = match aggregates::find(database, aggregate, digest, &HashSet::new())? {
         Slot::Free { .. } => return Ok(Vec::new()),
         Slot::Taken { head, .. } => head,
     };
-    let first = from_version.max(1);
-    if first >= head.version {
+    if head.position.0 <= after {
+        return Ok(Vec::new());
+    }
+    let first = versions.first();
+    if first >= head.version || versions.is_empty() {
         let event = at_head(database, aggregate, &head)?;
-        return Ok(if first == head.version {
+        return Ok(if versions.includes(head.version) {
             vec![event]
         } else {
             Vec::new()
         });
     }
-    let mut events = Vec::with_capacity((head.version - first + 1).min(RESERVED) as usize);
+    let wanted = head.version.min(versions.last()) - first + 1;
+    let mut events = Vec::with_capacity(wanted.min(RESERVED) as usize);
+    let mut next: Option<StoredEvent> = None;
     let mut position = head.position.0;
     let mut room = Room::new();
     let mut statement = database
@@ -159,13 +165,16 @@ pub(super) fn history(
             let linked = Stored::from_row(row, &mut room)
                 .map_err(database.failed("reading an event"))?
                 .verify(database)?;
-            match events.last() {
+            match &next {
                 None => check_head(database, aggregate, &head, &linked.event)?,
                 Some(next) => check_link(database, &linked.event, next)?,
             }
             let sequence = linked.event.envelope.sequence;
-            events.push(linked.event);
-            if sequence == first {
+            if versions.includes(sequence) {
+                events.push(linked.event.clone());
+            }
+            next = Some(linked.event);
+            if sequence == first || (1..=after).contains(&linked.previous_of_aggregate) {
                 break 'seek;
             }
             if linked.previous_of_aggregate == 0 || linked.previous_of_aggregate >= position {
@@ -203,59 +212,6 @@ pub(super) fn check_link_at(database: &Database, position: u64) -> Result<(), St
     }
 }
 
-/// At most `limit` events of a type after a position.
-pub(super) fn of_type(
-    database: &Database,
-    event_type: &str,
-    after: u64,
-    limit: usize,
-) -> Result<Vec<StoredEvent>, StoreError> {
-    if limit == 0 {
-        return Ok(Vec::new());
-    }
-    let types = types::read(database)?;
-    let Some(kept) = types.by_name.get(event_type) else {
-        return Ok(Vec::new());
-    };
-    let positions = types::positions(database, kept.number, after, limit, types.last)?;
-    let mut events: Vec<StoredEvent> = Vec::with_capacity(positions.len());
-    let mut room = Room::new();
-    for position in positions {
-        let linked = linked_at(database, position, &mut room)?;
-        let event = &linked.event;
-        let follows = match events.last() {
-            None => linked.previous_of_type <= after,
-            Some(previous) => linked.previous_of_type == previous.position.0,
-        };
-        if event.envelope.event_type != event_type || !follows {
-            return Err(database.damaged(
-                event.position.0,
-                event.cid,
-                format!(
-                    "the list of events of type `{event_type}` leads here from the wrong event: this one is a `{}` that follows position {}",
-                    event.envelope.event_type, linked.previous_of_type
-                ),
-            ));
-        }
-        events.push(linked.event);
-    }
-    let end = events.last().map_or(after, |event| event.position.0);
-    let complete = events.len() == limit && end <= kept.last;
-    let at_end = if events.is_empty() {
-        kept.last <= after
-    } else {
-        kept.last == end
-    };
-    if !complete && !at_end {
-        return Err(database.damaged(
-            kept.last,
-            None,
-            format!("the list of events of type `{event_type}` ends at position {end}, its last event is at this one"),
-        ));
-    }
-    Ok(events)
-}
-
 /// At most `limit` events after a position in the store's order, and the position of the last event of all.
 pub(super) fn page(
     database: &Database,
@@ -284,7 +240,11 @@ pub(super) fn page(
     Ok((events, last))
 }
 
-fn linked_at(database: &Database, position: u64, room: &mut Room) -> Result<Linked, StoreError> {
+pub(super) fn linked_at(
+    database: &Database,
+    position: u64,
+    room: &mut Room,
+) -> Result<Linked, StoreError> {
     database
         .first(
             "reading an event",

@@ -44,6 +44,7 @@ mod open;
 mod options;
 mod reader;
 mod schema;
+mod select;
 mod snapshots;
 mod stream;
 mod types;
@@ -63,7 +64,8 @@ use self::reader::Readers;
 use self::writer::Writer;
 use crate::block::{Cid, HashCode, StoredEvent};
 use crate::store::{
-    AggregateKey, CommitRequest, EventStore, EventStream, Position, SnapshotStore, StoreError,
+    AggregateKey, Bookmark, CommitRequest, EngineSettings, EventStore, EventStream, Selection,
+    StoreError, Versions,
 };
 
 /// Keeps events, snapshots, objects and checkpoints in one SQLite file.
@@ -195,29 +197,8 @@ impl EventStore for SqliteEventStore {
         self.shared.writer.append(commit).await
     }
 
-    async fn get_events(
-        &self,
-        aggregate: &AggregateKey,
-        from_version: u64,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        let (aggregate, digest) = (aggregate.clone(), self.shared.digest);
-        self.shared
-            .readers
-            .read(move |database| events::history(database, &aggregate, from_version, digest))
-            .await
-    }
-
-    async fn get_events_by_type(
-        &self,
-        event_type: &str,
-        after: Position,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        let event_type = event_type.to_owned();
-        self.shared
-            .readers
-            .read(move |database| events::of_type(database, &event_type, after.0, limit))
-            .await
+    fn history(&self, aggregate: &AggregateKey, versions: Versions) -> EventStream {
+        stream::history(self.shared.clone(), aggregate.clone(), versions)
     }
 
     async fn last(&self, aggregate: &AggregateKey) -> Result<Option<StoredEvent>, StoreError> {
@@ -228,7 +209,7 @@ impl EventStore for SqliteEventStore {
             .await
     }
 
-    async fn get_by_cid(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
+    async fn find(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
         let cid = *cid;
         self.shared
             .readers
@@ -236,16 +217,18 @@ impl EventStore for SqliteEventStore {
             .await
     }
 
-    fn read_all(&self, after: Position) -> EventStream {
-        stream::read_all(self.shared.clone(), after)
+    fn read(&self, selection: Selection, after: Bookmark) -> EventStream {
+        stream::read(self.shared.clone(), selection, after)
     }
 
-    fn subscribe(&self, after: Position) -> EventStream {
-        stream::subscribe(self.shared.clone(), after)
+    fn follow(&self, selection: Selection, after: Bookmark) -> EventStream {
+        stream::follow(self.shared.clone(), selection, after)
     }
 
-    fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
-        Some(Arc::new(self.clone()))
+    fn settings(&self) -> EngineSettings {
+        EngineSettings::default()
+            .with_snapshots(Arc::new(self.clone()))
+            .with_cid_index()
     }
 }
 

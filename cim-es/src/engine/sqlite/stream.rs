@@ -7,38 +7,65 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
+use futures_util::{StreamExt, stream};
 use tokio::sync::watch;
 
 use super::reader::closed;
-use super::{Shared, events};
+use super::{Shared, events, select};
 use crate::block::StoredEvent;
-use crate::store::{EventStream, Position, StoreError};
+use crate::store::{AggregateKey, Bookmark, EventStream, Selection, StoreError, Versions};
 
 /// How many events a stream reads at once and holds at most.
 const PAGE: u64 = 256;
 
-/// The events that are there when the stream reads for the first time.
-pub(super) fn read_all(shared: Arc<Shared>, after: Position) -> EventStream {
-    Box::pin(Pages::new(Cursor {
+/// The events of a selection that are there when the stream reads for the first time.
+pub(super) fn read(shared: Arc<Shared>, selection: Selection, after: Bookmark) -> EventStream {
+    Box::pin(Pages::new(Cursor::new(
         shared,
-        at: after.0,
-        end: End::Unknown,
-    }))
+        selection,
+        after,
+        End::Unknown,
+    )))
 }
 
-/// The events that are there and those to come.
-pub(super) fn subscribe(shared: Arc<Shared>, after: Position) -> EventStream {
-    Box::pin(Pages::new(Cursor {
+/// The events of a selection that are there and those to come.
+pub(super) fn follow(shared: Arc<Shared>, selection: Selection, after: Bookmark) -> EventStream {
+    Box::pin(Pages::new(Cursor::new(
         shared,
-        at: after.0,
-        end: End::Never(None),
-    }))
+        selection,
+        after,
+        End::Never(None),
+    )))
+}
+
+/// The events of one aggregate.
+pub(super) fn history(
+    shared: Arc<Shared>,
+    aggregate: AggregateKey,
+    versions: Versions,
+) -> EventStream {
+    let read = async move {
+        let digest = shared.digest;
+        let events = shared
+            .readers
+            .read(move |database| events::history(database, &aggregate, &versions, 0, digest))
+            .await;
+        stream::iter(match events {
+            Ok(events) => events.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        })
+    };
+    Box::pin(stream::once(read).flatten())
 }
 
 /// Where a stream is.
 struct Cursor {
     shared: Arc<Shared>,
-    /// The position of the last event that was read.
+    selection: Arc<Selection>,
+    after: Bookmark,
+    /// Whether the selection and where the reader was were found to be good.
+    is_checked: bool,
+    /// Up to this position everything was read.
     at: u64,
     end: End,
 }
@@ -57,45 +84,75 @@ enum End {
 type Page = (Cursor, Result<Vec<StoredEvent>, StoreError>);
 
 impl Cursor {
+    fn new(shared: Arc<Shared>, selection: Selection, after: Bookmark, end: End) -> Self {
+        Self {
+            shared,
+            selection: Arc::new(selection),
+            after,
+            is_checked: false,
+            at: after.position.0,
+            end,
+        }
+    }
+
     async fn next(mut self) -> Page {
         let page = self.read().await;
-        if let Ok(events) = &page
-            && let Some(last) = events.last()
-        {
-            self.at = last.position.0;
-        }
         (self, page)
     }
 
+    async fn check(&mut self) -> Result<(), StoreError> {
+        if !self.is_checked {
+            self.selection.check()?;
+            let after = self.after;
+            let readers = &self.shared.readers;
+            readers
+                .read(move |database| select::check(database, &after))
+                .await?;
+            self.is_checked = true;
+        }
+        Ok(())
+    }
+
     async fn read(&mut self) -> Result<Vec<StoredEvent>, StoreError> {
+        self.check().await?;
         loop {
-            let limit = match &mut self.end {
-                End::Unknown | End::Never(None) => PAGE,
-                End::At(end) => PAGE.min(end.saturating_sub(self.at)),
+            let until = match &mut self.end {
+                End::Unknown | End::Never(None) => u64::MAX,
+                End::At(end) => *end,
                 // What is committed from here on wakes the wait below, so nothing falls between reading and waiting.
                 End::Never(Some(moved)) => {
                     moved.borrow_and_update();
-                    PAGE
+                    u64::MAX
                 }
             };
-            if limit == 0 {
+            if until <= self.at {
                 return Ok(Vec::new());
             }
-            let after = self.at;
-            let (events, last) = self
+            let (after, digest) = (self.at, self.shared.digest);
+            let selection = Arc::clone(&self.selection);
+            let page = self
                 .shared
                 .readers
-                .read(move |database| events::page(database, after, limit))
+                .read(move |database| {
+                    select::page(database, &selection, after, until, PAGE, digest)
+                })
                 .await?;
+            if matches!(self.end, End::Unknown) {
+                self.end = End::At(page.last);
+            }
+            self.at = page.reached.min(page.last).max(self.at);
+            if !page.events.is_empty() {
+                return Ok(page.events);
+            }
+            let is_level = self.at >= page.last;
             match &mut self.end {
-                End::Unknown => {
-                    self.end = End::At(last);
-                    return Ok(events);
+                End::Never(Some(moved)) if is_level => {
+                    moved.changed().await.map_err(|_| closed())?;
                 }
-                End::At(_) => return Ok(events),
-                End::Never(_) if !events.is_empty() => return Ok(events),
-                End::Never(Some(moved)) => moved.changed().await.map_err(|_| closed())?,
-                End::Never(waits @ None) => *waits = Some(self.shared.writer.follow()?),
+                End::Never(waits @ None) if is_level => {
+                    *waits = Some(self.shared.writer.follow()?);
+                }
+                _ => {}
             }
         }
     }

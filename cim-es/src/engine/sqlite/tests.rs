@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::*;
 use crate::domain::message::{MessageIdentity, Timestamp};
 use crate::domain::subject::Token;
-use crate::store::{ExpectedVersion, NewEvent};
+use crate::store::{EventStoreExt, ExpectedVersion, NewEvent, Position};
 
 struct Unpark(Thread);
 

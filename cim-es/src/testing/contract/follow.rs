@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 use super::Provider;
 use super::sample::*;
-use crate::store::{EventStore, ExpectedVersion, Position};
+use crate::store::{EventStoreExt, ExpectedVersion, Position};
 
 /// A subscription gives what was there, then what comes.
 pub async fn a_subscription_gives_what_was_and_what_comes(provider: impl Provider) {

@@ -106,6 +106,7 @@ macro_rules! contract_tests {
             events_of_a_type_come_in_order_after_a_position_up_to_a_limit,
             reading_all_gives_every_event_once_and_ends,
             reading_all_starts_after_any_position,
+            a_bookmark_of_another_history_is_an_error,
             reading_all_ends_while_others_write,
             another_handle_sees_what_was_written,
             a_subscription_gives_what_was_and_what_comes,

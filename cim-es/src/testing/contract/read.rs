@@ -4,7 +4,9 @@ use futures_util::StreamExt;
 
 use super::Provider;
 use super::sample::*;
-use crate::store::{EventStore, ExpectedVersion, Position};
+use crate::store::{
+    Bookmark, EventStore, EventStoreExt, ExpectedVersion, Position, Selection, StoreError,
+};
 
 /// A history reads from any version to its end, and is empty past it.
 pub async fn a_history_reads_from_any_version(provider: impl Provider) {
@@ -101,19 +103,55 @@ pub async fn reading_all_gives_every_event_once_and_ends(provider: impl Provider
     assert_eq!(everything(&store).await, stored);
 }
 
-/// Reading all starts after any position, also after the last and past it.
+/// Reading starts after any position, also after the last.
 pub async fn reading_all_starts_after_any_position(provider: impl Provider) {
     let store = provider.open().await;
     let stored = append(&store, &key(), ExpectedVersion::NoStream, 1..=9)
         .await
         .unwrap();
     for (place, event) in stored.iter().enumerate() {
-        assert_eq!(
-            collect(store.read_all(event.position)).await,
-            stored[place + 1..]
-        );
+        let rest = &stored[place + 1..];
+        assert_eq!(collect(store.read_all(event.position)).await, rest);
+        let behind_it = store.read(Selection::everything(), event.bookmark());
+        assert_eq!(collect(behind_it).await, rest);
     }
-    assert_eq!(collect(store.read_all(Position(u64::MAX / 4))).await, []);
+}
+
+/// A reader that comes with a place of another history is told, whether the store ends before it or has another event
+/// there; it gets nothing that could be taken for an answer.
+pub async fn a_bookmark_of_another_history_is_an_error(provider: impl Provider) {
+    let store = provider.open().await;
+    let past = Bookmark::from(Position(u64::MAX / 4));
+    assert_another_history(&store, past).await;
+    let stored = append_each(&store, &key(), 1..=4).await;
+    let last = stored[3].position;
+    let just_past = Bookmark::from(Position(last.0 + 1));
+    let elsewhere = Bookmark {
+        position: last,
+        cid: Some(stored[2].cid),
+    };
+    for bookmark in [past, just_past, elsewhere] {
+        assert_another_history(&store, bookmark).await;
+    }
+    let mut level = store.follow(Selection::everything(), stored[3].bookmark());
+    let next = append_each(&store, &key(), [5]).await;
+    assert_eq!(take(&mut level, 1).await, next);
+}
+
+async fn assert_another_history(store: &impl EventStore, bookmark: Bookmark) {
+    let selections = [Selection::everything(), Selection::subjects(TYPE)];
+    for selection in selections {
+        for mut stream in [
+            store.read(selection.clone(), bookmark),
+            store.follow(selection.clone(), bookmark),
+        ] {
+            match stream.next().await {
+                Some(Err(StoreError::AnotherHistory(it))) => assert_eq!(it.known, bookmark),
+                other => panic!("{selection} behind {bookmark:?} gave {other:?}"),
+            }
+            assert!(stream.next().await.is_none(), "an error ends the stream");
+        }
+    }
 }
 
 /// Reading all ends also when others keep writing, and has everything that was there before.

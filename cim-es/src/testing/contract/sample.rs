@@ -9,8 +9,8 @@ use crate::block::StoredEvent;
 use crate::domain::message::{MessageIdentity, Timestamp};
 use crate::domain::subject::Token;
 use crate::store::{
-    AggregateKey, CommitRequest, EventStore, EventStream, ExpectedVersion, NewEvent, Position,
-    StoreError,
+    AggregateKey, CommitRequest, EventStore, EventStoreExt, EventStream, ExpectedVersion, NewEvent,
+    Position, StoreError,
 };
 
 pub(super) const TYPE: &str = "contract.sample.noted";

@@ -5,8 +5,8 @@ use std::path::Path;
 use bytes::Bytes;
 use cim_es::block::{Cid, HashCode, StoredEvent};
 use cim_es::store::{
-    CheckpointStore, EventStore, ExpectedVersion, ObjectStore, Position, Snapshot, SnapshotStore,
-    StoreError,
+    CheckpointStore, EventStore, EventStoreExt, ExpectedVersion, ObjectStore, Position, Snapshot,
+    SnapshotStore, StoreError,
 };
 use cim_es::{SqliteEventStore, SqliteOptions};
 
@@ -126,7 +126,7 @@ impl Truth {
         let answer = store.get_events(&key("absent"), 1).await;
         judge("get_events, absent", answer.map(|answer| answer.is_empty()));
         for event_type in TYPES {
-            for after in [0, 300, EVENTS as u64 * 2] {
+            for after in [0, 300, EVENTS as u64] {
                 let mine = |event: &&StoredEvent| {
                     event.event_type() == event_type && event.position.0 > after
                 };

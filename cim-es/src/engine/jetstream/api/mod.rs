@@ -4,7 +4,6 @@ pub(crate) mod direct;
 mod failure;
 mod leader;
 mod message;
-mod patterns;
 mod reader;
 mod request;
 
@@ -12,6 +11,5 @@ pub use failure::ApiFailure;
 pub(crate) use failure::{Class, errors, failure_of};
 pub(crate) use leader::{Leader, State, StreamInfo};
 pub(crate) use message::{EXPECTED_SEQUENCE, EXPECTED_SUBJECT, Raw, headers, headers_of, size};
-pub(crate) use patterns::{distinct, overlap};
-pub(crate) use reader::{Reader, Selection, Step};
+pub(crate) use reader::{Filters, Reader, Step};
 pub(crate) use request::{Ack, Api, in_time, json, nanoseconds, parse};

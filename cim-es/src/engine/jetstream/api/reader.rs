@@ -34,23 +34,13 @@ const TICK: Duration = Duration::from_millis(250);
 /// After what time without a reader the server removes the consumer by itself.
 const INACTIVE: Duration = Duration::from_secs(20);
 
-/// What a reader reads.
+/// Which messages a reader reads.
 #[derive(Clone, Debug)]
-pub(crate) struct Selection {
+pub(crate) struct Filters {
     /// Stored subjects, which may have wildcards; none for all.
-    pub(crate) filters: Vec<String>,
+    pub(crate) subjects: Vec<String>,
     /// Whether bodies are left out.
     pub(crate) headers_only: bool,
-}
-
-impl Selection {
-    /// Every message with its body.
-    pub(crate) fn all() -> Self {
-        Self {
-            filters: Vec::new(),
-            headers_only: false,
-        }
-    }
 }
 
 /// How messages come from the server.
@@ -65,7 +55,7 @@ enum Delivery {
 /// Reads messages in order from a sequence on.
 pub(crate) struct Reader {
     api: Api,
-    selection: Selection,
+    filters: Filters,
     delivery: Delivery,
     /// The sequence from which the next message may come.
     next: u64,
@@ -87,6 +77,8 @@ struct Session {
     messages: Subscriber,
     /// The place of the last message in the order of this consumer.
     delivered: u64,
+    /// How many further messages there were when the last one was given.
+    pending: Option<u64>,
     /// How many messages were asked for and have not come.
     open: usize,
     pulls: u64,
@@ -113,10 +105,10 @@ enum Heard {
 
 impl Reader {
     /// A reader that gives up when no consumer can be had for a while.
-    pub(crate) fn new(api: Api, selection: Selection, from: u64) -> Self {
+    pub(crate) fn new(api: Api, filters: Filters, from: u64) -> Self {
         Self {
             api,
-            selection,
+            filters,
             delivery: Delivery::Pulled,
             next: from.max(1),
             session: None,
@@ -193,6 +185,11 @@ impl Reader {
         }
     }
 
+    /// How many further messages the consumer knew of when it gave the last one.
+    pub(crate) fn pending(&self) -> Option<u64> {
+        self.session.as_ref().and_then(|session| session.pending)
+    }
+
     /// Removes the consumer from the server.
     pub(crate) async fn close(mut self) {
         if let Some(session) = self.session.take() {
@@ -201,7 +198,7 @@ impl Reader {
     }
 
     async fn start(&mut self) -> Result<(), StoreError> {
-        match Session::start(&self.api, &self.selection, self.delivery, self.next).await {
+        match Session::start(&self.api, &self.filters, self.delivery, self.next).await {
             Ok(session) => {
                 self.session = Some(session);
                 Ok(())
@@ -278,7 +275,7 @@ async fn delete(api: &Api, name: &str) {
 impl Session {
     async fn start(
         api: &Api,
-        selection: &Selection,
+        filters: &Filters,
         delivery: Delivery,
         from: u64,
     ) -> Result<Self, ApiFailure> {
@@ -300,7 +297,7 @@ impl Session {
             "ack_policy": "none",
             "replay_policy": "instant",
             "inactive_threshold": nanoseconds(INACTIVE),
-            "headers_only": selection.headers_only,
+            "headers_only": filters.headers_only,
             "num_replicas": 1,
             "mem_storage": true,
         });
@@ -309,7 +306,7 @@ impl Session {
             config["flow_control"] = query!(true);
             config["idle_heartbeat"] = query!(nanoseconds(HEARTBEAT));
         }
-        match selection.filters.as_slice() {
+        match filters.subjects.as_slice() {
             [] => {}
             [filter] => {
                 // With the filter in the subject, a permission can be given for it.
@@ -326,6 +323,7 @@ impl Session {
             delivery,
             messages,
             delivered: 0,
+            pending: None,
             open: 0,
             pulls: 0,
             connects,
@@ -409,6 +407,7 @@ impl Session {
             return Heard::Lost("a message is out of step");
         }
         self.delivered = place.consumer;
+        self.pending = place.pending;
         self.open = self.open.saturating_sub(1);
         let headers = message.headers.unwrap_or_default();
         let raw = Raw::new(place.stream, message.subject, &headers, message.payload);
@@ -420,6 +419,7 @@ impl Session {
 struct Place {
     stream: u64,
     consumer: u64,
+    pending: Option<u64>,
 }
 
 impl Place {
@@ -435,6 +435,8 @@ impl Place {
         Some(Self {
             stream: tokens.next()?.parse().ok()?,
             consumer: tokens.next()?.parse().ok()?,
+            // Behind the time.
+            pending: tokens.nth(1).and_then(|pending| pending.parse().ok()),
         })
     }
 }

@@ -5,34 +5,60 @@
 //! where the history must reach. A hole means reading again; what stays is read under the wildcard, where an event of a
 //! type that this program does not know shows too; and only what is wrong then is damage.
 
+use std::sync::Arc;
+
 use futures_util::future::try_join;
+use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 
 use super::Stream;
 use crate::block::{ChainVerifier, StoredEvent, Verdict};
 use crate::engine::jetstream::api::{
-    ApiFailure, Leader, Raw, Reader, Selection, Step,
+    ApiFailure, Filters, Leader, Raw, Reader, Step,
     direct::{self, Page},
 };
 use crate::engine::jetstream::retry;
-use crate::store::{AggregateKey, Head, StoreError};
+use crate::store::{AggregateKey, EventStream, Head, StoreError, Versions};
 
-/// The events of an aggregate from a version on, in order.
-///
-/// `known` is an event of the aggregate, at that version, whose position is known: reading then starts there.
+/// The events of an aggregate at some versions, as a stream.
+pub(super) fn stream(store: Arc<Stream>, key: AggregateKey, versions: Versions) -> EventStream {
+    let events = async move {
+        let events = read(&store, &key, &versions).await;
+        if let Ok(events) = &events {
+            store.remember(events);
+        }
+        stream::iter(match events {
+            Ok(events) => events.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        })
+    };
+    Box::pin(stream::once(events).flatten())
+}
+
+/// The events of an aggregate at some versions, in order. Where the first of them is known with its position, reading
+/// starts there.
 pub(super) async fn read(
     store: &Stream,
     key: &AggregateKey,
-    from: u64,
-    known: Option<&Head>,
+    versions: &Versions,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let mut events = read_on(store, key, versions).await?;
+    events.retain(|event| versions.includes(event.envelope.sequence));
+    Ok(events)
+}
+
+async fn read_on(
+    store: &Stream,
+    key: &AggregateKey,
+    versions: &Versions,
 ) -> Result<Vec<StoredEvent>, StoreError> {
     let mut read = Read {
         store,
         key,
-        from: from.max(1),
+        from: versions.first(),
         start: 1,
     };
-    if let Some(known) = known.filter(|known| known.version == read.from) {
+    if let Some(known) = versions.known() {
         if let Some(last) = read.if_current(known).await? {
             return Ok(vec![last]);
         }
@@ -303,12 +329,12 @@ impl Read<'_> {
         last: &StoredEvent,
         events: &mut Vec<StoredEvent>,
     ) -> Result<(), StoreError> {
-        let selection = Selection {
-            filters: vec![filter],
+        let filters = Filters {
+            subjects: vec![filter],
             headers_only: false,
         };
         let patience = self.store.api.patience;
-        let mut reader = Reader::new(self.store.api.clone(), selection, from).pushed();
+        let mut reader = Reader::new(self.store.api.clone(), filters, from).pushed();
         let mut give_up = self.store.api.deadline();
         loop {
             match reader.step().await? {

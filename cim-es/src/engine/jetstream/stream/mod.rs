@@ -26,8 +26,8 @@ pub use finding::{Finding, Severity};
 pub use store::JetStreamEventStore;
 
 use crate::block::StoredEvent;
-use crate::domain::declared::matches;
-use crate::engine::jetstream::api::{Api, Raw, Reader, Selection, StreamInfo};
+use crate::domain::subject::pattern::matches;
+use crate::engine::jetstream::api::{Api, Filters, Raw, Reader, StreamInfo};
 use crate::engine::jetstream::config::JetStreamOptions;
 use crate::engine::jetstream::retry;
 use crate::store::{CommitRequest, Position, StoreError, StoredSubjects};
@@ -96,8 +96,8 @@ impl Stream {
         raw.verify(&self.api, self.subjects())
     }
 
-    fn reader(&self, selection: Selection, after: u64) -> Reader {
-        Reader::new(self.api.clone(), selection, after.saturating_add(1))
+    fn reader(&self, filters: Filters, after: u64) -> Reader {
+        Reader::new(self.api.clone(), filters, after.saturating_add(1))
     }
 
     /// How long an answer that is older than what is known may come from a leader that was deposed.

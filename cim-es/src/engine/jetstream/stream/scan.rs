@@ -1,20 +1,29 @@
-//! Reading the stream across aggregates: all of it, one type, what is yet to come, one CID.
+//! Reading the stream across aggregates: a selection of it, what is yet to come, one CID.
+
+use std::sync::Arc;
 
 use cid::Cid;
+use futures_util::future::try_join_all;
 use futures_util::stream;
 
 use super::Stream;
 use crate::block::StoredEvent;
-use crate::engine::jetstream::api::{Leader, Reader, Selection, State, Step};
-use crate::store::{EventStream, Position, StoreError};
-use std::sync::Arc;
+use crate::domain::subject::Pattern;
+use crate::domain::subject::pattern::overlaps;
+use crate::engine::jetstream::api::{Filters, Leader, Reader, State, Step};
+use crate::engine::jetstream::retry;
+use crate::store::{Bookmark, EventStream, Position, Selection, SelectionError, StoreError};
 
-/// All events after a position up to the last one that the stream has when reading starts.
-pub(super) fn read_all(store: Arc<Stream>, after: Position) -> EventStream {
+/// The most subjects that a consumer is made to filter by; what is left over is filtered here.
+const MOST_FILTERS: usize = 256;
+
+/// The events of a selection behind a bookmark, up to the last one that the stream has when reading starts.
+pub(super) fn read(store: Arc<Stream>, selection: Selection, after: Bookmark) -> EventStream {
     let scan = Scan {
         store,
-        after: after.0,
-        stage: Stage::Start,
+        selection,
+        at: after.position.0,
+        stage: Stage::Start(after),
     };
     Box::pin(stream::unfold(scan, |mut scan| async move {
         let next = scan.next().await.transpose()?;
@@ -27,59 +36,174 @@ pub(super) fn read_all(store: Arc<Stream>, after: Position) -> EventStream {
 
 struct Scan {
     store: Arc<Stream>,
-    after: u64,
+    selection: Selection,
+    /// Up to this sequence everything was read.
+    at: u64,
     stage: Stage,
 }
 
 enum Stage {
-    Start,
-    Reading { reader: Box<Reader>, until: u64 },
+    Start(Bookmark),
+    Reading(Box<Reading>),
     Over,
+}
+
+struct Reading {
+    reader: Reader,
+    /// What the server filters by; nothing where it gives everything.
+    subjects: Vec<String>,
+    until: u64,
 }
 
 impl Scan {
     async fn next(&mut self) -> Result<Option<StoredEvent>, StoreError> {
-        if matches!(self.stage, Stage::Start) {
-            self.start().await?;
+        if let Stage::Start(after) = self.stage {
+            self.start(after).await?;
         }
         loop {
-            let Stage::Reading { reader, until } = &mut self.stage else {
+            let Stage::Reading(reading) = &mut self.stage else {
                 return Ok(None);
             };
-            match reader.step().await? {
+            match reading.reader.step().await? {
+                Step::Message(raw) if raw.sequence > reading.until => {
+                    self.end().await;
+                    return Ok(None);
+                }
                 Step::Message(raw) => {
-                    self.after = raw.sequence;
+                    self.at = raw.sequence;
                     let event = self.store.verify(raw)?;
-                    if self.after >= *until {
+                    let is_dry = reading.reader.pending() == Some(0);
+                    if self.at == reading.until || (is_dry && !self.is_any_left().await?) {
                         self.end().await;
                     }
-                    return Ok(Some(event));
+                    if self.selection.includes(&event) {
+                        return Ok(Some(event));
+                    }
                 }
-                Step::Idle => match rest(&state(&self.store).await?, self.after, *until) {
-                    Some(last) => *until = last,
-                    None => self.end().await,
-                },
+                Step::Idle => {
+                    if !self.is_any_left().await? {
+                        self.end().await;
+                    }
+                }
             }
         }
     }
 
-    async fn start(&mut self) -> Result<(), StoreError> {
-        let state = state(&self.store).await?;
-        self.stage = match rest(&state, self.after, state.last_seq) {
-            Some(until) => Stage::Reading {
-                reader: Box::new(self.store.reader(Selection::all(), self.after).pushed()),
-                until,
-            },
-            None => Stage::Over,
+    async fn start(&mut self, after: Bookmark) -> Result<(), StoreError> {
+        let subjects = subjects(&self.store, &self.selection)?;
+        let state = check(&self.store, &after).await?;
+        let filters = Filters {
+            subjects: subjects.clone(),
+            headers_only: false,
         };
+        let reader = self.store.reader(filters, self.at);
+        // Who reads everything mostly wants all of it; who selects often stops early.
+        let reader = match subjects.is_empty() {
+            true => reader.pushed(),
+            false => reader,
+        };
+        self.stage = Stage::Reading(Box::new(Reading {
+            reader,
+            subjects,
+            until: state.last_seq,
+        }));
+        if !self.is_any_left().await? {
+            self.stage = Stage::Over;
+        }
         Ok(())
     }
 
+    /// Whether the leader has, or had, messages that the reader is still to get; moves the end to the last of them where
+    /// the stream has dropped what stood there.
+    ///
+    /// A consumer that has nothing more to give does not say it: it may be on a replica that lags.
+    async fn is_any_left(&mut self) -> Result<bool, StoreError> {
+        let Stage::Reading(reading) = &mut self.stage else {
+            return Ok(false);
+        };
+        if self.at >= reading.until {
+            return Ok(false);
+        }
+        let leader = Leader::new(&self.store.api);
+        if reading.subjects.is_empty() {
+            let state = leader.state().await?;
+            let last = rest(&state, self.at, reading.until);
+            reading.until = last.unwrap_or(reading.until);
+            return Ok(last.is_some());
+        }
+        let mut asked = Vec::with_capacity(reading.subjects.len());
+        for subject in &reading.subjects {
+            asked.push(leader.next(subject, self.at + 1));
+        }
+        let next = try_join_all(asked).await?;
+        let mut next = next.into_iter().flatten();
+        Ok(next.any(|raw| raw.sequence <= reading.until))
+    }
+
     async fn end(&mut self) {
-        if let Stage::Reading { reader, .. } = std::mem::replace(&mut self.stage, Stage::Over) {
-            reader.close().await;
+        if let Stage::Reading(reading) = std::mem::replace(&mut self.stage, Stage::Over) {
+            reading.reader.close().await;
         }
     }
+}
+
+/// The stored subjects that hold what is selected, none of which shares a subject with another; none at all where that
+/// is everything.
+///
+/// # Errors
+/// [`StoreError::NothingSelected`] for a selection that nothing in the stream can match.
+fn subjects(store: &Stream, selection: &Selection) -> Result<Vec<String>, StoreError> {
+    selection.check()?;
+    let stored = store.subjects();
+    if let Some(key) = selection.one_aggregate() {
+        return Ok(vec![stored.guard(key.id())]);
+    }
+    let kept = &store.options.stream.subjects;
+    let wanted = selection.patterns();
+    let is_kept = |pattern: &&Pattern| kept.iter().any(|kept| overlaps(kept, pattern.as_str()));
+    let patterns: Vec<_> = wanted.iter().filter(is_kept).collect();
+    if patterns.is_empty() {
+        let wanted: Vec<_> = wanted.iter().map(Pattern::to_string).collect();
+        return Err(SelectionError::NotKept {
+            place: store.api.place(),
+            kept: kept.join(", "),
+            wanted: wanted.join(", "),
+        }
+        .into());
+    }
+    let public = patterns.iter().map(|pattern| pattern.as_str());
+    Ok(match selection.partitions() {
+        Some(partitions) if partitions.len() * patterns.len() <= MOST_FILTERS => {
+            let of_partition = |public: &str| {
+                let of_one = |partition: &u8| stored.partition_filter(*partition, public);
+                partitions.iter().map(of_one).collect::<Vec<_>>()
+            };
+            public.flat_map(of_partition).collect()
+        }
+        _ if patterns.len() > MOST_FILTERS || patterns == [&Pattern::ALL] => Vec::new(),
+        _ => public.map(|public| stored.filter(public)).collect(),
+    })
+}
+
+/// Compares where a reader was with what the stream has; gives where the stream ends.
+///
+/// A leader that was deposed and does not know it yet may not have the last events, so it is asked again before it is
+/// believed that the stream ends before the reader.
+async fn check(store: &Stream, after: &Bookmark) -> Result<State, StoreError> {
+    let leader = Leader::new(&store.api);
+    let mut retry = retry::STALE.within(store.staleness());
+    let state = loop {
+        let state = leader.state().await?;
+        if after.position.0 <= state.last_seq || !retry.pause().await {
+            break state;
+        }
+    };
+    let found = match after.names_event() && after.position.0 <= state.last_seq {
+        true => leader.at(after.position.0).await?.and_then(|raw| raw.cid),
+        false => None,
+    };
+    after.check(&store.api.place(), Position(state.last_seq), found)?;
+    Ok(state)
 }
 
 /// The last message of those after a sequence and up to another that a reader can still get: what it waits for may
@@ -88,85 +212,54 @@ fn rest(state: &State, after: u64, until: u64) -> Option<u64> {
     state.last_until(until).filter(|last| *last > after)
 }
 
-async fn state(store: &Stream) -> Result<State, StoreError> {
-    Leader::new(&store.api).state().await
-}
-
-/// All events after a position, then those that are yet to come.
-pub(super) fn subscribe(store: Arc<Stream>, after: Position) -> EventStream {
-    let reader = store.reader(Selection::all(), after.0).without_end();
-    Box::pin(stream::unfold(
-        Some((store, reader)),
-        |following| async move {
-            let (store, mut reader) = following?;
-            loop {
-                match reader.step().await {
-                    Ok(Step::Idle) => {}
-                    Ok(Step::Message(raw)) => {
-                        return match store.verify(raw) {
-                            Ok(event) => Some((Ok(event), Some((store, reader)))),
-                            Err(error) => Some((Err(error), None)),
-                        };
-                    }
-                    Err(error) => return Some((Err(error), None)),
-                }
-            }
-        },
-    ))
-}
-
-/// At most `limit` events of a type after a position.
-pub(super) async fn of_type(
-    store: &Stream,
-    event_type: &str,
-    after: Position,
-    limit: usize,
-) -> Result<Vec<StoredEvent>, StoreError> {
-    let mut events = Vec::new();
-    if limit == 0 || !is_literal(event_type) {
-        return Ok(events);
-    }
-    let filter = store.subjects().filter(event_type);
-    let leader = Leader::new(&store.api);
-    let mut until = leader.last(&filter).await?.map_or(0, |last| last.sequence);
-    let mut seen = after.0;
-    if until <= seen {
-        return Ok(events);
-    }
-    let selection = Selection {
-        filters: vec![filter.clone()],
-        headers_only: false,
+/// The events of a selection behind a bookmark, then those that are yet to come.
+pub(super) fn follow(store: Arc<Stream>, selection: Selection, after: Bookmark) -> EventStream {
+    let following = Following {
+        store,
+        selection,
+        after,
+        reader: None,
     };
-    let mut reader = store.reader(selection, after.0);
-    while events.len() < limit {
-        match reader.step().await? {
-            Step::Message(raw) if raw.sequence > until => break,
-            Step::Message(raw) => {
-                seen = raw.sequence;
-                events.push(store.verify(raw)?);
-                if seen == until {
-                    break;
-                }
+    Box::pin(stream::unfold(Some(following), |following| async move {
+        let mut following = following?;
+        match following.next().await {
+            Ok(event) => Some((Ok(event), Some(following))),
+            Err(error) => Some((Err(error), None)),
+        }
+    }))
+}
+
+struct Following {
+    store: Arc<Stream>,
+    selection: Selection,
+    after: Bookmark,
+    reader: Option<Reader>,
+}
+
+impl Following {
+    async fn next(&mut self) -> Result<StoredEvent, StoreError> {
+        let reader = match &mut self.reader {
+            Some(reader) => reader,
+            None => {
+                let subjects = subjects(&self.store, &self.selection)?;
+                check(&self.store, &self.after).await?;
+                let filters = Filters {
+                    subjects,
+                    headers_only: false,
+                };
+                let reader = self.store.reader(filters, self.after.position.0);
+                self.reader.insert(reader.without_end())
             }
-            Step::Idle => {
-                if leader.state().await?.last_until(until) != Some(until) {
-                    until = leader.last(&filter).await?.map_or(0, |last| last.sequence);
-                }
-                if until <= seen {
-                    break;
+        };
+        loop {
+            if let Step::Message(raw) = reader.step().await? {
+                let event = self.store.verify(raw)?;
+                if self.selection.includes(&event) {
+                    return Ok(event);
                 }
             }
         }
     }
-    reader.close().await;
-    Ok(events)
-}
-
-/// A type is a literal subject: with a wildcard in it, it would ask for other types.
-fn is_literal(event_type: &str) -> bool {
-    event_type
-        .split('.')
-        .all(|token| crate::domain::subject::Token::new(token).is_ok())
 }
 
 /// The event with a CID.
@@ -186,11 +279,11 @@ pub(super) async fn by_cid(store: &Stream, cid: &Cid) -> Result<Option<StoredEve
         return Ok(None);
     };
     let mut seen = 0;
-    let selection = Selection {
-        filters: Vec::new(),
+    let filters = Filters {
+        subjects: Vec::new(),
         headers_only: true,
     };
-    let mut reader = store.reader(selection, 0).pushed();
+    let mut reader = store.reader(filters, 0).pushed();
     let found = loop {
         match reader.step().await? {
             Step::Message(raw) if raw.cid.as_ref() == Some(cid) => break Some(raw.sequence),

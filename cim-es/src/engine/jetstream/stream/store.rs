@@ -12,8 +12,8 @@ use crate::engine::jetstream::api::Api;
 use crate::engine::jetstream::config::JetStreamOptions;
 use crate::engine::jetstream::connect::Connection;
 use crate::store::{
-    AggregateKey, CommitRequest, EventStore, EventStream, Head, Position, SnapshotStore,
-    StoreError, StoredSubjects,
+    AggregateKey, Bookmark, CommitRequest, EngineSettings, EventStore, EventStream, Selection,
+    SnapshotStore, StoreError, StoredSubjects, Versions,
 };
 
 /// Keeps events in one JetStream stream on NATS servers.
@@ -25,9 +25,10 @@ use crate::store::{
 ///   the server a few milliseconds more on file storage.
 /// - Loading is one round trip, at any size of the stream, when the aggregate's event types are known
 ///   ([`AggregateKey::of`]); by kind alone ([`AggregateKey::new`]) the server searches the stream.
-/// - [`get_by_cid`](EventStore::get_by_cid) answers from memory where the event stands that this store wrote or read
-///   lately; another CID is looked for in the headers of all events, and by [`get_event`](EventStore::get_event) in the
+/// - [`find`](EventStore::find) answers from memory where the event stands that this store wrote or read lately; another
+///   CID is looked for in the headers of all events, and by [`find_in`](crate::store::EventStoreExt::find_in) in the
 ///   history of its aggregate alone.
+/// - The server filters what is read by subjects, kinds with known types, aggregates and partitions.
 #[derive(Clone)]
 pub struct JetStreamEventStore {
     stream: Arc<Stream>,
@@ -111,34 +112,8 @@ impl EventStore for JetStreamEventStore {
         Ok(stored)
     }
 
-    async fn get_events(
-        &self,
-        aggregate: &AggregateKey,
-        from_version: u64,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        let events = history::read(&self.stream, aggregate, from_version, None).await?;
-        self.stream.remember(&events);
-        Ok(events)
-    }
-
-    async fn get_events_from(
-        &self,
-        aggregate: &AggregateKey,
-        known: &Head,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        let version = known.version;
-        let events = history::read(&self.stream, aggregate, version, Some(known)).await?;
-        self.stream.remember(&events);
-        Ok(events)
-    }
-
-    async fn get_events_by_type(
-        &self,
-        event_type: &str,
-        after: Position,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        scan::of_type(&self.stream, event_type, after, limit).await
+    fn history(&self, aggregate: &AggregateKey, versions: Versions) -> EventStream {
+        history::stream(self.stream.clone(), aggregate.clone(), versions)
     }
 
     async fn last(&self, aggregate: &AggregateKey) -> Result<Option<StoredEvent>, StoreError> {
@@ -148,45 +123,26 @@ impl EventStore for JetStreamEventStore {
         Ok(last.event)
     }
 
-    async fn get_by_cid(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
+    async fn find(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
         scan::by_cid(&self.stream, cid).await
     }
 
-    async fn get_event(
-        &self,
-        aggregate: &AggregateKey,
-        cid: &Cid,
-    ) -> Result<Option<StoredEvent>, StoreError> {
-        // A history is found at once; a CID by itself only in the headers of all events.
-        if self.stream.place_of(cid).is_none() {
-            match self.get_events(aggregate, 1).await {
-                Ok(events) => return Ok(events.into_iter().find(|event| event.cid == *cid)),
-                // It may be there all the same, behind what the stream has dropped.
-                Err(StoreError::Damaged(_)) => {}
-                Err(error) => return Err(error),
-            }
+    fn read(&self, selection: Selection, after: Bookmark) -> EventStream {
+        scan::read(self.stream.clone(), selection, after)
+    }
+
+    fn follow(&self, selection: Selection, after: Bookmark) -> EventStream {
+        scan::follow(self.stream.clone(), selection, after)
+    }
+
+    fn settings(&self) -> EngineSettings {
+        let threshold = self.stream.options.stream.snapshot_threshold;
+        let settings = EngineSettings::default()
+            .publishing()
+            .with_snapshot_threshold(threshold);
+        match &self.snapshots {
+            Some(snapshots) => settings.with_snapshots(snapshots.clone()),
+            None => settings,
         }
-        let found = self.get_by_cid(cid).await?;
-        Ok(found.filter(|event| aggregate.has(event)))
-    }
-
-    fn read_all(&self, after: Position) -> EventStream {
-        scan::read_all(self.stream.clone(), after)
-    }
-
-    fn subscribe(&self, after: Position) -> EventStream {
-        scan::subscribe(self.stream.clone(), after)
-    }
-
-    fn snapshots(&self) -> Option<Arc<dyn SnapshotStore>> {
-        self.snapshots.clone()
-    }
-
-    fn snapshot_threshold(&self) -> Option<u64> {
-        Some(self.stream.options.stream.snapshot_threshold)
-    }
-
-    fn publishes(&self) -> bool {
-        true
     }
 }

@@ -7,7 +7,7 @@ use super::history;
 use crate::block::StoredEvent;
 use crate::engine::jetstream::api::{Leader, direct};
 use crate::engine::jetstream::retry;
-use crate::store::{AggregateKey, Damage, Head, StoreError};
+use crate::store::{AggregateKey, Damage, Head, StoreError, Versions};
 
 /// What the next write on an aggregate must follow.
 #[derive(Clone, Debug)]
@@ -143,5 +143,5 @@ async fn from_history(
     store: &Stream,
     key: &AggregateKey,
 ) -> Result<Option<StoredEvent>, StoreError> {
-    Ok(history::read(store, key, 1, None).await?.pop())
+    Ok(history::read(store, key, &Versions::ALL).await?.pop())
 }

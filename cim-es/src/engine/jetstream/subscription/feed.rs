@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::SubscriptionError;
 use crate::block::StoredEvent;
-use crate::domain::subject::Subjects;
-use crate::engine::jetstream::api::{Api, Leader, Reader, Selection, Step, distinct};
+use crate::domain::subject::{Pattern, Subjects};
+use crate::engine::jetstream::api::{Api, Filters, Leader, Reader, Step};
 use crate::engine::jetstream::retry;
 use crate::store::{Position, StoreError, StoredSubjects};
 
@@ -25,8 +25,8 @@ impl Source {
     pub(super) fn feed(&self, partition: Option<u8>, after: Position) -> Feed {
         let reader = Reader::new(
             self.api.clone(),
-            Selection {
-                filters: self.filters(partition),
+            Filters {
+                subjects: self.filters(partition),
                 headers_only: false,
             },
             after.0.saturating_add(1),
@@ -40,11 +40,11 @@ impl Source {
 
     /// The stored subjects that are wanted.
     pub(super) fn filters(&self, partition: Option<u8>) -> Vec<String> {
-        let stored = |public: &String| match partition {
-            Some(partition) => self.layout.partition_filter(partition, public),
-            None => self.layout.filter(public),
+        let stored = |public: &Pattern| match partition {
+            Some(partition) => self.layout.partition_filter(partition, public.as_str()),
+            None => self.layout.filter(public.as_str()),
         };
-        distinct(&self.wanted).iter().map(stored).collect()
+        self.wanted.distinct().iter().map(stored).collect()
     }
 
     /// The position of the last event that the stream has.

@@ -15,7 +15,8 @@ use super::membership::Membership;
 use super::worker::Worker;
 use super::{Subscription, SubscriptionError};
 use crate::domain::subject::Subjects;
-use crate::engine::jetstream::api::{Api, overlap};
+use crate::domain::subject::pattern::overlaps;
+use crate::engine::jetstream::api::Api;
 use crate::engine::jetstream::connect::Connection;
 use crate::store::{Position, StoreError, StoredSubjects};
 
@@ -128,7 +129,7 @@ impl EventSubscriber {
         let kept = &info.config.subjects;
         for pattern in self.wanted.patterns() {
             let stored = self.layout.filter(pattern);
-            if !kept.iter().any(|subject| overlap(subject, &stored)) {
+            if !kept.iter().any(|subject| overlaps(subject, &stored)) {
                 return Err(SubscriptionError::NotKept {
                     stream,
                     kept: kept.join(", "),

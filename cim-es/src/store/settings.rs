@@ -1,0 +1,75 @@
+//! What an engine says of itself.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::SnapshotStore;
+
+/// What an engine says of itself to those who use it.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use cim_es::{MemoryEventStore, store::EngineSettings};
+/// let settings = EngineSettings::default().with_snapshots(Arc::new(MemoryEventStore::new()));
+/// assert!(settings.snapshots.is_some() && !settings.publishes);
+/// ```
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct EngineSettings {
+    /// The snapshots that are kept beside the events, if the engine has room for them; a repository uses them unless it
+    /// is given others.
+    pub snapshots: Option<Arc<dyn SnapshotStore>>,
+    /// After how many events of an aggregate a repository writes a snapshot, unless it is told otherwise; 0 is never.
+    /// None leaves it to the repository.
+    pub snapshot_threshold: Option<u64>,
+    /// Whether the engine itself publishes committed events on their public subjects, so that nobody else has to.
+    pub publishes: bool,
+    /// Whether the engine finds an event by its CID at once. Where it does not, who knows the aggregate looks through
+    /// its history.
+    pub has_cid_index: bool,
+}
+
+impl EngineSettings {
+    /// The same with a place for snapshots.
+    pub fn with_snapshots(self, snapshots: Arc<dyn SnapshotStore>) -> Self {
+        Self {
+            snapshots: Some(snapshots),
+            ..self
+        }
+    }
+
+    /// The same with a snapshot after so many events.
+    pub fn with_snapshot_threshold(self, events: u64) -> Self {
+        Self {
+            snapshot_threshold: Some(events),
+            ..self
+        }
+    }
+
+    /// The same for an engine that publishes what it has committed.
+    pub fn publishing(self) -> Self {
+        Self {
+            publishes: true,
+            ..self
+        }
+    }
+
+    /// The same for an engine that has an index by CID.
+    pub fn with_cid_index(self) -> Self {
+        Self {
+            has_cid_index: true,
+            ..self
+        }
+    }
+}
+
+impl fmt::Debug for EngineSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineSettings")
+            .field("has_snapshots", &self.snapshots.is_some())
+            .field("snapshot_threshold", &self.snapshot_threshold)
+            .field("publishes", &self.publishes)
+            .field("has_cid_index", &self.has_cid_index)
+            .finish()
+    }
+}
