@@ -1,6 +1,7 @@
 //! The embedded engine beside bare rusqlite with the same pragmas and the same bytes.
 //!
-//! Each bare table has one row an event: its position, its CID and its body.
+//! The bare table has one row an event: its position, its CID and its body. The bare tables are those of the store: they
+//! get the same rows and indexes, made ready before, in commits of the same size.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -155,6 +156,145 @@ fn bare_commits(connection: &Connection, commits: u64, rows: u64, cid: &[u8], bo
     }
 }
 
+/// The tables of a store, out of an empty one, with the pragmas of the store, and a row of an aggregate for each writer.
+fn bare_tables(directory: &Directory, name: &str) -> Connection {
+    let path = directory.0.join(name);
+    drop(SqliteEventStore::open(&path).expect("the file opens"));
+    let connection = Connection::open(&path).expect("the file opens");
+    connection
+        .execute_batch(
+            "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -16384;
+             PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;",
+        )
+        .expect("the pragmas are set");
+    connection
+}
+
+/// What the store writes for one event, and for one commit over many aggregates, by bare statements.
+struct Bare {
+    connection: Connection,
+    /// The events, each with other bytes where a CID and an aggregate have them.
+    cids: Vec<Vec<u8>>,
+    body: Bytes,
+    keys: Vec<i64>,
+    ids: Vec<String>,
+    versions: Vec<i64>,
+    last_of: Vec<i64>,
+    last: i64,
+}
+
+impl Bare {
+    fn new(connection: Connection, sample: &StoredEvent, writers: u64) -> Self {
+        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = || {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random
+        };
+        let mut cid = || {
+            let mut cid = sample.cid.to_bytes();
+            for chunk in cid[4..].chunks_exact_mut(8) {
+                chunk.copy_from_slice(&next().to_be_bytes());
+            }
+            cid
+        };
+        let cids = (0..4_096).map(|_| cid()).collect();
+        let keys = (0..writers).map(|_| next().cast_signed()).collect();
+        let ids = (0..writers).map(|number| key(number).id().to_string());
+        Self {
+            connection,
+            cids,
+            body: sample.body().clone(),
+            keys,
+            ids: ids.collect(),
+            versions: vec![0; writers as usize],
+            last_of: vec![0; writers as usize],
+            last: 0,
+        }
+    }
+
+    /// A commit with one event of each aggregate.
+    fn commit(&mut self) {
+        let run = |sql: &str| {
+            self.connection
+                .prepare_cached(sql)
+                .and_then(|mut statement| statement.execute(()))
+                .expect("it runs");
+        };
+        run("BEGIN IMMEDIATE");
+        let cached = |sql: &str| self.connection.prepare_cached(sql).expect("it is prepared");
+        let before = self.last;
+        let mut insert = cached(
+            "INSERT INTO events (position, aggregate, previous_of_aggregate, type, previous_of_type, sequence,
+                timestamp, cid, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        );
+        for writer in 0..self.keys.len() {
+            let position = self.last + 1;
+            let cid = &self.cids[position as usize % self.cids.len()];
+            insert
+                .execute((
+                    position,
+                    self.keys[writer],
+                    self.last_of[writer],
+                    1,
+                    self.last,
+                    self.versions[writer] + 1,
+                    1_700_000_000_000_000_i64 + position,
+                    cid,
+                    &self.body[..],
+                ))
+                .expect("it inserts");
+            self.last_of[writer] = position;
+            self.last = position;
+        }
+        drop(insert);
+        for writer in 0..self.keys.len() {
+            let cid = &self.cids[self.last_of[writer] as usize % self.cids.len()];
+            let sql = match self.versions[writer] {
+                0 => {
+                    "INSERT INTO aggregates (key, kind, id, version, position, cid, timestamp)
+                     VALUES (?1, 'infrastructure.compute', ?2, ?3, ?4, ?5, ?6)"
+                }
+                _ => {
+                    "UPDATE aggregates SET version = ?3, position = ?4, cid = ?5, timestamp = ?6
+                     WHERE key = ?1 AND id = ?2"
+                }
+            };
+            self.versions[writer] += 1;
+            cached(sql)
+                .execute((
+                    self.keys[writer],
+                    &self.ids[writer],
+                    self.versions[writer],
+                    self.last_of[writer],
+                    cid,
+                    1_700_000_000_000_000_i64 + self.last_of[writer],
+                ))
+                .expect("it keeps the head");
+        }
+        cached(
+            "INSERT INTO types (number, name, digest, last) VALUES (1, 'infrastructure.compute.registered', 7, ?1)
+             ON CONFLICT (number) DO UPDATE SET last = excluded.last",
+        )
+        .execute((self.last,))
+        .expect("it keeps the type");
+        for segment in before / 256..self.last / 256 {
+            cached(
+                "INSERT INTO type_positions (type, position)
+                 SELECT type, position FROM events WHERE position BETWEEN ?1 AND ?2 ORDER BY type, position",
+            )
+            .execute((segment * 256 + 1, segment * 256 + 256))
+            .expect("it indexes the types");
+            cached("INSERT INTO cid_segments (number, entries, digest) VALUES (?1, ?2, ?3)")
+                .execute((segment << 8, vec![7; 2_048], vec![7; 16]))
+                .expect("it indexes the CIDs");
+        }
+        run("COMMIT");
+    }
+}
+
 fn runtime() -> Runtime {
     Builder::new_multi_thread()
         .worker_threads(2)
@@ -282,11 +422,17 @@ fn many_writers(criterion: &mut Criterion) {
     group.bench_function("store", |bench| bench.iter_custom(stored));
     group.finish();
     let each = |time: Duration| time / TURN as u32;
+    let mut tables = Bare::new(bare_tables(&directory, "tables.db"), &sample, WRITERS);
     take_turns(
         "append, 64 writers, for 64 events",
         201,
         &mut [
-            ("bare rusqlite, batches of 64", &mut || {
+            ("bare rusqlite, the same rows in commits of 64", &mut || {
+                let start = Instant::now();
+                (0..TURN).for_each(|_| tables.commit());
+                each(start.elapsed())
+            }),
+            ("bare rusqlite, one table in commits of 64", &mut || {
                 let start = Instant::now();
                 bare_commits(&connection, TURN, WRITERS, &cid, sample.body());
                 each(start.elapsed())

@@ -28,11 +28,15 @@ mod sqlite_files;
 #[cfg(feature = "sqlite")]
 mod sqlite_follow;
 #[cfg(feature = "sqlite")]
+mod sqlite_neighbours;
+#[cfg(feature = "sqlite")]
 mod sqlite_processes;
 #[cfg(all(feature = "sqlite", unix))]
 mod sqlite_replaced;
 #[cfg(feature = "sqlite")]
 mod sqlite_support;
+#[cfg(feature = "sqlite")]
+mod sqlite_waiting;
 #[cfg(feature = "testing")]
 mod test_kit;
 #[cfg(feature = "testing")]

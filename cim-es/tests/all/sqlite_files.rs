@@ -65,9 +65,9 @@ fn a_file_of_another_version_is_refused_by_its_version() {
     let directory = Directory::new();
     let path = filled(&directory);
     Connection::open(&path)
-        .and_then(|file| file.execute_batch("PRAGMA user_version = 2"))
+        .and_then(|file| file.execute_batch("PRAGMA user_version = 3"))
         .expect("the version is set");
-    assert_incompatible(&path, "has version 2, this program knows version 1");
+    assert_incompatible(&path, "has version 3, this program knows version 2");
 }
 
 #[test]

@@ -3,12 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use tokio::task::coop::unconstrained;
+
 use super::aggregates::{self, NameDigest, Slot};
 use super::database::{Database, count, stored};
+use super::history::{self, Walk};
+use super::wanted::waiting;
 use super::{Shared, checkpoints, cids, events, objects, open, types};
 use crate::block::CommitVerifier;
 use crate::domain::aggregate::IdText;
-use crate::store::{AggregateKey, StoreError, Versions};
+use crate::store::{AggregateKey, StoreError};
 
 /// What a check went through without finding anything wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +31,16 @@ pub struct CheckReport {
 /// Checks on a thread and a connection of its own: a long check does not keep others from reading.
 pub(super) async fn run(shared: &Arc<Shared>) -> Result<CheckReport, StoreError> {
     let (answer, question) = tokio::sync::oneshot::channel();
+    let (waits, wanted) = waiting();
     let shared = shared.clone();
     let place = shared.path.display().to_string();
     std::thread::Builder::new()
         .name("cim-es-check".into())
         .spawn(move || {
-            let report = open::reader(&shared.files, &shared.options)
-                .and_then(|database| database.read(|database| check(database, shared.digest)));
+            let report = open::reader(&shared.files, &shared.options).and_then(|database| {
+                database.current.set(Some(wanted));
+                database.read(|database| check(database, shared.digest))
+            });
             // Before the answer: who drops the store then finds it closed.
             drop(shared);
             // Whoever asked may have gone meanwhile.
@@ -44,11 +51,13 @@ pub(super) async fn run(shared: &Arc<Shared>) -> Result<CheckReport, StoreError>
             operation: "starting the checking thread",
             source: Arc::new(error),
         })?;
-    question.await.unwrap_or_else(|_| {
+    let report = unconstrained(question).await.unwrap_or_else(|_| {
         Err(StoreError::Closed {
             reason: "the checking thread failed; this is a defect of the library".into(),
         })
-    })
+    });
+    waits.answered();
+    report
 }
 
 /// How many of the last events are looked at when a file is opened with a log.
@@ -124,6 +133,7 @@ fn check(database: &Database, digest: NameDigest) -> Result<CheckReport, StoreEr
         }
     }
     let aggregates = check_aggregates(database, digest, &by_key)?;
+    history::check(database)?;
     types::check(database, at)?;
     cids::check(database, at)?;
     checkpoints::check(database)?;
@@ -171,7 +181,10 @@ fn check_aggregates(
         let slot = aggregates::find(database, &aggregate, digest, &HashSet::new())?;
         let is_whole = match slot {
             Slot::Taken { key: found, head } if found == *key => {
-                events::history(database, &aggregate, &Versions::ALL, 0, digest)?;
+                let mut walk = Walk::new(aggregate.clone(), 1, u64::MAX);
+                while !walk.is_done() {
+                    walk.page(database, digest)?;
+                }
                 walked.get(key).is_some_and(|walked| {
                     walked.events == head.version && walked.last == head.position.0
                 })

@@ -13,7 +13,7 @@ impl CheckpointStore for SqliteEventStore {
         let reader = reader.to_owned();
         self.shared
             .writer
-            .write(move |database| save(database, &reader, position.0))
+            .write(0, move |database| save(database, &reader, position.0))
             .await
     }
 

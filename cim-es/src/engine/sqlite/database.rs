@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use rusqlite::config::DbConfig;
+use rusqlite::hooks::Wal;
 use rusqlite::{Connection, Params, Row};
 
 use super::failure;
 use super::files::Files;
+use super::wanted::Current;
 use crate::block::Cid;
 use crate::store::StoreError;
 
@@ -14,16 +16,51 @@ use crate::store::StoreError;
 pub(super) struct Database {
     pub(super) connection: Connection,
     pub(super) files: Arc<Files>,
+    /// Who waits for what the connection does now.
+    pub(super) current: Current,
     moves_log: bool,
 }
 
+/// How many steps SQLite takes between looking whether anybody still waits.
+const STEPS: i32 = 1_000;
+
 impl Database {
     /// A connection that was just opened. When it is closed it leaves the log as it is.
-    pub(super) fn new(connection: Connection, files: Arc<Files>) -> Self {
-        Self {
+    pub(super) fn new(mut connection: Connection, files: Arc<Files>) -> Result<Self, StoreError> {
+        let current = Current::default();
+        let asked = current.clone();
+        connection
+            .progress_handler(STEPS, Some(move || asked.is_abandoned()))
+            .map_err(|error| failure::store_error(&files.place, "opening", error))?;
+        Ok(Self {
             connection,
             files,
+            current,
             moves_log: false,
+        })
+    }
+
+    /// Has a function called after each commit of this connection, with the number of pages in the log. SQLite then no
+    /// longer moves the log by itself.
+    pub(super) fn on_commit(
+        &mut self,
+        committed: impl Fn(u32) + Send + 'static,
+    ) -> Result<(), StoreError> {
+        self.connection
+            .wal_hook(Some(move |_: &mut Wal, pages| {
+                committed(u32::try_from(pages).unwrap_or_default());
+                Ok(())
+            }))
+            .map_err(|error| failure::store_error(&self.files.place, "opening", error))
+    }
+
+    /// Ends work that nobody waits for any more.
+    pub(super) fn is_wanted(&self) -> Result<(), StoreError> {
+        match self.current.is_abandoned() {
+            false => Ok(()),
+            true => Err(StoreError::Closed {
+                reason: "nobody waits for the answer any more".into(),
+            }),
         }
     }
 
@@ -143,6 +180,7 @@ impl Database {
         parameters: impl Params,
         row: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, StoreError> {
+        self.is_wanted()?;
         let read = || {
             let mut statement = self.connection.prepare_cached(sql)?;
             let mut rows = statement.query(parameters)?;
@@ -159,6 +197,7 @@ impl Database {
         parameters: impl Params,
         row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
+        self.is_wanted()?;
         let read = || {
             let mut statement = self.connection.prepare_cached(sql)?;
             let rows = statement.query_map(parameters, row)?;

@@ -9,12 +9,12 @@ use super::aggregates::{self, NameDigest, Slot};
 use super::database::{Database, count, stored};
 use super::types;
 use crate::block::{Cid, CidError, CommitPart, StoredEvent, parse_cid};
-use crate::store::{AggregateKey, Head, Position, StoreError, Versions};
+use crate::store::{AggregateKey, Head, Position, StoreError};
 
 /// How many events of others to step over before looking up the next one is cheaper.
 const STEPS: u64 = 8;
-/// No list reserves room for more events than this before it has seen them.
-const RESERVED: u64 = 16_384;
+/// The bytes of events past which a page has no further one.
+pub(super) const PAGE_BYTES: usize = 1024 * 1024;
 
 /// The columns that [`Stored::from_row`] reads.
 macro_rules! columns {
@@ -104,53 +104,37 @@ pub(super) fn at_head(
     Ok(event)
 }
 
-/// The events of an aggregate at some versions and after a position.
-///
-/// The walk goes from the last event to the first: each names the position of the one before it, and its envelope
-/// names the CID that must be found there.
-pub(super) fn history(
+/// What an event says of its place, without its body.
+pub(super) struct Link {
+    pub(super) position: u64,
+    pub(super) aggregate: i64,
+    pub(super) sequence: u64,
+    pub(super) previous_of_aggregate: u64,
+}
+
+/// Looks at the places of events, from a position on to earlier ones: `next` says which comes next, if any.
+pub(super) fn walk_back(
     database: &Database,
-    aggregate: &AggregateKey,
-    versions: &Versions,
-    after: u64,
-    digest: NameDigest,
-) -> Result<Vec<StoredEvent>, StoreError> {
-    let head = match aggregates::find(database, aggregate, digest, &HashSet::new())? {
-        Slot::Free { .. } => return Ok(Vec::new()),
-        Slot::Taken { head, .. } => head,
-    };
-    if head.position.0 <= after {
-        return Ok(Vec::new());
-    }
-    let first = versions.first();
-    if first >= head.version || versions.is_empty() {
-        let event = at_head(database, aggregate, &head)?;
-        return Ok(if versions.includes(head.version) {
-            vec![event]
-        } else {
-            Vec::new()
-        });
-    }
-    let wanted = head.version.min(versions.last()) - first + 1;
-    let mut events = Vec::with_capacity(wanted.min(RESERVED) as usize);
-    let mut next: Option<StoredEvent> = None;
-    let mut position = head.position.0;
-    let mut room = Room::new();
+    start: u64,
+    mut next: impl FnMut(Link) -> Result<Option<u64>, StoreError>,
+) -> Result<(), StoreError> {
+    let failed = database.failed("reading a history");
     let mut statement = database
         .connection
-        .prepare_cached(columns!("WHERE position <= ?1 ORDER BY position DESC"))
-        .map_err(database.failed("reading a history"))?;
+        .prepare_cached(
+            "SELECT position, aggregate, sequence, previous_of_aggregate FROM events
+             WHERE position <= ?1 ORDER BY position DESC",
+        )
+        .map_err(&failed)?;
+    let mut position = start;
     'seek: loop {
-        let mut rows = statement
-            .query((stored(position),))
-            .map_err(database.failed("reading a history"))?;
+        database.is_wanted()?;
+        let mut rows = statement.query((stored(position),)).map_err(&failed)?;
         let mut steps = 0;
         loop {
-            let row = rows
-                .next()
-                .map_err(database.failed("reading a history"))?
-                .ok_or_else(|| missing(database, position))?;
-            let found = count(row, 0).map_err(database.failed("reading a history"))?;
+            let row = rows.next().map_err(&failed)?;
+            let row = row.ok_or_else(|| missing(database, position))?;
+            let found = count(row, 0).map_err(&failed)?;
             if found > position {
                 steps += 1;
                 if steps > STEPS {
@@ -162,35 +146,65 @@ pub(super) fn history(
                 return Err(missing(database, position));
             }
             steps = 0;
-            let linked = Stored::from_row(row, &mut room)
-                .map_err(database.failed("reading an event"))?
-                .verify(database)?;
-            match &next {
-                None => check_head(database, aggregate, &head, &linked.event)?,
-                Some(next) => check_link(database, &linked.event, next)?,
+            let link = Link {
+                position,
+                aggregate: row.get(1).map_err(&failed)?,
+                sequence: count(row, 2).map_err(&failed)?,
+                previous_of_aggregate: count(row, 3).map_err(&failed)?,
+            };
+            match next(link)? {
+                Some(earlier) => position = earlier,
+                None => return Ok(()),
             }
-            let sequence = linked.event.envelope.sequence;
-            if versions.includes(sequence) {
-                events.push(linked.event.clone());
-            }
-            next = Some(linked.event);
-            if sequence == first || (1..=after).contains(&linked.previous_of_aggregate) {
-                break 'seek;
-            }
-            if linked.previous_of_aggregate == 0 || linked.previous_of_aggregate >= position {
-                return Err(database.damaged(
-                    position,
-                    None,
-                    format!(
-                        "version {sequence} of {aggregate} names position {} as that of its predecessor",
-                        linked.previous_of_aggregate
-                    ),
-                ));
-            }
-            position = linked.previous_of_aggregate;
         }
     }
-    events.reverse();
+}
+
+/// The events at some positions, in order, until they have [`PAGE_BYTES`] together; one at least.
+pub(super) fn at_all(
+    database: &Database,
+    positions: &[u64],
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let failed = database.failed("reading events");
+    let mut statement = database
+        .connection
+        .prepare_cached(columns!("WHERE position >= ?1 ORDER BY position"))
+        .map_err(&failed)?;
+    let mut events = Vec::with_capacity(positions.len());
+    let mut room = Room::new();
+    let mut bytes = 0;
+    let mut wanted = positions.iter().copied().peekable();
+    'seek: while let Some(position) = wanted.peek().copied() {
+        database.is_wanted()?;
+        let mut rows = statement.query((stored(position),)).map_err(&failed)?;
+        let mut steps = 0;
+        while let Some(position) = wanted.peek().copied() {
+            let row = rows.next().map_err(&failed)?;
+            let row = row.ok_or_else(|| missing(database, position))?;
+            let found = count(row, 0).map_err(&failed)?;
+            if found < position {
+                steps += 1;
+                if steps > STEPS {
+                    continue 'seek;
+                }
+                continue;
+            }
+            if found > position {
+                return Err(missing(database, position));
+            }
+            steps = 0;
+            wanted.next();
+            let event = Stored::from_row(row, &mut room)
+                .map_err(&failed)?
+                .verify(database)?
+                .event;
+            bytes += event.body().len();
+            events.push(event);
+            if bytes >= PAGE_BYTES {
+                break 'seek;
+            }
+        }
+    }
     Ok(events)
 }
 
@@ -212,32 +226,17 @@ pub(super) fn check_link_at(database: &Database, position: u64) -> Result<(), St
     }
 }
 
-/// At most `limit` events after a position in the store's order, and the position of the last event of all.
+/// The events after a position in the store's order, at most `limit` and about [`PAGE_BYTES`], and the position of the
+/// last event of all.
 pub(super) fn page(
     database: &Database,
     after: u64,
     limit: u64,
 ) -> Result<(Vec<StoredEvent>, u64), StoreError> {
     let last = types::last_position(database)?;
-    let expected = last.saturating_sub(after).min(limit);
-    let mut room = Room::new();
-    let rows = database.all(
-        "reading events",
-        columns!("WHERE position > ?1 ORDER BY position LIMIT ?2"),
-        (stored(after), stored(expected)),
-        |row| Stored::from_row(row, &mut room),
-    )?;
-    let mut events = Vec::with_capacity(rows.len());
-    for (row, position) in rows.into_iter().zip(after.saturating_add(1)..) {
-        if row.position != position {
-            return Err(missing(database, position));
-        }
-        events.push(row.verify(database)?.event);
-    }
-    if (events.len() as u64) < expected {
-        return Err(missing(database, after + 1 + events.len() as u64));
-    }
-    Ok((events, last))
+    let end = last.min(after.saturating_add(limit));
+    let positions: Vec<u64> = (after.saturating_add(1)..=end).collect();
+    Ok((at_all(database, &positions)?, last))
 }
 
 pub(super) fn linked_at(
@@ -260,7 +259,7 @@ fn missing(database: &Database, position: u64) -> StoreError {
     database.damaged(position, None, "the event is missing")
 }
 
-fn check_head(
+pub(super) fn check_head(
     database: &Database,
     aggregate: &AggregateKey,
     head: &Head,
@@ -300,7 +299,7 @@ fn check_head(
     Ok(())
 }
 
-fn check_link(
+pub(super) fn check_link(
     database: &Database,
     event: &StoredEvent,
     next: &StoredEvent,

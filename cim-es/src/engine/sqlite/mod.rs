@@ -28,6 +28,7 @@
 //! The same holds for a rewrite by someone who may write to the file.
 
 mod aggregates;
+mod aside;
 mod check;
 mod checkpoints;
 mod cids;
@@ -37,6 +38,7 @@ mod events;
 mod failure;
 mod files;
 mod format;
+mod history;
 mod leftover;
 mod mounts;
 mod objects;
@@ -48,6 +50,7 @@ mod select;
 mod snapshots;
 mod stream;
 mod types;
+mod wanted;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -64,8 +67,8 @@ use self::reader::Readers;
 use self::writer::Writer;
 use crate::block::{Cid, HashCode, StoredEvent};
 use crate::store::{
-    AggregateKey, Bookmark, CommitRequest, EngineSettings, EventStore, EventStream, Selection,
-    StoreError, Versions,
+    AggregateKey, Bookmark, CommitRequest, EngineSettings, EventStore, EventStream, Head,
+    Selection, StoreError, Versions,
 };
 
 /// Keeps events, snapshots, objects and checkpoints in one SQLite file.
@@ -170,6 +173,27 @@ impl SqliteEventStore {
 }
 
 impl Shared {
+    /// The heads of a commit's aggregates, where it is so large that they are read before the writer has it; else none.
+    async fn heads(&self, commit: &CommitRequest) -> Result<Vec<Option<Head>>, StoreError> {
+        let mut heads = Vec::new();
+        if self.writer.wants_heads(commit) {
+            for part in &commit.aggregates {
+                let (aggregate, digest) = (part.aggregate.clone(), self.digest);
+                let last = self
+                    .readers
+                    .read(move |database| events::last(database, &aggregate, digest))
+                    .await;
+                heads.push(match last {
+                    Ok(last) => last.map(|event| event.head()),
+                    // The writer meets it as well, and says it of this commit alone.
+                    Err(StoreError::Damaged(_)) => None,
+                    Err(error) => return Err(error),
+                });
+            }
+        }
+        Ok(heads)
+    }
+
     /// The readers end first: who closes the file last copies the log into it, and only the writer may.
     fn stop(&self) {
         self.readers.stop();
@@ -194,7 +218,8 @@ impl std::fmt::Debug for SqliteEventStore {
 #[async_trait]
 impl EventStore for SqliteEventStore {
     async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
-        self.shared.writer.append(commit).await
+        let guesses = self.shared.heads(&commit).await?;
+        self.shared.writer.append(commit, guesses).await
     }
 
     fn history(&self, aggregate: &AggregateKey, versions: Versions) -> EventStream {

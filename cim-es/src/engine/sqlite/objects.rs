@@ -11,10 +11,11 @@ use crate::store::{ObjectStore, StoreError};
 #[async_trait]
 impl ObjectStore for SqliteEventStore {
     async fn put_object(&self, bytes: Bytes) -> Result<Cid, StoreError> {
-        let cid = self.shared.hash.cid(&bytes);
-        self.shared
-            .writer
-            .write(move |database| put(database, &cid, &bytes))
+        let (hash, writer) = (self.shared.hash, &self.shared.writer);
+        let hashed = bytes.clone();
+        let cid = writer.aside(bytes.len(), move || hash.cid(&hashed)).await?;
+        writer
+            .write(bytes.len(), move |database| put(database, &cid, &bytes))
             .await?;
         Ok(cid)
     }

@@ -11,16 +11,17 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 use super::database::{Database, count};
 use super::files::Files;
 use super::options::{Access, SqliteOptions};
-use super::{check, create, failure, format, leftover};
+use super::{check, create, failure, format, leftover, writer};
 use crate::store::StoreError;
 
 /// What every SQLite file of version 3 starts with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// The smallest page of SQLite; a whole file has at least one.
 const SMALLEST_FILE: u64 = 512;
-/// The log is copied into the file when it has this many pages: rarely enough to write a page that many commits
-/// touched once, and often enough to keep the log small.
-const CHECKPOINT_PAGES: u32 = 4_000;
+/// The size in bytes to which a log is cut that had to grow longer and then began anew.
+const LOG_BYTES: u32 = 16 * 1024 * 1024;
+/// The longest time that SQLite can wait.
+const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// The pages that a connection keeps at most, in KiB as SQLite counts them: with a minus sign.
 const CACHE: i32 = -16_384;
@@ -64,7 +65,7 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Database, S
         // Where a plain sync leaves the data in the cache of the disk; elsewhere these change nothing.
         pragma(&database, "fullfsync", true)?;
         pragma(&database, "checkpoint_fullfsync", true)?;
-        pragma(&database, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        pragma(&database, "journal_size_limit", LOG_BYTES)?;
         pragma(&database, "cache_size", CACHE)?;
         limit_size(&database, options.max_file_bytes)?;
     }
@@ -79,6 +80,10 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Database, S
     if has_log {
         database.read(check::latest)?;
     }
+    database
+        .connection
+        .busy_timeout(options.busy_timeout.min(writer::BUSY))
+        .map_err(database.failed("opening"))?;
     database.accept_log();
     Ok(database)
 }
@@ -227,10 +232,10 @@ fn connect(
     let failed = |error| opening_failed(&files.path, &files.place, access, error);
     let connection = Connection::open_with_flags(name, flags).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(64);
-    let database = Database::new(connection, files.clone());
+    let database = Database::new(connection, files.clone())?;
     database
         .connection
-        .busy_timeout(options.busy_timeout)
+        .busy_timeout(options.busy_timeout.min(LONGEST_WAIT))
         .map_err(database.failed("opening"))?;
     // Both make SQLite trust the file less.
     pragma(&database, "trusted_schema", false)?;

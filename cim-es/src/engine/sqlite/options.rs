@@ -33,6 +33,9 @@ pub struct SqliteOptions {
     pub(super) access: Access,
 }
 
+/// Further threads only hold files and memory.
+const MOST_READERS: usize = 64;
+
 /// What a store may do with its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
@@ -69,7 +72,7 @@ impl SqliteOptions {
     }
 
     /// How long to wait for another process that holds the file (5 seconds by default) before
-    /// [`StoreError::Busy`].
+    /// [`StoreError::Busy`]. A write that nobody waits for any more ends sooner.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
         self
@@ -96,9 +99,9 @@ impl SqliteOptions {
         self
     }
 
-    /// The number of threads that read, at least 1 (2 by default).
+    /// The number of threads that read, from 1 to 64 (2 by default).
     pub fn readers(mut self, readers: usize) -> Self {
-        self.readers = readers.max(1);
+        self.readers = readers.clamp(1, MOST_READERS);
         self
     }
 

@@ -5,6 +5,8 @@
 //! - positions are contiguous from 1, and the latest `last` of `types` is the last of them;
 //! - an event names the position of its aggregate's and of its type's previous event; `aggregates` and `types` name
 //!   the last one;
+//! - `versions` has the position of every 256th version of an aggregate, and which ones there are follows from the
+//!   version of its head;
 //! - an aggregate is found by `key`, a digest of its name, and by the index over its name;
 //! - `types` are numbered without a gap and carry a digest of their name;
 //! - `cid_segments` are numbered by the positions that they cover and carry a digest.
@@ -23,7 +25,7 @@ pub(super) fn indexed(last: u64) -> u64 {
 /// Marks the file as one of this library: the letters `CIME`.
 pub(super) const APPLICATION_ID: i32 = 0x4349_4d45;
 /// The version of the tables.
-pub(super) const USER_VERSION: i32 = 1;
+pub(super) const USER_VERSION: i32 = 2;
 
 /// Everything in the file by name, in the words in which SQLite keeps it.
 pub(super) const OBJECTS: &[(&str, &str)] = &[
@@ -62,6 +64,15 @@ pub(super) const OBJECTS: &[(&str, &str)] = &[
     cid BLOB NOT NULL,
     body BLOB NOT NULL
 ) STRICT",
+    ),
+    (
+        "versions",
+        "CREATE TABLE versions (
+    aggregate INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (aggregate, version)
+) STRICT, WITHOUT ROWID",
     ),
     (
         "type_positions",
@@ -171,7 +182,7 @@ mod tests {
             .collect();
         assert_eq!(
             (USER_VERSION, digest.as_str()),
-            (1, "eaddb6023e06aa44"),
+            (2, "1343419699eb375c"),
             "the tables changed: raise USER_VERSION, then pin both here",
         );
     }

@@ -2,10 +2,11 @@
 
 use super::aggregates::NameDigest;
 use super::database::Database;
-use super::events::{self, Room};
+use super::events::{self, PAGE_BYTES, Room};
+use super::history::{self, Walk};
 use super::types::{self, TypeRow, Types};
 use crate::block::StoredEvent;
-use crate::store::{AggregateKey, Bookmark, Position, Selection, StoreError, Versions};
+use crate::store::{AggregateKey, Bookmark, Position, Selection, StoreError};
 
 /// Some events of a selection, and how far they reach.
 pub(super) struct Page {
@@ -26,8 +27,8 @@ pub(super) fn check(database: &Database, after: &Bookmark) -> Result<(), StoreEr
     after.check(database.place(), Position(last), found)
 }
 
-/// About `limit` events of a selection after a position and up to another: fewer when there are no more, or when others
-/// stand between them.
+/// About `limit` events of a selection after a position and up to another: fewer when they are large, when there are no
+/// more, or when others stand between them.
 pub(super) fn page(
     database: &Database,
     selection: &Selection,
@@ -56,7 +57,7 @@ pub(super) fn page(
     Ok(page)
 }
 
-/// The events of one aggregate after a position. Its history is walked from the end, so all of it is read at once.
+/// The events of one aggregate after a position.
 fn of_aggregate(
     database: &Database,
     key: &AggregateKey,
@@ -65,13 +66,22 @@ fn of_aggregate(
     digest: NameDigest,
 ) -> Result<Page, StoreError> {
     let last = types::last_position(database)?;
-    let mut events = events::history(database, key, &Versions::ALL, after, digest)?;
-    events.retain(|event| event.position.0 <= until);
-    Ok(Page {
-        events,
+    let mut page = Page {
+        events: Vec::new(),
         reached: until,
         last,
-    })
+    };
+    if let Some(first) = history::first_after(database, key, after, digest)? {
+        let mut walk = Walk::new(key.clone(), first, u64::MAX);
+        page.events = walk.page(database, digest)?;
+        if let Some(end) = page.events.last()
+            && !walk.is_done()
+        {
+            page.reached = until.min(end.position.0);
+        }
+        page.events.retain(|event| event.position.0 <= until);
+    }
+    Ok(page)
 }
 
 /// One type that is wanted, and what is to come of it.
@@ -97,10 +107,11 @@ fn of_types(
     let last = types.last;
     let mut lists = lists(database, &types, selection, after, limit)?;
     let mut events = Vec::new();
+    let mut bytes = 0;
     let mut room = Room::new();
     let mut reached = until;
     loop {
-        if events.len() as u64 == limit {
+        if events.len() as u64 == limit || bytes >= PAGE_BYTES {
             let last = events.last();
             reached = last.map_or(after, |event: &StoredEvent| event.position.0);
             break;
@@ -126,6 +137,7 @@ fn of_types(
                 ),
             ));
         }
+        bytes += event.body().len();
         events.push(event);
         list.at = position;
         list.next = list.positions.next();

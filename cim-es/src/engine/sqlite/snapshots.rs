@@ -19,7 +19,9 @@ impl SnapshotStore for SqliteEventStore {
         let aggregate = aggregate.clone();
         self.shared
             .writer
-            .write(move |database| save(database, &aggregate, &snapshot))
+            .write(snapshot.state.len(), move |database| {
+                save(database, &aggregate, &snapshot)
+            })
             .await
     }
 

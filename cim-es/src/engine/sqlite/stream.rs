@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use futures_util::{StreamExt, stream};
+use futures_util::{TryStreamExt, stream};
 use tokio::sync::watch;
+use tokio::task::coop::unconstrained;
 
+use super::history::Walk;
 use super::reader::closed;
-use super::{Shared, events, select};
+use super::{Shared, select};
 use crate::block::StoredEvent;
 use crate::store::{AggregateKey, Bookmark, EventStream, Selection, StoreError, Versions};
 
-/// How many events a stream reads at once and holds at most.
+/// How many events a stream reads at once and holds at most; fewer when they are large.
 const PAGE: u64 = 256;
 
 /// The events of a selection that are there when the stream reads for the first time.
@@ -38,24 +40,27 @@ pub(super) fn follow(shared: Arc<Shared>, selection: Selection, after: Bookmark)
     )))
 }
 
-/// The events of one aggregate.
+/// The events of one aggregate, a page at a time.
 pub(super) fn history(
     shared: Arc<Shared>,
     aggregate: AggregateKey,
     versions: Versions,
 ) -> EventStream {
-    let read = async move {
+    let walk = Walk::new(aggregate, versions.first(), versions.last());
+    let pages = stream::try_unfold((shared, walk), |(shared, mut walk)| async move {
+        if walk.is_done() {
+            return Ok::<_, StoreError>(None);
+        }
         let digest = shared.digest;
-        let events = shared
-            .readers
-            .read(move |database| events::history(database, &aggregate, &versions, 0, digest))
-            .await;
-        stream::iter(match events {
-            Ok(events) => events.into_iter().map(Ok).collect(),
-            Err(error) => vec![Err(error)],
-        })
-    };
-    Box::pin(stream::once(read).flatten())
+        let read = shared.readers.read(move |database| {
+            let page = walk.page(database, digest)?;
+            Ok((page, walk))
+        });
+        let (page, walk) = read.await?;
+        Ok((!page.is_empty()).then_some((page, (shared, walk))))
+    });
+    let events = pages.map_ok(|page| stream::iter(page.into_iter().map(Ok)));
+    Box::pin(events.try_flatten())
 }
 
 /// Where a stream is.
@@ -190,7 +195,10 @@ impl Stream for Pages {
             }
             match std::mem::replace(&mut this.state, State::Ended) {
                 State::Ended => return Poll::Ready(None),
-                State::Idle(cursor) => this.state = State::Reading(Box::pin(cursor.next())),
+                // See `Readers::read` for the budget.
+                State::Idle(cursor) => {
+                    this.state = State::Reading(Box::pin(unconstrained(cursor.next())));
+                }
                 State::Reading(mut reading) => match reading.as_mut().poll(context) {
                     Poll::Pending => {
                         this.state = State::Reading(reading);

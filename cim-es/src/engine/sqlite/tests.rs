@@ -13,6 +13,9 @@ use crate::domain::message::{MessageIdentity, Timestamp};
 use crate::domain::subject::Token;
 use crate::store::{EventStoreExt, ExpectedVersion, NewEvent, Position};
 
+mod histories;
+mod waiting;
+
 struct Unpark(Thread);
 
 impl Wake for Unpark {
@@ -237,7 +240,7 @@ fn after_a_defect_in_the_writing_thread_nobody_waits_for_ever() {
         store
             .shared
             .writer
-            .write(|_| panic!("a defect, on purpose")),
+            .write(0, |_| panic!("a defect, on purpose")),
     );
     assert!(
         matches!(hit, Err(StoreError::OutcomeUnknown { .. })),

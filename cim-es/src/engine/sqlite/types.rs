@@ -5,8 +5,12 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 
 use super::database::{Database, count, stored};
+use super::events;
 use super::schema::indexed;
 use crate::store::StoreError;
+
+/// How many events of others are looked through; past that it is less work to read all types.
+const MOST_ADDED: u64 = 1_024;
 
 /// What is kept of a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +69,70 @@ pub(super) fn read(database: &Database) -> Result<Types, StoreError> {
         ));
     }
     Ok(types)
+}
+
+/// Takes in what others have added since `types` was read: reads and checks the types of those events alone. Whether that
+/// was so little that it could; if not, all are to be read again.
+pub(super) fn catch_up(database: &Database, types: &mut Types) -> Result<bool, StoreError> {
+    let last = highest_position(database)?;
+    let Some(added @ 0..=MOST_ADDED) = last.checked_sub(types.last) else {
+        return Ok(false);
+    };
+    if added == 0 {
+        return Ok(true);
+    }
+    let changed = database.all(
+        "reading the types of events",
+        "SELECT type, max(position) FROM events WHERE position > ?1 GROUP BY type ORDER BY type",
+        (stored(types.last),),
+        |row| Ok((count(row, 0)?, count(row, 1)?)),
+    )?;
+    for (number, position) in changed {
+        let row = database.first(
+            "reading the types of events",
+            "SELECT name, digest, last FROM types WHERE number = ?1",
+            (stored(number),),
+            |row| {
+                Ok((
+                    row.get::<_, String>(0)?,
+                    row.get::<_, i64>(1)?,
+                    count(row, 2)?,
+                ))
+            },
+        )?;
+        let row = row.filter(|(name, digest, last)| {
+            let known = types.by_name.get(name.as_str());
+            let follows = types.by_name.len() as u64 + 1;
+            *digest == name_digest(name)
+                && *last == position
+                && known.map_or(follows, |known| known.number) == number
+        });
+        let Some((name, _, last)) = row else {
+            return Err(database.damaged(
+                position,
+                None,
+                format!("the row of event type {number} is not what was written with this event"),
+            ));
+        };
+        let row = TypeRow { number, last };
+        check_last(database, &name, row)?;
+        types.by_name.insert(name.into(), row);
+    }
+    types.last = last;
+    Ok(true)
+}
+
+/// Makes sure that a type ends at an event of its own.
+pub(super) fn check_last(database: &Database, name: &str, row: TypeRow) -> Result<(), StoreError> {
+    let event = events::at(database, row.last)?;
+    if event.event_type() != name {
+        return Err(database.damaged(
+            row.last,
+            event.cid,
+            format!("event type `{name}` names this as its last event, which is another's"),
+        ));
+    }
+    Ok(())
 }
 
 /// The position of the last event, as the types and the events have it; an error when they differ.
@@ -201,15 +269,19 @@ pub(super) fn check(database: &Database, last: u64) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn agree(database: &Database, last: u64) -> Result<(), StoreError> {
-    let highest = database
+fn highest_position(database: &Database) -> Result<u64, StoreError> {
+    database
         .first(
             "reading the last position",
             "SELECT coalesce(max(position), 0) FROM events",
             (),
             |row| count(row, 0),
-        )?
-        .unwrap_or(0);
+        )
+        .map(Option::unwrap_or_default)
+}
+
+fn agree(database: &Database, last: u64) -> Result<(), StoreError> {
+    let highest = highest_position(database)?;
     if highest != last {
         return Err(database.damaged(
             None,

@@ -50,6 +50,27 @@ pub fn start(module: &str, test: &str, file: &Path, number: u64) -> Child {
         .expect("the child starts")
 }
 
+/// Starts a child that may write no file of more than one or two megabytes, as the shell counts them, and that is told
+/// so by an error in place of a signal.
+pub fn start_limited(module: &str, test: &str, file: &Path) -> Child {
+    let (_, module) = module.split_once("::").expect("a module of this program");
+    let program = std::env::current_exe().expect("the test knows its program");
+    Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 2000; exec \"$0\" \"$@\""])
+        .arg(program)
+        .args([
+            "--exact",
+            &format!("{module}::{test}"),
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env(FILE, file)
+        .env(NUMBER, "0")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the child starts")
+}
+
 /// What a child tells, line by line, to the last line that is whole.
 pub struct Told(Lines<BufReader<ChildStdout>>);
 

@@ -1,10 +1,11 @@
 //! Waiting for the answer of the thread that writes.
 
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot::{Receiver, error::TryRecvError};
-use tokio::task::yield_now;
 
 use crate::store::StoreError;
 
@@ -33,11 +34,27 @@ impl Answers {
             match question.try_recv() {
                 Ok(answer) => return answer,
                 Err(TryRecvError::Closed) => return Err(unanswered()),
-                Err(TryRecvError::Empty) => yield_now().await,
+                Err(TryRecvError::Empty) => step_back().await,
             }
         }
         question.await.unwrap_or_else(|_| Err(unanswered()))
     }
+}
+
+/// Lets everything else of the executor run once.
+///
+/// Not tokio's own `yield_now`: that leaves it to the runtime to wake the task, and the runtime may itself be waiting for
+/// this, in a `block_on` of another executor.
+async fn step_back() {
+    let mut has_waited = false;
+    poll_fn(|context| match std::mem::replace(&mut has_waited, true) {
+        true => Poll::Ready(()),
+        false => {
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
 }
 
 /// Counts one who waits, until it has its answer or is dropped.

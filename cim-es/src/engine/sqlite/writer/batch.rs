@@ -4,13 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::CachedStatement;
 
-use super::heads::{Heads, Known};
+use super::heads::{Entry, Heads, Known};
 use super::prepare::{Base, Guard, Prepared};
-use crate::block::StoredEvent;
 use crate::engine::sqlite::aggregates::{self, NameDigest, Slot};
 use crate::engine::sqlite::database::{Database, stored};
 use crate::engine::sqlite::types::{self, TypeRow, Types};
-use crate::engine::sqlite::{cids, events};
+use crate::engine::sqlite::{cids, events, history};
 use crate::store::{
     AggregateKey, ExpectedVersion, Head, Position, SealOptions, SealedEvent, StoreError, seal,
 };
@@ -20,6 +19,18 @@ pub(super) struct Memory {
     pub(super) types: Option<Types>,
     pub(super) data_version: i64,
     pub(super) schema_version: i64,
+}
+
+impl Memory {
+    /// Takes in what other processes have committed.
+    pub(super) fn follow_others(&mut self, database: &Database) -> Result<(), StoreError> {
+        if let Some(mut types) = self.types.take()
+            && types::catch_up(database, &mut types)?
+        {
+            self.types = Some(types);
+        }
+        Ok(())
+    }
 }
 
 /// An aggregate as the open transaction has it.
@@ -40,16 +51,12 @@ pub(super) struct Batch<'a> {
     aggregates: HashMap<AggregateKey, Present>,
     reserved: HashSet<i64>,
     types: Types,
-    first_new_type: u64,
-    touched_types: HashSet<Box<str>>,
+    /// The types that were changed, as they were before; none for one that is new.
+    touched_types: HashMap<Box<str>, Option<TypeRow>>,
     before: u64,
+    /// Keys, versions and positions that are to be kept.
+    versions: Vec<(i64, u64, u64)>,
     insert: CachedStatement<'a>,
-}
-
-/// What the writer knows once the transaction is committed.
-pub(super) struct Outcome {
-    pub(super) types: Types,
-    pub(super) heads: Vec<(AggregateKey, Known)>,
 }
 
 impl<'a> Batch<'a> {
@@ -72,10 +79,10 @@ impl<'a> Batch<'a> {
             digest,
             aggregates: HashMap::with_capacity(64),
             reserved: HashSet::new(),
-            first_new_type: types.by_name.len() as u64 + 1,
             before: types.last,
             types,
-            touched_types: HashSet::new(),
+            touched_types: HashMap::new(),
+            versions: Vec::new(),
             insert: database
                 .connection
                 .prepare_cached(
@@ -87,17 +94,16 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// Stores one commit in the transaction. A refusal is the inner error, and has written nothing; the outer one
-    /// ends the transaction.
+    /// Stores one commit in the transaction, and gives the position of its first event. A refusal is the inner error, and
+    /// has written nothing; the outer one ends the transaction.
     pub(super) fn add(
         &mut self,
-        prepared: Prepared,
-    ) -> Result<Result<Vec<StoredEvent>, StoreError>, StoreError> {
+        prepared: &mut Prepared,
+    ) -> Result<Result<u64, StoreError>, StoreError> {
         let mut fits = true;
         let mut present = Vec::with_capacity(prepared.guards.len());
         for guard in &prepared.guards {
-            let current = self.current(&guard.aggregate)?;
-            let current = match current {
+            let current = match self.current(&guard.aggregate)? {
                 Ok(current) => current,
                 Err(refusal) => return Ok(Err(refusal)),
             };
@@ -115,31 +121,30 @@ impl<'a> Batch<'a> {
             fits &= !moved;
             present.push(current.head);
         }
-        let sealed = match (prepared.sealed, prepared.request) {
-            (Some(sealed), _) if fits => sealed,
-            (_, Some(request)) => match seal(request, &present, self.options) {
-                Ok(sealed) => sealed,
-                Err(refusal) => return Ok(Err(refusal)),
-            },
+        if prepared.sealed.is_none() || !fits {
             // Only an aggregate that is expected at any version may have moved, and then the commit is here.
-            (_, None) => {
+            let Some(request) = prepared.request_to_seal() else {
                 return Ok(Err(StoreError::InvalidCommit {
                     reason: "an aggregate moved while the commit was sealed; send it again".into(),
                 }));
-            }
-        };
-        let mut events = Vec::with_capacity(sealed.len());
-        let mut sealed = sealed.into_iter();
-        for guard in &prepared.guards {
-            for event in sealed.by_ref().take(guard.events) {
-                events.push(self.insert(&guard.aggregate, event)?);
+            };
+            match seal(request, &present, self.options) {
+                Ok(sealed) => prepared.seal_on(&present, sealed),
+                Err(refusal) => return Ok(Err(refusal)),
             }
         }
-        Ok(Ok(events))
+        let first = self.types.last + 1;
+        let mut sealed = prepared.sealed.iter().flatten();
+        for guard in &prepared.guards {
+            for event in sealed.by_ref().take(guard.events) {
+                self.insert(&guard.aggregate, event)?;
+            }
+        }
+        Ok(Ok(first))
     }
 
-    /// Writes what is kept once for the whole transaction.
-    pub(super) fn finish(self) -> Result<Outcome, StoreError> {
+    /// Writes what is kept once for the whole transaction, and gives what is known once it is committed.
+    pub(super) fn finish(self) -> Result<(Types, Vec<Entry>), StoreError> {
         let database = self.database;
         drop(self.insert);
         let mut heads = Vec::with_capacity(self.aggregates.len());
@@ -153,16 +158,27 @@ impl<'a> Batch<'a> {
             }
             heads.push((aggregate, Known { key, head }));
         }
-        for name in &self.touched_types {
-            let row = self.types.by_name[name];
-            types::save(database, name, row, row.number >= self.first_new_type)?;
+        for (name, before) in &self.touched_types {
+            types::save(database, name, self.types.by_name[name], before.is_none())?;
+        }
+        for (key, version, position) in self.versions {
+            history::keep(database, key, version, position)?;
         }
         types::extend(database, self.before, self.types.last)?;
         cids::extend(database, self.before, self.types.last)?;
-        Ok(Outcome {
-            types: self.types,
-            heads,
-        })
+        Ok((self.types, heads))
+    }
+
+    /// The types as they were before, for a transaction that is rolled back.
+    pub(super) fn undo(mut self) -> Types {
+        for (name, before) in self.touched_types {
+            match before {
+                Some(row) => self.types.by_name.insert(name, row),
+                None => self.types.by_name.remove(&name),
+            };
+        }
+        self.types.last = self.before;
+        self.types
     }
 
     fn current(
@@ -203,11 +219,7 @@ impl<'a> Batch<'a> {
         Ok(Ok(present))
     }
 
-    fn insert(
-        &mut self,
-        aggregate: &AggregateKey,
-        event: SealedEvent,
-    ) -> Result<StoredEvent, StoreError> {
+    fn insert(&mut self, aggregate: &AggregateKey, event: &SealedEvent) -> Result<(), StoreError> {
         let position = self.types.last + 1;
         let (number, previous_of_type) = self.follow_type(&event.envelope.event_type, position);
         let Some(present) = self.aggregates.get_mut(aggregate) else {
@@ -243,14 +255,19 @@ impl<'a> Batch<'a> {
             position: Position(position),
             timestamp: event.envelope.timestamp,
         });
+        if event.envelope.sequence.is_multiple_of(history::STRIDE) {
+            self.versions
+                .push((present.key, event.envelope.sequence, position));
+        }
         self.types.last = position;
-        Ok(event.into_stored(Position(position)))
+        Ok(())
     }
 
     /// The number of a type, and the position of its event before this one.
     fn follow_type(&mut self, name: &str, position: u64) -> (u64, u64) {
-        if !self.touched_types.contains(name) {
-            self.touched_types.insert(name.into());
+        let before = self.types.by_name.get(name).copied();
+        if !self.touched_types.contains_key(name) {
+            self.touched_types.insert(name.into(), before);
         }
         if let Some(row) = self.types.by_name.get_mut(name) {
             let previous = row.last;
@@ -271,14 +288,7 @@ impl<'a> Batch<'a> {
 fn read_types(database: &Database) -> Result<Types, StoreError> {
     let types = types::read(database)?;
     for (name, row) in &types.by_name {
-        let event = events::at(database, row.last)?;
-        if event.event_type() != &**name {
-            return Err(database.damaged(
-                row.last,
-                event.cid,
-                format!("event type `{name}` names this as its last event, which is another's"),
-            ));
-        }
+        types::check_last(database, name, *row)?;
     }
     Ok(types)
 }

@@ -17,6 +17,9 @@ pub(super) struct Known {
     pub(super) head: Head,
 }
 
+/// An aggregate and its last event.
+pub(super) type Entry = (AggregateKey, Known);
+
 /// The heads that are known without reading. For a caller they are a guess, because another process may have written
 /// since; the writer drops them when one has.
 pub(super) struct Heads(Mutex<LruCache<AggregateKey, Known>>);
@@ -30,7 +33,7 @@ impl Heads {
         self.lock().get(aggregate).copied()
     }
 
-    pub(super) fn put_all(&self, heads: impl IntoIterator<Item = (AggregateKey, Known)>) {
+    pub(super) fn put_all(&self, heads: impl IntoIterator<Item = Entry>) {
         let mut kept = self.lock();
         for (aggregate, known) in heads {
             kept.put(aggregate, known);

@@ -1,0 +1,261 @@
+//! Reading the history of one aggregate, a page at a time, from its first version on.
+//!
+//! An event names the position of the one before it, so a history can only be walked backwards; every 256th version has
+//! its position in a table of its own. A page begins there: the positions of its events are walked back to, then the
+//! events are read forwards, each checked to follow from the one before. So no page reads more than about 256 events of
+//! the aggregate, or a mebibyte of them, wherever in a long history it lies.
+
+use std::collections::HashSet;
+
+use super::aggregates::{self, NameDigest, Slot};
+use super::database::{Database, count, stored};
+use super::events;
+use crate::block::StoredEvent;
+use crate::store::{AggregateKey, Head, StoreError};
+
+/// How many versions of an aggregate one position is kept for.
+pub(super) const STRIDE: u64 = 256;
+
+/// A walk through some versions of one aggregate.
+#[derive(Clone, Debug)]
+pub(super) struct Walk {
+    aggregate: AggregateKey,
+    /// The next version to be read.
+    next: u64,
+    /// The last one that is wanted: once the first page was read, no later one than there was then.
+    last: u64,
+    /// The event before the next one, when it was read.
+    before: Option<StoredEvent>,
+}
+
+impl Walk {
+    /// The versions from one to another, both included, as far as there are any.
+    pub(super) fn new(aggregate: AggregateKey, first: u64, last: u64) -> Self {
+        Self {
+            aggregate,
+            next: first.max(1),
+            last,
+            before: None,
+        }
+    }
+
+    /// Whether everything was read.
+    pub(super) fn is_done(&self) -> bool {
+        self.next > self.last
+    }
+
+    /// The next events; none at the end.
+    pub(super) fn page(
+        &mut self,
+        database: &Database,
+        digest: NameDigest,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let slot = aggregates::find(database, &self.aggregate, digest, &HashSet::new())?;
+        let Slot::Taken { key, head } = slot else {
+            self.last = 0;
+            return Ok(Vec::new());
+        };
+        if self.before.is_none() {
+            self.last = self.last.min(head.version);
+        }
+        if self.is_done() {
+            return Ok(Vec::new());
+        }
+        if self.next == head.version && self.before.is_none() {
+            let event = events::at_head(database, &self.aggregate, &head)?;
+            self.next += 1;
+            return Ok(vec![event]);
+        }
+        let positions = self.positions(database, key, &head)?;
+        let events = events::at_all(database, &positions)?;
+        let mut before = self.before.take();
+        for event in &events {
+            self.check(database, before.as_ref(), event, &head)?;
+            before = None;
+            self.next += 1;
+        }
+        for pair in events.windows(2) {
+            events::check_link(database, &pair[0], &pair[1])?;
+        }
+        self.before = events.last().cloned();
+        Ok(events)
+    }
+
+    /// Checks that an event is the next one.
+    fn check(
+        &self,
+        database: &Database,
+        before: Option<&StoredEvent>,
+        event: &StoredEvent,
+        head: &Head,
+    ) -> Result<(), StoreError> {
+        let envelope = &event.envelope;
+        if let Some(before) = before {
+            events::check_link(database, before, event)?;
+        }
+        let is_next = envelope.sequence == self.next
+            && self.aggregate.has(event)
+            && (envelope.sequence == 1) == envelope.previous.is_none();
+        if !is_next {
+            return Err(database.damaged(
+                event.position.0,
+                event.cid,
+                format!(
+                    "version {} of {} should be here, and it is version {} of {} {}",
+                    self.next,
+                    self.aggregate,
+                    envelope.sequence,
+                    envelope.aggregate,
+                    envelope.aggregate_id
+                ),
+            ));
+        }
+        match envelope.sequence == head.version {
+            true => events::check_head(database, &self.aggregate, head, event),
+            false => Ok(()),
+        }
+    }
+
+    /// The positions of the next versions, up to the next one whose position is kept.
+    fn positions(
+        &self,
+        database: &Database,
+        key: i64,
+        head: &Head,
+    ) -> Result<Vec<u64>, StoreError> {
+        let kept = self.next.next_multiple_of(STRIDE);
+        let (mut version, mut position) = match kept < head.version {
+            true => (kept, kept_position(database, key, kept, &self.aggregate)?),
+            false => (head.version, head.position.0),
+        };
+        let mut positions = Vec::with_capacity(STRIDE as usize);
+        events::walk_back(database, position, |link| {
+            position = link.position;
+            if link.aggregate != key || link.sequence != version {
+                return Err(database.damaged(
+                    position,
+                    None,
+                    format!(
+                        "version {version} of {} should be here, and another event is",
+                        self.aggregate
+                    ),
+                ));
+            }
+            if version <= self.last {
+                positions.push(position);
+            }
+            if version == self.next {
+                return Ok(None);
+            }
+            version -= 1;
+            if !(1..position).contains(&link.previous_of_aggregate) {
+                return Err(database.damaged(
+                    position,
+                    None,
+                    format!(
+                        "version {} of {} names position {} as that of its predecessor",
+                        version + 1,
+                        self.aggregate,
+                        link.previous_of_aggregate
+                    ),
+                ));
+            }
+            Ok(Some(link.previous_of_aggregate))
+        })?;
+        positions.reverse();
+        Ok(positions)
+    }
+}
+
+/// The first version of an aggregate whose event stands after a position; none when it has no such event.
+pub(super) fn first_after(
+    database: &Database,
+    aggregate: &AggregateKey,
+    after: u64,
+    digest: NameDigest,
+) -> Result<Option<u64>, StoreError> {
+    let slot = aggregates::find(database, aggregate, digest, &HashSet::new())?;
+    let Slot::Taken { key, head } = slot else {
+        return Ok(None);
+    };
+    if head.position.0 <= after {
+        return Ok(None);
+    }
+    let kept = database.first(
+        "looking for a version",
+        "SELECT position FROM versions WHERE aggregate = ?1 AND position > ?2 ORDER BY version LIMIT 1",
+        (key, stored(after)),
+        |row| count(row, 0),
+    )?;
+    let mut first = None;
+    events::walk_back(database, kept.unwrap_or(head.position.0), |link| {
+        first = Some(link.sequence);
+        let previous = link.previous_of_aggregate;
+        Ok((after + 1..link.position)
+            .contains(&previous)
+            .then_some(previous))
+    })?;
+    Ok(first)
+}
+
+/// Keeps the positions of versions that are multiples of [`STRIDE`].
+pub(super) fn keep(
+    database: &Database,
+    key: i64,
+    version: u64,
+    position: u64,
+) -> Result<(), StoreError> {
+    database.write_row(
+        "keeping the position of a version",
+        "INSERT INTO versions (aggregate, version, position) VALUES (?1, ?2, ?3)",
+        (key, stored(version), stored(position)),
+    )
+}
+
+fn kept_position(
+    database: &Database,
+    key: i64,
+    version: u64,
+    aggregate: &AggregateKey,
+) -> Result<u64, StoreError> {
+    let position = database.first(
+        "looking for a version",
+        "SELECT position FROM versions WHERE aggregate = ?1 AND version = ?2",
+        (key, stored(version)),
+        |row| count(row, 0),
+    )?;
+    position.ok_or_else(|| {
+        database.damaged(
+            None,
+            None,
+            format!("the position of version {version} of {aggregate} is missing"),
+        )
+    })
+}
+
+/// Checks that the positions that are kept are those of the events, and that none is missing.
+pub(super) fn check(database: &Database) -> Result<(), StoreError> {
+    let number = |sql| {
+        let found = database.first("checking the positions of versions", sql, (), |row| {
+            count(row, 0)
+        });
+        found.map(Option::unwrap_or_default)
+    };
+    let rows = number("SELECT count(*) FROM versions")?;
+    let expected = number("SELECT coalesce(sum(version / 256), 0) FROM aggregates")?;
+    let fitting = number(
+        "SELECT count(*) FROM versions JOIN events USING (position)
+         WHERE events.aggregate = versions.aggregate AND events.sequence = versions.version
+             AND versions.version % 256 = 0",
+    )?;
+    if rows != expected || fitting != expected {
+        return Err(database.damaged(
+            None,
+            None,
+            format!(
+                "the positions of {rows} versions are kept, {expected} belong there and {fitting} fit"
+            ),
+        ));
+    }
+    Ok(())
+}
