@@ -5,7 +5,6 @@ use quote::quote;
 use syn::DeriveInput;
 
 use crate::ctxt::Ctxt;
-use crate::fingerprint;
 
 /// What a derive stands on: a declaration that is read from the attributes, checked, and written out as code.
 pub(crate) trait Declaration: Sized {
@@ -16,7 +15,7 @@ pub(crate) trait Declaration: Sized {
     fn check(&self, _: &Ctxt) {}
 
     /// The code of a declaration without mistakes.
-    fn code(&self, fingerprint: u64) -> TokenStream;
+    fn code(&self) -> TokenStream;
 
     /// What stands beside the errors: it compiles, and it is marked so that nothing more is reported about it.
     fn fallback(&self) -> TokenStream;
@@ -24,7 +23,6 @@ pub(crate) trait Declaration: Sized {
 
 /// Writes the code of one declaration, or all that is wrong with it.
 pub(crate) fn expand<D: Declaration>(tokens: TokenStream) -> TokenStream {
-    let fingerprint = fingerprint::of(tokens.clone());
     let input: DeriveInput = match syn::parse2(tokens) {
         Ok(input) => input,
         Err(error) => return error.to_compile_error(),
@@ -36,7 +34,7 @@ pub(crate) fn expand<D: Declaration>(tokens: TokenStream) -> TokenStream {
     }
     match ctxt.finish() {
         Ok(()) => declaration
-            .map(|declaration| declaration.code(fingerprint))
+            .map(|declaration| declaration.code())
             .unwrap_or_default(),
         Err(errors) => {
             let fallback = declaration.as_ref().map(D::fallback);

@@ -29,7 +29,7 @@ impl Declaration for AggregateId {
         })
     }
 
-    fn code(&self, _: u64) -> TokenStream {
+    fn code(&self) -> TokenStream {
         self.inner
             .as_ref()
             .map(|inner| code(&self.ident, inner))
@@ -47,12 +47,14 @@ fn code(ident: &Ident, inner: &Type) -> TokenStream {
     let text = quote_spanned!(inner.span()=> <#inner as ::cim_es::aggregate::IdField>);
     quote! {
         #[automatically_derived]
+        #[allow(deprecated)]
         impl ::core::fmt::Display for #ident {
             fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 #text::show(&self.0, formatter)
             }
         }
         #[automatically_derived]
+        #[allow(deprecated)]
         impl ::core::str::FromStr for #ident {
             type Err = ::cim_es::aggregate::IdError;
             fn from_str(text: &str) -> ::core::result::Result<Self, ::cim_es::aggregate::IdError> {
@@ -60,6 +62,7 @@ fn code(ident: &Ident, inner: &Type) -> TokenStream {
             }
         }
         #[automatically_derived]
+        #[allow(deprecated)]
         impl ::cim_es::aggregate::AggregateId for #ident {
             fn text(
                 &self,

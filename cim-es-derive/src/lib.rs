@@ -15,6 +15,7 @@ mod event;
 mod fingerprint;
 #[cfg(test)]
 mod golden;
+mod group;
 mod id;
 mod machine;
 mod macros;
@@ -67,7 +68,7 @@ pub fn state_machine(input: TokenStream) -> TokenStream {
 /// The events of an aggregate: their subjects, their versions, and how they fold.
 ///
 /// A variant is a unit, has named fields, or holds one struct. The enum derives serde's `Serialize` and `Deserialize`
-/// beside it; attributes of serde that change how the enum is encoded are refused.
+/// beside it; attributes of serde that change how the enum is encoded, or by which a field is not stored, are refused.
 ///
 /// | attribute | on | meaning |
 /// |---|---|---|
@@ -88,12 +89,15 @@ pub fn state_machine(input: TokenStream) -> TokenStream {
 ///
 /// | part | meaning |
 /// |---|---|
-/// | `balance += amount` | a statement: its leftmost name is a field of the aggregate, every other bare name one of the event, or ordinary Rust; the aggregate itself is `self` |
+/// | `balance += amount` | a statement: its leftmost name is a field of the aggregate, every other bare name one of the event, or ordinary Rust; the aggregate itself is `self`, its type `Self` |
 /// | `interfaces.push(interface)` | a statement that calls a method of a field |
 /// | `_ = reason`, `_ = (reason, by)` | these fields of the event are not kept |
 /// | `with = path` | a function takes the event instead: `fn(&mut Aggregate, …)` with all fields in order of declaration, with the struct of `Variant(Struct)`, or with nothing else for a unit |
 ///
-/// A field of the event that a statement names is not assigned by name. A field without a home does not compile
+/// A field of the event that a statement uses is not assigned by name. Scopes are Rust's own: a name that the statement
+/// binds itself (a parameter of a closure, a pattern) is not the event's. The standard library's macros are followed,
+/// with the names in format strings; another macro gets no name of the event, for what it makes of one cannot be seen.
+/// A field without a home does not compile
 /// (“no field … on type …”): add the field to the aggregate, or say `_ = field`. The struct of `Variant(Struct)` is
 /// called `event` in statements, such as `owner = event.owner`; such a variant always says where its fields go. The
 /// code stands where the enum is declared, so the aggregate's fields must be visible there.
@@ -152,7 +156,8 @@ pub fn filter(input: TokenStream) -> TokenStream {
 
 /// All aggregates of a domain: `domain!(pub INFRASTRUCTURE = [ComputeEvent, NetworkEvent]);`.
 ///
-/// It declares a constant of type `Domain`, which lists aggregates, subjects, states and edges. Two aggregates that
+/// It declares a constant of type `Domain`, which lists aggregates, subjects, states and edges. A member may stand under
+/// `#[cfg(…)]`. Two aggregates that
 /// share a subject (former ones included), that have the same name, or that are of different domains do not compile.
 #[proc_macro]
 pub fn domain(input: TokenStream) -> TokenStream {

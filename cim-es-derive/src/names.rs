@@ -117,9 +117,22 @@ pub(crate) fn tokens(ctxt: &Ctxt, lit: Lit, what: &str, least: usize) -> Option<
         ctxt.error(&lit, format!("the {what} is a text: write it in quotes"));
         return None;
     };
-    let value = lit.value();
-    let parts: Vec<&str> = value.split('.').collect();
+    match check(&lit.value(), what, least) {
+        Ok(()) => Some(lit),
+        Err(mistake) => {
+            ctxt.error(&lit, mistake);
+            None
+        }
+    }
+}
+
+/// The one rule for names on the wire, given or made from a variant's name: at least `least` tokens joined by `.`.
+///
+/// # Errors
+/// What is wrong with the text.
+pub(crate) fn check(value: &str, what: &str, least: usize) -> Result<(), String> {
     let illegal = |c: &char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    let parts: Vec<&str> = value.split('.').collect();
     for part in &parts {
         if part.is_empty() {
             let mistake = if value.is_empty() {
@@ -127,31 +140,21 @@ pub(crate) fn tokens(ctxt: &Ctxt, lit: Lit, what: &str, least: usize) -> Option<
             } else {
                 format!("{what} `{value}` has an empty token")
             };
-            ctxt.error(
-                &lit,
-                format!("{mistake}: write one or more tokens joined by `.`"),
-            );
-            return None;
+            return Err(format!("{mistake}: write one or more tokens joined by `.`"));
         }
         if let Some(character) = part.chars().find(illegal) {
-            ctxt.error(
-                &lit,
-                format!(
-                    "{what} `{value}` has the character {character:?}, which a subject's token cannot hold: \
-                     use letters, digits, `-` and `_`, and `.` between tokens"
-                ),
-            );
-            return None;
+            return Err(format!(
+                "{what} `{value}` has the character {character:?}, which a subject's token cannot hold: use letters, \
+                 digits, `-` and `_`, and `.` between tokens"
+            ));
         }
     }
     if parts.len() < least {
-        ctxt.error(
-            &lit,
-            format!("{what} `{value}` needs an aggregate and an operation: write `<aggregate>.<operation>`"),
-        );
-        return None;
+        return Err(format!(
+            "{what} `{value}` needs an aggregate and an operation: write `<aggregate>.<operation>`"
+        ));
     }
-    Some(lit)
+    Ok(())
 }
 
 #[cfg(test)]

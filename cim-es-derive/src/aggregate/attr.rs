@@ -45,6 +45,7 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
     let mut keys = Keys::new();
     let (mut domain, mut name) = (None, None);
     let mut unique: Option<Path> = None;
+    let mut fold = None;
     let (mut id, mut state, mut error): (Option<Type>, Option<Type>, Option<Type>) =
         (None, None, None);
     keys.read_all(ctxt, &input.attrs, |key, ident, value| {
@@ -60,10 +61,7 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
             AggregateKey::State => state = Some(value.parse()?),
             AggregateKey::Error => error = Some(value.parse()?),
             AggregateKey::Unique => unique = Some(function(value)?),
-            // Its value counts through the fingerprint of the declaration.
-            AggregateKey::Fold => {
-                attr::number(ctxt, value, "a fold")?;
-            }
+            AggregateKey::Fold => fold = attr::number(ctxt, value, "a fold")?,
         }
         Ok(())
     });
@@ -111,12 +109,15 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
         |value: Option<Option<LitStr>>| value.flatten().map_or_else(String::new, |lit| lit.value());
     Some(Aggregate {
         ident: ident.clone(),
+        attrs: input.attrs.clone(),
+        declared: data.fields.clone(),
         domain: text(domain),
         name: text(name),
         id,
         state,
         error,
         unique,
+        fold,
         field: field.map(|(field, _)| field),
     })
 }

@@ -23,9 +23,16 @@ pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> 
         |error| quote!(#error),
     );
     let kind = format!("{domain}.{name}");
-    let event = quote_spanned!(state.span()=> <#state as ::cim_es::machine::StateMachine>::Event);
-    let command =
-        quote_spanned!(state.span()=> <#state as ::cim_es::machine::StateMachine>::Command);
+    // A private type in a public aggregate is reported where its name stands.
+    let types = [
+        quote_spanned!(id.span()=> type Id = #id;),
+        quote_spanned! {state.span()=>
+            type State = #state;
+            type Event = <#state as ::cim_es::machine::StateMachine>::Event;
+            type Command = <#state as ::cim_es::machine::StateMachine>::Command;
+        },
+        quote_spanned!(error.span()=> type Error = #error;),
+    ];
     let access = match &aggregate.field {
         Some(field) => quote! {
             fn state(&self) -> #state {
@@ -43,8 +50,10 @@ pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> 
         },
     };
     let unique = aggregate.unique.as_ref().map(|unique| {
+        // `self` stands where the function's own does: one from another macro is another name.
+        let this = quote!(self);
         let names =
-            quote_spanned!(unique.span()=> ::cim_es::__private::unique_names(#unique(self)));
+            quote_spanned!(unique.span()=> ::cim_es::__private::unique_names(#unique(#this)));
         quote! {
             const HAS_UNIQUE_NAMES: bool = true;
             fn unique_names(&self) -> ::std::vec::Vec<::cim_es::aggregate::UniqueName> {
@@ -59,12 +68,9 @@ pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> 
     });
     quote! {
         #[automatically_derived]
+        #[allow(deprecated)]
         impl ::cim_es::aggregate::Aggregate for #ident {
-            type Id = #id;
-            type State = #state;
-            type Event = #event;
-            type Command = #command;
-            type Error = #error;
+            #(#types)*
             const DOMAIN: &'static str = #domain;
             const NAME: &'static str = #name;
             const KIND: &'static str = #kind;

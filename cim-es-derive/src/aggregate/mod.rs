@@ -2,6 +2,7 @@
 
 mod attr;
 mod expand;
+mod meaning;
 mod model;
 
 use proc_macro2::TokenStream;
@@ -20,8 +21,8 @@ impl Declaration for Aggregate {
         attr::read(ctxt, input)
     }
 
-    fn code(&self, fingerprint: u64) -> TokenStream {
-        expand::code(self, fingerprint, false)
+    fn code(&self) -> TokenStream {
+        expand::code(self, meaning::of(self), false)
     }
 
     fn fallback(&self) -> TokenStream {

@@ -1,10 +1,13 @@
 //! An aggregate as it was declared.
 
 use proc_macro2::Ident;
-use syn::{Path, Type};
+use syn::{Attribute, Fields, LitInt, Path, Type};
 
 pub(crate) struct Aggregate {
     pub ident: Ident,
+    pub attrs: Vec<Attribute>,
+    /// The fields with their types and attributes.
+    pub declared: Fields,
     pub domain: String,
     pub name: String,
     pub id: Option<Type>,
@@ -12,6 +15,8 @@ pub(crate) struct Aggregate {
     pub error: Option<Type>,
     /// The function that lists the unique names.
     pub unique: Option<Path>,
+    /// Raised where a function folds otherwise than before.
+    pub fold: Option<LitInt>,
     /// The field that holds the state; none when it is missing, which is reported.
     pub field: Option<Ident>,
 }

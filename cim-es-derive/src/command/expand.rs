@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 
 use super::model::Commands;
 use crate::{names, shape};
@@ -14,6 +15,7 @@ pub(crate) fn code(commands: &Commands, is_broken: bool) -> TokenStream {
     } = commands;
     let names = variants.iter().map(names::text);
     let index = shape::index(ident, variants);
+    let owner = quote_spanned!(aggregate.span()=> type Aggregate = #aggregate;);
     let broken = is_broken.then(|| {
         quote!(
             const BROKEN: bool = true;
@@ -21,18 +23,21 @@ pub(crate) fn code(commands: &Commands, is_broken: bool) -> TokenStream {
     });
     let checks = variants.iter().enumerate().map(|(at, variant)| {
         quote_spanned! {variant.span()=>
+            #[allow(deprecated)]
             const _: () = ::cim_es::__private::check_command_is_accepted::<#ident>(#at);
         }
     });
     let (label, aggregate_label) = (names::text(ident), names::label(aggregate));
     let decided = quote_spanned! {ident.span()=>
+        #[allow(deprecated)]
         const _: () = ::cim_es::__private::check_commands_are_decided::<#ident>(#label, #aggregate_label);
     };
     let checks = (!is_broken).then(|| quote!(#decided #(#checks)*));
     quote! {
         #[automatically_derived]
+        #[allow(deprecated)]
         impl ::cim_es::aggregate::Command for #ident {
-            type Aggregate = #aggregate;
+            #owner
             const VARIANTS: &'static [&'static str] = &[#(#names),*];
             #broken
             #index

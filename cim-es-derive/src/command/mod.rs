@@ -20,7 +20,7 @@ impl Declaration for Commands {
         attr::read(ctxt, input)
     }
 
-    fn code(&self, _: u64) -> TokenStream {
+    fn code(&self) -> TokenStream {
         expand::code(self, false)
     }
 

@@ -9,10 +9,11 @@ use syn::parse::ParseStream;
 use syn::{Attribute, Expr, Path, Token};
 
 use super::model::{Apply, Shape, Statement};
+use super::scope::{self, Scope};
 use super::statement;
 use crate::attr;
 use crate::ctxt::Ctxt;
-use crate::names;
+use crate::{group, names};
 
 /// What the payload struct of `Variant(Payload)` is called in statements.
 pub(super) const PAYLOAD: &str = "event";
@@ -26,7 +27,7 @@ enum Part {
     With(Ident, Path),
 }
 
-pub(crate) fn read(ctxt: &Ctxt, variant: &syn::Variant, shape: &Shape) -> Apply {
+pub(crate) fn read(ctxt: &Ctxt, variant: &syn::Variant, shape: &Shape, aggregate: &Path) -> Apply {
     let attrs: Vec<&Attribute> = variant
         .attrs
         .iter()
@@ -54,6 +55,7 @@ pub(crate) fn read(ctxt: &Ctxt, variant: &syn::Variant, shape: &Shape) -> Apply 
         ctxt,
         event: names::text(&variant.ident),
         scope: &scope,
+        aggregate,
         statements: Vec::new(),
         dropped: Vec::new(),
         with: None,
@@ -142,13 +144,26 @@ fn part(input: ParseStream) -> syn::Result<Part> {
         return Ok(Part::With(key, input.parse()?));
     }
     refuse_keyword(input)?;
+    if input.peek(Token![#]) {
+        return Err(input.error(
+            "a statement has no attributes: put `#[cfg_attr(condition, apply(…))]` on the variant",
+        ));
+    }
     let statement: Expr = input.parse().map_err(|error| {
         syn::Error::new(
             error.span(),
             format!("this statement is not finished or not Rust: {error}"),
         )
     })?;
-    Ok(Part::Statement(statement))
+    Ok(Part::Statement(whole(statement)))
+}
+
+/// A statement that another macro was given as `$statement:expr`.
+fn whole(statement: Expr) -> Expr {
+    match statement {
+        Expr::Group(group) => whole(*group.expr),
+        statement => statement,
+    }
 }
 
 /// `_ = reason` or `_ = (reason, by)`.
@@ -199,6 +214,7 @@ struct Collector<'a> {
     ctxt: &'a Ctxt,
     event: String,
     scope: &'a [Ident],
+    aggregate: &'a Path,
     statements: Vec<Statement>,
     dropped: Vec<Ident>,
     with: Option<(Ident, Path)>,
@@ -213,16 +229,27 @@ impl Collector<'_> {
             Part::With(key, _) if self.with.is_some() => {
                 self.refuse(key, "`with` is given twice: keep one");
             }
-            Part::With(key, path) => self.with = Some((key, path)),
+            Part::With(key, mut path) => {
+                scope::own_type(&mut path, self.aggregate);
+                self.with = Some((key, path));
+            }
         }
     }
 
-    fn add_statement(&mut self, expr: Expr) {
+    fn add_statement(&mut self, mut expr: Expr) {
+        group::delimit(&mut expr);
         if let Err((tokens, message)) = statement::check(&expr) {
             return self.refuse(tokens, message);
         }
-        let names = statement::named(&expr, self.scope);
-        self.statements.push(Statement { expr, names });
+        let source = expr.clone();
+        match Scope::new(self.scope, self.aggregate).resolve(&mut expr) {
+            Ok(names) => self.statements.push(Statement {
+                source,
+                expr,
+                names,
+            }),
+            Err((tokens, message)) => self.refuse(tokens, message),
+        }
     }
 
     fn drop_field(&mut self, field: Ident) {

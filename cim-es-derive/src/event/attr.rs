@@ -68,11 +68,6 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Events> {
         }
         Ok(())
     });
-    let variants = data
-        .variants
-        .iter()
-        .map(|declared| variant(ctxt, declared))
-        .collect();
     let convention = || names::sibling(ident, "Event", "");
     let aggregate = aggregate.or_else(convention).or_else(|| {
         ctxt.error(
@@ -83,19 +78,26 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Events> {
             ),
         );
         names::guessed_sibling(ident, "")
-    });
+    })?;
+    let variants = data
+        .variants
+        .iter()
+        .map(|declared| variant(ctxt, declared, &aggregate))
+        .collect();
     Some(Events {
         ident: ident.clone(),
-        aggregate: aggregate?,
+        attrs: input.attrs.clone(),
+        aggregate,
         variants,
     })
 }
 
-fn variant(ctxt: &Ctxt, declared: &syn::Variant) -> Variant {
+fn variant(ctxt: &Ctxt, declared: &syn::Variant, aggregate: &Path) -> Variant {
     serde::refuse_on_variant(ctxt, &declared.attrs);
     let shape = shape(ctxt, declared);
     let mut keys = Keys::new();
     let (mut name, mut former, mut version) = (None, Vec::new(), None);
+    let mut is_named = false;
     let mut set_name = |ctxt: &Ctxt, tail: fn(String) -> Tail, lit: Lit| {
         let wire_name = wire_name(ctxt, tail, lit);
         match (&name, wire_name) {
@@ -110,8 +112,14 @@ fn variant(ctxt: &Ctxt, declared: &syn::Variant) -> Variant {
     keys.read_all(ctxt, &declared.attrs, |key, ident, value| {
         attr::equals(ident, value)?;
         match key {
-            VariantKey::Operation => set_name(ctxt, Tail::Operation, attr::literal(value)?),
-            VariantKey::Subject => set_name(ctxt, Tail::Subject, attr::literal(value)?),
+            VariantKey::Operation => {
+                is_named = true;
+                set_name(ctxt, Tail::Operation, attr::literal(value)?);
+            }
+            VariantKey::Subject => {
+                is_named = true;
+                set_name(ctxt, Tail::Subject, attr::literal(value)?);
+            }
             VariantKey::Was => {
                 former.extend(wire_name(ctxt, Tail::Operation, attr::literal(value)?));
             }
@@ -130,17 +138,26 @@ fn variant(ctxt: &Ctxt, declared: &syn::Variant) -> Variant {
         is_chain_misread |= upcast.is_none();
         upcasts.extend(upcast);
     }
+    let default = names::snake_case(&names::text(&declared.ident));
+    if !is_named && let Err(mistake) = names::check(&default, "operation", 1) {
+        ctxt.error(
+            &declared.ident,
+            format!("the {mistake}; set another with `#[event(operation = \"…\")]`"),
+        );
+    }
     Variant {
         ident: declared.ident.clone(),
-        name: name.unwrap_or_else(|| WireName {
-            tail: Tail::Operation(names::snake_case(&names::text(&declared.ident))),
+        attrs: declared.attrs.clone(),
+        declared: declared.fields.clone(),
+        name: name.unwrap_or(WireName {
+            tail: Tail::Operation(default),
             literal: None,
         }),
         former,
         version,
         upcasts,
         is_chain_misread: is_chain_misread || keys.has_refused,
-        apply: apply::read(ctxt, declared, &shape),
+        apply: apply::read(ctxt, declared, &shape, aggregate),
         shape,
     }
 }
@@ -153,6 +170,7 @@ fn shape(ctxt: &Ctxt, variant: &syn::Variant) -> Shape {
             &["event", "apply", "upcast"],
             ON_VARIANT,
         );
+        serde::refuse_on_field(ctxt, &field.attrs);
     }
     match &variant.fields {
         Fields::Unit => Shape::Unit,

@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 
 use super::check::all_names;
 use super::fold;
@@ -30,6 +31,7 @@ fn implementation(events: &Events, fingerprint: u64, fold: &TokenStream) -> Toke
         ident,
         aggregate,
         variants,
+        ..
     } = events;
     let names = variants.iter().map(Variant::name);
     let idents: Vec<_> = variants
@@ -39,8 +41,11 @@ fn implementation(events: &Events, fingerprint: u64, fold: &TokenStream) -> Toke
     let specs = variants.iter().map(spec);
     let (event_count, type_count) = (variants.len(), all_names(events).count());
     let index = shape::index(ident, &idents);
+    // A private type in a public declaration is reported where its name stands.
+    let owner = quote_spanned!(aggregate.span()=> type Aggregate = #aggregate;);
     quote! {
         #[automatically_derived]
+        #[allow(deprecated)]
         impl ::cim_es::__private::EventDeclaration for #ident {
             const SPECS: &'static [::cim_es::__private::EventSpec] = &[#(#specs),*];
             const TEXT: &'static [u8] = &::cim_es::__private::types_text::<
@@ -52,8 +57,9 @@ fn implementation(events: &Events, fingerprint: u64, fold: &TokenStream) -> Toke
                 &::cim_es::__private::types::<#ident, #aggregate, #type_count>();
         }
         #[automatically_derived]
+        #[allow(deprecated)]
         impl ::cim_es::event::DomainEvent for #ident {
-            type Aggregate = #aggregate;
+            #owner
             const VARIANTS: &'static [&'static str] = &[#(#names),*];
             const EVENTS: &'static [::cim_es::event::EventInfo] =
                 &::cim_es::__private::events::<#ident, #event_count>();
@@ -99,6 +105,7 @@ fn checks(events: &Events) -> TokenStream {
     let ident = &events.ident;
     let used = events.variants.iter().enumerate().map(|(at, variant)| {
         quote_spanned! {variant.ident.span()=>
+            #[allow(deprecated)]
             const _: () = ::cim_es::__private::check_event_is_used::<#ident>(#at);
         }
     });
@@ -109,12 +116,28 @@ fn checks(events: &Events) -> TokenStream {
             .as_ref()
             .filter(|_| matches!(name.tail, Tail::Subject(_)))?;
         Some(quote_spanned! {literal.span()=>
+            #[allow(deprecated)]
             const _: () = ::cim_es::__private::check_type_is_distinct::<#ident>(#at);
+        })
+    });
+    let payloads = events.variants.iter().filter_map(|variant| {
+        let (payload, name) = (variant.payload()?, variant.name());
+        Some(quote_spanned! {payload.span()=>
+            #[allow(deprecated)]
+            const _: () = {
+                #[allow(unused_imports)]
+                use ::cim_es::__private::AnyPayload as _;
+                ::cim_es::__private::check_payload_is_a_map(
+                    <::cim_es::__private::Payload<#payload>>::FORM,
+                    #name,
+                );
+            };
         })
     });
     let (label, aggregate) = (names::text(ident), names::label(&events.aggregate));
     let applied = quote_spanned! {ident.span()=>
+        #[allow(deprecated)]
         const _: () = ::cim_es::__private::check_events_are_applied::<#ident>(#label, #aggregate);
     };
-    quote!(#applied #(#used)* #(#distinct)*)
+    quote!(#applied #(#used)* #(#distinct)* #(#payloads)*)
 }

@@ -1,11 +1,13 @@
 //! Writes how an event folds into the aggregate: assignments by name first, then the statements of `#[apply(…)]`.
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote, quote_spanned};
-use syn::{Expr, Path};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::Path;
+use syn::spanned::Spanned;
 
 use super::apply::PAYLOAD;
 use super::model::{Apply, Events, Shape, Statement, Variant};
+use super::scope;
 use crate::names;
 
 /// `fn fold_into(self, aggregate)`.
@@ -14,8 +16,9 @@ pub(super) fn function(events: &Events) -> TokenStream {
         ident,
         aggregate: ty,
         variants,
+        ..
     } = events;
-    let aggregate = aggregate();
+    let aggregate = scope::aggregate(Span::mixed_site());
     let mut is_used = false;
     let arms: TokenStream = variants
         .iter()
@@ -32,18 +35,13 @@ pub(super) fn function(events: &Events) -> TokenStream {
         quote!(_)
     };
     quote! {
-        #[allow(unused_mut)]
+        #[allow(unused_mut, clippy::explicit_auto_deref)]
         fn fold_into(self, #argument: &mut #ty) {
             match self {
                 #arms
             }
         }
     }
-}
-
-/// A name that cannot meet one of the author's.
-fn aggregate() -> Ident {
-    Ident::new("aggregate", Span::mixed_site())
 }
 
 fn arm(variant: &Variant) -> (TokenStream, TokenStream) {
@@ -62,33 +60,35 @@ fn by_name(
     statements: &[Statement],
     dropped: &[Ident],
 ) -> (TokenStream, TokenStream) {
-    // The binding is the name as a statement writes it, so that it is found there also when a macro wrote the statement.
-    let named = |field: &Ident| {
-        let mut names = statements.iter().flat_map(|statement| &statement.names);
-        names.find(|name| *name == field)
+    let is_used = |field: &Ident| {
+        statements
+            .iter()
+            .any(|statement| statement.names.contains(field))
     };
-    let body = statements.iter().map(|statement| {
-        let statement = on_aggregate(&statement.expr);
-        quote!(#statement;)
-    });
+    let body = statements
+        .iter()
+        .map(|Statement { expr, .. }| quote_spanned!(expr.span()=> #expr;));
     let pattern = match &variant.shape {
         Shape::Named(fields) => {
             let bindings = fields.iter().map(|field| {
+                let holder = scope::holder(field);
                 if dropped.contains(field) {
                     quote!(#field: _)
-                } else if let Some(used) = named(field) {
-                    quote!(mut #used)
+                } else if is_used(field) {
+                    quote!(#field: mut #holder)
                 } else {
-                    quote!(#field)
+                    quote!(#field: #holder)
                 }
             });
             quote!({ #(#bindings),* })
         }
         Shape::Payload => {
             let payload = Ident::new(PAYLOAD, variant.ident.span());
-            match named(&payload) {
-                Some(used) => quote!((mut #used)),
-                None => quote!((_)),
+            let holder = scope::holder(&payload);
+            if is_used(&payload) {
+                quote!((mut #holder))
+            } else {
+                quote!((_))
             }
         }
         Shape::Unit | Shape::Refused => quote!({ .. }),
@@ -96,83 +96,32 @@ fn by_name(
     let assignments = variant
         .fields()
         .iter()
-        .filter(|field| !dropped.contains(field) && named(field).is_none())
+        .filter(|field| !dropped.contains(field) && !is_used(field))
         .map(assignment);
     (pattern, quote!(#(#assignments)* #(#body)*))
 }
 
 /// All tokens stand at the event's field: that is what the compiler's messages point at.
 fn assignment(field: &Ident) -> TokenStream {
-    let aggregate = names::generated(&Ident::new("aggregate", field.span()));
+    let (aggregate, holder) = (scope::aggregate(field.span()), scope::holder(field));
     quote_spanned! {field.span()=>
-        ::cim_es::event::Assign::assign(&mut (*#aggregate).#field, #field);
+        ::cim_es::event::Assign::assign(&mut (*#aggregate).#field, #holder);
     }
 }
 
 fn with(variant: &Variant, path: &Path) -> (TokenStream, TokenStream) {
-    let aggregate = aggregate();
+    let aggregate = scope::aggregate(Span::mixed_site());
     let fields = variant.fields();
+    let holders: Vec<Ident> = fields.iter().map(scope::holder).collect();
     match &variant.shape {
         Shape::Payload => {
-            let payload = Ident::new(PAYLOAD, Span::mixed_site());
+            let payload = scope::variable(PAYLOAD, Span::mixed_site());
             (quote!((#payload)), quote!(#path(#aggregate, #payload);))
         }
         Shape::Named(_) => (
-            quote!({ #(#fields),* }),
-            quote!(#path(#aggregate, #(#fields),*);),
+            quote!({ #(#fields: #holders),* }),
+            quote!(#path(#aggregate, #(#holders),*);),
         ),
         Shape::Unit | Shape::Refused => (quote!({ .. }), quote!(#path(#aggregate);)),
     }
-}
-
-/// The statement with its leftmost name as a field of the aggregate, and `self` as the aggregate.
-fn on_aggregate(expr: &Expr) -> TokenStream {
-    let mut expr = expr.clone();
-    let place = match &mut expr {
-        Expr::Assign(assign) => &mut *assign.left,
-        Expr::Binary(binary) => &mut *binary.left,
-        other => other,
-    };
-    prefix(place);
-    replace_self(expr.to_token_stream())
-}
-
-fn prefix(place: &mut Expr) {
-    match place {
-        Expr::Path(path) => {
-            let aggregate = aggregate();
-            let field = path.to_token_stream();
-            *place = Expr::Verbatim(quote!((*#aggregate).#field));
-        }
-        Expr::Field(field) => prefix(&mut field.base),
-        Expr::Index(index) => prefix(&mut index.expr),
-        Expr::MethodCall(call) => prefix(&mut call.receiver),
-        Expr::Paren(paren) => prefix(&mut paren.expr),
-        Expr::Group(group) => prefix(&mut group.expr),
-        Expr::Unary(unary) => prefix(&mut unary.expr),
-        _ => {}
-    }
-}
-
-/// `self` is the aggregate, and stays what it is in front of a path: `self::rounded(amount)`.
-fn replace_self(tokens: TokenStream) -> TokenStream {
-    let mut tokens = tokens.into_iter().peekable();
-    std::iter::from_fn(|| {
-        let token = tokens.next()?;
-        let is_path =
-            matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == ':');
-        Some(match token {
-            TokenTree::Ident(ident) if ident == "self" && !is_path => {
-                let span = Span::mixed_site().located_at(ident.span());
-                TokenTree::Ident(Ident::new("aggregate", span))
-            }
-            TokenTree::Group(group) => {
-                let mut replaced = Group::new(group.delimiter(), replace_self(group.stream()));
-                replaced.set_span(group.span());
-                TokenTree::Group(replaced)
-            }
-            other => other,
-        })
-    })
-    .collect()
 }

@@ -3,11 +3,13 @@
 //! A key passes through these files, in this order:
 //!
 //! 1. `attr` reads it: the enum of keys names it, and the `match` on that says what its value is. What `#[apply(…)]`
-//!    holds is read by `apply`, and each statement in it by `statement`.
+//!    holds is read by `apply`: `statement` says which statements there are, and `scope` with `format` what the names in
+//!    one mean.
 //! 2. `model` keeps its value with its tokens.
 //! 3. `check` compares it with the rest of the declaration and reports what cannot be. `serde` does so with serde's keys.
-//! 4. `expand` writes it into the declaration of the events, and `fold` into the function that applies them.
-//! 5. `domain/declared` of the runtime crate puts it together with what the aggregate declares, and checks what spans
+//! 4. `meaning` makes it a part of the fingerprint, or says that it does not count.
+//! 5. `expand` writes it into the declaration of the events, and `fold` into the function that applies them.
+//! 6. `domain/declared` of the runtime crate puts it together with what the aggregate declares, and checks what spans
 //!    types.
 //!
 //! The reference of all keys is on the derive in `lib.rs`.
@@ -17,7 +19,10 @@ mod attr;
 mod check;
 mod expand;
 mod fold;
+mod format;
+mod meaning;
 mod model;
+mod scope;
 mod serde;
 mod statement;
 
@@ -41,8 +46,8 @@ impl Declaration for Events {
         check::check(ctxt, self);
     }
 
-    fn code(&self, fingerprint: u64) -> TokenStream {
-        expand::whole(self, fingerprint)
+    fn code(&self) -> TokenStream {
+        expand::whole(self, meaning::of(self))
     }
 
     fn fallback(&self) -> TokenStream {

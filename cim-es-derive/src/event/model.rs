@@ -1,18 +1,22 @@
 //! Events as they were declared; each part keeps its tokens, so that a message can point at them.
 
 use proc_macro2::Ident;
-use syn::{Expr, LitInt, LitStr, Path};
+use syn::{Attribute, Expr, Fields, LitInt, LitStr, Path, Type};
 
 use crate::names;
 
 pub(crate) struct Events {
     pub ident: Ident,
+    pub attrs: Vec<Attribute>,
     pub aggregate: Path,
     pub variants: Vec<Variant>,
 }
 
 pub(crate) struct Variant {
     pub ident: Ident,
+    pub attrs: Vec<Attribute>,
+    /// The fields with their types and attributes.
+    pub declared: Fields,
     pub shape: Shape,
     pub name: WireName,
     pub former: Vec<WireName>,
@@ -67,8 +71,10 @@ pub(crate) enum Apply {
     Refused,
 }
 
-/// A statement on a field of the aggregate, and the event's fields that it names.
+/// A statement on a field of the aggregate, with its names resolved, and the event's fields that it uses.
 pub(crate) struct Statement {
+    /// As it was written.
+    pub source: Expr,
     pub expr: Expr,
     pub names: Vec<Ident>,
 }
@@ -83,6 +89,16 @@ impl Variant {
             Shape::Named(fields) => fields,
             _ => &[],
         }
+    }
+
+    /// The type of the one struct that holds the fields.
+    pub(crate) fn payload(&self) -> Option<&Type> {
+        let is_payload = matches!(self.shape, Shape::Payload);
+        self.declared
+            .iter()
+            .next()
+            .map(|field| &field.ty)
+            .filter(|_| is_payload)
     }
 
     /// The version that is written; 1 unless set.

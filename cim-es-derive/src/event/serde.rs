@@ -16,6 +16,8 @@ const ON_ENUM: &[&str] = &[
     "try_from",
     "remote",
     "transparent",
+    "field_identifier",
+    "variant_identifier",
 ];
 const ON_VARIANT: &[&str] = &[
     "skip",
@@ -27,6 +29,7 @@ const ON_VARIANT: &[&str] = &[
     "serialize_with",
     "deserialize_with",
 ];
+const ON_FIELD: &[&str] = &["skip", "skip_serializing", "skip_deserializing"];
 
 pub(crate) fn refuse_on_enum(ctxt: &Ctxt, attrs: &[Attribute]) {
     for key in keys(attrs, ON_ENUM) {
@@ -47,6 +50,25 @@ pub(crate) fn refuse_on_variant(ctxt: &Ctxt, attrs: &[Attribute]) {
         ctxt.error(
             key,
             format!("`#[serde({name})]` would keep this event from being stored and read again: remove it"),
+        );
+    }
+}
+
+/// What happened is a fact: each field of it is stored, and read again.
+pub(crate) fn refuse_on_field(ctxt: &Ctxt, attrs: &[Attribute]) {
+    for key in keys(attrs, ON_FIELD) {
+        let name = names::text(&key);
+        let fate = if key == "skip_deserializing" {
+            "ignored when the event is read"
+        } else {
+            "missing in the stored event"
+        };
+        ctxt.error(
+            key,
+            format!(
+                "`#[serde({name})]` makes this field {fate}, so its value is lost: remove it, or move the field out of \
+                 the event"
+            ),
         );
     }
 }

@@ -1,4 +1,5 @@
 #[automatically_derived]
+#[allow(deprecated)]
 impl ::cim_es::aggregate::Aggregate for Compute {
     type Id = ::cim_es::aggregate::Id<Compute>;
     type State = ComputeState;
@@ -8,7 +9,7 @@ impl ::cim_es::aggregate::Aggregate for Compute {
     const DOMAIN: &'static str = "infrastructure";
     const NAME: &'static str = "compute";
     const KIND: &'static str = "infrastructure.compute";
-    const FINGERPRINT: u64 = 8474959362303039724u64;
+    const FINGERPRINT: u64 = 5354704139662538418u64;
     fn state(&self) -> ComputeState {
         ::core::clone::Clone::clone(&self.state)
     }

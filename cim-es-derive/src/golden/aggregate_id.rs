@@ -1,10 +1,12 @@
 #[automatically_derived]
+#[allow(deprecated)]
 impl ::core::fmt::Display for MachineId {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         <String as ::cim_es::aggregate::IdField>::show(&self.0, formatter)
     }
 }
 #[automatically_derived]
+#[allow(deprecated)]
 impl ::core::str::FromStr for MachineId {
     type Err = ::cim_es::aggregate::IdError;
     fn from_str(
@@ -17,6 +19,7 @@ impl ::core::str::FromStr for MachineId {
     }
 }
 #[automatically_derived]
+#[allow(deprecated)]
 impl ::cim_es::aggregate::AggregateId for MachineId {
     fn text(
         &self,

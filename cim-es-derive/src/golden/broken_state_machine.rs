@@ -5,12 +5,14 @@
     "no state is initial: mark the one in which an aggregate begins with `#[state(initial)]`"
 }
 #[automatically_derived]
+#[allow(deprecated)]
 impl ::core::default::Default for ComputeState {
     fn default() -> Self {
         ::core::unreachable!()
     }
 }
 #[automatically_derived]
+#[allow(deprecated)]
 impl ::cim_es::machine::StateMachine for ComputeState {
     type Event = ComputeEvent;
     type Command = ComputeCommand;

@@ -1,4 +1,5 @@
 #[automatically_derived]
+#[allow(deprecated)]
 impl ::cim_es::__private::EventDeclaration for ComputeEvent {
     const SPECS: &'static [::cim_es::__private::EventSpec] = &[
         ::cim_es::__private::EventSpec {
@@ -62,6 +63,7 @@ impl ::cim_es::__private::EventDeclaration for ComputeEvent {
     >();
 }
 #[automatically_derived]
+#[allow(deprecated)]
 impl ::cim_es::event::DomainEvent for ComputeEvent {
     type Aggregate = Compute;
     const VARIANTS: &'static [&'static str] = &[
@@ -77,7 +79,7 @@ impl ::cim_es::event::DomainEvent for ComputeEvent {
         6usize,
     >();
     const TYPES: &'static [&'static str] = <ComputeEvent as ::cim_es::__private::EventDeclaration>::TYPES;
-    const FINGERPRINT: u64 = 4352073742605623055u64;
+    const FINGERPRINT: u64 = 1869267559192856272u64;
     fn index(&self) -> usize {
         match *self {
             ComputeEvent::Registered { .. } => 0usize,
@@ -88,40 +90,69 @@ impl ::cim_es::event::DomainEvent for ComputeEvent {
             ComputeEvent::Cleaned { .. } => 5usize,
         }
     }
-    #[allow(unused_mut)]
-    fn fold_into(self, aggregate: &mut Compute) {
+    #[allow(unused_mut, clippy::explicit_auto_deref)]
+    fn fold_into(self, the_aggregate: &mut Compute) {
         match self {
-            ComputeEvent::Registered { hostname, system } => {
-                ::cim_es::event::Assign::assign(&mut (*aggregate).hostname, hostname);
-                ::cim_es::event::Assign::assign(&mut (*aggregate).system, system);
-            }
-            ComputeEvent::Updated { capabilities } => {
+            ComputeEvent::Registered {
+                hostname: event_hostname,
+                system: event_system,
+            } => {
                 ::cim_es::event::Assign::assign(
-                    &mut (*aggregate).capabilities,
-                    capabilities,
+                    &mut (*the_aggregate).hostname,
+                    event_hostname,
+                );
+                ::cim_es::event::Assign::assign(
+                    &mut (*the_aggregate).system,
+                    event_system,
                 );
             }
-            ComputeEvent::InterfaceAdded { mut interface, reason: _ } => {
-                (*aggregate).interfaces.push(interface);
-                (*aggregate).count = aggregate.interfaces.len();
+            ComputeEvent::Updated { capabilities: event_capabilities } => {
+                ::cim_es::event::Assign::assign(
+                    &mut (*the_aggregate).capabilities,
+                    event_capabilities,
+                );
             }
-            ComputeEvent::Sold(mut event) => {
-                (*aggregate).owner = event.owner;
+            ComputeEvent::InterfaceAdded {
+                interface: mut event_interface,
+                reason: _,
+            } => {
+                (*the_aggregate).interfaces.push(event_interface);
+                (*the_aggregate).count = the_aggregate.interfaces.len();
             }
-            ComputeEvent::Moved { rack, slot } => {
-                Compute::moved(aggregate, rack, slot);
+            ComputeEvent::Sold(mut the_event) => {
+                (*the_aggregate).owner = the_event.owner;
+            }
+            ComputeEvent::Moved { rack: event_rack, slot: event_slot } => {
+                Compute::moved(the_aggregate, event_rack, event_slot);
             }
             ComputeEvent::Cleaned { .. } => {}
         }
     }
 }
+#[allow(deprecated)]
 const _: () = ::cim_es::__private::check_events_are_applied::<
     ComputeEvent,
 >("ComputeEvent", "Compute");
+#[allow(deprecated)]
 const _: () = ::cim_es::__private::check_event_is_used::<ComputeEvent>(0usize);
+#[allow(deprecated)]
 const _: () = ::cim_es::__private::check_event_is_used::<ComputeEvent>(1usize);
+#[allow(deprecated)]
 const _: () = ::cim_es::__private::check_event_is_used::<ComputeEvent>(2usize);
+#[allow(deprecated)]
 const _: () = ::cim_es::__private::check_event_is_used::<ComputeEvent>(3usize);
+#[allow(deprecated)]
 const _: () = ::cim_es::__private::check_event_is_used::<ComputeEvent>(4usize);
+#[allow(deprecated)]
 const _: () = ::cim_es::__private::check_event_is_used::<ComputeEvent>(5usize);
+#[allow(deprecated)]
 const _: () = ::cim_es::__private::check_type_is_distinct::<ComputeEvent>(1usize);
+#[allow(deprecated)]
+const _: () = {
+    #[allow(unused_imports)]
+    use ::cim_es::__private::AnyPayload as _;
+    ::cim_es::__private::check_payload_is_a_map(
+        <::cim_es::__private::Payload<Sale>>::FORM,
+        "Sold",
+    );
+};

@@ -2,6 +2,8 @@
 //!
 //! Write them again with `CIM_ES_BLESS=1 cargo test -p cim-es-derive`, and read the difference.
 
+mod meaning;
+
 use std::{env, fs};
 
 use proc_macro2::{Group, TokenStream, TokenTree};

@@ -1,10 +1,12 @@
 #[automatically_derived]
+#[allow(deprecated)]
 impl ::core::default::Default for ComputeState {
     fn default() -> Self {
         ComputeState::Unregistered
     }
 }
 #[automatically_derived]
+#[allow(deprecated)]
 impl ::cim_es::machine::StateMachine for ComputeState {
     type Event = ComputeEvent;
     type Command = ComputeCommand;
@@ -27,7 +29,7 @@ impl ::cim_es::machine::StateMachine for ComputeState {
     ];
     const INITIAL: &'static str = "Unregistered";
     const DIAGRAM: &'static str = "stateDiagram-v2\n    [*] --> Unregistered\n    Unregistered --> Active: Register / Registered\n    Unregistered --> Active: / Imported\n    Active --> Active: Update / Updated\n    Active --> Decommissioned: Decommission / Decommissioned\n    Decommissioned --> [*]\n";
-    const FINGERPRINT: u64 = 4517793772023017903u64;
+    const FINGERPRINT: u64 = 17248338447355005177u64;
     const TRANSITIONS: &'static [::cim_es::machine::Transition] = &::cim_es::__private::transitions::<
         ComputeState,
         4usize,
@@ -66,24 +68,31 @@ impl ::cim_es::machine::StateMachine for ComputeState {
         }
     }
 }
+#[allow(deprecated)]
 const _: () = ::cim_es::__private::check_edge_event::<
     ComputeState,
 >(0usize, "ComputeEvent");
+#[allow(deprecated)]
 const _: () = ::cim_es::__private::check_edge_command::<
     ComputeState,
 >(0usize, "ComputeCommand");
+#[allow(deprecated)]
 const _: () = ::cim_es::__private::check_edge_event::<
     ComputeState,
 >(1usize, "ComputeEvent");
+#[allow(deprecated)]
 const _: () = ::cim_es::__private::check_edge_event::<
     ComputeState,
 >(2usize, "ComputeEvent");
+#[allow(deprecated)]
 const _: () = ::cim_es::__private::check_edge_command::<
     ComputeState,
 >(2usize, "ComputeCommand");
+#[allow(deprecated)]
 const _: () = ::cim_es::__private::check_edge_event::<
     ComputeState,
 >(3usize, "ComputeEvent");
+#[allow(deprecated)]
 const _: () = ::cim_es::__private::check_edge_command::<
     ComputeState,
 >(3usize, "ComputeCommand");

@@ -6,14 +6,13 @@ use proc_macro2::Ident;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Data, DeriveInput, Fields, Path, Token, Variant};
+use syn::{Attribute, Data, DeriveInput, Expr, Fields, Path, Token, Variant};
 
 use super::check;
 use super::model::{Edge, Machine, State, Target};
 use crate::attr::{self, Keys, keys};
 use crate::ctxt::Ctxt;
-use crate::names;
-use crate::shape;
+use crate::{group, names, shape};
 
 keys! {
     /// The keys of `#[machine(…)]`.
@@ -90,6 +89,7 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Machine> {
     let guess = |other| names::guessed_sibling(&input.ident, other);
     Some(Machine {
         ident: input.ident.clone(),
+        attrs: input.attrs.clone(),
         event: event.or_else(|| guess("Event"))?,
         command: command.or_else(|| guess("Command"))?,
         output,
@@ -116,6 +116,7 @@ fn state(ctxt: &Ctxt, variant: &Variant) -> State {
     }
     let mut state = State {
         ident: variant.ident.clone(),
+        attrs: variant.attrs.clone(),
         initial: None,
         terminal: None,
         output: None,
@@ -135,7 +136,9 @@ fn state(ctxt: &Ctxt, variant: &Variant) -> State {
             }
             StateKey::Output => {
                 attr::equals(name, value)?;
-                state.output = Some((name.clone(), value.parse()?));
+                let mut output: Expr = value.parse()?;
+                group::delimit(&mut output);
+                state.output = Some((name.clone(), output));
             }
         }
         Ok(())

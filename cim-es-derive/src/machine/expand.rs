@@ -3,6 +3,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Path;
+use syn::spanned::Spanned;
 
 use super::model::{Machine, State};
 use crate::names;
@@ -123,18 +124,24 @@ fn implementation(machine: &Machine, default: &TokenStream, items: &TokenStream)
         .as_ref()
         .map_or_else(|| quote!(()), |output| quote!(#output));
     let names = states.iter().map(State::name);
+    // A private type in a public machine is reported where its name stands.
+    let types = [
+        quote_spanned!(event.span()=> type Event = #event;),
+        quote_spanned!(command.span()=> type Command = #command;),
+        quote_spanned!(output.span()=> type Output = #output;),
+    ];
     quote! {
         #[automatically_derived]
+        #[allow(deprecated)]
         impl ::core::default::Default for #ident {
             fn default() -> Self {
                 #default
             }
         }
         #[automatically_derived]
+        #[allow(deprecated)]
         impl ::cim_es::machine::StateMachine for #ident {
-            type Event = #event;
-            type Command = #command;
-            type Output = #output;
+            #(#types)*
             const STATES: &'static [&'static str] = &[#(#names),*];
             #items
         }
@@ -185,6 +192,7 @@ fn check(machine: &Machine, at: usize, name: &Ident, declared: &Path, check: &st
     let label = names::label(declared);
     let check = Ident::new(check, name.span());
     quote_spanned! {name.span()=>
+        #[allow(deprecated)]
         const _: () = ::cim_es::__private::#check::<#ident>(#at, #label);
     }
 }

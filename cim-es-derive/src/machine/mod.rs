@@ -3,6 +3,7 @@
 mod attr;
 mod check;
 mod expand;
+mod meaning;
 mod model;
 
 use proc_macro2::TokenStream;
@@ -25,8 +26,8 @@ impl Declaration for Machine {
         check::check(ctxt, self);
     }
 
-    fn code(&self, fingerprint: u64) -> TokenStream {
-        expand::whole(self, fingerprint)
+    fn code(&self) -> TokenStream {
+        expand::whole(self, meaning::of(self))
     }
 
     fn fallback(&self) -> TokenStream {

@@ -1,12 +1,13 @@
 //! A machine as it was declared; each part keeps its tokens, so that a message can point at them.
 
 use proc_macro2::Ident;
-use syn::{Expr, Path, Token, Type};
+use syn::{Attribute, Expr, Path, Token, Type};
 
 use crate::names;
 
 pub(crate) struct Machine {
     pub ident: Ident,
+    pub attrs: Vec<Attribute>,
     pub event: Path,
     pub command: Path,
     pub output: Option<Type>,
@@ -15,6 +16,7 @@ pub(crate) struct Machine {
 
 pub(crate) struct State {
     pub ident: Ident,
+    pub attrs: Vec<Attribute>,
     pub initial: Option<Ident>,
     pub terminal: Option<Ident>,
     /// The key, and the value of the output.

@@ -13,7 +13,29 @@ struct Input {
     attrs: Vec<Attribute>,
     visibility: Visibility,
     name: Ident,
-    members: Punctuated<Path, Token![,]>,
+    members: Punctuated<Member, Token![,]>,
+}
+
+/// Events, or none of them where a `#[cfg(…)]` says so.
+struct Member {
+    conditions: Vec<Attribute>,
+    events: Path,
+}
+
+impl Parse for Member {
+    fn parse(input: ParseStream) -> syn::Result<Self> {
+        let conditions = input.call(Attribute::parse_outer)?;
+        if let Some(other) = conditions.iter().find(|attr| !attr.path().is_ident("cfg")) {
+            return Err(syn::Error::new_spanned(
+                other,
+                "a member of a domain can have `#[cfg(…)]` and no other attribute",
+            ));
+        }
+        Ok(Self {
+            conditions,
+            events: input.parse()?,
+        })
+    }
 }
 
 impl Parse for Input {
@@ -24,7 +46,7 @@ impl Parse for Input {
         input.parse::<Token![=]>()?;
         let list;
         bracketed!(list in input);
-        let members = list.parse_terminated(Path::parse, Token![,])?;
+        let members = list.parse_terminated(Member::parse, Token![,])?;
         input.parse::<Option<Token![;]>>()?;
         if members.is_empty() {
             return Err(syn::Error::new(
@@ -52,30 +74,49 @@ pub(crate) fn domain(tokens: TokenStream) -> TokenStream {
         name,
         members,
     } = &input;
-    let members: Vec<&Path> = members.iter().collect();
     let documentation = (!attrs.iter().any(|attr| attr.path().is_ident("doc"))).then(|| {
         let text = format!(" The aggregates of the domain `{}`.", names::text(name));
         quote!(#[doc = #text])
     });
-    let labels = members.iter().map(|member| names::label(member));
-    let count = members.len();
-    let checks = members.iter().enumerate().map(|(at, member)| {
-        quote_spanned! {member.span()=>
-            const _: () = ::cim_es::__private::check_domain_member(MEMBERS, &CLASHES, #at);
+    let conditions: Vec<TokenStream> = members
+        .iter()
+        .map(|member| {
+            let conditions = &member.conditions;
+            quote!(#(#conditions)*)
+        })
+        .collect();
+    let events: Vec<&Path> = members.iter().map(|member| &member.events).collect();
+    let labels = events.iter().map(|events| names::label(events));
+    let is_conditional = members.iter().any(|member| !member.conditions.is_empty());
+    let checks = events.iter().enumerate().map(|(at, events)| {
+        // How many stand before it is known only when the conditions are.
+        let before = &conditions[..at];
+        let index = if is_conditional {
+            quote!(<[()]>::len(&[#(#before ()),*]))
+        } else {
+            quote!(#at)
+        };
+        let condition = &conditions[at];
+        quote_spanned! {events.span()=>
+            #condition
+            #[allow(deprecated)]
+            const _: () = ::cim_es::__private::check_domain_member(MEMBERS, &CLASHES, #index);
         }
     });
     quote! {
         #documentation
         #(#attrs)*
+        #[allow(deprecated)]
         #visibility const #name: ::cim_es::subject::Domain =
             ::cim_es::subject::Domain::__checked(&[
-                #(::cim_es::subject::AggregateInfo::of::<#members>()),*
+                #(#conditions ::cim_es::subject::AggregateInfo::of::<#events>()),*
             ]);
+        #[allow(deprecated)]
         const _: () = {
-            const MEMBERS: &[::cim_es::__private::Member; #count] =
-                &[#(::cim_es::__private::member::<#members>(#labels)),*];
-            const CLASHES: [::cim_es::__private::Clash; #count] = ::cim_es::__private::clashes::<
-                #count,
+            const MEMBERS: &[::cim_es::__private::Member] =
+                &[#(#conditions ::cim_es::__private::member::<#events>(#labels)),*];
+            const CLASHES: [::cim_es::__private::Clash; MEMBERS.len()] = ::cim_es::__private::clashes::<
+                { MEMBERS.len() },
                 { ::cim_es::__private::table_size(MEMBERS) },
             >(MEMBERS);
             #(#checks)*

@@ -57,6 +57,7 @@ fn expand(
     let ty = proc_macro2::Ident::new(ty, proc_macro2::Span::call_site());
     let check = match own_check(text) {
         Ok(()) => quote_spanned! {text.span()=>
+            #[allow(deprecated)]
             const _: () = ::cim_es::__private::#check::<#events>(#text, #label);
         },
         Err(error) => error.to_compile_error(),

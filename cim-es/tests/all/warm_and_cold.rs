@@ -22,12 +22,16 @@ enum NoteEvent {
     Written {
         #[serde(with = "whole_seconds")]
         millis: u64,
-        #[serde(skip)]
+        #[serde(default, skip_serializing_if = "is_any")]
         draft: String,
     },
     Renamed {
         nickname: Option<String>,
     },
+}
+
+fn is_any(_: &str) -> bool {
+    true
 }
 
 mod whole_seconds {

@@ -2,10 +2,12 @@
 
 mod derive_apply;
 mod derive_happy_path;
+mod derive_hygiene;
 mod derive_id;
 mod derive_machine;
 mod derive_modules;
 mod derive_names;
+mod derive_scopes;
 mod derive_subjects;
 mod derive_versions;
 mod every_file_is_run;

@@ -68,7 +68,7 @@ pub trait Aggregate:
     #[doc(hidden)]
     fn set_state(&mut self, state: Self::State);
 
-    /// Moves the state along the event's edge, then takes the event's fields.
+    /// Moves the state along the event's edge, then takes the event's fields, which cannot move it elsewhere.
     ///
     /// # Errors
     /// [`UnexpectedEvent`] when the present state has no edge for the event; the aggregate is then unchanged.
@@ -76,6 +76,8 @@ pub trait Aggregate:
         let next = self.state().next(&event)?;
         self.set_state(next);
         event.fold_into(self);
+        // What takes the fields sees the new state, and cannot move the aggregate elsewhere.
+        self.set_state(next);
         Ok(())
     }
 }

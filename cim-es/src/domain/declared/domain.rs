@@ -51,7 +51,7 @@ pub const fn table_size(members: &[Member]) -> usize {
 
 /// What each aggregate clashes with.
 pub const fn clashes<const MEMBERS: usize, const SIZE: usize>(
-    members: &[Member; MEMBERS],
+    members: &[Member],
 ) -> [Clash; MEMBERS] {
     let mut clashes = [Clash::None; MEMBERS];
     let mut table: [Slot; SIZE] = [None; SIZE];
@@ -124,11 +124,7 @@ const fn hash(text: &str) -> usize {
 
 /// Reports what the aggregate at a place clashes with.
 #[track_caller]
-pub const fn check_domain_member<const MEMBERS: usize>(
-    members: &[Member; MEMBERS],
-    clashes: &[Clash; MEMBERS],
-    at: usize,
-) {
+pub const fn check_domain_member(members: &[Member], clashes: &[Clash], at: usize) {
     let own = &members[at];
     match clashes[at] {
         Clash::None => {}

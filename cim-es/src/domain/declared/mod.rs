@@ -8,6 +8,7 @@ mod check;
 mod declaration;
 mod domain;
 mod machine;
+mod payload;
 mod text;
 mod unique;
 
@@ -19,6 +20,7 @@ pub use check::{
 pub use declaration::{EventDeclaration, EventSpec, Tail, events, types, types_length, types_text};
 pub use domain::{Clash, Member, check_domain_member, clashes, member, table_size};
 pub use machine::{edge, event_count, next_table, transitions};
+pub use payload::{AnyPayload, Payload, check_payload_is_a_map};
 pub use serde::de::Error as DecodeError;
 pub use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[cfg(feature = "jetstream")]
