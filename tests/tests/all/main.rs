@@ -17,6 +17,7 @@ mod jetstream_contract_one_server;
 mod jetstream_faults;
 mod jetstream_outcomes;
 mod jetstream_publisher;
+mod jetstream_reading;
 mod jetstream_setup;
 mod jetstream_store;
 mod jetstream_subscriber;

@@ -1,11 +1,20 @@
 //! A connection that can be cut, and on which answers and messages can be lost.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+
+/// What was asked of the leader and answered, by the request.
+#[derive(Default)]
+struct Past {
+    is_replayed: bool,
+    asked: HashMap<String, String>,
+    answered: HashMap<String, Vec<u8>>,
+}
 
 /// Passes bytes between clients and one server.
 pub struct Proxy {
@@ -17,6 +26,8 @@ struct Switches {
     loses_answers: AtomicBool,
     loses_message: Mutex<Option<String>>,
     refuses: Mutex<Option<u64>>,
+    loses_delivery: AtomicBool,
+    past: Mutex<Past>,
     cuts: watch::Sender<u64>,
 }
 
@@ -28,6 +39,8 @@ impl Proxy {
             loses_answers: AtomicBool::new(false),
             loses_message: Mutex::new(None),
             refuses: Mutex::new(None),
+            loses_delivery: AtomicBool::new(false),
+            past: Mutex::default(),
             cuts: watch::channel(0).0,
         });
         let shared = Arc::clone(&switches);
@@ -73,6 +86,21 @@ impl Proxy {
         self.switches.refuses.lock().unwrap().is_none()
     }
 
+    /// The next message that a consumer delivers is lost.
+    pub fn lose_delivery(&self) {
+        self.switches.loses_delivery.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the delivery to lose has come by.
+    pub fn has_lost_delivery(&self) -> bool {
+        !self.switches.loses_delivery.load(Ordering::SeqCst)
+    }
+
+    /// From now on what was asked of the leader before is answered as it was then, as a deposed leader does.
+    pub fn live_in_the_past(&self, lives: bool) {
+        self.switches.past.lock().unwrap().is_replayed = lives;
+    }
+
     /// Ends every connection; new ones work as they should.
     pub fn cut(&self) {
         self.switches.loses_answers.store(false, Ordering::SeqCst);
@@ -89,6 +117,7 @@ async fn pass(client: TcpStream, server: TcpStream, switches: Arc<Switches>) {
         while from_client.read_buf(&mut buffer).await? > 0 {
             while let Some(length) = operation(&buffer) {
                 let operation: Vec<u8> = buffer.drain(..length).collect();
+                switches.note_question(&operation);
                 if !switches.loses(&operation) {
                     to_server.write_all(&operation).await?;
                 }
@@ -101,9 +130,13 @@ async fn pass(client: TcpStream, server: TcpStream, switches: Arc<Switches>) {
         while from_server.read_buf(&mut buffer).await? > 0 {
             while let Some(length) = operation(&buffer) {
                 let operation: Vec<u8> = buffer.drain(..length).collect();
-                if !switches.loses_answers.load(Ordering::SeqCst) {
-                    to_client.write_all(&switches.falsified(operation)).await?;
+                if switches.loses_answers.load(Ordering::SeqCst)
+                    || switches.is_lost_delivery(&operation)
+                {
+                    continue;
                 }
+                let operation = switches.falsified(switches.from_the_past(operation));
+                to_client.write_all(&operation).await?;
             }
         }
         Ok::<_, std::io::Error>(())
@@ -125,6 +158,56 @@ impl Switches {
                 .any(|part| part == header.as_bytes())
         };
         loses.take_if(|header| has(header)).is_some()
+    }
+
+    fn is_lost_delivery(&self, operation: &[u8]) -> bool {
+        let head = String::from_utf8_lossy(operation);
+        let head = head.lines().next().unwrap_or_default().to_owned();
+        let is_delivery = head.contains(" $JS.ACK.");
+        is_delivery && self.loses_delivery.swap(false, Ordering::SeqCst)
+    }
+
+    /// Remembers under which reply subject the leader was asked what.
+    fn note_question(&self, operation: &[u8]) {
+        let text = String::from_utf8_lossy(operation);
+        let (head, body) = text.split_once("\r\n").unwrap_or_default();
+        let words: Vec<_> = head.split(' ').collect();
+        let is_question = ["STREAM.MSG.GET.", "STREAM.INFO."]
+            .iter()
+            .any(|request| head.contains(request));
+        if let [_, subject, reply, ..] = words.as_slice()
+            && is_question
+        {
+            let question = format!("{subject} {body}");
+            self.past
+                .lock()
+                .unwrap()
+                .asked
+                .insert((*reply).to_owned(), question);
+        }
+    }
+
+    /// The answer that was given before to the same question, where that is wanted.
+    fn from_the_past(&self, operation: Vec<u8>) -> Vec<u8> {
+        let text = String::from_utf8_lossy(&operation);
+        let (head, body) = text.split_once("\r\n").unwrap_or_default();
+        let mut past = self.past.lock().unwrap();
+        let subject = head.split(' ').nth(1).unwrap_or_default();
+        let Some(question) = past.asked.remove(subject) else {
+            return operation;
+        };
+        match past.answered.get(&question) {
+            Some(former) if past.is_replayed => {
+                let head = head.rsplit_once(' ').unwrap_or_default().0;
+                let mut answer = format!("{head} {}\r\n", former.len() - 2).into_bytes();
+                answer.extend_from_slice(former);
+                answer
+            }
+            _ => {
+                past.answered.insert(question, body.as_bytes().to_vec());
+                operation
+            }
+        }
     }
 
     fn falsified(&self, operation: Vec<u8>) -> Vec<u8> {

@@ -12,7 +12,7 @@ use super::failure::{ApiFailure, errors};
 use super::message::Raw;
 use super::request::Api;
 use crate::engine::jetstream::retry;
-use crate::store::StoreError;
+use crate::store::{Position, StoreError};
 
 #[derive(Deserialize)]
 struct Found {
@@ -41,16 +41,33 @@ impl State {
 
 /// What the servers say about a stream.
 #[derive(Debug, Deserialize)]
+#[serde(try_from = "serde_json::Value")]
 pub(crate) struct StreamInfo {
-    #[serde(flatten)]
     pub(crate) info: Info,
+    /// When it was created, in the server's words.
+    pub(crate) created: String,
     /// The JetStream domain of the server that leads it.
-    #[serde(default)]
     pub(crate) domain: Option<String>,
+}
+
+impl TryFrom<serde_json::Value> for StreamInfo {
+    type Error = serde_json::Error;
+
+    fn try_from(answer: serde_json::Value) -> Result<Self, Self::Error> {
+        let text = |key| answer.get(key).and_then(serde_json::Value::as_str);
+        let created = text("created").unwrap_or_default().to_owned();
+        let domain = text("domain").map(str::to_owned);
+        Ok(Self {
+            info: serde_json::from_value(answer)?,
+            created,
+            domain,
+        })
+    }
 }
 
 #[derive(Deserialize)]
 struct StateInfo {
+    created: String,
     state: State,
 }
 
@@ -98,12 +115,31 @@ impl<'a> Leader<'a> {
 
     /// Where the stream begins and ends.
     pub(crate) async fn state(&self) -> Result<State, StoreError> {
+        const OPERATION: &str = "read the stream's state";
         let query = json!({ "deleted_details": true });
-        let asked = self.ask::<StateInfo>("STREAM.INFO", query, "read the stream's state");
-        Ok(asked
-            .await?
-            .map_err(|failure| self.api.error("read the stream's state", failure))?
-            .state)
+        let mut retry = retry::STALE.until(self.deadline);
+        loop {
+            let asked = self.ask::<StateInfo>("STREAM.INFO", query.clone(), OPERATION);
+            let info = asked.await?;
+            let info = info.map_err(|failure| self.api.error(OPERATION, failure))?;
+            self.check_created(&info)?;
+            if info.state.last_seq >= self.api.seen.last() {
+                return Ok(info.state);
+            }
+            let stale = ApiFailure::Stale;
+            self.api.wait(&mut retry, OPERATION, stale).await?;
+        }
+    }
+
+    /// Refuses a stream that was made anew since it was opened.
+    fn check_created(&self, found: &StateInfo) -> Result<(), StoreError> {
+        match &self.api.created {
+            Some(known) if **known != *found.created => {
+                let known = Position(self.api.seen.last()).into();
+                Err(self.api.another_history(known, found.state.last_seq, None))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What the servers say about the stream; none when it does not exist.

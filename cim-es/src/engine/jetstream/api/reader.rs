@@ -5,19 +5,24 @@
 //! on 10,000 and on 200,000 messages). What was delivered is known by its sequence, so a consumer that is gone, silent or
 //! out of step is replaced by one that starts behind the last message: nothing is missed, nothing comes twice.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use async_nats::{Message, StatusCode, Subject, Subscriber};
 use bytes::Bytes;
+use cid::Cid;
+use futures_util::future::{Either, select};
 use futures_util::{FutureExt, StreamExt};
 use serde_json::{Value, json as query};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::failure::{ApiFailure, Class, errors};
+use super::failure::{ApiFailure, Class, errors, failure_of};
+use super::leader::Leader;
 use super::message::Raw;
 use super::request::{Api, json, nanoseconds};
+use crate::engine::jetstream::connect::{PermissionDenied, Refusals};
 use crate::engine::jetstream::retry::{self, Retry};
-use crate::store::StoreError;
+use crate::store::{Bookmark, Position, StoreError};
 
 /// How many messages one pull asks for.
 const BATCH: usize = 500;
@@ -25,7 +30,7 @@ const BATCH: usize = 500;
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// How long a pull waits for messages.
 const EXPIRES: Duration = Duration::from_secs(30);
-/// How often the server gives a sign of life while there is no message.
+/// How often the server gives a heartbeat while there is no message.
 const HEARTBEAT: Duration = Duration::from_millis(750);
 /// Silence after which the consumer is taken for lost.
 const SILENCE: Duration = Duration::from_millis(2_000);
@@ -33,6 +38,8 @@ const SILENCE: Duration = Duration::from_millis(2_000);
 const TICK: Duration = Duration::from_millis(250);
 /// After what time without a reader the server removes the consumer by itself.
 const INACTIVE: Duration = Duration::from_secs(20);
+
+const OPERATION: &str = "read through a consumer";
 
 /// Which messages a reader reads.
 #[derive(Clone, Debug)]
@@ -67,6 +74,12 @@ pub(crate) struct Reader {
     /// Until when a server without room for a consumer is taken for one that restarts.
     full_until: Option<Instant>,
     losses: u32,
+    /// When the last message came, or reading began.
+    since: Instant,
+    /// The last message: a consumer that is made again starts with it, so that it shows whether the stream is the same.
+    anchor: Option<(u64, Cid)>,
+    /// Whether the next message must be the anchor.
+    is_anchored: bool,
 }
 
 /// One consumer and the pulls on it.
@@ -84,6 +97,7 @@ struct Session {
     pulls: u64,
     connects: u64,
     heard: Instant,
+    refusals: Refusals,
 }
 
 /// What waiting for a message came to.
@@ -116,6 +130,9 @@ impl Reader {
             retry: None,
             full_until: None,
             losses: 0,
+            since: Instant::now(),
+            anchor: None,
+            is_anchored: false,
         }
     }
 
@@ -155,22 +172,37 @@ impl Reader {
             }
             // What is there already needs no timer.
             let received = match session.messages.next().now_or_never() {
-                Some(received) => Ok(received),
-                None => timeout(TICK, session.messages.next()).await,
+                Some(received) => Ok(Ok(received)),
+                None => timeout(TICK, session.receive()).await,
             };
             let heard = match received {
-                Ok(Some(message)) => session.hear(message, self.next),
-                Ok(None) => Heard::Lost("the subscription ended"),
+                Ok(Ok(Some(message))) => session.hear(message, self.next),
+                Ok(Ok(None)) => Heard::Lost("the subscription ended"),
+                Ok(Err(denied)) => {
+                    self.fail(denied.into()).await?;
+                    continue;
+                }
                 Err(_) if session.heard.elapsed() > SILENCE => Heard::Lost("it is silent"),
                 Err(_) => Heard::Sign,
             };
             match heard {
                 Heard::Message(raw) => {
+                    if self.is_anchored && self.is_anchor(&raw).await? {
+                        continue;
+                    }
                     self.next = raw.sequence + 1;
+                    self.anchor = raw.cid.map(|cid| (raw.sequence, cid));
+                    self.api.seen.note(raw.sequence);
                     self.retry = None;
                     self.full_until = None;
                     self.losses = 0;
+                    self.since = Instant::now();
                     return Ok(Step::Message(raw));
+                }
+                // Who reads up to an end knows that there is more.
+                _ if !self.is_endless && self.since.elapsed() > self.api.patience => {
+                    let failure = ApiFailure::TimedOut(self.api.patience);
+                    return Err(self.api.error(OPERATION, failure));
                 }
                 Heard::Question(subject) => {
                     let answered = self.api.hand_over(subject, None, None, Bytes::new());
@@ -197,8 +229,47 @@ impl Reader {
         }
     }
 
+    /// Whether the first message of a consumer that was made again is the last one of the former consumer.
+    async fn is_anchor(&mut self, raw: &Raw) -> Result<bool, StoreError> {
+        self.is_anchored = false;
+        let Some((sequence, cid)) = self.anchor else {
+            return Ok(false);
+        };
+        if raw.sequence == sequence && raw.cid == Some(cid) {
+            return Ok(true);
+        }
+        // It is gone: dropped by the stream, as its state then says, or never in this one.
+        let is_dropped = raw.sequence > sequence && {
+            let state = Leader::new(&self.api).state().await?;
+            state.last_until(sequence) != Some(sequence)
+        };
+        match is_dropped {
+            true => Ok(false),
+            false => {
+                let known = Bookmark {
+                    position: Position(sequence),
+                    cid: Some(cid),
+                };
+                Err(self.api.another_history(known, raw.sequence, raw.cid))
+            }
+        }
+    }
+
     async fn start(&mut self) -> Result<(), StoreError> {
-        match Session::start(&self.api, &self.filters, self.delivery, self.next).await {
+        let from = self.anchor.map_or(self.next, |(sequence, _)| sequence);
+        if self.losses > 0 || self.anchor.is_some() {
+            match Leader::new(&self.api).state().await {
+                Ok(_) => {}
+                Err(error) => match failure_of(&error) {
+                    // It was asked for longer than a leader can be deposed without knowing it.
+                    Some(ApiFailure::Stale) | None => return Err(error),
+                    Some(failure) => return self.fail(failure.clone()).await,
+                },
+            }
+        }
+        self.is_anchored = self.anchor.is_some();
+        self.next = from;
+        match Session::start(&self.api, &self.filters, self.delivery, from).await {
             Ok(session) => {
                 self.session = Some(session);
                 Ok(())
@@ -222,7 +293,6 @@ impl Reader {
 
     /// Waits before the next attempt, unless there is no sense or no patience in it.
     async fn fail(&mut self, failure: ApiFailure) -> Result<(), StoreError> {
-        const OPERATION: &str = "read through a consumer";
         self.session = None;
         let may_pass = match failure.class() {
             Class::Transient => true,
@@ -280,6 +350,7 @@ impl Session {
         from: u64,
     ) -> Result<Self, ApiFailure> {
         let connects = api.connects();
+        let refusals = api.connection.refusals();
         let inbox = api.client().new_inbox();
         // A server pushes to subscriptions of that very subject alone, not to those with a wildcard.
         let answers = match delivery {
@@ -328,6 +399,7 @@ impl Session {
             pulls: 0,
             connects,
             heard: Instant::now(),
+            refusals,
         })
     }
 
@@ -348,6 +420,19 @@ impl Session {
         Ok(())
     }
 
+    /// The next message, or what the servers refuse of what this consumer needs.
+    async fn receive(&mut self) -> Result<Option<Message>, PermissionDenied> {
+        let (name, inbox) = (&self.name, &self.inbox);
+        let concerns = |denied: &PermissionDenied| {
+            denied.subject.contains(name) || denied.subject.starts_with(inbox)
+        };
+        let refused = pin!(self.refusals.next(concerns));
+        match select(self.messages.next(), refused).await {
+            Either::Left((message, _)) => Ok(message),
+            Either::Right((denied, _)) => Err(denied),
+        }
+    }
+
     fn hear(&mut self, message: Message, next: u64) -> Heard {
         self.heard = Instant::now();
         match message.status {
@@ -363,17 +448,16 @@ impl Session {
         }
     }
 
-    /// A sign of life. One of a consumer that pushes is behind all messages that it has sent, and may ask for an answer.
+    /// A heartbeat is behind all messages that the consumer has sent; that of one which pushes may ask for an answer.
     fn sign(&self, message: Message) -> Heard {
-        if self.delivery == Delivery::Pulled {
-            return Heard::Sign;
-        }
-        if let Some(reply) = message.reply {
-            return Heard::Question(reply);
-        }
         let headers = message.headers.unwrap_or_default();
-        if let Some(stalled) = headers.get("Nats-Consumer-Stalled") {
-            return Heard::Question(stalled.as_str().into());
+        if self.delivery == Delivery::Pushed {
+            if let Some(reply) = message.reply {
+                return Heard::Question(reply);
+            }
+            if let Some(stalled) = headers.get("Nats-Consumer-Stalled") {
+                return Heard::Question(stalled.as_str().into());
+            }
         }
         let sent = headers
             .get("Nats-Last-Consumer")

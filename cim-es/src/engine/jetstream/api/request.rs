@@ -7,14 +7,15 @@ use std::time::Duration;
 use async_nats::client::{PublishErrorKind, RequestErrorKind};
 use async_nats::{Client, HeaderMap, Message, Request, Subject, Subscriber};
 use bytes::Bytes;
+use cid::Cid;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::failure::{ApiFailure, ErrorAnswer};
-use crate::engine::jetstream::connect::{ConnectError, Connection, PermissionDenied};
+use crate::engine::jetstream::connect::{ConnectError, Connection, PermissionDenied, Seen};
 use crate::engine::jetstream::retry::{self, Retry};
-use crate::store::StoreError;
+use crate::store::{AnotherHistory, Bookmark, Position, StoreError};
 
 /// The connection, and where the API of one stream is found.
 #[derive(Clone, Debug)]
@@ -27,6 +28,10 @@ pub(crate) struct Api {
     pub(crate) timeout: Duration,
     /// How long an operation goes on while the servers do not answer.
     pub(crate) patience: Duration,
+    /// What this program has seen of the stream.
+    pub(crate) seen: Arc<Seen>,
+    /// When the stream was created that was opened; none where nobody looked.
+    pub(crate) created: Option<Arc<str>>,
 }
 
 /// An answer is an error, or what was asked for.
@@ -58,6 +63,8 @@ impl Api {
             stream: stream.into(),
             timeout: connection.request_timeout(),
             patience: connection.patience(),
+            seen: connection.seen(stream),
+            created: None,
         }
     }
 
@@ -67,6 +74,13 @@ impl Api {
             timeout,
             ..self.clone()
         }
+    }
+
+    /// The same for the stream that was found: another one of its name is noticed from now on.
+    pub(crate) fn of_stream(mut self, created: &str) -> Self {
+        self.seen.identify(created);
+        self.created = Some(created.into());
+        self
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -234,6 +248,21 @@ impl Api {
             true => self.closed(),
             false => failure.into_write_error(self.place(), operation),
         }
+    }
+
+    /// The error for a stream that was deleted and made anew, or restored from an older copy.
+    pub(crate) fn another_history(
+        &self,
+        known: Bookmark,
+        last: u64,
+        found: Option<Cid>,
+    ) -> StoreError {
+        StoreError::AnotherHistory(Box::new(AnotherHistory {
+            place: self.place(),
+            known,
+            last: Position(last),
+            found,
+        }))
     }
 
     /// The error for a connection that has ended.

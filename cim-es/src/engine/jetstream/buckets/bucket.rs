@@ -3,8 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
@@ -24,9 +22,6 @@ use crate::store::StoreError;
 pub(crate) struct Bucket {
     api: Api,
     name: String,
-    /// The highest sequence of the stream that this program has seen. A server that was paused takes itself for the leader
-    /// for a moment longer, so that what it does not find is believed only if it has all that was seen.
-    seen: Arc<AtomicU64>,
 }
 
 /// Whether a guarded write took place.
@@ -60,12 +55,13 @@ impl Bucket {
         layout: Layout,
         replicas: usize,
     ) -> Result<Self, StoreError> {
-        let bucket = Self::named(&connection, name, layout)?;
+        let mut bucket = Self::named(&connection, name, layout)?;
         let found = match Leader::new(&bucket.api).stream_info().await? {
-            Some(found) => found.info,
+            Some(found) => found,
             None => create(&bucket.api, name, layout, replicas).await?,
         };
-        let found = found.config.num_replicas;
+        bucket.api = bucket.api.of_stream(&found.created);
+        let found = found.info.config.num_replicas;
         if found < replicas {
             let place = bucket.place();
             tracing::warn!(
@@ -84,9 +80,12 @@ impl Bucket {
         name: &str,
         layout: Layout,
     ) -> Result<Option<Self>, StoreError> {
-        let bucket = Self::named(&connection, name, layout)?;
+        let mut bucket = Self::named(&connection, name, layout)?;
         let found = Leader::new(&bucket.api).stream_info().await?;
-        Ok(found.map(|_| bucket))
+        Ok(found.map(|found| {
+            bucket.api = bucket.api.of_stream(&found.created);
+            bucket
+        }))
     }
 
     fn named(connection: &Connection, name: &str, layout: Layout) -> Result<Self, StoreError> {
@@ -98,7 +97,6 @@ impl Bucket {
         Ok(Self {
             api,
             name: name.to_owned(),
-            seen: Arc::default(),
         })
     }
 
@@ -150,7 +148,7 @@ impl Bucket {
 
     fn noticed(&self, found: Option<Raw>) -> Option<Raw> {
         if let Some(message) = &found {
-            self.seen.fetch_max(message.sequence, Ordering::Relaxed);
+            self.api.seen.note(message.sequence);
         }
         found
     }
@@ -167,16 +165,16 @@ impl Bucket {
         let mut retry = retry::STALE.within(self.api.patience);
         loop {
             let mut found = ask().await?;
-            let seen = self.seen.load(Ordering::Relaxed);
+            let seen = self.api.seen.last();
             let is_behind = match &found {
                 Some(message) => message.sequence < at_least,
                 None if seen == 0 => at_least > 0,
+                // A server that was paused takes itself for the leader for a moment longer, so that what it does not find
+                // is believed only once it has all that was seen.
                 None => {
-                    let has_all = Leader::new(&self.api).state().await?.last_seq >= seen;
-                    if has_all {
-                        found = ask().await?;
-                    }
-                    !has_all
+                    Leader::new(&self.api).state().await?;
+                    found = ask().await?;
+                    false
                 }
             };
             if !is_behind {
@@ -210,7 +208,7 @@ impl Bucket {
                 .publish(&subject, headers.clone(), body.clone(), timeout);
             let failure = match sent.await {
                 Ok(ack) => {
-                    self.seen.fetch_max(ack.seq, Ordering::Relaxed);
+                    self.api.seen.note(ack.seq);
                     return Ok(Write::Stored(ack.seq));
                 }
                 Err(failure) => failure,
@@ -260,9 +258,7 @@ impl Bucket {
                 let query = json!({ "subjects_filter": filter, "offset": offset });
                 let page = self.api.ask::<Listed>("STREAM.INFO", &query).await;
                 let failure = match page {
-                    Ok(page) if page.state.last_seq < self.seen.load(Ordering::Relaxed) => {
-                        ApiFailure::Stale
-                    }
+                    Ok(page) if page.state.last_seq < self.api.seen.last() => ApiFailure::Stale,
                     Ok(page) => {
                         let found = page.state.subjects.unwrap_or_default();
                         offset += found.len();

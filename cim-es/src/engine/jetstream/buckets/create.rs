@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::stream::{Config, DiscardPolicy, Info};
+use async_nats::jetstream::stream::{Config, DiscardPolicy};
 
-use crate::engine::jetstream::api::{Api, Leader, errors};
+use crate::engine::jetstream::api::{Api, Leader, StreamInfo, errors};
 use crate::engine::jetstream::retry;
 use crate::store::StoreError;
 
@@ -64,13 +64,13 @@ pub(super) async fn create(
     name: &str,
     layout: Layout,
     replicas: usize,
-) -> Result<Info, StoreError> {
+) -> Result<StreamInfo, StoreError> {
     const OPERATION: &str = "creating";
     let config = layout.config(name, replicas);
     let creating = api.with_timeout(api.timeout.max(CREATING));
     let mut retry = retry::REQUEST.within(api.patience);
     loop {
-        let failure = match creating.ask::<Info>("STREAM.CREATE", &config).await {
+        let failure = match creating.ask::<StreamInfo>("STREAM.CREATE", &config).await {
             Ok(info) => return Ok(info),
             Err(failure) => failure,
         };
@@ -78,7 +78,7 @@ pub(super) async fn create(
         if failure.has_error(errors::STREAM_NAME_IN_USE)
             && let Some(found) = Leader::new(api).stream_info().await?
         {
-            return Ok(found.info);
+            return Ok(found);
         }
         if !failure.is_transient() && !failure.has_error(errors::INSUFFICIENT_RESOURCES) {
             return Err(api.write_error(OPERATION, failure));

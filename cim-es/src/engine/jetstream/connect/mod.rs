@@ -3,6 +3,7 @@
 mod classify;
 mod error;
 mod login;
+mod seen;
 mod tls;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use futures_util::future::{Either, select};
 use tokio::sync::{broadcast, watch};
 
 pub use error::{Action, ConnectError, PermissionDenied};
+pub(crate) use seen::Seen;
 
 use crate::engine::jetstream::config::{JetStreamConfig, NatsConfig, without_login};
 use crate::engine::jetstream::retry;
@@ -67,6 +69,7 @@ struct Signals {
     short_lived: AtomicUsize,
     refused: broadcast::Sender<PermissionDenied>,
     ended: watch::Sender<Option<ConnectError>>,
+    seen: seen::Register,
 }
 
 impl NatsConfig {
@@ -141,6 +144,7 @@ impl Signals {
             short_lived: AtomicUsize::new(0),
             refused: broadcast::channel(REFUSALS).0,
             ended: watch::channel(None).0,
+            seen: seen::Register::default(),
         }
     }
 
@@ -223,6 +227,17 @@ impl Connection {
         }
     }
 
+    /// What this program has seen of a stream.
+    pub(crate) fn seen(&self, stream: &str) -> Arc<Seen> {
+        let prefix = self.api_prefix();
+        self.signals.seen.of(format!("{prefix} {stream}"))
+    }
+
+    /// What the servers refuse from now on.
+    pub(crate) fn refusals(&self) -> Refusals {
+        Refusals(self.signals.refused.subscribe())
+    }
+
     /// JetStream, addressed as the configuration says.
     pub fn jetstream(&self) -> Context {
         let client = self.client.clone();
@@ -286,19 +301,30 @@ impl Connection {
         concerns: impl Fn(&PermissionDenied) -> bool,
         work: impl Future<Output = T>,
     ) -> Result<T, PermissionDenied> {
-        let mut refusals = self.signals.refused.subscribe();
-        let refused = async {
-            loop {
-                match refusals.recv().await {
-                    Ok(refused) if concerns(&refused) => return refused,
-                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => return pending().await,
-                }
-            }
-        };
-        match select(pin!(work), pin!(refused)).await {
+        let mut refusals = self.refusals();
+        match select(pin!(work), pin!(refusals.next(concerns))).await {
             Either::Left((answer, _)) => Ok(answer),
             Either::Right((refused, _)) => Err(refused),
+        }
+    }
+}
+
+/// What the servers refuse, from a moment on.
+#[derive(Debug)]
+pub(crate) struct Refusals(broadcast::Receiver<PermissionDenied>);
+
+impl Refusals {
+    /// Waits for a refusal that concerns some work.
+    pub(crate) async fn next(
+        &mut self,
+        concerns: impl Fn(&PermissionDenied) -> bool,
+    ) -> PermissionDenied {
+        loop {
+            match self.0.recv().await {
+                Ok(refused) if concerns(&refused) => return refused,
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return pending().await,
+            }
         }
     }
 }

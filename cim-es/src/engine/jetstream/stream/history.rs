@@ -11,7 +11,7 @@ use futures_util::future::try_join;
 use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 
-use super::Stream;
+use super::{Stream, tip};
 use crate::block::{ChainVerifier, StoredEvent, Verdict};
 use crate::engine::jetstream::api::{
     ApiFailure, Filters, Leader, Raw, Reader, Step,
@@ -104,10 +104,9 @@ type HistoryResult = Result<Vec<StoredEvent>, Incomplete>;
 impl Read<'_> {
     async fn run(&self) -> Result<Vec<StoredEvent>, StoreError> {
         let subjects = self.literal_subjects();
-        let leader = Leader::new(&self.store.api);
         let mut retry = retry::REPLICA.without_end();
         loop {
-            let (last, pages) = try_join(self.last(&leader), self.pages(&subjects)).await?;
+            let (last, pages) = try_join(self.last(), self.pages(&subjects)).await?;
             let Some(last) = last else {
                 return Ok(Vec::new());
             };
@@ -117,7 +116,7 @@ impl Read<'_> {
                 Err(_) => break,
             }
         }
-        self.by_wildcard(&leader).await
+        self.by_wildcard().await
     }
 
     /// The known event, when it still is the last one: the usual answer for an aggregate that was just used.
@@ -125,10 +124,9 @@ impl Read<'_> {
     /// A leader that was deposed and does not know it yet may answer from before the known event, so an answer that is
     /// older is asked for again. What stays older is a stream that never had the event.
     async fn if_current(&self, known: &Head) -> Result<Option<StoredEvent>, StoreError> {
-        let leader = Leader::new(&self.store.api);
         let mut retry = retry::STALE.within(self.store.staleness());
         loop {
-            let last = self.last(&leader).await?;
+            let last = self.last().await?;
             let is_older = last
                 .as_ref()
                 .is_none_or(|last| last.position < known.position);
@@ -182,10 +180,8 @@ impl Read<'_> {
     }
 
     /// The last event under the guard, of whichever kind.
-    async fn last(&self, leader: &Leader<'_>) -> Result<Option<StoredEvent>, StoreError> {
-        let guard = self.store.subjects().guard(self.key.id());
-        let last = leader.last(&guard).await?;
-        last.map(|raw| self.store.verify(raw)).transpose()
+    async fn last(&self) -> Result<Option<StoredEvent>, StoreError> {
+        tip::last(self.store, self.key, self.store.api.deadline()).await
     }
 
     async fn pages(&self, subjects: &[String]) -> Result<Vec<Page>, StoreError> {
@@ -273,11 +269,11 @@ impl Read<'_> {
     }
 
     /// Everything under the guard, also what this program has no name for.
-    async fn by_wildcard(&self, leader: &Leader<'_>) -> Result<Vec<StoredEvent>, StoreError> {
+    async fn by_wildcard(&self) -> Result<Vec<StoredEvent>, StoreError> {
         let guard = self.store.subjects().guard(self.key.id());
         let mut retry = retry::HOLE.without_end();
         loop {
-            let Some(last) = self.last(leader).await? else {
+            let Some(last) = self.last().await? else {
                 return Ok(Vec::new());
             };
             if self.is_ours(&last) && last.envelope.sequence < self.from {

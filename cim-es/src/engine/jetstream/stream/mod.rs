@@ -53,7 +53,7 @@ struct Stream {
 impl Stream {
     fn new(api: Api, options: JetStreamOptions, found: StreamInfo) -> Self {
         Self {
-            api,
+            api: api.of_stream(&found.created),
             options,
             batches: Semaphore::new(BATCHES_IN_FLIGHT),
             is_replicated: found.info.config.num_replicas > 1,
@@ -114,6 +114,14 @@ impl Stream {
     }
 
     fn remember(&self, events: &[StoredEvent]) {
+        let id = |event: &StoredEvent| event.envelope.aggregate_id.clone();
+        for (at, event) in events.iter().enumerate() {
+            // The last one of each aggregate in a row.
+            if events.get(at + 1).map(id) != Some(id(event)) {
+                let id = &event.envelope.aggregate_id;
+                self.api.seen.note_aggregate(id, event.position.0);
+            }
+        }
         if let Ok(mut places) = self.places.lock() {
             for event in events {
                 places.put(event.cid, event.position);

@@ -254,6 +254,8 @@ impl Following {
         loop {
             if let Step::Message(raw) = reader.step().await? {
                 let event = self.store.verify(raw)?;
+                let id = &event.envelope.aggregate_id;
+                self.store.api.seen.note_aggregate(id, event.position.0);
                 if self.selection.includes(&event) {
                     return Ok(event);
                 }

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::Stream;
 use super::history;
 use crate::block::StoredEvent;
-use crate::engine::jetstream::api::{Leader, direct};
+use crate::engine::jetstream::api::{ApiFailure, Leader, direct};
 use crate::engine::jetstream::retry;
 use crate::store::{AggregateKey, Damage, Head, StoreError, Versions};
 
@@ -89,33 +89,69 @@ pub(super) async fn read(
     key: &AggregateKey,
     deadline: Instant,
 ) -> Result<Last, StoreError> {
-    let leader = Leader::until(&store.api, deadline);
-    let pattern = store.subjects().guard(key.id());
-    let Some(last) = leader.last(&pattern).await? else {
+    let Some(last) = last(store, key, deadline).await? else {
         return Ok(Last {
             event: None,
             guard: 0,
         });
     };
-    let last = store.verify(last)?;
     let guard = last.position.0;
     let event = match last.envelope.aggregate == key.kind() {
         true => Some(last),
-        false => behind_another_kind(store, key, &pattern, guard).await?,
+        false => behind_another_kind(store, key, guard).await?,
     };
     Ok(Last { event, guard })
+}
+
+/// The last event under the guard of an aggregate, of whichever kind, from a leader that has what this program has seen
+/// of it.
+pub(super) async fn last(
+    store: &Stream,
+    key: &AggregateKey,
+    deadline: Instant,
+) -> Result<Option<StoredEvent>, StoreError> {
+    let leader = Leader::until(&store.api, deadline);
+    let pattern = store.subjects().guard(key.id());
+    let id = key.id().as_str();
+    let mut retry = match store.is_replicated {
+        true => retry::STALE.until(deadline),
+        // A single server has no other that could know more.
+        false => retry::STALE.until(Instant::now()),
+    };
+    loop {
+        let last = leader.last(&pattern).await?;
+        let seen = store.api.seen.of_aggregate(id);
+        if last.as_ref().map_or(0, |last| last.sequence) >= seen {
+            let last = last.map(|raw| store.verify(raw)).transpose()?;
+            if let Some(last) = &last {
+                store.api.seen.note_aggregate(id, last.position.0);
+            }
+            return Ok(last);
+        }
+        let state = leader.state().await?;
+        if state.last_until(seen) != Some(seen) {
+            // The stream has dropped it, or an operator has removed it.
+            store.api.seen.forget_aggregate(id);
+            continue;
+        }
+        let stale = ApiFailure::Stale;
+        store
+            .api
+            .wait(&mut retry, "read the last event", stale)
+            .await?;
+    }
 }
 
 /// The last event of a kind when another kind with the same id wrote after it.
 async fn behind_another_kind(
     store: &Stream,
     key: &AggregateKey,
-    pattern: &str,
     guard: u64,
 ) -> Result<Option<StoredEvent>, StoreError> {
+    let pattern = store.subjects().guard(key.id());
     let mut retry = retry::REPLICA.within(store.api.patience);
     loop {
-        let lasts = direct::last_of_each(&store.api, pattern).await;
+        let lasts = direct::last_of_each(&store.api, &pattern).await;
         let lasts = match lasts {
             Ok(lasts) if lasts.iter().any(|raw| raw.sequence >= guard) => lasts,
             // The replica lags, or does not answer.

@@ -71,6 +71,17 @@ pub enum SubscriptionError {
         /// What was asked for.
         wanted: &'static str,
     },
+    /// The stream is not the one that the subscription has read so far.
+    #[error(
+        "the subscription `{name}` has read another stream {stream}, which was deleted and made anew, or restored from a \
+         backup: its positions mean nothing in this one; take another name, which starts with the first event"
+    )]
+    StreamRemade {
+        /// The subscription.
+        name: String,
+        /// The stream.
+        stream: String,
+    },
     /// The name belongs to a subscription of another stream.
     #[error(
         "the subscription `{name}` reads stream {found} and cannot also read {wanted}: take another name for this one"

@@ -122,6 +122,8 @@ impl Feed {
                 Step::Idle => return Ok(None),
                 Step::Message(raw) => {
                     let event = raw.verify(&self.source.api, &self.source.layout)?;
+                    let id = &event.envelope.aggregate_id;
+                    self.source.api.seen.note_aggregate(id, event.position.0);
                     if self.source.wanted.includes(&event) {
                         return Ok(Some(event));
                     }

@@ -287,7 +287,7 @@ impl Group {
             reason: reason.clone(),
             source,
         })?;
-        self.answer(delivery, format!("+TERM parked: {reason}"))
+        self.answer(delivery, format!("+TERM parked: {}", parked::cut(reason)))
             .await
     }
 
@@ -396,7 +396,7 @@ impl Group {
             Outcome::GivenUp { reason, .. } => (reason, None),
         };
         let again = ParkedEvent {
-            reason,
+            reason: parked::cut(reason),
             request,
             ..taken
         };

@@ -288,6 +288,7 @@ impl Member {
         let mut record = former.unwrap_or(PartitionRecord {
             owner: None,
             position: self.first,
+            cid: None,
             trying: None,
             abandoned: 0,
         });
@@ -296,6 +297,15 @@ impl Member {
             self.stream_end = source
                 .reaching(record.position, &self.membership.name)
                 .await?;
+        }
+        if let Some(cid) = &record.cid {
+            let there = self.membership.source.event_at(record.position).await?;
+            if there.is_some_and(|event| event.cid.to_string() != *cid) {
+                return Err(SubscriptionError::StreamRemade {
+                    name: self.membership.name.clone(),
+                    stream: self.membership.source.api.stream.to_string(),
+                });
+            }
         }
         if let Some(former) = record.owner.replace(self.owner.clone())
             && former != self.owner

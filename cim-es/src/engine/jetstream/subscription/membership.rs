@@ -40,6 +40,9 @@ struct Definition {
     kind: String,
     /// Its positions mean nothing in another; none in entries of the first versions.
     stream: Option<String>,
+    /// When that stream was created.
+    #[serde(default)]
+    created: Option<String>,
     first: Position,
 }
 
@@ -159,6 +162,7 @@ pub(super) async fn define(
     let own = Definition {
         kind: kind.to_owned(),
         stream: Some(wanted.clone()),
+        created: source.api.created.as_deref().map(str::to_owned),
         first,
     };
     let there = loop {
@@ -171,7 +175,7 @@ pub(super) async fn define(
             .await?
             .is_some()
         {
-            break own;
+            break own.clone();
         }
     };
     if there.kind == kind {
@@ -181,6 +185,12 @@ pub(super) async fn define(
                 found,
                 wanted,
             }),
+            _ if there.created.is_some() && there.created != own.created => {
+                Err(SubscriptionError::StreamRemade {
+                    name: name.to_owned(),
+                    stream: wanted,
+                })
+            }
             _ => Ok(there.first),
         };
     }

@@ -180,6 +180,7 @@ fn key(event: &ParkedEvent) -> String {
 impl ParkedEvent {
     /// A entry about an event.
     pub(super) fn new(event: &StoredEvent, reason: String, attempts: u32) -> Self {
+        let reason = cut(reason);
         Self {
             position: event.position,
             cid: event.cid,
@@ -254,6 +255,21 @@ impl ParkedEvent {
         }
         Ok(())
     }
+}
+
+/// The longest reason that is kept, in bytes: an entry must fit into a message.
+const LONGEST_REASON: usize = 4_096;
+
+/// A reason without what is past the longest length.
+pub(super) fn cut(mut reason: String) -> String {
+    if reason.len() > LONGEST_REASON {
+        let end = (0..=LONGEST_REASON)
+            .rev()
+            .find(|at| reason.is_char_boundary(*at));
+        reason.truncate(end.unwrap_or(0));
+        reason.push('…');
+    }
+    reason
 }
 
 /// A CID as its text.

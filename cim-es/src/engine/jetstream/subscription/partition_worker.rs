@@ -41,6 +41,9 @@ pub(super) struct PartitionRecord {
     pub(super) owner: Option<Owner>,
     /// Up to where events are handled or parked.
     pub(super) position: Position,
+    /// The event CID there, in text: it shows whether the stream is still the same.
+    #[serde(default)]
+    pub(super) cid: Option<String>,
     /// The event that a member was about to hand over when it was last known to be careful.
     pub(super) trying: Option<Position>,
     /// How often in a row a member went away in the middle of it.
@@ -195,13 +198,13 @@ impl PartitionWorker {
     async fn event(&mut self, event: &StoredEvent) -> Result<Next, SubscriptionError> {
         let position = event.position;
         if self.parked.contains_key(&position) {
-            self.advance(position);
+            self.advance(event);
             return Ok(Next::GoOn);
         }
         if let Some(before) = self.parked_before(event) {
             let reason = format!("it waits behind the event at position {before} of its aggregate");
             self.park(event, reason, 0).await?;
-            self.advance(position);
+            self.advance(event);
             return Ok(Next::GoOn);
         }
         let is_suspect = self.record.trying == Some(position);
@@ -209,7 +212,7 @@ impl PartitionWorker {
             let times = self.record.abandoned;
             let reason = format!("the program ended {times} times in the middle of it");
             self.park(event, reason, times).await?;
-            self.advance(position);
+            self.advance(event);
             return Ok(Next::GoOn);
         }
         if self.careful > 0 && !is_suspect {
@@ -223,7 +226,7 @@ impl PartitionWorker {
             Outcome::Interrupted => return Ok(Next::Stop),
             Outcome::GivenUp { reason, attempts } => self.park(event, reason, attempts).await?,
         }
-        self.advance(position);
+        self.advance(event);
         if self.careful > 0 {
             self.careful -= 1;
             if !self.write(true).await? {
@@ -241,8 +244,9 @@ impl PartitionWorker {
             .map(|parked| parked.position)
     }
 
-    fn advance(&mut self, position: Position) {
-        self.record.position = position;
+    fn advance(&mut self, event: &StoredEvent) {
+        self.record.position = event.position;
+        self.record.cid = Some(event.cid.to_string());
         self.record.trying = None;
         self.record.abandoned = 0;
         let (since, count) = self.unwritten.unwrap_or((Instant::now(), 0));
@@ -286,7 +290,7 @@ impl PartitionWorker {
                 Outcome::Interrupted => return Ok(Next::Stop),
                 Outcome::GivenUp { reason, attempts } => {
                     let again = ParkedEvent {
-                        reason,
+                        reason: parked::cut(reason),
                         attempts,
                         request: None,
                         ..parked

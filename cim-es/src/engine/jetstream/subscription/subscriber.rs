@@ -44,6 +44,7 @@ struct Names {
 
 #[derive(Deserialize)]
 struct Info {
+    created: String,
     config: Config,
 }
 
@@ -138,7 +139,7 @@ impl EventSubscriber {
             }
         }
         Ok(Source {
-            api,
+            api: api.of_stream(&info.created),
             layout: self.layout.clone(),
             wanted: Arc::clone(&self.wanted),
             replicas: info.config.num_replicas.max(1),

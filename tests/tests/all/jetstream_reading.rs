@@ -1,0 +1,210 @@
+//! Reading while messages are lost, answers come from the past, and streams are made anew.
+
+use std::time::Duration;
+
+use async_nats::{Client, ConnectOptions};
+use cim_es::block::StoredEvent;
+use cim_es::jetstream::{Connection, EventSubscriberBuilder, FnEventHandler, JetStreamEventStore};
+use cim_es::store::*;
+use cim_es_tests::nats::{Server, User};
+use futures_util::StreamExt;
+use serde_json::json;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::{sleep, timeout};
+
+use crate::jetstream::proxy::Proxy;
+use crate::jetstream::sample::*;
+use crate::jetstream::{ask, open, options};
+
+/// Longer than anything that is noticed may take.
+const SOON: Duration = Duration::from_secs(20);
+
+async fn client() -> Client {
+    Server::shared().connect(User::Operator).await
+}
+
+async fn through(proxy: &Proxy) -> Client {
+    let options: ConnectOptions = User::Operator.options();
+    options.connect(proxy.url()).await.unwrap()
+}
+
+async fn note(store: &JetStreamEventStore, key: &AggregateKey, number: u64) {
+    let request = commit().aggregate(key.clone(), ExpectedVersion::Any, notes([number]));
+    store.append(request).await.unwrap();
+}
+
+/// A handler that passes on what it gets.
+fn passing_on() -> (FnEventHandler, UnboundedReceiver<StoredEvent>) {
+    let (sender, receiver) = unbounded_channel();
+    let handler = FnEventHandler::new(move |event: StoredEvent| {
+        let _ = sender.send(event);
+        Ok(())
+    });
+    (handler, receiver)
+}
+
+#[tokio::test]
+async fn a_last_message_that_is_lost_on_its_way_comes_again_without_a_further_one() {
+    for kind in ["following", "live", "durable", "partitioned"] {
+        let proxy = Proxy::to(Server::shared().address()).await;
+        let options = options(1);
+        let (store, near) = (
+            open(through(&proxy).await, &options).await,
+            open(client().await, &options).await,
+        );
+        let key = key();
+        note(&near, &key, 1).await;
+        if kind == "following" {
+            let mut events = store.subscribe(Position::START);
+            assert!(timeout(SOON, events.next()).await.is_ok());
+            proxy.lose_delivery();
+            note(&near, &key, 2).await;
+            let event = timeout(SOON, events.next()).await;
+            let event = event.unwrap_or_else(|_| panic!("{kind}: nothing came"));
+            assert_eq!(numbers(&[event.unwrap().unwrap()]), [2]);
+            assert!(proxy.has_lost_delivery());
+            continue;
+        }
+        let (handler, mut events) = passing_on();
+        let builder = EventSubscriberBuilder::new()
+            .client(Connection::from(through(&proxy).await))
+            .store(&store)
+            .subject("contract.>")
+            .handler(handler);
+        let name = format!("{kind}-{}", store.stream_name());
+        let builder = match kind {
+            "durable" => builder.durable(name),
+            "partitioned" => builder.partitioned(name),
+            _ => builder,
+        };
+        let subscription = builder.build().unwrap().subscribe().await.unwrap();
+        note(&near, &key, 2).await;
+        let seen = |event: StoredEvent| numbers(&[event])[0];
+        while timeout(SOON, events.recv()).await.unwrap().map(seen) != Some(2) {}
+        proxy.lose_delivery();
+        note(&near, &key, 3).await;
+        let event = timeout(SOON, events.recv()).await;
+        let event = event.unwrap_or_else(|_| panic!("{kind}: nothing came"));
+        assert_eq!(event.map(seen), Some(3), "{kind}");
+        assert!(proxy.has_lost_delivery(), "{kind}");
+        subscription.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_this_program_has_seen_is_never_answered_with_less() {
+    let proxy = Proxy::to(Server::shared().address()).await;
+    let options = options(1).patience(Duration::from_millis(600));
+    let store = open(through(&proxy).await, &options).await;
+    let key = key();
+    note(&store, &key, 1).await;
+    // What is asked here is what a deposed leader will be asked, and answers as it did now.
+    assert_eq!(
+        store.last(&key).await.unwrap().unwrap().envelope.sequence,
+        1
+    );
+    assert_eq!(store.get_events(&key, 1).await.unwrap().len(), 1);
+    assert_eq!(store.read_all(Position::START).count().await, 1);
+    for number in [2, 3] {
+        note(&store, &key, number).await;
+    }
+    proxy.live_in_the_past(true);
+    assert!(store.last(&key).await.is_err());
+    assert!(store.get_events(&key, 1).await.is_err());
+    let all: Vec<_> = store.read_all(Position::START).collect().await;
+    assert!(all.len() == 3 || all.iter().any(Result::is_err), "{all:?}");
+    proxy.live_in_the_past(false);
+    assert_eq!(numbers(&history(&store, &key).await), [1, 2, 3]);
+}
+
+/// Deletes a stream and makes it anew under its name, with a number of other events.
+async fn remade(
+    client: &Client,
+    store: &JetStreamEventStore,
+    options: &cim_es::jetstream::JetStreamOptions,
+    events: u64,
+) {
+    let delete = format!("STREAM.DELETE.{}", store.stream_name());
+    ask(client, &delete, json!({})).await;
+    let anew = open(client.clone(), options).await;
+    for number in 0..events {
+        note(&anew, &key(), 100 + number).await;
+    }
+}
+
+fn is_remade(error: &StoreError) -> bool {
+    matches!(error, StoreError::AnotherHistory(_))
+}
+
+#[tokio::test]
+async fn a_stream_that_is_made_anew_is_not_read_on_as_if_it_were_the_old_one() {
+    let options = options(1);
+    let (client, store) = (client().await, open(client().await, &options).await);
+    let key = key();
+    for number in 0..5 {
+        note(&store, &key, number).await;
+    }
+    let mut following = store.subscribe(Position::START);
+    for _ in 0..5 {
+        following.next().await.unwrap().unwrap();
+    }
+    remade(&client, &store, &options, 8).await;
+    let next = timeout(SOON, following.next())
+        .await
+        .expect("it is noticed");
+    let error = next.expect("an error, not the end").unwrap_err();
+    assert!(
+        is_remade(&error) || error.to_string().contains("not found"),
+        "{error}"
+    );
+    let all: Vec<_> = store.read_all(Position(5)).collect().await;
+    assert!(
+        all.iter().any(|it| it.as_ref().is_err_and(is_remade)),
+        "{all:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_durable_subscription_does_not_go_on_in_a_stream_that_was_made_anew() {
+    for kind in ["durable", "partitioned"] {
+        let options = options(1);
+        let (client, store) = (client().await, open(client().await, &options).await);
+        let name = format!("{kind}-{}", store.stream_name());
+        let subscriber = |handler: FnEventHandler, store: &JetStreamEventStore| {
+            let builder = EventSubscriberBuilder::new()
+                .client(Connection::from(client.clone()))
+                .store(store)
+                .subject("contract.>")
+                .handler(handler);
+            let builder = match kind {
+                "durable" => builder.durable(&name),
+                _ => builder.partitioned(&name),
+            };
+            builder.build().unwrap()
+        };
+        let key = key();
+        for number in 0..3 {
+            note(&store, &key, number).await;
+        }
+        let (handler, mut events) = passing_on();
+        let subscription = subscriber(handler, &store).subscribe().await.unwrap();
+        for _ in 0..3 {
+            timeout(SOON, events.recv()).await.unwrap().unwrap();
+        }
+        sleep(Duration::from_millis(400)).await;
+        subscription.stop().await.unwrap();
+        remade(&client, &store, &options, 8).await;
+        let (handler, _events) = passing_on();
+        let again = subscriber(handler, &store).subscribe().await;
+        let Err(error) = again else {
+            panic!("{kind}: it went on");
+        };
+        assert!(
+            {
+                let text = error.to_string();
+                text.contains("made anew") || text.contains("another history")
+            },
+            "{kind}: {error}"
+        );
+    }
+}
