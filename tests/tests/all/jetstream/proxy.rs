@@ -135,7 +135,7 @@ async fn pass(client: TcpStream, server: TcpStream, switches: Arc<Switches>) {
                 {
                     continue;
                 }
-                let operation = switches.falsified(switches.from_the_past(operation));
+                let operation = switches.falsified(switches.replayed(operation));
                 to_client.write_all(&operation).await?;
             }
         }
@@ -188,7 +188,7 @@ impl Switches {
     }
 
     /// The answer that was given before to the same question, where that is wanted.
-    fn from_the_past(&self, operation: Vec<u8>) -> Vec<u8> {
+    fn replayed(&self, operation: Vec<u8>) -> Vec<u8> {
         let text = String::from_utf8_lossy(&operation);
         let (head, body) = text.split_once("\r\n").unwrap_or_default();
         let mut past = self.past.lock().unwrap();
