@@ -128,6 +128,8 @@ pub fn command(input: TokenStream) -> TokenStream {
 /// | `state = Type` | the type of its machine; without it the type of the field `state` |
 /// | `error = Type` | why a decision refuses a command; without it `Infallible` |
 /// | `unique = path` | a function `fn(&Self) -> Vec<UniqueName>`, or of another iterator: the names that this aggregate holds in its present state, and no other at the same time |
+/// | `was = "domain.name"` | a former domain and name, whose histories are still loaded; may be repeated |
+/// | `shares_ids_with = "domain.name"` | another kind of aggregate that may have the same ids; may be repeated |
 /// | `fold = 2` | to be raised when a function changes how events fold and the declaration does not show it: snapshots made before are then not used |
 ///
 /// Events and commands are those of the machine.

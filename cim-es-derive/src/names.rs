@@ -150,9 +150,11 @@ pub(crate) fn check(value: &str, what: &str, least: usize) -> Result<(), String>
         }
     }
     if parts.len() < least {
-        return Err(format!(
-            "{what} `{value}` needs an aggregate and an operation: write `<aggregate>.<operation>`"
-        ));
+        let (needed, form) = match what {
+            "kind" => ("a domain and a name", "<domain>.<name>"),
+            _ => ("an aggregate and an operation", "<aggregate>.<operation>"),
+        };
+        return Err(format!("{what} `{value}` needs {needed}: write `{form}`"));
     }
     Ok(())
 }

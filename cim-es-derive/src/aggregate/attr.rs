@@ -3,7 +3,7 @@
 use proc_macro2::Ident;
 use quote::{ToTokens, format_ident};
 use syn::parse::ParseStream;
-use syn::{Data, DeriveInput, Fields, LitStr, Path, Type, parse_quote};
+use syn::{Data, DeriveInput, Fields, Lit, LitStr, Path, Type, parse_quote};
 
 use super::model::Aggregate;
 use crate::attr::{self, Keys, keys};
@@ -20,7 +20,10 @@ keys! {
         Error = "error",
         Fold = "fold",
         Unique = "unique",
+        Was = "was",
+        SharesIdsWith = "shares_ids_with",
     }
+    repeatable { Was, SharesIdsWith }
     elsewhere {
         "event" => "into `#[machine(…)]` on the enum of states",
         "command" => "into `#[machine(…)]` on the enum of states",
@@ -46,6 +49,7 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
     let (mut domain, mut name) = (None, None);
     let mut unique: Option<Path> = None;
     let mut fold = None;
+    let (mut was, mut shares_ids_with) = (Vec::new(), Vec::new());
     let (mut id, mut state, mut error): (Option<Type>, Option<Type>, Option<Type>) =
         (None, None, None);
     keys.read_all(ctxt, &input.attrs, |key, ident, value| {
@@ -61,6 +65,10 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
             AggregateKey::State => state = Some(value.parse()?),
             AggregateKey::Error => error = Some(value.parse()?),
             AggregateKey::Unique => unique = Some(function(value)?),
+            AggregateKey::Was => was.extend(kind(ctxt, attr::literal(value)?)),
+            AggregateKey::SharesIdsWith => {
+                shares_ids_with.extend(kind(ctxt, attr::literal(value)?));
+            }
             AggregateKey::Fold => fold = attr::number(ctxt, value, "a fold")?,
         }
         Ok(())
@@ -105,6 +113,10 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
         let convention = format_ident!("{}State", names::text(ident), span = ident.span());
         parse_quote!(#convention)
     });
+    if let (Some(Some(domain)), Some(Some(name))) = (&domain, &name) {
+        let own = format!("{}.{}", domain.value(), name.value());
+        refuse_repeated_kinds(ctxt, &own, &was, &shares_ids_with);
+    }
     let text =
         |value: Option<Option<LitStr>>| value.flatten().map_or_else(String::new, |lit| lit.value());
     Some(Aggregate {
@@ -118,6 +130,8 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
         error,
         unique,
         fold,
+        was,
+        shares_ids_with,
         field: field.map(|(field, _)| field),
     })
 }
@@ -128,6 +142,31 @@ fn function(input: ParseStream) -> syn::Result<Path> {
         let expected = "expected the path of a function that lists the names, such as `unique = Compute::unique_names`";
         syn::Error::new(error.span(), expected)
     })
+}
+
+/// `<domain>.<name>` of an aggregate.
+fn kind(ctxt: &Ctxt, lit: Lit) -> Option<LitStr> {
+    let kind = names::tokens(ctxt, lit, "kind", 2)?;
+    refuse_reserved(ctxt, &kind);
+    Some(kind)
+}
+
+/// A kind is this aggregate's own, a former one of it, or another aggregate's.
+fn refuse_repeated_kinds(ctxt: &Ctxt, own: &str, was: &[LitStr], shares_ids_with: &[LitStr]) {
+    let mut known = vec![(own.to_owned(), "the aggregate's present name")];
+    let former = was
+        .iter()
+        .map(|kind| (kind, "a former name of the aggregate"));
+    let others = shares_ids_with
+        .iter()
+        .map(|kind| (kind, "another aggregate that may have its ids"));
+    for (kind, what) in former.chain(others) {
+        let text = kind.value();
+        if let Some((_, is)) = known.iter().find(|(other, _)| *other == text) {
+            ctxt.error(kind, format!("`{text}` is {is} already: remove it here"));
+        }
+        known.push((text, what));
+    }
 }
 
 /// The first token of a public subject must not be one of the store's or the server's own.

@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::LitStr;
 use syn::spanned::Spanned;
 
 use super::model::Aggregate;
@@ -61,6 +62,7 @@ pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> 
             }
         }
     });
+    let kinds = kinds(aggregate);
     let broken = is_broken.then(|| {
         quote!(
             const BROKEN: bool = true;
@@ -75,9 +77,45 @@ pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> 
             const NAME: &'static str = #name;
             const KIND: &'static str = #kind;
             const FINGERPRINT: u64 = #fingerprint;
+            #kinds
             #broken
             #access
             #unique
         }
     }
+}
+
+/// The other kinds that the aggregate knows.
+fn kinds(aggregate: &Aggregate) -> TokenStream {
+    let former = (!aggregate.was.is_empty()).then(|| {
+        let kinds = aggregate.was.iter().map(LitStr::value);
+        let domains = kinds.clone().map(|kind| domain_of(aggregate, &kind));
+        quote! {
+            const FORMER_KINDS: &'static [&'static str] = &[#(#kinds),*];
+            const FORMER_DOMAINS: &'static [&'static str] = &[#(#domains),*];
+        }
+    });
+    let others = (!aggregate.shares_ids_with.is_empty()).then(|| {
+        let kinds = aggregate.shares_ids_with.iter().map(LitStr::value);
+        quote! {
+            const SHARES_IDS_WITH: &'static [&'static str] = &[#(#kinds),*];
+        }
+    });
+    quote!(#former #others)
+}
+
+/// The domain in a former kind. A text does not show where the name begins: when the present domain or the present name
+/// is in it, that says it; else the domain has as many tokens as the present one, and the name one at least.
+fn domain_of(aggregate: &Aggregate, kind: &str) -> String {
+    let behind = |text: &str| format!(".{text}");
+    let in_front = |text: &str| format!("{text}.");
+    if kind.starts_with(&in_front(&aggregate.domain)) {
+        return aggregate.domain.clone();
+    }
+    if let Some(domain) = kind.strip_suffix(&behind(&aggregate.name)) {
+        return domain.to_owned();
+    }
+    let tokens: Vec<&str> = kind.split('.').collect();
+    let count = aggregate.domain.split('.').count().min(tokens.len() - 1);
+    tokens[..count].join(".")
 }

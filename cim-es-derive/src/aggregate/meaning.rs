@@ -15,6 +15,9 @@ pub(super) fn of(aggregate: &Aggregate) -> u64 {
         error,
         unique,
         fold,
+        // Which histories are read says nothing about what they fold into.
+        was: _,
+        shares_ids_with: _,
         field: _,
     } = aggregate;
     Digest::new()

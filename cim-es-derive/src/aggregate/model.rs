@@ -1,7 +1,7 @@
 //! An aggregate as it was declared.
 
 use proc_macro2::Ident;
-use syn::{Attribute, Fields, LitInt, Path, Type};
+use syn::{Attribute, Fields, LitInt, LitStr, Path, Type};
 
 pub(crate) struct Aggregate {
     pub ident: Ident,
@@ -17,6 +17,10 @@ pub(crate) struct Aggregate {
     pub unique: Option<Path>,
     /// Raised where a function folds otherwise than before.
     pub fold: Option<LitInt>,
+    /// Former kinds, `<domain>.<name>`.
+    pub was: Vec<LitStr>,
+    /// The kinds of other aggregates that may have the same ids.
+    pub shares_ids_with: Vec<LitStr>,
     /// The field that holds the state; none when it is missing, which is reported.
     pub field: Option<Ident>,
 }

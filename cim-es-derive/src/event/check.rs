@@ -46,8 +46,8 @@ fn wire_names(ctxt: &Ctxt, events: &Events) {
     }
 }
 
-/// The present names of all variants, then the former ones: the order of `DomainEvent::TYPES`.
-pub(super) fn all_names(events: &Events) -> impl Iterator<Item = (&Variant, &WireName)> {
+/// The present names of all variants, then the former ones.
+fn all_names(events: &Events) -> impl Iterator<Item = (&Variant, &WireName)> {
     let present = events
         .variants
         .iter()

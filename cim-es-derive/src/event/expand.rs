@@ -4,7 +4,6 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use super::check::all_names;
 use super::fold;
 use super::model::{Events, Tail, Variant, WireName};
 use crate::{names, shape};
@@ -39,7 +38,7 @@ fn implementation(events: &Events, fingerprint: u64, fold: &TokenStream) -> Toke
         .map(|variant| variant.ident.clone())
         .collect();
     let specs = variants.iter().map(spec);
-    let (event_count, type_count) = (variants.len(), all_names(events).count());
+    let event_count = variants.len();
     let index = shape::index(ident, &idents);
     // A private type in a public declaration is reported where its name stands.
     let owner = quote_spanned!(aggregate.span()=> type Aggregate = #aggregate;);
@@ -53,8 +52,11 @@ fn implementation(events: &Events, fingerprint: u64, fold: &TokenStream) -> Toke
                 #aggregate,
                 { ::cim_es::__private::types_length::<#ident, #aggregate>() },
             >();
-            const TYPES: &'static [&'static str] =
-                &::cim_es::__private::types::<#ident, #aggregate, #type_count>();
+            const TYPES: &'static [&'static str] = &::cim_es::__private::types::<
+                #ident,
+                #aggregate,
+                { ::cim_es::__private::types_count::<#ident, #aggregate>() },
+            >();
         }
         #[automatically_derived]
         #[allow(deprecated)]
@@ -62,7 +64,7 @@ fn implementation(events: &Events, fingerprint: u64, fold: &TokenStream) -> Toke
             #owner
             const VARIANTS: &'static [&'static str] = &[#(#names),*];
             const EVENTS: &'static [::cim_es::event::EventInfo] =
-                &::cim_es::__private::events::<#ident, #event_count>();
+                &::cim_es::__private::events::<#ident, #aggregate, #event_count>();
             const TYPES: &'static [&'static str] =
                 <#ident as ::cim_es::__private::EventDeclaration>::TYPES;
             const FINGERPRINT: u64 = #fingerprint;
@@ -110,16 +112,23 @@ fn checks(events: &Events) -> TokenStream {
         }
     });
     // Among operations alone the enum shows every repetition; a whole subject has to be compared with the others.
-    let distinct = all_names(events).enumerate().filter_map(|(at, (_, name))| {
-        let literal = name
-            .literal
-            .as_ref()
-            .filter(|_| matches!(name.tail, Tail::Subject(_)))?;
-        Some(quote_spanned! {literal.span()=>
-            #[allow(deprecated)]
-            const _: () = ::cim_es::__private::check_type_is_distinct::<#ident>(#at);
+    let distinct = events
+        .variants
+        .iter()
+        .enumerate()
+        .flat_map(|(at, variant)| {
+            let names = [&variant.name].into_iter().chain(&variant.former);
+            names.enumerate().filter_map(move |(name_at, name)| {
+            let literal = name
+                .literal
+                .as_ref()
+                .filter(|_| matches!(name.tail, Tail::Subject(_)))?;
+            Some(quote_spanned! {literal.span()=>
+                #[allow(deprecated)]
+                const _: () = ::cim_es::__private::check_type_is_distinct::<#ident>(#at, #name_at);
+            })
         })
-    });
+        });
     let payloads = events.variants.iter().filter_map(|variant| {
         let (payload, name) = (variant.payload()?, variant.name());
         Some(quote_spanned! {payload.span()=>

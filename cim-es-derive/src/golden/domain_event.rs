@@ -59,7 +59,7 @@ impl ::cim_es::__private::EventDeclaration for ComputeEvent {
     const TYPES: &'static [&'static str] = &::cim_es::__private::types::<
         ComputeEvent,
         Compute,
-        7usize,
+        { ::cim_es::__private::types_count::<ComputeEvent, Compute>() },
     >();
 }
 #[automatically_derived]
@@ -76,6 +76,7 @@ impl ::cim_es::event::DomainEvent for ComputeEvent {
     ];
     const EVENTS: &'static [::cim_es::event::EventInfo] = &::cim_es::__private::events::<
         ComputeEvent,
+        Compute,
         6usize,
     >();
     const TYPES: &'static [&'static str] = <ComputeEvent as ::cim_es::__private::EventDeclaration>::TYPES;
@@ -146,7 +147,9 @@ const _: () = ::cim_es::__private::check_event_is_used::<ComputeEvent>(4usize);
 #[allow(deprecated)]
 const _: () = ::cim_es::__private::check_event_is_used::<ComputeEvent>(5usize);
 #[allow(deprecated)]
-const _: () = ::cim_es::__private::check_type_is_distinct::<ComputeEvent>(1usize);
+const _: () = ::cim_es::__private::check_type_is_distinct::<
+    ComputeEvent,
+>(1usize, 0usize);
 #[allow(deprecated)]
 const _: () = {
     #[allow(unused_imports)]

@@ -51,6 +51,15 @@ impl AggregateKey {
         })
     }
 
+    /// The same under a kind that is, or was, that of `A`: under which a history began it goes on.
+    pub(crate) fn of_kind<A: Aggregate>(kind: &'static str, id: IdText) -> Self {
+        Self {
+            kind: Cow::Borrowed(kind),
+            id,
+            types: <A::Event as DomainEvent>::TYPES,
+        }
+    }
+
     /// The key of an aggregate whose kind is known by name alone, as a tool that reads any store needs it.
     pub fn new(kind: impl Into<Cow<'static, str>>, id: impl Into<IdText>) -> Self {
         Self {

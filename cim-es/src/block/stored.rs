@@ -107,7 +107,7 @@ impl StoredEvent {
         decode_payload(self.event_type(), self.envelope.schema, self.payload()).map_err(|error| {
             match error {
                 PayloadError::NewerThanThisProgram { event_type, .. }
-                    if self.envelope.aggregate != kind =>
+                    if !E::Aggregate::is_kind(&self.envelope.aggregate) =>
                 {
                     PayloadError::OfAnotherAggregate {
                         event_type,
@@ -152,7 +152,7 @@ impl StoredEvent {
     /// # Errors
     /// As [`decode`](Self::decode), for an event of this kind of aggregate.
     pub fn event_of<E: DomainEvent>(&self) -> Result<Option<E>, PayloadError> {
-        let is_one = self.envelope.aggregate == E::Aggregate::KIND;
+        let is_one = E::Aggregate::is_kind(&self.envelope.aggregate);
         is_one.then(|| self.decode()).transpose()
     }
 }

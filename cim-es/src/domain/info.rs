@@ -13,6 +13,10 @@ pub struct AggregateInfo {
     pub name: &'static str,
     /// `<domain>.<name>`: what stands as `aggregate` in every envelope.
     pub kind: &'static str,
+    /// Former kinds, whose histories are this aggregate's too.
+    pub former_kinds: &'static [&'static str],
+    /// The kinds of other aggregates that may have the same ids.
+    pub shares_ids_with: &'static [&'static str],
     /// Its events, in order of declaration.
     pub events: &'static [EventInfo],
     /// The types that a store may hold: the present subjects, then the former ones.
@@ -34,6 +38,8 @@ impl AggregateInfo {
             domain: <E::Aggregate as Aggregate>::DOMAIN,
             name: <E::Aggregate as Aggregate>::NAME,
             kind: <E::Aggregate as Aggregate>::KIND,
+            former_kinds: <E::Aggregate as Aggregate>::FORMER_KINDS,
+            shares_ids_with: <E::Aggregate as Aggregate>::SHARES_IDS_WITH,
             events: E::EVENTS,
             types: E::TYPES,
             commands: <<E::Aggregate as Aggregate>::Command as Command>::VARIANTS,
@@ -69,11 +75,11 @@ impl Domain {
         self.aggregates
     }
 
-    /// The aggregate of a kind, `<domain>.<name>`.
+    /// The aggregate of a kind, `<domain>.<name>`, present or former.
     pub fn aggregate(&self, kind: &str) -> Option<&'static AggregateInfo> {
         self.aggregates
             .iter()
-            .find(|aggregate| aggregate.kind == kind)
+            .find(|aggregate| aggregate.kind == kind || aggregate.former_kinds.contains(&kind))
     }
 
     /// The present subjects of all aggregates.

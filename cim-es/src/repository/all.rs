@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use futures_util::StreamExt;
 
+use super::kind::two_histories;
 use super::unique::is_of_a_name;
 use super::{LoadError, Loaded, Repository};
 use crate::block::StoredEvent;
@@ -62,15 +63,22 @@ impl<A: Aggregate> Repository<A> {
         let mut events = self.inner.store.read(selection, Bookmark::START);
         while let Some(event) = events.next().await {
             let event = event?;
-            if event.envelope.aggregate != A::KIND || is_of_a_name::<A>(&event) {
+            if !A::is_kind(&event.envelope.aggregate) || is_of_a_name::<A>(&event) {
                 continue;
             }
             let text = IdText::new(&event.envelope.aggregate_id)?;
-            let place = *places.entry(text.clone()).or_insert(all.len());
+            let kind = event.envelope.aggregate.clone();
+            let known = places.entry(text.clone());
+            let (place, begun_as) = &*known.or_insert((all.len(), kind.clone()));
+            let place = *place;
+            if *begun_as != kind {
+                all[place].1 = Err(two_histories(&text, begun_as, &kind));
+                continue;
+            }
             if place == all.len() {
                 let id = A::Id::from_text(&text);
                 let loaded = id.map(|id| (id, Loaded::empty()));
-                let key = AggregateKey::new(A::KIND, text);
+                let key = AggregateKey::new(kind, text);
                 all.push((key, loaded.map_err(LoadError::from)));
             }
             let loaded = &mut all[place].1;
@@ -97,7 +105,7 @@ impl<A: Aggregate> Repository<A> {
         if sequence == known + 1 {
             return loaded.fold(event);
         }
-        *loaded = self.read(&AggregateKey::of::<A>(id)?).await?.loaded;
+        *loaded = self.read(&self.key(id).await?).await?.loaded;
         Ok(())
     }
 }

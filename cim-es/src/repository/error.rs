@@ -210,6 +210,31 @@ pub enum LoadError {
     /// The scope of a unique name cannot be one.
     #[error(transparent)]
     NameScope(#[from] ScopeError),
+    /// The aggregate has no event, but the id has events of a kind that the aggregate does not know.
+    #[error(
+        "`{expected} {id}` has no event, but `{found}` has under the same id: if that is a former name, add `#[aggregate(was = \"{found}\")]` to the aggregate; if it is another aggregate, add `#[aggregate(shares_ids_with = \"{found}\")]`",
+        id = id.escape_debug()
+    )]
+    UnknownKind {
+        /// The id.
+        id: String,
+        /// The kind of the aggregate that was asked for.
+        expected: &'static str,
+        /// The kind that the store has under the id.
+        found: String,
+    },
+    /// An id has events under two kinds that are both the aggregate's: a release before the rename and one after it began
+    /// a history each.
+    #[error(
+        "id `{}` has a history under `{}` and another under `{}`: load one of them with a program that does not know the other name",
+        id.escape_debug(), kinds[0], kinds[1]
+    )]
+    TwoHistories {
+        /// The id.
+        id: String,
+        /// The kinds.
+        kinds: [String; 2],
+    },
     /// The aggregate has no such version.
     #[error("{aggregate} has {found} events, version {asked} was asked for")]
     NoSuchVersion {

@@ -86,7 +86,7 @@ impl<A: Aggregate> Repository<A> {
     /// # Errors
     /// [`LoadError::NoSuchVersion`] and [`LoadError::NoSuchEvent`] for a moment that is not in its history.
     pub async fn load_at(&self, id: &A::Id, at: impl Into<At>) -> Result<Loaded<A>, LoadError> {
-        let key = AggregateKey::of::<A>(id)?;
+        let key = self.key(id).await?;
         match at.into() {
             At::Version(version) => self.load_version(&key, version).await,
             At::Time(time) => {
@@ -105,8 +105,8 @@ impl<A: Aggregate> Repository<A> {
     /// # Errors
     /// [`LoadError`].
     pub async fn history(&self, id: &A::Id) -> Result<Vec<Recorded<A::Event>>, LoadError> {
-        let key = AggregateKey::of::<A>(id)?;
-        let events = self.inner.store.get_events(&key, 1).await?;
+        let key = self.key(id).await?;
+        let events = self.events(&key).await?;
         events.into_iter().map(Recorded::of).collect()
     }
 
@@ -127,7 +127,7 @@ impl<A: Aggregate> Repository<A> {
         let selection = Selection::subjects(names.collect::<Subjects>());
         let events = self.inner.store.read(selection, after.into());
         let of_this_kind = |event: &Result<StoredEvent, StoreError>| {
-            let is_other = |event: &StoredEvent| event.envelope.aggregate != A::KIND;
+            let is_other = |event: &StoredEvent| !A::is_kind(&event.envelope.aggregate);
             std::future::ready(!event.as_ref().is_ok_and(is_other))
         };
         let events = events.filter(of_this_kind).take(limit);
@@ -184,7 +184,7 @@ impl<A: Aggregate> Repository<A> {
                 }
             }
         }
-        let events = self.inner.store.get_events(key, 1).await?;
+        let events = self.events(key).await?;
         let mut known = Known::empty(self.inner.options.remembered_commits);
         known.fold_all(&events[..through(&events)])?;
         Ok(known)

@@ -7,6 +7,7 @@ mod decide;
 mod error;
 mod execute;
 mod fold;
+mod kind;
 mod load;
 mod loaded;
 mod pending;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use crate::domain::aggregate::Aggregate;
 use crate::domain::message::{Clock, SystemClock};
 use crate::store::{CLOCK_SKEW, EventStore, SnapshotStore};
+use kind::KnownKinds;
 use warm::WarmAggregates;
 
 pub use all::Each;
@@ -60,6 +62,7 @@ struct Inner<A: Aggregate> {
     clock: Arc<dyn Clock>,
     options: Options,
     warm: Arc<WarmAggregates<A>>,
+    kinds: KnownKinds<A>,
 }
 
 #[derive(Clone, Copy)]
@@ -203,6 +206,7 @@ impl<A: Aggregate> RepositoryBuilder<A> {
                 clock: self.clock,
                 options: self.options,
                 warm: Arc::new(WarmAggregates::new(self.warm_aggregates)),
+                kinds: KnownKinds::new(),
             }),
         }
     }

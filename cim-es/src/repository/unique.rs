@@ -150,7 +150,9 @@ pub(super) fn is_of_a_name<A: Aggregate>(event: &StoredEvent) -> bool {
 /// for the aggregate's own is refused.
 fn key<A: Aggregate>(name: &UniqueName) -> Result<AggregateKey, ScopeError> {
     let scope = Token::new(name.scope())?;
-    let kind = format!("{}.{}", A::DOMAIN, scope.as_str());
+    // Under the domain under which the first of them were, so that a renamed aggregate finds those that are held.
+    let domain = A::FORMER_DOMAINS.first().unwrap_or(&A::DOMAIN);
+    let kind = format!("{domain}.{}", scope.as_str());
     let is_own = |operation| A::Event::info_of(&format!("{kind}.{operation}")).is_some();
     if kind == A::KIND || is_own(RESERVED) || is_own(RELEASED) {
         return Err(ScopeError::OwnSubjects { kind });

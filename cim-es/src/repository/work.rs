@@ -27,8 +27,8 @@ pub(super) struct Work<A: Aggregate> {
 impl<A: Aggregate> Work<A> {
     /// Waits for the turn, and reads the aggregate unless it is warm.
     pub(super) async fn begin(repository: &Repository<A>, id: &A::Id) -> Result<Self, LoadError> {
-        let key = AggregateKey::of::<A>(id)?;
         let turn = repository.inner.warm.turn(id).await;
+        let key = repository.key(id).await?;
         let mut work = Self {
             repository: repository.clone(),
             key,

@@ -12,6 +12,7 @@ use super::{
     AggregateKey, Bookmark, CommitRequest, EngineSettings, Selection, StoreError, Versions,
 };
 use crate::block::StoredEvent;
+use crate::domain::aggregate::IdText;
 
 /// Events as they are read, each verified; the first error ends the stream.
 pub type EventStream = Pin<Box<dyn Stream<Item = Result<StoredEvent, StoreError>> + Send>>;
@@ -64,6 +65,13 @@ pub trait EventStore: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Damaged`] and the engine's failures.
     async fn last(&self, aggregate: &AggregateKey) -> Result<Option<StoredEvent>, StoreError>;
+
+    /// The kinds of the aggregates that have events under an id, in any order: by it, an aggregate whose kind was renamed
+    /// is told from one that is new.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] and the engine's failures.
+    async fn kinds(&self, id: &IdText) -> Result<Vec<String>, StoreError>;
 
     /// The event with a CID; none when the store does not have it.
     ///

@@ -32,6 +32,14 @@ macro_rules! forward_event_store {
                 $store.last(aggregate).await
             }
 
+            async fn kinds(
+                &self,
+                id: &$crate::aggregate::IdText,
+            ) -> Result<Vec<String>, $crate::store::StoreError> {
+                let $this = self;
+                $store.kinds(id).await
+            }
+
             async fn find(
                 &self,
                 cid: &$crate::block::Cid,

@@ -2,6 +2,7 @@
 
 use crate::account::{Account, AccountCommand, AccountEvent};
 use async_trait::async_trait;
+use cim_es::aggregate::IdText;
 use cim_es::block::StoredEvent;
 use cim_es::event::PayloadError;
 use cim_es::prelude::*;
@@ -149,6 +150,10 @@ impl EventStore for Shortened {
 
     async fn last(&self, aggregate: &AggregateKey) -> Result<Option<StoredEvent>, StoreError> {
         self.0.last(aggregate).await
+    }
+
+    async fn kinds(&self, id: &IdText) -> Result<Vec<String>, StoreError> {
+        self.0.kinds(id).await
     }
 
     async fn find(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {

@@ -4,12 +4,12 @@ use cim_es::jetstream::{JetStreamOptions, JetStreamStores};
 use cim_es::testing::contract::Provider;
 use cim_es_tests::nats::{Server, User};
 
-struct OneServer {
+pub struct OneServer {
     options: JetStreamOptions,
 }
 
 impl OneServer {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             options: crate::jetstream::options(1),
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cim_es::MemoryEventStore;
+use cim_es::aggregate::IdText;
 use cim_es::block::{Cid, HashCode, StoredEvent};
 use cim_es::jetstream::{
     Connection, JetStreamCheckpointStore, JetStreamObjectStore, JetStreamSnapshotStore, Link,
@@ -77,6 +78,10 @@ impl EventStore for Kept {
 
     async fn last(&self, key: &AggregateKey) -> Result<Option<StoredEvent>, StoreError> {
         self.events.last(key).await
+    }
+
+    async fn kinds(&self, id: &IdText) -> Result<Vec<String>, StoreError> {
+        self.events.kinds(id).await
     }
 
     async fn find(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {

@@ -48,6 +48,13 @@ pub trait Aggregate:
     const NAME: &'static str;
     /// `<domain>.<name>`: what stands as `aggregate` in every envelope.
     const KIND: &'static str;
+    /// Former kinds, whose histories are this aggregate's too: `#[aggregate(was = "…")]`.
+    const FORMER_KINDS: &'static [&'static str] = &[];
+    /// The domain in each of these.
+    #[doc(hidden)]
+    const FORMER_DOMAINS: &'static [&'static str] = &[];
+    /// The kinds of other aggregates that may have the same ids: `#[aggregate(shares_ids_with = "…")]`.
+    const SHARES_IDS_WITH: &'static [&'static str] = &[];
     /// A digest of the declaration and of `#[aggregate(fold = N)]`, part of the tag of snapshots.
     const FINGERPRINT: u64;
     /// Set when the declaration has errors: what builds on it is then not checked.
@@ -55,6 +62,11 @@ pub trait Aggregate:
     const BROKEN: bool = false;
     /// Whether it may hold unique names: `#[aggregate(unique = …)]`.
     const HAS_UNIQUE_NAMES: bool = false;
+
+    /// Whether a kind is this aggregate's, present or former.
+    fn is_kind(kind: &str) -> bool {
+        kind == Self::KIND || Self::FORMER_KINDS.contains(&kind)
+    }
 
     /// The present state.
     fn state(&self) -> Self::State;

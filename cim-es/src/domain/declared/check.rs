@@ -168,12 +168,24 @@ pub const fn check_command_is_accepted<C: Command>(index: usize) {
     );
 }
 
-/// The type at a place among `E::TYPES` differs from all others.
+/// The type of an event under one of its names, at 0 the present one and then the former ones, differs from all others.
 #[track_caller]
-pub const fn check_type_is_distinct<E: DomainEvent>(index: usize) {
+pub const fn check_type_is_distinct<E: DomainEvent>(event: usize, name: usize) {
     if <E::Aggregate as Aggregate>::BROKEN {
         return;
     }
+    let index = match name {
+        0 => event,
+        name => {
+            let mut before = E::EVENTS.len() + name - 1;
+            let mut at = 0;
+            while at < event {
+                before += E::EVENTS[at].former_types.len();
+                at += 1;
+            }
+            before
+        }
+    };
     let name = E::TYPES[index];
     let mut at = 0;
     while at < E::TYPES.len() {

@@ -3,6 +3,7 @@
 //! The derive of an enum of events cannot see the attributes of its aggregate, so the types are put together when the
 //! constants are evaluated.
 
+use super::text::equal;
 use crate::domain::aggregate::Aggregate;
 use crate::domain::event::{EventInfo, Upcaster};
 
@@ -34,41 +35,113 @@ pub trait EventDeclaration {
     const TYPES: &'static [&'static str];
 }
 
-const fn type_length(domain: &str, name: &str, tail: Tail) -> usize {
-    domain.len()
-        + 1
-        + match tail {
-            Tail::Operation(operation) => name.len() + 1 + operation.len(),
-            Tail::Subject(subject) => subject.len(),
+/// A type in its two parts: what stands in front of the last dot between them, the kind or the domain, and the rest.
+#[derive(Clone, Copy)]
+struct Parts(&'static str, &'static str);
+
+impl Parts {
+    const fn length(self) -> usize {
+        self.0.len() + 1 + self.1.len()
+    }
+}
+
+/// The kind and the domain of an aggregate: at 0 the present ones, then the former ones.
+const fn kind<A: Aggregate>(at: usize) -> (&'static str, &'static str) {
+    match at {
+        0 => (A::KIND, A::DOMAIN),
+        at => (A::FORMER_KINDS[at - 1], A::FORMER_DOMAINS[at - 1]),
+    }
+}
+
+/// The type of a name under the `at`-th kind; none when an earlier kind has it already.
+const fn type_under<A: Aggregate>(at: usize, tail: Tail) -> Option<Parts> {
+    let (own, domain) = kind::<A>(at);
+    match tail {
+        Tail::Operation(operation) => Some(Parts(own, operation)),
+        Tail::Subject(subject) => {
+            let mut earlier = 0;
+            while earlier < at {
+                if equal(kind::<A>(earlier).1, domain) {
+                    return None;
+                }
+                earlier += 1;
+            }
+            Some(Parts(domain, subject))
         }
+    }
+}
+
+/// The `n`-th former type of an event: its former names, then all of its names under each former kind.
+const fn former_type<A: Aggregate>(spec: &EventSpec, n: usize) -> Option<Parts> {
+    let mut left = n;
+    let mut at = 0;
+    while at <= A::FORMER_KINDS.len() {
+        let mut name = 0;
+        while name <= spec.former.len() {
+            let found = match name {
+                0 if at == 0 => None,
+                0 => type_under::<A>(at, spec.name),
+                name => type_under::<A>(at, spec.former[name - 1]),
+            };
+            if found.is_some() {
+                if left == 0 {
+                    return found;
+                }
+                left -= 1;
+            }
+            name += 1;
+        }
+        at += 1;
+    }
+    None
+}
+
+/// The `at`-th type: the present ones, then the former ones in the order of the events.
+const fn nth_type<A: Aggregate>(specs: &[EventSpec], at: usize) -> Option<Parts> {
+    if at < specs.len() {
+        return type_under::<A>(0, specs[at].name);
+    }
+    let mut left = at - specs.len();
+    let mut spec = 0;
+    while spec < specs.len() {
+        let count = former_count::<A>(&specs[spec]);
+        if left < count {
+            return former_type::<A>(&specs[spec], left);
+        }
+        left -= count;
+        spec += 1;
+    }
+    None
+}
+
+const fn former_count<A: Aggregate>(spec: &EventSpec) -> usize {
+    let mut count = 0;
+    while former_type::<A>(spec, count).is_some() {
+        count += 1;
+    }
+    count
+}
+
+/// How many types there are.
+pub const fn types_count<E: EventDeclaration, A: Aggregate>() -> usize {
+    let mut count = E::SPECS.len();
+    let mut at = 0;
+    while at < E::SPECS.len() {
+        count += former_count::<A>(&E::SPECS[at]);
+        at += 1;
+    }
+    count
 }
 
 /// The length of all types.
 pub const fn types_length<E: EventDeclaration, A: Aggregate>() -> usize {
     let mut length = 0;
     let mut at = 0;
-    while let Some(tail) = tail(E::SPECS, at) {
-        length += type_length(A::DOMAIN, A::NAME, tail);
+    while let Some(parts) = nth_type::<A>(E::SPECS, at) {
+        length += parts.length();
         at += 1;
     }
     length
-}
-
-/// The `at`-th type: the present ones, then the former ones.
-const fn tail(specs: &[EventSpec], at: usize) -> Option<Tail> {
-    if at < specs.len() {
-        return Some(specs[at].name);
-    }
-    let mut left = at - specs.len();
-    let mut spec = 0;
-    while spec < specs.len() {
-        if left < specs[spec].former.len() {
-            return Some(specs[spec].former[left]);
-        }
-        left -= specs[spec].former.len();
-        spec += 1;
-    }
-    None
 }
 
 /// The bytes of all types.
@@ -80,17 +153,10 @@ where
     let mut text = [0; LENGTH];
     let mut end = 0;
     let mut at = 0;
-    while let Some(tail) = tail(E::SPECS, at) {
-        end = put(&mut text, end, A::DOMAIN);
+    while let Some(Parts(front, rest)) = nth_type::<A>(E::SPECS, at) {
+        end = put(&mut text, end, front);
         end = put(&mut text, end, ".");
-        end = match tail {
-            Tail::Operation(operation) => {
-                end = put(&mut text, end, A::NAME);
-                end = put(&mut text, end, ".");
-                put(&mut text, end, operation)
-            }
-            Tail::Subject(subject) => put(&mut text, end, subject),
-        };
+        end = put(&mut text, end, rest);
         at += 1;
     }
     text
@@ -103,7 +169,7 @@ const fn put(text: &mut [u8], from: usize, part: &str) -> usize {
     from + part.len()
 }
 
-/// All types: the present ones, then the former ones.
+/// All types: the present ones, then the former ones in the order of the events.
 pub const fn types<E, A, const COUNT: usize>() -> [&'static str; COUNT]
 where
     E: EventDeclaration,
@@ -112,8 +178,8 @@ where
     let mut types = [""; COUNT];
     let mut rest = E::TEXT;
     let mut at = 0;
-    while let Some(tail) = tail(E::SPECS, at) {
-        let (text, behind) = rest.split_at(type_length(A::DOMAIN, A::NAME, tail));
+    while let Some(parts) = nth_type::<A>(E::SPECS, at) {
+        let (text, behind) = rest.split_at(parts.length());
         rest = behind;
         types[at] = match std::str::from_utf8(text) {
             Ok(text) => text,
@@ -125,7 +191,7 @@ where
 }
 
 /// What is declared of each event.
-pub const fn events<E: EventDeclaration, const COUNT: usize>() -> [EventInfo; COUNT] {
+pub const fn events<E: EventDeclaration, A: Aggregate, const COUNT: usize>() -> [EventInfo; COUNT] {
     let mut events = [EventInfo {
         variant: "",
         event_type: "",
@@ -138,7 +204,7 @@ pub const fn events<E: EventDeclaration, const COUNT: usize>() -> [EventInfo; CO
     let mut at = 0;
     while at < COUNT {
         let spec = &E::SPECS[at];
-        let (own, others) = former.split_at(spec.former.len());
+        let (own, others) = former.split_at(former_count::<A>(spec));
         former = others;
         events[at] = EventInfo {
             variant: spec.variant,

@@ -4,7 +4,7 @@
 //! table of hashes, and what each of them clashes with is then reported at its own place.
 
 use super::check::report;
-use super::text::{Message, equal};
+use super::text::{Message, equal, nearest, position};
 use crate::domain::aggregate::Aggregate;
 use crate::domain::event::DomainEvent;
 use crate::domain::info::AggregateInfo;
@@ -32,6 +32,7 @@ pub enum Clash {
     None,
     Subject(usize, &'static str),
     Name(usize),
+    Former(usize, &'static str),
     Domain(usize),
 }
 
@@ -87,10 +88,29 @@ const fn clash_of_names(members: &[Member], at: usize) -> Clash {
             if equal(own.kind, other.info.kind) {
                 return Clash::Name(earlier);
             }
+            if let Some(kind) = former_in_common(own, &other.info) {
+                return Clash::Former(earlier, kind);
+            }
         }
         earlier += 1;
     }
     Clash::None
+}
+
+/// A kind that is a former one of one of two aggregates, and one of the other's too.
+const fn former_in_common(one: &AggregateInfo, other: &AggregateInfo) -> Option<&'static str> {
+    let mut at = 0;
+    while at < one.former_kinds.len() {
+        let kind = one.former_kinds[at];
+        if equal(kind, other.kind) || position(other.former_kinds, kind).is_some() {
+            return Some(kind);
+        }
+        at += 1;
+    }
+    if position(other.former_kinds, one.kind).is_some() {
+        return Some(one.kind);
+    }
+    None
 }
 
 /// Puts a subject into the table; gives the member that has it already.
@@ -126,6 +146,9 @@ const fn hash(text: &str) -> usize {
 #[track_caller]
 pub const fn check_domain_member(members: &[Member], clashes: &[Clash], at: usize) {
     let own = &members[at];
+    if !own.is_broken {
+        check_others(own, members);
+    }
     match clashes[at] {
         Clash::None => {}
         Clash::Subject(other, subject) => report(
@@ -140,6 +163,12 @@ pub const fn check_domain_member(members: &[Member], clashes: &[Clash], at: usiz
                 .text(own.info.kind)
                 .text("`: set another with `#[aggregate(name = \"…\")]`"),
         ),
+        Clash::Former(other, kind) => report(
+            &pair(own, &members[other])
+                .text(" are of aggregates that both are, or were, `")
+                .text(kind)
+                .text("`: remove the `was` of one of them"),
+        ),
         Clash::Domain(other) => report(
             &pair(own, &members[other])
                 .text(" are of two domains, `")
@@ -148,6 +177,37 @@ pub const fn check_domain_member(members: &[Member], clashes: &[Clash], at: usiz
                 .text(members[other].info.domain)
                 .text("`: declare each domain on its own"),
         ),
+    }
+}
+
+/// The kinds that share ids with an aggregate may be those of another domain, but not misspelled ones of this one.
+#[track_caller]
+const fn check_others(own: &Member, members: &[Member]) {
+    let mut at = 0;
+    while at < own.info.shares_ids_with.len() {
+        let kind = own.info.shares_ids_with[at];
+        let (mut near, mut is_known, mut other) = (None, false, 0);
+        while other < members.len() {
+            is_known |= equal(members[other].info.kind, kind);
+            if near.is_none() {
+                near = nearest(kind, &[members[other].info.kind]);
+            }
+            other += 1;
+        }
+        if let Some(near) = near
+            && !is_known
+        {
+            report(
+                &Message::new("the aggregate of `")
+                    .text(own.label)
+                    .text("` shares ids with `")
+                    .text(kind)
+                    .text("`, which this domain does not have; did you mean `")
+                    .text(near)
+                    .text("`?"),
+            );
+        }
+        at += 1;
     }
 }
 

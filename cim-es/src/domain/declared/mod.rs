@@ -17,7 +17,9 @@ pub use check::{
     check_event_is_used, check_events_are_applied, check_filter, check_subject,
     check_type_is_distinct,
 };
-pub use declaration::{EventDeclaration, EventSpec, Tail, events, types, types_length, types_text};
+pub use declaration::{
+    EventDeclaration, EventSpec, Tail, events, types, types_count, types_length, types_text,
+};
 pub use domain::{Clash, Member, check_domain_member, clashes, member, table_size};
 pub use machine::{edge, event_count, next_table, transitions};
 pub use payload::{AnyPayload, Payload, check_payload_is_a_map};

@@ -41,8 +41,11 @@ pub struct Subjects {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Part {
     pattern: Cow<'static, str>,
-    kind: Option<&'static str>,
+    kinds: Option<Kinds>,
 }
+
+/// The present kind of an aggregate, and the former ones.
+type Kinds = (&'static str, &'static [&'static str]);
 
 impl Subjects {
     /// All events of an enum: those of the present names, of the former ones, and of operations of the aggregate that
@@ -57,7 +60,7 @@ impl Subjects {
             .collect();
         let part = |pattern| Part {
             pattern,
-            kind: Some(E::Aggregate::KIND),
+            kinds: Some((E::Aggregate::KIND, E::Aggregate::FORMER_KINDS)),
         };
         let patterns = [Cow::Owned(own)].into_iter().chain(elsewhere);
         Self {
@@ -89,7 +92,10 @@ impl Subjects {
     /// Whether events of a type of a kind of aggregate are meant.
     pub(crate) fn selects(&self, kind: &str, event_type: &str) -> bool {
         self.parts.iter().any(|part| {
-            part.kind.is_none_or(|wanted| wanted == kind) && matches(&part.pattern, event_type)
+            let is_kind = part
+                .kinds
+                .is_none_or(|(present, former)| present == kind || former.contains(&kind));
+            is_kind && matches(&part.pattern, event_type)
         })
     }
 
@@ -167,7 +173,7 @@ impl From<&'static str> for Subjects {
         let pattern = Cow::Borrowed(pattern);
         Part {
             pattern,
-            kind: None,
+            kinds: None,
         }
         .into()
     }
@@ -178,7 +184,7 @@ impl From<String> for Subjects {
         let pattern = Cow::Owned(pattern);
         Part {
             pattern,
-            kind: None,
+            kinds: None,
         }
         .into()
     }

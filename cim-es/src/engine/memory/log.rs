@@ -20,6 +20,7 @@ const PAGE: usize = 256;
 pub(super) struct Log {
     events: Vec<StoredEvent>,
     of_aggregate: HashMap<AggregateKey, Vec<usize>>,
+    kinds: HashMap<IdText, Vec<String>>,
     of_type: HashMap<String, Vec<usize>>,
     of_cid: HashMap<Cid, usize>,
 }
@@ -30,10 +31,12 @@ impl Log {
         for event in sealed {
             let place = self.events.len();
             let event = event.into_stored(Position(place as u64 + 1));
-            self.of_aggregate
-                .entry(key_of(&event))
-                .or_default()
-                .push(place);
+            let key = key_of(&event);
+            let kinds = self.kinds.entry(key.id().clone()).or_default();
+            if !kinds.iter().any(|kind| kind == key.kind()) {
+                kinds.push(key.kind().to_owned());
+            }
+            self.of_aggregate.entry(key).or_default().push(place);
             self.of_type
                 .entry(event.envelope.event_type.clone())
                 .or_default()
@@ -51,6 +54,11 @@ impl Log {
     pub(super) fn last(&self, aggregate: &AggregateKey) -> Option<&StoredEvent> {
         let places = self.of_aggregate.get(aggregate)?;
         places.last().map(|place| &self.events[*place])
+    }
+
+    /// The kinds that have events under an id.
+    pub(super) fn kinds(&self, id: &IdText) -> Vec<String> {
+        self.kinds.get(id).cloned().unwrap_or_default()
     }
 
     /// The next events of an aggregate at some versions, a page of them.

@@ -12,6 +12,7 @@ use cid::Cid;
 use tokio::sync::watch;
 
 use crate::block::StoredEvent;
+use crate::domain::aggregate::IdText;
 use crate::store::{
     AggregateKey, Bookmark, CheckpointStore, CommitRequest, EngineSettings, EventStore,
     EventStream, ObjectStore, Position, SealOptions, Selection, Snapshot, SnapshotStore,
@@ -125,6 +126,10 @@ impl EventStore for MemoryEventStore {
 
     async fn last(&self, aggregate: &AggregateKey) -> Result<Option<StoredEvent>, StoreError> {
         Ok(self.read()?.log.last(aggregate).cloned())
+    }
+
+    async fn kinds(&self, id: &IdText) -> Result<Vec<String>, StoreError> {
+        Ok(self.read()?.log.kinds(id))
     }
 
     async fn find(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {

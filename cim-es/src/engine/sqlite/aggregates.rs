@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::database::{Database, count};
 use crate::block::{Cid, parse_cid};
+use crate::domain::aggregate::IdText;
 use crate::domain::message::Timestamp;
 use crate::store::{AggregateKey, Head, Position, StoreError};
 
@@ -155,6 +156,16 @@ pub(super) fn save(
         ));
     }
     Ok(())
+}
+
+/// The kinds of the aggregates with an id.
+pub(super) fn kinds(database: &Database, id: &IdText) -> Result<Vec<String>, StoreError> {
+    database.all(
+        "looking for aggregates by their id",
+        "SELECT kind FROM aggregates INDEXED BY sqlite_autoindex_aggregates_1 WHERE id = ?1",
+        (id.as_str(),),
+        |row| row.get(0),
+    )
 }
 
 fn row(database: &Database, key: i64) -> Result<Option<Stored>, StoreError> {

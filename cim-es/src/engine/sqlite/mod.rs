@@ -66,6 +66,7 @@ use self::files::Files;
 use self::reader::Readers;
 use self::writer::Writer;
 use crate::block::{Cid, HashCode, StoredEvent};
+use crate::domain::aggregate::IdText;
 use crate::store::{
     AggregateKey, Bookmark, CommitRequest, EngineSettings, EventStore, EventStream, Head,
     Selection, StoreError, Versions,
@@ -231,6 +232,14 @@ impl EventStore for SqliteEventStore {
         self.shared
             .readers
             .read(move |database| events::last(database, &aggregate, digest))
+            .await
+    }
+
+    async fn kinds(&self, id: &IdText) -> Result<Vec<String>, StoreError> {
+        let id = id.clone();
+        self.shared
+            .readers
+            .read(move |database| aggregates::kinds(database, &id))
             .await
     }
 

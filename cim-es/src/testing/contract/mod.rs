@@ -28,6 +28,7 @@ mod counter;
 mod follow;
 mod guard;
 mod kept;
+mod kinds;
 mod names;
 mod read;
 mod sample;
@@ -39,6 +40,7 @@ pub use commands::*;
 pub use follow::*;
 pub use guard::*;
 pub use kept::*;
+pub use kinds::*;
 pub use names::*;
 pub use read::*;
 
@@ -88,6 +90,7 @@ macro_rules! contract_tests {
             causal_parents_are_kept_sorted_and_once,
             two_kinds_with_one_id_do_not_mix,
             any_text_is_an_id_and_no_two_of_them_mix,
+            the_kinds_under_an_id_are_told,
             any_appends_to_whatever_is_there,
             no_stream_refuses_an_aggregate_that_has_events,
             exactly_refuses_every_other_version,

@@ -35,15 +35,20 @@ pub(super) fn compare(locked: &Lock, present: &Lock) -> Changes {
         }
     }
     for (kind, machine) in &locked.machines {
-        match present.machines.get(kind) {
-            Some(now) => changes.machine(kind, machine, now, present),
+        match of_kind(present, kind) {
+            Some((name, now)) => {
+                changes.kinds(kind, machine, name, now);
+                changes.machine(name, machine, now, present);
+            }
             None => changes.breaking.push(format!(
-                "aggregate `{kind}` is gone: hand it to the `SchemaLock` too; if it was renamed, restore `domain` and `name` of `#[aggregate(…)]`, which are part of its stored subjects"
+                "aggregate `{kind}` is gone: hand it to the `SchemaLock` too; if it was renamed, add `#[aggregate(was = \"{kind}\")]` under its new name, or restore `domain` and `name`"
             )),
         }
     }
     for kind in present.machines.keys() {
-        if !locked.machines.contains_key(kind) {
+        let is_known =
+            |former: &String| of_kind(present, former).is_some_and(|(now, _)| now == kind);
+        if !locked.machines.keys().any(is_known) {
             changes.additions.push(format!("aggregate `{kind}` is new"));
         }
     }
@@ -66,7 +71,30 @@ fn called<'a>(lock: &'a Lock, event_type: &str) -> Option<(&'a String, &'a Event
     })
 }
 
+/// The aggregate that has the histories of a kind, by its present kind.
+fn of_kind<'a>(lock: &'a Lock, kind: &str) -> Option<(&'a String, &'a Machine)> {
+    let by_name = lock.machines.get_key_value(kind);
+    by_name.or_else(|| {
+        let mut machines = lock.machines.iter();
+        machines.find(|(_, machine)| machine.former_kinds.contains(kind))
+    })
+}
+
 impl Changes {
+    fn kinds(&mut self, kind: &str, machine: &Machine, name: &str, now: &Machine) {
+        if name != kind {
+            let addition = format!("aggregate `{kind}` is `{name}` now");
+            self.additions.push(addition);
+        }
+        for former in &machine.former_kinds {
+            if former != name && !now.former_kinds.contains(former) {
+                self.breaking.push(format!(
+                    "aggregate `{name}` no longer has the histories of its former name `{former}`: restore its `#[aggregate(was = \"{former}\")]`"
+                ));
+            }
+        }
+    }
+
     fn event(&mut self, event_type: &str, event: &Event, name: &str, now: &Event) {
         if name != event_type {
             let addition = format!("event `{event_type}` is `{name}` now");

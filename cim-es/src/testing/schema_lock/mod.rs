@@ -108,6 +108,7 @@ impl SchemaLock {
         }
         let mut machine = Machine {
             initial: A::State::INITIAL.to_owned(),
+            former_kinds: A::FORMER_KINDS.iter().map(|it| (*it).to_owned()).collect(),
             ..Machine::default()
         };
         for edge in A::State::EDGES {

@@ -41,6 +41,7 @@ pub(super) struct Event {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Machine {
     pub initial: String,
+    pub former_kinds: BTreeSet<String>,
     /// The next state by state and event type.
     pub edges: BTreeMap<(String, String), String>,
 }
@@ -58,7 +59,11 @@ impl fmt::Display for Lock {
             }
         }
         for (kind, machine) in &self.machines {
-            writeln!(f, "\nmachine {kind}\n    starts in {}", machine.initial)?;
+            writeln!(f, "\nmachine {kind}")?;
+            for former in &machine.former_kinds {
+                writeln!(f, "    was {former}")?;
+            }
+            writeln!(f, "    starts in {}", machine.initial)?;
             for ((state, event), next) in &machine.edges {
                 writeln!(f, "    {state}: {event} => {next}")?;
             }
@@ -144,7 +149,11 @@ impl Lock {
                     machine.initial = initial.to_owned();
                     return Some(());
                 }
-                let (state, edge) = line.split_once(": ")?;
+                let Some((state, edge)) = line.split_once(": ") else {
+                    let former = line.strip_prefix("was ")?;
+                    machine.former_kinds.insert(former.to_owned());
+                    return Some(());
+                };
                 let (event, next) = edge.split_once(" => ")?;
                 let edge = (state.to_owned(), event.to_owned());
                 machine.edges.insert(edge, next.to_owned());

@@ -5,6 +5,7 @@ mod compare;
 mod doctor;
 mod finding;
 mod history;
+mod kinds;
 mod look;
 mod outcome;
 mod publish;

@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use cid::Cid;
 
 use super::{Finding, doctor};
-use super::{Stream, append, history, scan, setup, tip};
+use super::{Stream, append, history, kinds, scan, setup, tip};
 use crate::block::StoredEvent;
+use crate::domain::aggregate::IdText;
 use crate::engine::jetstream::api::Api;
 use crate::engine::jetstream::config::JetStreamOptions;
 use crate::engine::jetstream::connect::Connection;
@@ -121,6 +122,10 @@ impl EventStore for JetStreamEventStore {
         let last = tip::read(&self.stream, aggregate, deadline).await?;
         self.stream.remember(last.event.as_slice());
         Ok(last.event)
+    }
+
+    async fn kinds(&self, id: &IdText) -> Result<Vec<String>, StoreError> {
+        kinds::read(&self.stream, id).await
     }
 
     async fn find(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
