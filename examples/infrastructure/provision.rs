@@ -48,7 +48,9 @@ pub async fn provision(
     let parts = Parts {
         networks: Repository::new(store.clone()),
         connections: Repository::new(store),
-        identity: |purpose: &str| MessageIdentity::caused_once_by(&planned, purpose),
+        identity: |purpose: &str| {
+            MessageIdentity::caused_once_by(&planned, purpose).with_actor("provisioning")
+        },
     };
     loop {
         let topology = topologies.load(id).await?;

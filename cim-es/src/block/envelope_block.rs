@@ -92,7 +92,15 @@ fn write_meta(meta: &Meta, out: &mut Vec<u8>) -> Result<(), String> {
             MetaValue::Text(value) => text(out, value),
             MetaValue::Bool(true) => out.push(TRUE),
             MetaValue::Bool(false) => out.push(FALSE),
-            MetaValue::Integer(value) => integer(out, *value),
+            MetaValue::Integer(value) => match (u64::try_from(*value), u64::try_from(!*value)) {
+                (Ok(positive), _) => head(out, major::UNSIGNED, positive),
+                (_, Ok(complement)) => head(out, major::NEGATIVE, complement),
+                _ => {
+                    return Err(format!(
+                        "`{name}` of `meta` is {value}, which is past the 64 bits of an integer in dag-cbor: use a text for it"
+                    ));
+                }
+            },
             MetaValue::Link(value) => link(out, value),
         }
     }
@@ -359,11 +367,8 @@ fn meta_value(reader: &mut Reader<'_>) -> Result<MetaValue, Refusal> {
             let bytes = reader.text_bytes_of(length)?;
             Ok(MetaValue::Text(String::from_utf8_lossy(bytes).into_owned()))
         }
-        (major @ (major::UNSIGNED | major::NEGATIVE), argument) => match i64::try_from(argument) {
-            Ok(value) if major == major::NEGATIVE => Ok(MetaValue::Integer(!value)),
-            Ok(value) => Ok(MetaValue::Integer(value)),
-            Err(_) => Err(refuse(start, "an integer of more than 64 bits")),
-        },
+        (major::UNSIGNED, argument) => Ok(MetaValue::Integer(argument.into())),
+        (major::NEGATIVE, argument) => Ok(MetaValue::Integer(!i128::from(argument))),
         _ => Err(refuse(start, "not a text, a bool, an integer or a link")),
     }
 }

@@ -12,6 +12,7 @@ mod envelope;
 pub(crate) mod envelope_block;
 mod head;
 mod history;
+mod json;
 mod key;
 pub(crate) mod payload;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use history::{
     EnvelopeBlock, EventBlock, verify_envelope_chain, verify_event_chain,
     verify_event_chain_with_parents,
 };
+pub use json::{NotDagJson, dag_json};
 pub use key::{AggregateKey, Position};
 pub(crate) use stored::BODY_HEAD;
 pub use stored::StoredEvent;

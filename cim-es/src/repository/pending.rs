@@ -32,13 +32,25 @@ where
         command: &A::Command,
         context: &Context,
     ) -> Result<Self, ExecuteError<A::Error>> {
+        Self::decide_watched(aggregate, command, context, |_, _| {})
+    }
+
+    /// The same, which shows each event as it was decided beside what everybody will read.
+    pub(crate) fn decide_watched(
+        aggregate: &A,
+        command: &A::Command,
+        context: &Context,
+        watch: impl Fn(&A::Event, &A::Event),
+    ) -> Result<Self, ExecuteError<A::Error>> {
         let events = decide(aggregate, command.clone(), context)?;
-        let read_back: Result<Vec<_>, _> = events.iter().map(NewEvent::and_read_back).collect();
-        let (new, events) = read_back
-            .map_err(ExecuteError::Payload)?
-            .into_iter()
-            .unzip();
-        let effect = Effect::Waiting(events);
+        let (mut new, mut read_back) = (Vec::with_capacity(events.len()), Vec::new());
+        for event in events.iter() {
+            let (stored, again) = NewEvent::and_read_back(event).map_err(ExecuteError::Payload)?;
+            watch(event, &again);
+            new.push(stored);
+            read_back.push(again);
+        }
+        let effect = Effect::Waiting(read_back);
         Ok(Self { new, effect })
     }
 

@@ -1,11 +1,15 @@
 //! Snapshots: what stands in one, and when one is written.
 
+use std::any::TypeId;
+use std::collections::BTreeMap;
+use std::sync::RwLock;
+
 use serde::{Deserialize, Serialize};
 
 use super::Repository;
 use super::loaded::{Known, Loaded};
 use super::recent::RecentCommits;
-use crate::block::payload::{NotReadBack, check_reads_back};
+use crate::block::payload::{NotReadBack, encoded, outline, written};
 use crate::domain::aggregate::Aggregate;
 use crate::domain::event::DomainEvent;
 use crate::domain::machine::StateMachine;
@@ -20,20 +24,37 @@ struct Kept<'a, A> {
     timestamp: Timestamp,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Opened<A> {
     aggregate: A,
     recent: RecentCommits,
     timestamp: Timestamp,
 }
 
-/// Which declarations made a snapshot: of the aggregate (with its `fold`), its events and its machine.
+/// Which declarations made a snapshot: of the aggregate (with its `fold`), its events and its machine, and of which parts
+/// the types of the aggregate's fields are made, down to the last one. A type is looked at once.
 pub(crate) fn tag<A: Aggregate>() -> u64 {
+    static KNOWN: RwLock<BTreeMap<TypeId, u64>> = RwLock::new(BTreeMap::new());
+    let key = TypeId::of::<A>();
+    if let Ok(known) = KNOWN.read()
+        && let Some(tag) = known.get(&key)
+    {
+        return *tag;
+    }
+    let tag = tag_of::<A>();
+    if let Ok(mut known) = KNOWN.write() {
+        known.insert(key, tag);
+    }
+    tag
+}
+
+fn tag_of<A: Aggregate>() -> u64 {
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     let parts = [
         A::FINGERPRINT,
         <A::Event as DomainEvent>::FINGERPRINT,
         <A::State as StateMachine>::FINGERPRINT,
+        outline::<A>().digest,
     ];
     parts.iter().fold(0xcbf2_9ce4_8422_2325, |tag: u64, part| {
         (tag.rotate_left(5) ^ part).wrapping_mul(PRIME)
@@ -44,6 +65,11 @@ pub(crate) fn tag<A: Aggregate>() -> u64 {
 pub(super) fn open<A: Aggregate>(snapshot: Snapshot) -> Result<Known<A>, StoreError> {
     let opened: Opened<A> = serde_ipld_dagcbor::from_slice(&snapshot.state)
         .map_err(|error| engine("decoding it", error))?;
+    // Fields that its types have gained or lost show here where the tag does not.
+    let again = encoded(&opened).map_err(|error| engine("encoding it again", error))?;
+    if again != snapshot.state {
+        return Err(engine("encoding it again", OtherTypes));
+    }
     let head = Head {
         version: snapshot.version,
         cid: snapshot.last_cid,
@@ -64,7 +90,7 @@ fn close<A: Aggregate>(known: &Known<A>, head: Head) -> Result<Snapshot, StoreEr
         recent: &known.recent,
         timestamp: head.timestamp,
     };
-    let state = encode(&kept).map_err(|error| engine("encoding it", error))?;
+    let state = written::<_, Opened<A>>(&kept).map_err(|error| engine("encoding it", error))?;
     Ok(Snapshot {
         tag: tag::<A>(),
         version: head.version,
@@ -74,21 +100,16 @@ fn close<A: Aggregate>(known: &Known<A>, head: Head) -> Result<Snapshot, StoreEr
     })
 }
 
-/// What keeps an aggregate from standing in a snapshot.
+/// A snapshot is written otherwise by this program than it was.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NotKept {
-    /// A value would read back as another.
-    #[error(transparent)]
-    Changed(#[from] NotReadBack),
-    /// The encoder refuses a value.
-    #[error("{0}")]
-    Refused(#[from] serde_ipld_dagcbor::EncodeError<std::collections::TryReserveError>),
-}
+#[error(
+    "types in the aggregate have changed since it was written: it is made anew from the events"
+)]
+struct OtherTypes;
 
-/// The bytes of what a snapshot keeps.
-pub(crate) fn encode<T: Serialize>(kept: &T) -> Result<Vec<u8>, NotKept> {
-    check_reads_back(kept)?;
-    Ok(serde_ipld_dagcbor::to_vec(kept)?)
+/// The bytes of an aggregate as a snapshot keeps it.
+pub(crate) fn encode<A: Aggregate>(aggregate: &A) -> Result<Vec<u8>, NotReadBack> {
+    written::<A, A>(aggregate)
 }
 
 fn engine(

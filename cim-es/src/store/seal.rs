@@ -268,13 +268,8 @@ fn check_event(event: &NewEvent, options: &SealOptions) -> Result<(), StoreError
     }
     let bytes = event.payload.len();
     if bytes > options.max_payload {
-        let (event_type, limit) = (event_type.clone(), options.max_payload);
-        return Err(PayloadError::TooLarge {
-            event_type,
-            bytes,
-            limit,
-        }
-        .into());
+        let limit = options.max_payload;
+        return Err(PayloadError::too_large(event_type, &event.payload, limit).into());
     }
     Ok(check_block(event_type, &event.payload)?)
 }

@@ -17,6 +17,7 @@ mod scenario;
 mod schema_lock;
 mod specification;
 mod stored;
+mod survival;
 mod table;
 
 pub use model::{MachineReport, check_machine};

@@ -7,7 +7,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, TestRunner};
 use uuid::Uuid;
 
-use super::scenario::read_back;
+use super::survival::{demand_survival, read_back};
 use crate::domain::aggregate::{Aggregate, Command, Decide};
 use crate::domain::event::DomainEvent;
 use crate::domain::machine::{Edge, StateMachine};
@@ -81,6 +81,7 @@ pub fn check_machine<A, S>(commands: impl Fn(&A) -> S) -> MachineReport
 where
     A: Decide,
     A::Command: Clone,
+    A::Event: fmt::Debug,
     S: Strategy<Value = A::Command>,
 {
     let mut walk = Walk::<A>::new();
@@ -116,6 +117,7 @@ struct Walk<A: Aggregate> {
 impl<A: Decide> Walk<A>
 where
     A::Command: Clone,
+    A::Event: fmt::Debug,
 {
     fn new() -> Self {
         let runner = TestRunner::new_with_rng(
@@ -217,7 +219,8 @@ where
         let state = self.aggregate.state();
         let is_declared = state.can_accept(command);
         let answer = |aggregate: &A| {
-            let decided = PendingCommit::decide(aggregate, command, &context);
+            let decided =
+                PendingCommit::decide_watched(aggregate, command, &context, demand_survival);
             decided.map(|pending| pending.new_events().to_vec())
         };
         let (first, again) = (answer(&self.aggregate), answer(&self.aggregate));
@@ -343,7 +346,9 @@ impl fmt::Display for Shown<'_> {
 #[track_caller]
 fn bytes<A: Aggregate>(aggregate: &A) -> Vec<u8> {
     encode_snapshot(aggregate)
-        .unwrap_or_else(|error| panic!("the aggregate cannot be kept in a snapshot: {error}"))
+        .unwrap_or_else(|error| panic!(
+            "the aggregate cannot be kept in a snapshot, since a field is skipped or changed when the aggregate is stored: {error}"
+        ))
 }
 
 /// The aggregate as a snapshot after a number of events gives it back.

@@ -4,8 +4,9 @@ use std::fmt::{self, Debug};
 
 use uuid::Uuid;
 
+use super::survival::{demand_survival, read_back, stored_form};
 use crate::block::StoredEvent;
-use crate::block::payload::decode_payload;
+use crate::block::payload::differing_path;
 use crate::domain::aggregate::{Aggregate, AggregateId, Decide, IdText};
 use crate::domain::event::DomainEvent;
 use crate::domain::machine::StateMachine;
@@ -50,16 +51,17 @@ const DEFAULT_NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 #[track_caller]
 pub fn given<E>(events: impl IntoIterator<Item = E>) -> Given<E::Aggregate>
 where
-    E: DomainEvent,
+    E: DomainEvent + Debug,
     E::Aggregate: Decide<Event = E>,
 {
-    let history: Vec<NewEvent> = events
+    let history: Vec<(NewEvent, E)> = events
         .into_iter()
         .map(|event| stored_form(&event))
         .collect();
     let mut given = given_nothing::<E::Aggregate>();
-    for (place, event) in history.iter().enumerate() {
-        let event: E = read_back(event);
+    let mut stored = Vec::with_capacity(history.len());
+    for (place, (new, event)) in history.into_iter().enumerate() {
+        stored.push(new);
         if let Err(error) = given.aggregate.apply(event) {
             panic!(
                 "given event {} is not a possible history: {error}",
@@ -67,7 +69,10 @@ where
             );
         }
     }
-    Given { history, ..given }
+    Given {
+        history: stored,
+        ..given
+    }
 }
 
 /// Starts a scenario for an aggregate without events.
@@ -107,10 +112,53 @@ pub struct Scenario<A: Aggregate> {
 /// What a command led to, in a form that compares and prints.
 #[derive(Clone, Debug, PartialEq)]
 enum Answer {
-    Events(Vec<String>),
-    Refused(String),
+    Events(Vec<Shown>),
+    Refused {
+        /// As it prints for a programmer and for a user: one of them may hide a part.
+        error: String,
+        message: String,
+    },
     NotAccepted,
     Failed(String),
+}
+
+/// An event as it is stored, which counts, and as it prints, which may hide a part or order it otherwise.
+#[derive(Clone, Debug)]
+struct Shown {
+    event_type: String,
+    schema: u32,
+    payload: Vec<u8>,
+    text: String,
+}
+
+impl Shown {
+    fn new<E: Debug>(stored: &NewEvent, event: &E) -> Self {
+        Self {
+            event_type: stored.event_type.clone(),
+            schema: stored.schema,
+            payload: stored.payload.clone(),
+            text: format!("{event:?}"),
+        }
+    }
+
+    fn of_stored<E: DomainEvent + Debug>(stored: &StoredEvent) -> Self {
+        Self {
+            event_type: stored.event_type().to_owned(),
+            schema: stored.envelope.schema,
+            payload: stored.payload().to_owned(),
+            text: match stored.decode::<E>() {
+                Ok(event) => format!("{event:?}"),
+                Err(error) => error.to_string(),
+            },
+        }
+    }
+}
+
+impl PartialEq for Shown {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.event_type, self.schema, &self.payload)
+            == (&other.event_type, other.schema, &other.payload)
+    }
 }
 
 impl<A: Decide> Given<A>
@@ -211,10 +259,11 @@ where
     /// The command leads to these events, and nothing else.
     #[track_caller]
     pub fn then(self, events: impl IntoIterator<Item = A::Event>) -> Scenario<A> {
-        let expected = events
-            .into_iter()
-            .map(|event| format!("{event:?}"))
-            .collect();
+        let expected = events.into_iter().map(|event| {
+            let (stored, read_back) = stored_form(&event);
+            Shown::new(&stored, &read_back)
+        });
+        let expected = expected.collect();
         self.expect(Answer::Events(expected))
     }
 
@@ -227,7 +276,7 @@ where
     /// A rule of the domain refuses the command with this error.
     #[track_caller]
     pub fn then_error(self, error: A::Error) -> Scenario<A> {
-        self.expect(Answer::Refused(format!("{error:?}")))
+        self.expect(refused(&error))
     }
 
     /// The machine refuses the command: the present state has no edge for it.
@@ -254,13 +303,17 @@ where
         let (mut after, context) = (self.given.aggregate.clone(), self.given.context());
         let mut found = Vec::new();
         for (place, command) in self.commands.iter().enumerate() {
-            let pending = PendingCommit::decide(&after, command, &context.of_command(place));
+            let context = context.of_command(place);
+            let pending = PendingCommit::decide_watched(&after, command, &context, demand_survival);
             let pending = match pending {
                 Ok(pending) => pending,
                 Err(error) => return refusal(&error),
             };
-            let events = pending.new_events().iter().map(read_back::<A::Event>);
-            found.extend(events.map(|event| format!("{event:?}")));
+            let shown = pending.new_events().iter().map(|stored| {
+                let event: A::Event = read_back(stored);
+                Shown::new(stored, &event)
+            });
+            found.extend(shown);
             if let Err(fault) = pending.apply_to(&mut after) {
                 return Answer::Failed(fault.to_string());
             }
@@ -305,11 +358,8 @@ where
         let executed = repository.execute_all(id, commands, &given.identity);
         let found = match executed.await {
             Ok(commit) => {
-                let event = |stored: &StoredEvent| match stored.decode::<A::Event>() {
-                    Ok(event) => format!("{event:?}"),
-                    Err(error) => format!("{error}"),
-                };
-                Answer::Events(commit.events().iter().map(event).collect())
+                let events = commit.events().iter();
+                Answer::Events(events.map(Shown::of_stored::<A::Event>).collect())
             }
             Err(error) => refusal(&error),
         };
@@ -325,25 +375,55 @@ fn compare(place: &str, commands: &[impl Debug], expected: &Answer, found: &Answ
     let commands = commands.join(", then ");
     assert!(
         found == expected,
-        "{place}, after {commands}:\n  expected: {expected}\n     found: {found}"
+        "{place}, after {commands}:\n  expected: {expected}\n     found: {found}{}",
+        hidden_difference(expected, found),
     );
+}
+
+/// What differs although it prints alike.
+fn hidden_difference(expected: &Answer, found: &Answer) -> String {
+    if expected.to_string() != found.to_string() {
+        return String::new();
+    }
+    let (Answer::Events(expected), Answer::Events(found)) = (expected, found) else {
+        return String::new();
+    };
+    let mut pairs = expected.iter().zip(found).enumerate();
+    match pairs.find(|(_, (expected, found))| expected != found) {
+        Some((place, (expected, found))) => format!(
+            "\n  both print alike, but are stored otherwise: event {}, at `{}`",
+            place + 1,
+            differing_path(&expected.payload, &found.payload)
+        ),
+        None => String::new(),
+    }
 }
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Events(events) if events.is_empty() => f.write_str("nothing changes"),
-            Self::Events(events) => f.write_str(&events.join(", ")),
-            Self::Refused(error) => write!(f, "refused: {error}"),
+            Self::Events(events) => {
+                let texts: Vec<_> = events.iter().map(|event| event.text.as_str()).collect();
+                f.write_str(&texts.join(", "))
+            }
+            Self::Refused { error, .. } => write!(f, "refused: {error}"),
             Self::NotAccepted => f.write_str("not accepted in the present state"),
             Self::Failed(error) => write!(f, "failed: {error}"),
         }
     }
 }
 
+fn refused<E: std::error::Error>(error: &E) -> Answer {
+    Answer::Refused {
+        error: format!("{error:?}"),
+        message: error.to_string(),
+    }
+}
+
 fn refusal<E: std::error::Error>(error: &ExecuteError<E>) -> Answer {
     match error {
-        ExecuteError::Refused(error) => Answer::Refused(format!("{error:?}")),
+        ExecuteError::Refused(error) => refused(error),
         ExecuteError::NotAccepted { .. } => Answer::NotAccepted,
         ExecuteError::OneOfSeveral { reason, .. } => refusal(reason),
         error => Answer::Failed(error.to_string()),
@@ -355,15 +435,4 @@ fn default_identity() -> MessageIdentity {
         Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001),
         Some("test"),
     )
-}
-
-#[track_caller]
-pub(super) fn stored_form<E: DomainEvent>(event: &E) -> NewEvent {
-    NewEvent::of(event).unwrap_or_else(|error| panic!("the event cannot be stored: {error}"))
-}
-
-#[track_caller]
-pub(super) fn read_back<E: DomainEvent>(event: &NewEvent) -> E {
-    decode_payload(&event.event_type, event.schema, &event.payload)
-        .unwrap_or_else(|error| panic!("the event cannot be read again: {error}"))
 }

@@ -62,11 +62,7 @@ fn a_float_that_is_not_finite_is_refused_with_its_path() {
 
 #[test]
 fn an_integer_past_64_bits_is_refused_with_its_path() {
-    for wide in [
-        i128::from(i64::MIN) - 1,
-        -(1 << 64),
-        i128::from(u64::MAX) + 1,
-    ] {
+    for wide in [-(1 << 64) - 1, i128::from(u64::MAX) + 1] {
         let (path, reason) = refused_odd(Odd {
             wide: Some(wide),
             ..Odd::default()
@@ -90,7 +86,13 @@ fn an_integer_past_64_bits_is_refused_with_its_path() {
 
 #[test]
 fn the_widest_integers_are_stored() {
-    for wide in [i128::from(i64::MIN), i128::from(u64::MAX), -1, 0] {
+    for wide in [
+        -(1 << 64),
+        i128::from(i64::MIN) - 1,
+        i128::from(u64::MAX),
+        -1,
+        0,
+    ] {
         encode_payload(&measured(Odd {
             wide: Some(wide),
             ..Odd::default()
@@ -217,11 +219,6 @@ fn bytes_that_are_not_one_canonical_map_are_refused_with_path_and_place() {
         (&[0xa1, 1, 1], "", "not a text"),
         (&[0xa1, 0x61, b'a'], "a", "end inside"),
         (&[0xa1, 0x61, b'a', 0x18, 5], "a", "shortest"),
-        (
-            &[0xa1, 0x61, b'a', 0x3b, 0x80, 0, 0, 0, 0, 0, 0, 0],
-            "a",
-            "below -2^63",
-        ),
         (&[0xa1, 0x61, b'a', 0xf7], "a", "simple"),
         (&[0xa1, 0x61, b'a', 0xf9, 0x3c, 0], "a", "fewer than 64"),
         (

@@ -11,12 +11,15 @@ mod blocks_vectors;
 mod causes;
 #[cfg(feature = "testing")]
 mod contract_memory;
+mod json;
+mod meant;
 mod memory_streams;
 mod releases;
 #[cfg(feature = "testing")]
 mod replay;
 mod repository;
 mod rooms;
+mod snapshots;
 #[cfg(all(feature = "sqlite", feature = "testing"))]
 mod sqlite_contract;
 #[cfg(all(feature = "sqlite", unix))]

@@ -178,8 +178,6 @@ def decode(data, at, depth):
     if major == 0:
         return argument, at
     if major == 1:
-        if argument >= 1 << 63:
-            raise Refused("an integer below -2^63")
         return -1 - argument, at
     if major in (2, 3):
         if at + argument > len(data):
@@ -247,7 +245,7 @@ def text_length(text):
 
 
 def check_meta(meta):
-    """Texts, bools, integers of 64 bits and links, at least one and at most 2 KB."""
+    """Texts, bools, integers and links, at least one and at most 2 KB."""
     if not isinstance(meta, dict) or not meta:
         raise Refused("`meta` is no map, or an empty one")
     length = head_length(len(meta))
@@ -255,7 +253,7 @@ def check_meta(meta):
         length += text_length(name)
         if isinstance(value, bool):
             length += 1
-        elif isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
+        elif isinstance(value, int):
             length += head_length(value if value >= 0 else -1 - value)
         elif isinstance(value, str):
             length += text_length(value)

@@ -1,14 +1,17 @@
 //! From a typed event to the bytes of its payload.
 
-use std::collections::TryReserveError;
+use std::collections::{BTreeSet, TryReserveError};
+use std::sync::Mutex;
 
 use serde::ser::{Error as _, Impossible, Serialize, Serializer};
 use serde_ipld_dagcbor::EncodeError;
 use serde_ipld_dagcbor::ser::{BufWriter, CollectMap, Serializer as BlockSerializer};
 
 use super::PayloadError;
+use super::check::{check_keys, compare, list_of_bytes};
 use super::decode::decode;
 use super::inspect::{Inspection, Refused, inspect};
+use super::probe::{is_unordered, misfit};
 use crate::block::canonical;
 use crate::block::reader::{Reader, major};
 use crate::domain::event::DomainEvent;
@@ -25,24 +28,31 @@ pub fn encode_payload<E: DomainEvent>(event: &E) -> Result<Vec<u8>, PayloadError
 
 /// As [`encode_payload`], for a store that checks the bytes itself when it seals them; with the event as it reads back.
 pub(crate) fn encode_readable<E: DomainEvent>(event: &E) -> Result<(Vec<u8>, E), PayloadError> {
-    let payload = encode(event)?;
-    match decode::<E>(event.index(), &payload) {
-        Ok(read_back) => Ok((payload, read_back)),
-        Err(reason) => Err(unreadable(event, reason, &payload)),
+    let index = event.index();
+    let refuse = |refused| not_storable(event.event_type(), refused);
+    // First, because it bounds how deep the encoder recurses.
+    let met = inspect(event, Inspection::Values).map_err(refuse)?;
+    let payload = write(event).map_err(refuse)?;
+    check_keys(&payload).map_err(refuse)?;
+    let read_back = match decode::<E>(index, &payload) {
+        Ok(read_back) => read_back,
+        Err(reason) => return Err(unreadable(event, reason, &payload)),
+    };
+    // Only a list can have no order.
+    let read =
+        (met.list.get() && is_unordered::<E>(index)).then_some(|| decode::<E>(index, &payload));
+    compare(event, &read_back, &payload, &met, write, read).map_err(refuse)?;
+    if met.bytes.get() {
+        hint_at_bytes(event.event_type(), &payload);
     }
+    Ok((payload, read_back))
 }
 
-fn encode<E: DomainEvent>(event: &E) -> Result<Vec<u8>, PayloadError> {
-    // First, because it bounds how deep the encoder recurses.
-    if let Err(refused) = inspect(event, Inspection::Values) {
-        return Err(not_storable(event.event_type(), refused));
-    }
+fn write<E: DomainEvent>(event: &E) -> Result<Vec<u8>, Refused> {
     let mut serializer = BlockSerializer::new(BufWriter::new(Vec::with_capacity(256)));
     if let Err(error) = event.serialize(Variant(&mut serializer)) {
-        let refused = inspect(event, Inspection::Keys)
-            .err()
-            .unwrap_or_else(|| Refused::new(reason_of(error)));
-        return Err(not_storable(event.event_type(), refused));
+        let unfit = inspect(event, Inspection::Keys).err();
+        return Err(unfit.unwrap_or_else(|| Refused::new(reason_of(error))));
     }
     Ok(serializer.into_inner().into_inner())
 }
@@ -52,7 +62,7 @@ pub(crate) fn check_block(event_type: &str, payload: &[u8]) -> Result<(), Payloa
     let checked = canonical::check(payload)
         .and_then(|()| Reader::new(payload).expect(major::MAP, "the payload is not a map"));
     match checked {
-        Ok(_) => Ok(()),
+        Ok(_) => check_keys(payload).map_err(|refused| not_storable(event_type, refused)),
         Err(refusal) => Err(PayloadError::NotStorable {
             event_type: event_type.to_owned(),
             reason: format!("{} (byte {} of the payload)", refusal.reason, refusal.at),
@@ -61,18 +71,44 @@ pub(crate) fn check_block(event_type: &str, payload: &[u8]) -> Result<(), Payloa
     }
 }
 
-/// Blames what is known not to read back: bytes that are not canonical first, then keys.
+/// Says once for a type of event that a list of numbers is shorter as bytes.
+#[cold]
+fn hint_at_bytes(event_type: &'static str, payload: &[u8]) {
+    static TOLD: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+    let is_new = TOLD.lock().is_ok_and(|mut told| told.insert(event_type));
+    if is_new && let Some(path) = list_of_bytes(payload) {
+        tracing::warn!(
+            event_type,
+            path,
+            "bytes are stored as a list of numbers, up to twice as long: put `#[serde(with = \"serde_bytes\")]` on the field"
+        );
+    }
+}
+
+/// Blames what is known not to read back: bytes that are not canonical first, then keys, then values with two forms.
 #[cold]
 fn unreadable<E: DomainEvent>(event: &E, reason: String, payload: &[u8]) -> PayloadError {
     if let Err(error) = check_block(event.event_type(), payload) {
         return error;
     }
-    let refused = inspect(event, Inspection::Keys).err().unwrap_or_else(|| {
-        Refused::new(format!(
+    if let Err(refused) = inspect(event, Inspection::Keys) {
+        return not_storable(event.event_type(), refused);
+    }
+    let path = misfit::<E>(event.index(), payload).unwrap_or_default();
+    let refused = two_forms_under(event, &path).unwrap_or_else(|| Refused {
+        path,
+        reason: format!(
             "it encodes but does not read back: {reason}; make its Serialize and Deserialize fit each other"
-        ))
+        ),
     });
     not_storable(event.event_type(), refused)
+}
+
+/// The first value with two forms at a path or under it.
+fn two_forms_under<E: DomainEvent>(event: &E, path: &str) -> Option<Refused> {
+    (0..)
+        .map_while(|place| inspect(event, Inspection::Forms(place)).err())
+        .find(|refused| refused.path.starts_with(path))
 }
 
 fn not_storable(event_type: &str, refused: Refused) -> PayloadError {

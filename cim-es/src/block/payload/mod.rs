@@ -1,16 +1,22 @@
 //! The payload of an event as a block: a plain map of the variant's fields.
 
+mod check;
 mod decode;
 mod encode;
 mod inspect;
 mod keys;
+mod probe;
+mod written;
 
+#[cfg(feature = "testing")]
+pub(crate) use check::differing_path;
 #[cfg(feature = "testing")]
 pub(crate) use decode::decode_content;
 pub use decode::decode_payload;
 pub use encode::encode_payload;
 pub(crate) use encode::{check_block, encode_readable};
-pub(crate) use inspect::{NotReadBack, check_reads_back};
+pub(crate) use probe::outline;
+pub(crate) use written::{NotReadBack, encoded, written};
 
 /// A payload that cannot be stored, or one that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +45,8 @@ pub enum PayloadError {
     },
     /// The payload is larger than the store's configured limit.
     #[error(
-        "event `{event_type}` has a payload of {bytes} bytes, the limit is {limit}: keep large content as an object and put its CID into the event"
+        "event `{event_type}` has a payload of {bytes} bytes, the limit is {limit}: {}keep large content as an object and put its CID into the event",
+        shorter(list_of_bytes)
     )]
     TooLarge {
         /// The event's type.
@@ -48,6 +55,8 @@ pub enum PayloadError {
         bytes: usize,
         /// The limit in bytes.
         limit: usize,
+        /// The path of a long list of numbers of one byte each, which is shorter as bytes.
+        list_of_bytes: Option<String>,
     },
     /// This program does not know the event: a newer one wrote it, or the event was renamed here and
     /// `#[event(was = …)]` does not name its former operation.
@@ -88,6 +97,27 @@ pub enum PayloadError {
         /// What the upcaster said.
         reason: String,
     },
+}
+
+fn shorter(list: &Option<String>) -> String {
+    match list {
+        Some(path) => format!(
+            "write the numbers of `{path}` as bytes, by `#[serde(with = \"serde_bytes\")]`, or "
+        ),
+        None => String::new(),
+    }
+}
+
+impl PayloadError {
+    /// The refusal of a payload for its size.
+    pub(crate) fn too_large(event_type: &str, payload: &[u8], limit: usize) -> Self {
+        Self::TooLarge {
+            event_type: event_type.to_owned(),
+            bytes: payload.len(),
+            limit,
+            list_of_bytes: check::list_of_bytes(payload),
+        }
+    }
 }
 
 fn field(path: &str) -> String {

@@ -80,7 +80,7 @@ impl MessageIdentity {
     }
 
     /// The one message that a cause leads to for a purpose: as [`caused_by`](Self::caused_by), with the same id each
-    /// time.
+    /// time, and with the purpose as its actor, since it is what acts. [`with_actor`](Self::with_actor) names another.
     ///
     /// This is what a handler of events gives its commands: an event that comes again leads to the same command, which
     /// takes effect once. The purpose tells several commands of one event apart, such as `lend_again` and `notify`; it
@@ -94,6 +94,7 @@ impl MessageIdentity {
     /// assert_eq!(once("lend_again"), once("lend_again"));
     /// assert_ne!(once("lend_again").message_id(), once("notify").message_id());
     /// assert_eq!(once("notify").causation_id(), Some(event.message_id()));
+    /// assert_eq!(once("notify").actor(), Some("notify"));
     /// ```
     pub fn caused_once_by(cause: &impl Cause, purpose: &str) -> Self {
         let digest = Sha256::new()
@@ -113,7 +114,9 @@ impl MessageIdentity {
                 Builder::from_custom_bytes(bytes)
             }
         };
-        Self::caused_by(cause).with_message_id(message_id.into_uuid())
+        Self::caused_by(cause)
+            .with_message_id(message_id.into_uuid())
+            .with_actor(purpose)
     }
 
     /// The same identity under another id: what a source of ids of one's own, or a test, needs.

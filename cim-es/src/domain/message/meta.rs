@@ -25,8 +25,8 @@ pub enum MetaValue {
     Text(String),
     /// Yes or no.
     Bool(bool),
-    /// A whole number.
-    Integer(i64),
+    /// A whole number, from -2^64 to 2^64-1.
+    Integer(i128),
     /// A link to a block.
     Link(Cid),
 }
@@ -100,7 +100,7 @@ impl MetaValue {
     }
 
     /// The whole number, if it is one.
-    pub fn as_integer(&self) -> Option<i64> {
+    pub fn as_integer(&self) -> Option<i128> {
         match self {
             Self::Integer(integer) => Some(*integer),
             _ => None,
@@ -128,7 +128,7 @@ macro_rules! values {
 
 values! {
     &str => Text, String => Text, bool => Bool, Cid => Link,
-    i64 => Integer, i32 => Integer, i16 => Integer, i8 => Integer, u32 => Integer, u16 => Integer, u8 => Integer,
+    u64 => Integer, i64 => Integer, i32 => Integer, i16 => Integer, i8 => Integer, u32 => Integer, u16 => Integer, u8 => Integer,
 }
 
 impl From<MetaValue> for Ipld {
@@ -136,7 +136,7 @@ impl From<MetaValue> for Ipld {
         match value {
             MetaValue::Text(text) => Self::String(text),
             MetaValue::Bool(bool) => Self::Bool(bool),
-            MetaValue::Integer(integer) => Self::Integer(integer.into()),
+            MetaValue::Integer(integer) => Self::Integer(integer),
             MetaValue::Link(cid) => Self::Link(cid),
         }
     }
@@ -146,11 +146,10 @@ impl TryFrom<Ipld> for MetaValue {
     type Error = &'static str;
 
     fn try_from(value: Ipld) -> Result<Self, Self::Error> {
-        let integer = |integer| i64::try_from(integer).map_err(|_| "an integer of over 64 bits");
         Ok(match value {
             Ipld::String(text) => Self::Text(text),
             Ipld::Bool(bool) => Self::Bool(bool),
-            Ipld::Integer(value) => Self::Integer(integer(value)?),
+            Ipld::Integer(integer) => Self::Integer(integer),
             Ipld::Link(cid) => Self::Link(cid),
             _ => return Err("not a text, a bool, an integer or a link"),
         })

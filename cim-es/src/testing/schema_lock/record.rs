@@ -248,7 +248,7 @@ impl<'de> Deserializer<'de> for Value<'_> {
                 match (u64::try_from(*number), i64::try_from(*number)) {
                     (Ok(number), _) => visitor.visit_u64(number),
                     (_, Ok(number)) => visitor.visit_i64(number),
-                    _ => Err(self.unlike("integer of 64 bits")),
+                    _ => visitor.visit_i128(*number),
                 }
             }
             Ipld::Float(_) => self.deserialize_f64(visitor),

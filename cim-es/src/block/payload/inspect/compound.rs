@@ -5,30 +5,46 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant,
 };
 
-use super::{Inspected, Inspection, Inspector, Refused, Shape, within};
+use super::{Inspected, Inspection, Inspector, MANY_BYTES, Refused, Shape, within};
 use crate::block::payload::keys::key_text;
 
 /// The elements of a list.
-pub(super) struct Elements {
-    pub(super) inspector: Inspector,
+pub(super) struct Elements<'m> {
+    pub(super) inspector: Inspector<'m>,
     pub(super) index: usize,
+    /// Whether each element so far is a number of one byte.
+    pub(super) is_bytes: bool,
     pub(super) variant: Option<&'static str>,
 }
 
-impl Elements {
+impl Elements<'_> {
     fn element<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Box<Refused>> {
         let index = self.index;
         self.index += 1;
-        let inspected = value
-            .serialize(self.inspector)
+        let inspected = self
+            .inspector
+            .walk(value)
             .map_err(|refused| refused.under(&format!("[{index}]")));
-        within(self.variant, inspected).map(drop)
+        let shape = within(self.variant, inspected)?;
+        self.is_bytes &= shape == Shape::Byte;
+        Ok(())
+    }
+
+    fn finish(self) -> Inspected {
+        let met = self.inspector.met;
+        if self.index > 1 {
+            met.list.set(true);
+        }
+        if self.is_bytes && self.index >= MANY_BYTES {
+            met.bytes.set(true);
+        }
+        Ok(Shape::Other)
     }
 }
 
 macro_rules! list {
     ($($compound:ident::$method:ident;)*) => {
-        $(impl $compound for Elements {
+        $(impl $compound for Elements<'_> {
             type Ok = Shape;
             type Error = Box<Refused>;
 
@@ -37,7 +53,7 @@ macro_rules! list {
             }
 
             fn end(self) -> Inspected {
-                Ok(Shape::Other)
+                self.finish()
             }
         })*
     };
@@ -51,21 +67,21 @@ list! {
 }
 
 /// The entries of a map, or the fields of a struct.
-pub(super) struct Entries {
-    pub(super) inspector: Inspector,
+pub(super) struct Entries<'m> {
+    pub(super) inspector: Inspector<'m>,
     pub(super) key: Option<String>,
     pub(super) variant: Option<&'static str>,
 }
 
-impl Entries {
+impl Entries<'_> {
     fn field<T: ?Sized + Serialize>(&self, name: &str, value: &T) -> Result<(), Box<Refused>> {
-        let inspected = value.serialize(self.inspector);
+        let inspected = self.inspector.walk(value);
         let inspected = within(Some(name), inspected);
         within(self.variant, inspected).map(drop)
     }
 
     fn check_key<K: ?Sized + Serialize>(&self, key: &K) -> Result<(), Box<Refused>> {
-        if self.inspector.inspection == Inspection::Values {
+        if self.inspector.inspection != Inspection::Keys {
             return Ok(());
         }
         match key_text(key) {
@@ -78,7 +94,7 @@ impl Entries {
     }
 }
 
-impl SerializeMap for Entries {
+impl SerializeMap for Entries<'_> {
     type Ok = Shape;
     type Error = Box<Refused>;
 
@@ -99,8 +115,8 @@ impl SerializeMap for Entries {
         value: &T,
     ) -> Result<(), Box<Refused>> {
         self.check_key(key)?;
-        value
-            .serialize(self.inspector)
+        self.inspector
+            .walk(value)
             .map(drop)
             .map_err(|refused| refused.under(&key_text(key).unwrap_or_else(|unfit| unfit.shown)))
     }
@@ -112,7 +128,7 @@ impl SerializeMap for Entries {
 
 macro_rules! fields {
     ($($compound:ident;)*) => {
-        $(impl $compound for Entries {
+        $(impl $compound for Entries<'_> {
             type Ok = Shape;
             type Error = Box<Refused>;
 

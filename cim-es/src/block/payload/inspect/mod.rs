@@ -4,6 +4,7 @@
 
 mod compound;
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::ser::{self, Serialize, Serializer};
@@ -13,7 +14,7 @@ use compound::{Elements, Entries};
 use crate::block::canonical::MAX_PAYLOAD_DEPTH;
 use crate::block::reader::prepend;
 
-/// How often a value may stand in another, options and newtypes included: the steps that the decoder takes.
+/// How many times a value may stand in another, options and newtypes included: the steps that the decoder takes.
 const MAX_STEPS: u32 = 256;
 
 /// What to look for.
@@ -24,7 +25,31 @@ pub(crate) enum Inspection {
     /// Those, and keys of maps that are known to encode but not to decode. A type can be an exception to the latter, so
     /// they are blamed only for a payload that was found not to read back.
     Keys,
+    /// The value at a place, from 0, among those that serde writes in one way and may read in another.
+    Forms(usize),
+    /// The option at a place, from 0, among those that hold nothing.
+    Hollow(usize),
 }
+
+/// What a walk met.
+#[derive(Debug, Default)]
+pub(super) struct Met {
+    /// A null, which may stand for an option that holds nothing as well as for none.
+    pub(super) null: Cell<bool>,
+    /// Options that hold nothing.
+    pub(super) hollow: Cell<usize>,
+    /// A list of several elements, whose order may be of no meaning.
+    pub(super) list: Cell<bool>,
+    /// A long list of small numbers.
+    pub(super) bytes: Cell<bool>,
+    /// The value asked whether it is written for people: it has two forms.
+    asked: Cell<bool>,
+    /// The values with two forms.
+    forms: Cell<usize>,
+}
+
+/// From how many elements on a list of small numbers is worth a hint.
+pub(super) const MANY_BYTES: usize = 32;
 
 /// A value that cannot be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +59,14 @@ pub(crate) struct Refused {
     /// What is wrong and what to do.
     pub(crate) reason: String,
 }
+
+/// Two forms in serde: which types have them, and what to do.
+const TWO_FORMS: &str = "its type has one form for texts and another for bytes, and inside an enum with \
+    `#[serde(tag)]` or `#[serde(untagged)]` and under `#[serde(flatten)]` serde reads the one where the other was \
+    written: leave that attribute out, or keep the value as a text, in a type with \
+    `#[serde(into = \"String\", try_from = \"String\")]`";
+const WIDE: &str = "serde does not read an integer of 128 bits inside an enum with `#[serde(tag)]` or \
+    `#[serde(untagged)]` and under `#[serde(flatten)]`: leave that attribute out, or use a `u64`, an `i64` or a text";
 
 impl Refused {
     /// Refuses the value itself.
@@ -66,45 +99,39 @@ impl ser::Error for Box<Refused> {
 }
 
 /// Looks for what cannot be stored; recursion is bounded.
-pub(crate) fn inspect<T: Serialize>(event: &T, inspection: Inspection) -> Result<(), Refused> {
+pub(super) fn inspect<T: Serialize>(event: &T, inspection: Inspection) -> Result<Met, Refused> {
+    let met = Met::default();
     let inspector = Inspector {
         inspection,
+        met: &met,
         depth: 0,
         steps: 0,
     };
-    event
-        .serialize(inspector)
-        .map(drop)
-        .map_err(|refused| *refused)
+    match event.serialize(inspector) {
+        Ok(_) => Ok(met),
+        Err(refused) => Err(*refused),
+    }
 }
 
-/// A value, other than an event, that would not read back as it is.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("field `{}`: {}", .0.path, .0.reason)]
-pub(crate) struct NotReadBack(Refused);
-
-/// Looks for values that would not read back as they are, such as an option that holds nothing.
-pub(crate) fn check_reads_back<T: Serialize>(value: &T) -> Result<(), NotReadBack> {
-    inspect(value, Inspection::Values).map_err(NotReadBack)
-}
-
-/// What a value was written as, as far as an option around it needs to know.
+/// What a value was written as, as far as what is around it needs to know.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Null,
+    Byte,
     Other,
 }
 
 type Inspected = Result<Shape, Box<Refused>>;
 
 #[derive(Clone, Copy)]
-struct Inspector {
+struct Inspector<'m> {
     inspection: Inspection,
+    met: &'m Met,
     depth: u32,
     steps: u32,
 }
 
-impl Inspector {
+impl<'m> Inspector<'m> {
     fn refuse<T>(reason: impl Into<String>) -> Result<T, Box<Refused>> {
         Err(Box::new(Refused::new(reason)))
     }
@@ -135,15 +162,16 @@ impl Inspector {
         .step()
     }
 
-    fn elements(self) -> Result<Elements, Box<Refused>> {
+    fn elements(self) -> Result<Elements<'m>, Box<Refused>> {
         Ok(Elements {
             inspector: self.into_container()?,
             index: 0,
+            is_bytes: true,
             variant: None,
         })
     }
 
-    fn entries(self) -> Result<Entries, Box<Refused>> {
+    fn entries(self) -> Result<Entries<'m>, Box<Refused>> {
         Ok(Entries {
             inspector: self.into_container()?,
             key: None,
@@ -165,6 +193,31 @@ impl Inspector {
         (self.steps > 0).then_some(variant)
     }
 
+    /// Walks over a value in this one.
+    fn walk<T: ?Sized + Serialize>(self, value: &T) -> Inspected {
+        let around = self.met.asked.replace(false);
+        let shape = value.serialize(self)?;
+        if self.met.asked.replace(around) {
+            self.form(TWO_FORMS)?;
+        }
+        Ok(shape)
+    }
+
+    /// Counts a value with two forms.
+    fn form(self, reason: &str) -> Result<(), Box<Refused>> {
+        let place = self.met.forms.get();
+        self.met.forms.set(place + 1);
+        match self.inspection == Inspection::Forms(place) {
+            true => Self::refuse(reason),
+            false => Ok(()),
+        }
+    }
+
+    fn null(self) -> Inspected {
+        self.met.null.set(true);
+        Ok(Shape::Null)
+    }
+
     fn float(value: f64) -> Inspected {
         if value.is_finite() {
             return Ok(Shape::Other);
@@ -174,6 +227,10 @@ impl Inspector {
         ))
     }
 }
+
+/// What is wrong with an option that holds nothing.
+const HOLLOW: &str =
+    "an option that holds nothing would read back as none: use an enum that names the cases";
 
 fn within(segment: Option<&str>, inspected: Inspected) -> Inspected {
     match (segment, inspected) {
@@ -190,16 +247,16 @@ macro_rules! accept {
     };
 }
 
-impl Serializer for Inspector {
+impl<'m> Serializer for Inspector<'m> {
     type Ok = Shape;
     type Error = Box<Refused>;
-    type SerializeSeq = Elements;
-    type SerializeTuple = Elements;
-    type SerializeTupleStruct = Elements;
-    type SerializeTupleVariant = Elements;
-    type SerializeMap = Entries;
-    type SerializeStruct = Entries;
-    type SerializeStructVariant = Entries;
+    type SerializeSeq = Elements<'m>;
+    type SerializeTuple = Elements<'m>;
+    type SerializeTupleStruct = Elements<'m>;
+    type SerializeTupleVariant = Elements<'m>;
+    type SerializeMap = Entries<'m>;
+    type SerializeStruct = Entries<'m>;
+    type SerializeStructVariant = Entries<'m>;
 
     accept! {
         serialize_bool(bool);
@@ -207,7 +264,6 @@ impl Serializer for Inspector {
         serialize_i16(i16);
         serialize_i32(i32);
         serialize_i64(i64);
-        serialize_u8(u8);
         serialize_u16(u16);
         serialize_u32(u32);
         serialize_u64(u64);
@@ -216,9 +272,13 @@ impl Serializer for Inspector {
         serialize_bytes(&[u8]);
     }
 
+    fn serialize_u8(self, _: u8) -> Inspected {
+        Ok(Shape::Byte)
+    }
+
     fn serialize_i128(self, value: i128) -> Inspected {
-        if (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(&value) {
-            return Ok(Shape::Other);
+        if (-(1 << 64)..=i128::from(u64::MAX)).contains(&value) {
+            return self.form(WIDE).map(|()| Shape::Other);
         }
         Self::refuse(format!(
             "{value} is past the 64 bits of an integer in dag-cbor: use a text or bytes for it"
@@ -227,7 +287,7 @@ impl Serializer for Inspector {
 
     fn serialize_u128(self, value: u128) -> Inspected {
         if value <= u128::from(u64::MAX) {
-            return Ok(Shape::Other);
+            return self.form(WIDE).map(|()| Shape::Other);
         }
         Self::refuse(format!(
             "{value} is past the 64 bits of an integer in dag-cbor: use a text or bytes for it"
@@ -243,24 +303,27 @@ impl Serializer for Inspector {
     }
 
     fn serialize_none(self) -> Inspected {
-        Ok(Shape::Null)
+        self.null()
     }
 
     fn serialize_some<T: ?Sized + Serialize>(self, value: &T) -> Inspected {
-        match value.serialize(self.step()?)? {
-            Shape::Other => Ok(Shape::Other),
-            Shape::Null => Self::refuse(
-                "an option that holds nothing would read back as none: use an enum that names the cases",
-            ),
+        let shape = self.step()?.walk(value)?;
+        if shape == Shape::Null {
+            let place = self.met.hollow.get();
+            self.met.hollow.set(place + 1);
+            if self.inspection == Inspection::Hollow(place) {
+                return Self::refuse(HOLLOW);
+            }
         }
+        Ok(shape)
     }
 
     fn serialize_unit(self) -> Inspected {
-        Ok(Shape::Null)
+        self.null()
     }
 
     fn serialize_unit_struct(self, _: &'static str) -> Inspected {
-        Ok(Shape::Null)
+        self.null()
     }
 
     fn serialize_unit_variant(self, _: &'static str, _: u32, _: &'static str) -> Inspected {
@@ -272,7 +335,7 @@ impl Serializer for Inspector {
         _: &'static str,
         value: &T,
     ) -> Inspected {
-        value.serialize(self.step()?)
+        self.step()?.walk(value)
     }
 
     fn serialize_newtype_variant<T: ?Sized + Serialize>(
@@ -282,19 +345,23 @@ impl Serializer for Inspector {
         variant: &'static str,
         value: &T,
     ) -> Inspected {
-        let inspected = value.serialize(self.into_variant()?);
+        let inspected = self.into_variant()?.walk(value);
         within(self.segment(variant), inspected).map(|_| Shape::Other)
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<Elements, Box<Refused>> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<Elements<'m>, Box<Refused>> {
         self.elements()
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<Elements, Box<Refused>> {
+    fn serialize_tuple(self, _: usize) -> Result<Elements<'m>, Box<Refused>> {
         self.elements()
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Elements, Box<Refused>> {
+    fn serialize_tuple_struct(
+        self,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Elements<'m>, Box<Refused>> {
         self.elements()
     }
 
@@ -304,7 +371,7 @@ impl Serializer for Inspector {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Elements, Box<Refused>> {
+    ) -> Result<Elements<'m>, Box<Refused>> {
         let elements = self.into_variant()?.elements()?;
         Ok(Elements {
             variant: self.segment(variant),
@@ -312,11 +379,15 @@ impl Serializer for Inspector {
         })
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Entries, Box<Refused>> {
+    fn serialize_map(self, _: Option<usize>) -> Result<Entries<'m>, Box<Refused>> {
         self.entries()
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Entries, Box<Refused>> {
+    fn serialize_struct(
+        self,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeStruct, Box<Refused>> {
         self.entries()
     }
 
@@ -326,7 +397,7 @@ impl Serializer for Inspector {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Entries, Box<Refused>> {
+    ) -> Result<Entries<'m>, Box<Refused>> {
         let entries = self.into_variant()?.entries()?;
         Ok(Entries {
             variant: self.segment(variant),
@@ -339,6 +410,7 @@ impl Serializer for Inspector {
     }
 
     fn is_human_readable(&self) -> bool {
+        self.met.asked.set(true);
         false
     }
 }

@@ -1,0 +1,60 @@
+//! Values other than events, such as what a snapshot keeps.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::check::compare;
+use super::inspect::{Inspection, Refused, inspect};
+
+/// A value that would not read back as it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{}", at(.0), .0.reason)]
+pub(crate) struct NotReadBack(Refused);
+
+fn at(refused: &Refused) -> String {
+    match refused.path.as_str() {
+        "" => String::new(),
+        path => format!("field `{path}`: "),
+    }
+}
+
+/// The bytes of a value, which read back as `U` and are written again to the same bytes.
+///
+/// # Errors
+/// [`NotReadBack`] with the path of the field that does not.
+pub(crate) fn written<T, U>(value: &T) -> Result<Vec<u8>, NotReadBack>
+where
+    T: Serialize,
+    U: Serialize + DeserializeOwned,
+{
+    checked::<T, U>(value).map_err(NotReadBack)
+}
+
+/// The bytes of a value.
+pub(crate) fn encoded<T: Serialize>(value: &T) -> Result<Vec<u8>, NotReadBack> {
+    write(value).map_err(NotReadBack)
+}
+
+fn write<T: Serialize>(value: &T) -> Result<Vec<u8>, Refused> {
+    serde_ipld_dagcbor::to_vec(value).map_err(|error| {
+        let unfit = inspect(value, Inspection::Keys).err();
+        unfit.unwrap_or_else(|| Refused::new(error.to_string()))
+    })
+}
+
+fn checked<T, U>(value: &T) -> Result<Vec<u8>, Refused>
+where
+    T: Serialize,
+    U: Serialize + DeserializeOwned,
+{
+    let met = inspect(value, Inspection::Values)?;
+    let bytes = write(value)?;
+    let read: Result<U, _> = serde_ipld_dagcbor::from_slice(&bytes);
+    let read_back = read.map_err(|error| {
+        let unfit = inspect(value, Inspection::Keys).err();
+        unfit.unwrap_or_else(|| Refused::new(format!("it does not read back: {error}")))
+    })?;
+    let again = None::<fn() -> Result<U, String>>;
+    compare(value, &read_back, &bytes, &met, write::<U>, again)?;
+    Ok(bytes)
+}
