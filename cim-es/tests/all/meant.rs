@@ -230,7 +230,8 @@ fn an_untagged_enum_whose_first_variant_swallows_the_second_is_refused() {
 #[test]
 fn a_set_without_an_order_is_refused_each_time_wherever_it_stands() {
     let set = || HashSet::from([1, 2]);
-    let cases: [(&str, fn(&mut Tags)); 5] = [
+    type Change = fn(&mut Tags);
+    let cases: [(&str, Change); 5] = [
         ("plain", |tags| {
             tags.plain = Some(HashSet::from(["a".to_owned(), "b".to_owned()]));
         }),
