@@ -6,7 +6,8 @@ use syn::DeriveInput;
 
 use crate::ctxt::Ctxt;
 
-/// What a derive stands on: a declaration that is read from the attributes, checked, and written out as code.
+/// What a derive stands on: a declaration that is read from the attributes, checked, and written
+/// out as code.
 pub(crate) trait Declaration: Sized {
     /// Reads the attributes; none when no code can stand beside what it reported.
     fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Self>;
@@ -17,7 +18,8 @@ pub(crate) trait Declaration: Sized {
     /// The code of a declaration without mistakes.
     fn code(&self) -> TokenStream;
 
-    /// What stands beside the errors: it compiles, and it is marked so that nothing more is reported about it.
+    /// What stands beside the errors: it compiles, and it is marked so that nothing more is
+    /// reported about it.
     fn fallback(&self) -> TokenStream;
 }
 

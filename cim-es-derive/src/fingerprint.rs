@@ -1,8 +1,9 @@
-//! A digest of what a declaration means: the same meaning gives the same number, however it is written and with every
-//! compiler, and another meaning another number.
+//! A digest of what a declaration means: the same meaning gives the same number, however it is
+//! written and with every compiler, and another meaning another number.
 //!
-//! Each derive says in `meaning` of what its declarations consist. The order in which the parts of a set stand does not
-//! count, nor what is for readers and for lints; a part that is not understood counts with all its tokens.
+//! Each derive says in `meaning` of what its declarations consist. The order in which the parts of
+//! a set stand does not count, nor what is for readers and for lints; a part that is not understood
+//! counts with all its tokens.
 
 use proc_macro2::{Delimiter, Group, Ident, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -14,7 +15,8 @@ use crate::names;
 const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0000_0100_0000_01b3;
 
-/// Attributes without a meaning for what is stored and folded: those of readers, of lints and of the compiler.
+/// Attributes without a meaning for what is stored and folded: those of readers, of lints and of
+/// the compiler.
 const WITHOUT_MEANING: &[&str] = &[
     "allow",
     "automatically_derived",
@@ -95,7 +97,8 @@ impl Digest {
         self.list(parts)
     }
 
-    /// What attributes say beside the derives' own: those of serde, each key for itself, and those of others.
+    /// What attributes say beside the derives' own: those of serde, each key for itself, and those
+    /// of others.
     pub(crate) fn attributes(self, attrs: &[Attribute]) -> Self {
         self.set(attrs.iter().filter(|attr| has_meaning(attr)).flat_map(keys))
     }
@@ -190,7 +193,8 @@ fn add_group(digest: &mut Digest, group: &Group, before: Option<&TokenTree>) {
         Delimiter::Brace => ("{", "}", true),
         Delimiter::Bracket => ("[", "]", true),
         Delimiter::Parenthesis => ("(", ")", !is_tuple_of_one(&stream, before)),
-        // What a macro was given holds together as if in parentheses, where there is something to hold together.
+        // What a macro was given holds together as if in parentheses, where there is something to
+        // hold together.
         Delimiter::None if stream.clone().into_iter().nth(1).is_none() => {
             return add_all(digest, stream, false);
         }
@@ -226,12 +230,21 @@ fn unraw(ident: &Ident) -> String {
 fn literal(token: &TokenTree) -> String {
     match syn::parse2::<Lit>(token.to_token_stream()) {
         Ok(Lit::Int(int)) => format!("{}{}", int.base10_digits(), int.suffix()),
-        Ok(Lit::Float(float)) => format!("{}{}", float.base10_digits(), float.suffix()),
+        Ok(Lit::Float(float)) => format!("{}{}", decimal(float.base10_digits()), float.suffix()),
         Ok(Lit::Str(text)) => format!("{:?}{}", text.value(), text.suffix()),
         Ok(Lit::Char(char)) => format!("{:?}{}", char.value(), char.suffix()),
         Ok(Lit::ByteStr(bytes)) => format!("b{:?}{}", bytes.value(), bytes.suffix()),
         Ok(Lit::Byte(byte)) => format!("b{}{}", byte.value(), byte.suffix()),
         _ => token.to_string(),
+    }
+}
+
+/// Digits without those that say nothing: `1.50` is `1.5`. A power of ten stays as it is written.
+fn decimal(digits: &str) -> &str {
+    if digits.contains('.') && !digits.contains(['e', 'E']) {
+        digits.trim_end_matches('0')
+    } else {
+        digits
     }
 }
 
@@ -255,6 +268,7 @@ mod tests {
             (quote!(Vec<A, B>), quote!(Vec<A, B,>)),
             (quote!(1), quote!(01)),
             (quote!(16_u8), quote!(0x10u8)),
+            (quote!(1.5), quote!(1.50)),
             (quote!("ab"), quote!(r"ab")),
             (quote!("ab"), quote!("a\u{62}")),
             (quote!(r#title), quote!(title)),
@@ -271,6 +285,8 @@ mod tests {
             (quote!(a && b), quote!(a & &b)),
             (quote!(1u8), quote!(1u16)),
             (quote!("1"), quote!(1)),
+            (quote!(1.0), quote!(1)),
+            (quote!(1.5), quote!(15)),
             (quote!(b"a"), quote!("a")),
             (quote!(a - b), quote!(b - a)),
             (quote!((a - b) - c), quote!(a - (b - c))),

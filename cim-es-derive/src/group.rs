@@ -1,5 +1,6 @@
-//! Groups without delimiters: what a macro was given as `$k:expr` arrives as one, and the compiler forgets them in the
-//! code that a derive writes. Where they hold more than one operand they are written in parentheses.
+//! Groups without delimiters: what a macro was given as `$k:expr` arrives as one, and the compiler
+//! forgets them in the code that a derive writes. Where they hold more than one operand they are
+//! written in parentheses.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -71,8 +72,9 @@ fn is_operand(expr: &Expr) -> bool {
     )
 }
 
-/// The tokens with their groups written out: without anything around a single token, and in parentheses around an
-/// expression with an operator. What else a group may hold, such as a path, is left as it is.
+/// The tokens with their groups written out: without anything around a single token, and in
+/// parentheses around an expression with an operator. What else a group may hold, such as a path,
+/// is left as it is.
 fn tokens(stream: TokenStream) -> TokenStream {
     let one = |tree: TokenTree| {
         let TokenTree::Group(group) = tree else {

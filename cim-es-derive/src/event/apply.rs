@@ -248,7 +248,11 @@ impl Collector<'_> {
                 expr,
                 names,
             }),
-            Err((tokens, message)) => self.refuse(tokens, message),
+            Err(refusals) => {
+                for (tokens, message) in refusals {
+                    self.refuse(tokens, message);
+                }
+            }
         }
     }
 

@@ -1,5 +1,5 @@
-//! The macros within statements: those of the standard library are followed, format strings included. What another
-//! macro makes of a name cannot be seen from outside of it.
+//! The macros within statements: those of the standard library are followed, format strings
+//! included. What another macro makes of a name cannot be seen from outside of it.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
@@ -9,12 +9,14 @@ use syn::punctuated::Punctuated;
 use syn::visit_mut::VisitMut;
 use syn::{Expr, Lit, LitStr, Macro, Pat, Token};
 
+use super::placeholder::placeholders;
 use super::scope::{Scope, aggregate};
 use crate::names;
 
 /// What the arguments of a macro are.
 enum Kind {
-    /// Expressions up to the format string, which is the argument at this place, and what it formats.
+    /// Expressions up to the format string, which is the argument at this place, and what it
+    /// formats.
     Format(usize),
     /// Expressions.
     Expressions,
@@ -25,6 +27,12 @@ enum Kind {
 }
 
 fn kind(mac: &Macro) -> Option<Kind> {
+    let first = &mac.path.segments.first()?.ident;
+    let is_of_another =
+        mac.path.segments.len() > 1 && !["std", "core", "alloc"].iter().any(|name| first == name);
+    if is_of_another {
+        return None;
+    }
     let name = names::text(&mac.path.segments.last()?.ident);
     Some(match name.as_str() {
         "format" | "format_args" | "print" | "println" | "eprint" | "eprintln" | "panic"
@@ -276,91 +284,5 @@ impl Matches {
         } = self;
         let guard = guard.map(|guard| quote!(if #guard));
         quote!(#value, #pattern #guard)
-    }
-}
-
-/// The names in a format string, as `std::fmt` reads it: arguments, widths and precisions.
-fn placeholders(text: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('{') {
-        rest = &rest[at + 1..];
-        if let Some(escaped) = rest.strip_prefix('{') {
-            rest = escaped;
-            continue;
-        }
-        let Some(end) = rest.find('}') else {
-            break;
-        };
-        let (argument, format) = match rest[..end].split_once(':') {
-            Some((argument, format)) => (argument, format),
-            None => (&rest[..end], ""),
-        };
-        // `}` may be the fill: `{name:}>5}`.
-        let mut taken = end + 1;
-        let mut format = format.to_owned();
-        let is_fill = format.is_empty() && rest[..end].ends_with(':');
-        if is_fill
-            && rest[taken..].starts_with(['<', '^', '>'])
-            && let Some(further) = rest[taken..].find('}')
-        {
-            format = rest[end..taken + further].to_owned();
-            taken += further + 1;
-        }
-        names.extend(name(argument.trim_end()));
-        names.extend(counts(&format));
-        rest = &rest[taken..];
-    }
-    names
-}
-
-/// The names of width and precision: `>width$.precision$`.
-fn counts(format: &str) -> Vec<String> {
-    let mut letters = format.chars();
-    let is_align = |letter: Option<char>| matches!(letter, Some('<' | '^' | '>'));
-    let rest = match (letters.next(), letters.next()) {
-        (Some(_), second) if is_align(second) => letters.as_str(),
-        (first, _) if is_align(first) => &format[1..],
-        _ => format,
-    };
-    let rest = rest.trim_start_matches(['+', '-', '#']);
-    let parts = rest.split('.');
-    let counted = parts.filter_map(|part| part.split_once('$').map(|(count, _)| count));
-    counted
-        .filter_map(|count| name(count.trim_start_matches('0')))
-        .collect()
-}
-
-/// A name, and not a number.
-fn name(text: &str) -> Option<String> {
-    let text = text.strip_prefix("r#").unwrap_or(text);
-    let is_name = text.starts_with(|c: char| c.is_alphabetic() || c == '_');
-    is_name.then(|| text.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::placeholders;
-
-    #[test]
-    fn a_format_string_names_its_arguments_widths_and_precisions_and_nothing_else() {
-        for (text, expected) in [
-            ("{title}", vec!["title"]),
-            ("{title:?} {by}", vec!["title", "by"]),
-            ("{{title}}", vec![]),
-            ("{{{title}}}", vec!["title"]),
-            ("{title:>width$}", vec!["title", "width"]),
-            ("{0:width$.precision$}", vec!["width", "precision"]),
-            ("{:*^+#010.places$x?}", vec!["places"]),
-            ("{:0width$}", vec!["width"]),
-            ("{a:}>width$}{b}", vec!["a", "width", "b"]),
-            ("{:.*} {} {1:?}", vec![]),
-            ("{title }", vec!["title"]),
-            ("{größe}", vec!["größe"]),
-            ("title {", vec![]),
-            ("}} title {{", vec![]),
-        ] {
-            assert_eq!(placeholders(text), expected, "{text}");
-        }
     }
 }

@@ -2,15 +2,17 @@
 //!
 //! A key passes through these files, in this order:
 //!
-//! 1. `attr` reads it: the enum of keys names it, and the `match` on that says what its value is. What `#[apply(…)]`
-//!    holds is read by `apply`: `statement` says which statements there are, and `scope` with `format` what the names in
-//!    one mean.
+//! 1. `attr` reads it: the enum of keys names it, and the `match` on that says what its value is.
+//!    What `#[apply(…)]` holds is read by `apply`: `statement` says which statements there are, and
+//!    `scope` with `resolve`, `format` and `placeholder` what the names in one mean.
 //! 2. `model` keeps its value with its tokens.
-//! 3. `check` compares it with the rest of the declaration and reports what cannot be. `serde` does so with serde's keys.
+//! 3. `check` compares it with the rest of the declaration and reports what cannot be. `serde` does
+//!    so with serde's keys.
 //! 4. `meaning` makes it a part of the fingerprint, or says that it does not count.
-//! 5. `expand` writes it into the declaration of the events, and `fold` into the function that applies them.
-//! 6. `domain/declared` of the runtime crate puts it together with what the aggregate declares, and checks what spans
-//!    types.
+//! 5. `expand` writes it into the declaration of the events, and `fold` into the function that
+//!    applies them.
+//! 6. `domain/declared` of the runtime crate puts it together with what the aggregate declares, and
+//!    checks what spans types.
 //!
 //! The reference of all keys is on the derive in `lib.rs`.
 
@@ -22,6 +24,8 @@ mod fold;
 mod format;
 mod meaning;
 mod model;
+mod placeholder;
+mod resolve;
 mod scope;
 mod serde;
 mod statement;

@@ -44,8 +44,8 @@ fn state_of(machine: &Machine, state: &State) -> Digest {
     digest.set(edges.iter().map(|edge| edge_of(machine, state, edge)))
 }
 
-/// An edge counts by the state in which it ends, whether that is named or is where the edge begins, and wherever it was
-/// declared.
+/// An edge counts by the state in which it ends, whether that is named or is where the edge begins,
+/// and wherever it was declared.
 fn edge_of(machine: &Machine, state: &State, edge: &Edge) -> Digest {
     let Edge {
         command: _,

@@ -1,4 +1,5 @@
-//! Declarations that macros write, from tokens of their own and of their callers, and names that others have too.
+//! Declarations that macros write, from tokens of their own and of their callers, and names that
+//! others have too.
 #![deny(warnings)]
 
 use cim_es::prelude::*;

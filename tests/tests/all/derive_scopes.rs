@@ -1,10 +1,12 @@
-//! Which name a statement of `#[apply(…)]` means: a field of the event, a name that the statement binds, or another.
+//! Which name a statement of `#[apply(…)]` means: a field of the event, a name that the statement
+//! binds, or another.
 
 use cim_es::prelude::*;
 
 use self::ShelfEvent::*;
 
-/// Declares events that each change nothing but what their statements say, and the machine that takes them.
+/// Declares events that each change nothing but what their statements say, and the machine that
+/// takes them.
 macro_rules! shelf {
     ($($(#[$apply:meta])* $event:ident $({ $($field:ident: $ty:ty),* $(,)? })?;)*) => {
         #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,6 +96,12 @@ shelf! {
     BySubpattern { title: String };
     #[apply(total = i64::from(matches!(self.items.first(), Some(title) if title == "a")))]
     ByMatches { title: String };
+    #[apply(items.iter_mut().for_each(|item| item.extend(["b"].iter().map(|title| title.trim()))))]
+    ByNestedClosure { title: String };
+    #[apply(note = self.items.iter().map(|title| format!("{title}.")).collect())]
+    ByFormattedParameter { title: String };
+    #[apply(note = if self.items.is_empty() { String::new() } else if let Some(title) = self.items.last() { title.clone() } else { String::new() })]
+    ByElseIfLet { title: String };
 
     // The name stands for something else than a value.
     #[apply(note = "title".to_owned())]
@@ -134,6 +142,14 @@ shelf! {
     UsedInAClosure { title: String };
     #[apply(note = format!("{title:>width$.places$}|{by:?}"))]
     Formatted { title: String, width: usize, places: usize, by: String };
+    #[apply(note = match self.items.first() { Some(item) if *item == title => "same".into(), Some(title) => title.clone(), None => String::new() })]
+    UsedInAGuard { title: String };
+    #[apply(items.retain(|title| title != "x"), note = title)]
+    UsedByTheOtherStatement { title: String };
+    #[apply(items.iter_mut().for_each(|item| item.push_str(&title)))]
+    UsedWithin { title: String };
+    #[apply(note = { let by = 5; format!("{title:>by$}") })]
+    FormattedToAWidth { title: String, by: String };
     #[apply(note = format!("{} {title}", 1))]
     FormattedBehindAnother { title: String };
     #[apply(items = vec![title; 2])]
@@ -197,6 +213,9 @@ fn a_field_whose_name_a_statement_only_binds_is_assigned_by_name() {
         ByWhileLet { title: title() },
         BySubpattern { title: title() },
         ByMatches { title: title() },
+        ByNestedClosure { title: title() },
+        ByFormattedParameter { title: title() },
+        ByElseIfLet { title: title() },
     ] {
         assert_eq!(shelf(event.clone()).title, "new", "{event:?}");
     }
@@ -206,6 +225,12 @@ fn a_field_whose_name_a_statement_only_binds_is_assigned_by_name() {
     assert_eq!(shelf(ByIfLet { title: title() }).note, "a");
     assert_eq!(shelf(ByFor { title: title() }).note, "ax");
     assert_eq!(shelf(BySubpattern { title: title() }).note, "a");
+    assert_eq!(
+        shelf(ByNestedClosure { title: title() }).items,
+        ["ab", "xb"]
+    );
+    assert_eq!(shelf(ByFormattedParameter { title: title() }).note, "a.x.");
+    assert_eq!(shelf(ByElseIfLet { title: title() }).note, "x");
     assert_eq!(shelf(ByMatches { title: title() }).total, 1);
 }
 
@@ -242,6 +267,9 @@ fn a_field_that_a_statement_uses_is_not_assigned_by_name() {
         (UsedInElse { title: title() }, "a"),
         (UsedInLetElse { title: title() }, "a"),
         (UsedInAClosure { title: title() }, ""),
+        (UsedInAGuard { title: title() }, "a"),
+        (UsedByTheOtherStatement { title: title() }, "new"),
+        (UsedWithin { title: title() }, ""),
         (FormattedBehindAnother { title: title() }, "1 new"),
         (UsedInAList { title: title() }, ""),
     ] {
@@ -259,6 +287,12 @@ fn a_field_that_a_statement_uses_is_not_assigned_by_name() {
         by: by(),
     };
     assert_eq!((shorthand.cards, shorthand.by), (vec![card], None));
+    let to_a_width = FormattedToAWidth {
+        title: title(),
+        by: by(),
+    };
+    let width = shelf(to_a_width);
+    assert_eq!((width.note.as_str(), width.by), ("  new", Some(by())));
     let formatted = Formatted {
         title: title(),
         width: 4,

@@ -1,13 +1,18 @@
-//! Whether the struct of `Variant(Struct)` can be a payload: a map of names, as far as the compiler can tell.
+//! Whether the struct of `Variant(Struct)` can be a payload: a map of names, as far as the compiler
+//! can tell.
 //!
-//! A type says nothing of how serde writes it. So the types of the standard library that are no maps are listed, each
-//! with a constant of its own, which the compiler finds before that of [`AnyPayload`]; an alias is what it stands for.
+//! A type says nothing of how serde writes it. So the types of the standard library that are no
+//! maps are listed, each with a constant of its own, which the compiler finds before that of
+//! [`AnyPayload`]; an alias is what it stands for.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, BinaryHeap, HashSet, LinkedList, VecDeque};
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use cid::Cid;
 use uuid::Uuid;
@@ -43,7 +48,7 @@ no_maps! {
     }
     "a `bool`" { [] bool }
     "a text" {
-        [] char, [] String, [] Box<str>, [] PathBuf, [] Uuid, [A] Id<A>,
+        [] char, [] String, ['a] Cow<'a, str>, [] Box<str>, [] Arc<str>, [] Rc<str>, [] PathBuf, [] Uuid, [A] Id<A>,
         [] IpAddr, [] Ipv4Addr, [] Ipv6Addr, [] SocketAddr, [] SocketAddrV4, [] SocketAddrV6,
     }
     "a link" { [] Cid }
