@@ -37,6 +37,36 @@ pub enum StoreError {
     /// The text of an id is empty or too long.
     #[error(transparent)]
     Id(#[from] IdTextError),
+    /// A block that comes from outside is not what it says.
+    #[error("the commit is refused: {0}")]
+    Unproved(Box<Verdict>),
+    /// A commit that comes from outside goes on from where another event stands here: both histories went on from one
+    /// event. It concerns this aggregate alone.
+    #[error(
+        "{aggregate} diverged at version {version}: {ours} stands here, the commit has or follows {theirs}; decide which of the two histories goes on"
+    )]
+    Diverged {
+        /// The aggregate.
+        aggregate: Box<AggregateKey>,
+        /// The version at which the histories differ.
+        version: u64,
+        /// The event that stands here.
+        ours: Box<Cid>,
+        /// The event that the commit has there, or links to.
+        theirs: Box<Cid>,
+    },
+    /// A commit that comes from outside follows events that are not here.
+    #[error(
+        "{aggregate} has version {version} here, the commit follows version {needed}: bring the events between first"
+    )]
+    MissingPredecessor {
+        /// The aggregate.
+        aggregate: Box<AggregateKey>,
+        /// The version that it has here.
+        version: u64,
+        /// The version that the commit follows.
+        needed: u64,
+    },
     /// A selection can match nothing.
     #[error("nothing can be selected: {0}")]
     NothingSelected(#[from] SelectionError),
@@ -176,6 +206,13 @@ impl StoreError {
     /// Whether another writer was first.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict { .. })
+    }
+}
+
+impl From<Verdict> for StoreError {
+    /// The verdict on a block that comes from outside.
+    fn from(verdict: Verdict) -> Self {
+        Self::Unproved(Box::new(verdict))
     }
 }
 

@@ -9,7 +9,8 @@ use futures_core::Stream;
 
 use super::forward::forward_event_store;
 use super::{
-    AggregateKey, Bookmark, CommitRequest, EngineSettings, Selection, StoreError, Versions,
+    AggregateKey, AppendedCommit, Bookmark, CommitRequest, EngineSettings, SealedCommit, Selection,
+    StoreError, Versions,
 };
 use crate::block::StoredEvent;
 use crate::domain::aggregate::IdText;
@@ -52,6 +53,23 @@ pub trait EventStore: Send + Sync + 'static {
     /// [`StoreError::InvalidCommit`] when the commit is refused; what else keeps the engine from storing it. Only
     /// [`StoreError::OutcomeUnknown`] leaves open whether it was stored.
     async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// Stores commits that were sealed elsewhere as they are, byte by byte: what imports and replicas do. Gives for each
+    /// its events at their places, and whether it stood there already.
+    ///
+    /// The whole list is proved and compared with what is here before anything of it is stored; its commits may follow
+    /// each other. A commit that stands at its place already is passed over, so a list may be sent again. Each commit
+    /// is stored whole or not at all, over all its aggregates. What keeps the engine from storing one of them leaves
+    /// those before it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unproved`] and [`StoreError::InvalidCommit`] for what is not a whole commit as it was sealed;
+    /// [`StoreError::Diverged`] where another event stands; [`StoreError::MissingPredecessor`] where what it follows is
+    /// missing; what keeps the engine from storing it.
+    async fn append_sealed(
+        &self,
+        commits: Vec<SealedCommit>,
+    ) -> Result<Vec<AppendedCommit>, StoreError>;
 
     /// The events of an aggregate at some versions, in order, up to the last that it had when the stream was first
     /// asked; none when it has no such version.

@@ -15,6 +15,14 @@ macro_rules! forward_event_store {
                 $store.append(commit).await
             }
 
+            async fn append_sealed(
+                &self,
+                commits: Vec<$crate::store::SealedCommit>,
+            ) -> Result<Vec<$crate::store::AppendedCommit>, $crate::store::StoreError> {
+                let $this = self;
+                $store.append_sealed(commits).await
+            }
+
             fn history(
                 &self,
                 aggregate: &$crate::store::AggregateKey,

@@ -13,10 +13,10 @@ use crate::block::{
 use crate::domain::message::Timestamp;
 
 /// The most events that one commit may have: what an atomic batch of a JetStream server takes.
-const MAX_EVENTS: usize = 1_000;
+pub(super) const MAX_EVENTS: usize = 1_000;
 /// The largest envelope in bytes. With the largest payload and the headers that repeat its links in text, a message stays
 /// below the 1 MiB that a NATS server accepts by default.
-const MAX_ENVELOPE: usize = 16_384;
+pub(super) const MAX_ENVELOPE: usize = 16_384;
 
 /// What a store is configured to make and to accept.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +59,18 @@ impl SealedEvent {
             envelope: self.envelope,
             body: self.body,
             payload_at: self.payload_at,
+        }
+    }
+}
+
+impl From<StoredEvent> for SealedEvent {
+    /// The event without its place.
+    fn from(event: StoredEvent) -> Self {
+        Self {
+            cid: event.cid,
+            envelope: event.envelope,
+            body: event.body,
+            payload_at: event.payload_at,
         }
     }
 }
@@ -275,7 +287,7 @@ fn check_event(event: &NewEvent, options: &SealOptions) -> Result<(), StoreError
 }
 
 /// Whether a text is tokens with dots between, under the rules of [`Token`](crate::subject::Token).
-fn is_subject(text: &str) -> bool {
+pub(super) fn is_subject(text: &str) -> bool {
     let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'.' | b'*' | b'>');
     text.split('.').all(|token| {
         !token.is_empty()

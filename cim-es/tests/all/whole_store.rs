@@ -8,8 +8,8 @@ use cim_es::event::PayloadError;
 use cim_es::prelude::*;
 use cim_es::repository::ExecuteError;
 use cim_es::store::{
-    AggregateKey, Bookmark, CommitRequest, EngineSettings, EventStore, EventStoreExt, EventStream,
-    Position, Selection, StoreError, StreamExt, Versions,
+    AggregateKey, AppendedCommit, Bookmark, CommitRequest, EngineSettings, EventStore,
+    EventStoreExt, EventStream, Position, SealedCommit, Selection, StoreError, StreamExt, Versions,
 };
 
 #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +142,13 @@ struct Shortened(MemoryEventStore);
 impl EventStore for Shortened {
     async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
         self.0.append(commit).await
+    }
+
+    async fn append_sealed(
+        &self,
+        commits: Vec<SealedCommit>,
+    ) -> Result<Vec<AppendedCommit>, StoreError> {
+        self.0.append_sealed(commits).await
     }
 
     fn history(&self, aggregate: &AggregateKey, versions: Versions) -> EventStream {

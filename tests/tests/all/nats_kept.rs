@@ -13,8 +13,9 @@ use cim_es::jetstream::{
     NatsConfig,
 };
 use cim_es::store::{
-    AggregateKey, Bookmark, CheckpointStore, CommitRequest, EngineSettings, EventStore,
-    EventStream, ObjectStore, Position, Selection, Snapshot, SnapshotStore, StoreError, Versions,
+    AggregateKey, AppendedCommit, Bookmark, CheckpointStore, CommitRequest, EngineSettings,
+    EventStore, EventStream, ObjectStore, Position, SealedCommit, Selection, Snapshot,
+    SnapshotStore, StoreError, Versions,
 };
 use cim_es::subject::Token;
 use cim_es::testing::contract::Provider;
@@ -70,6 +71,13 @@ impl CheckpointStore for Kept {
 impl EventStore for Kept {
     async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
         self.events.append(commit).await
+    }
+
+    async fn append_sealed(
+        &self,
+        commits: Vec<SealedCommit>,
+    ) -> Result<Vec<AppendedCommit>, StoreError> {
+        self.events.append_sealed(commits).await
     }
 
     fn history(&self, key: &AggregateKey, versions: Versions) -> EventStream {

@@ -7,7 +7,7 @@ use cid::Cid;
 use crate::block::StoredEvent;
 use crate::domain::aggregate::IdText;
 use crate::store::{
-    AggregateKey, Bookmark, Head, Position, SealedEvent, Selection, StoreError, Versions,
+    AggregateKey, Bookmark, Head, Position, SealedEvent, Selection, Standing, StoreError, Versions,
 };
 
 use super::PLACE;
@@ -62,7 +62,11 @@ impl Log {
     }
 
     /// The next events of an aggregate at some versions, a page of them.
-    pub(super) fn history(&self, aggregate: &AggregateKey, versions: Versions) -> Vec<StoredEvent> {
+    pub(super) fn history(
+        &self,
+        aggregate: &AggregateKey,
+        versions: &Versions,
+    ) -> Vec<StoredEvent> {
         let places = self.places_of(aggregate);
         let index = |version: u64| usize::try_from(version).unwrap_or(usize::MAX);
         let end = index(versions.last()).min(places.len());
@@ -75,14 +79,18 @@ impl Log {
         self.of_aggregate.get(aggregate).map_or(&[], Vec::as_slice)
     }
 
+    /// The position of the last event.
+    pub(super) fn end(&self) -> Position {
+        Position(self.events.len() as u64)
+    }
+
     /// Compares where a reader was with what is here.
     pub(super) fn check(&self, after: &Bookmark) -> Result<(), StoreError> {
         let place = usize::try_from(after.position.0).unwrap_or(usize::MAX);
         let found = place
             .checked_sub(1)
             .and_then(|place| self.events.get(place));
-        let last = Position(self.events.len() as u64);
-        after.check(PLACE, last, found.map(|event| event.cid))
+        after.check(PLACE, self.end(), found.map(|event| event.cid))
     }
 
     /// The next events of a selection after a position and up to another, a page of them; and up to where they reach.
@@ -119,6 +127,26 @@ impl Log {
 
     pub(super) fn by_cid(&self, cid: &Cid) -> Option<&StoredEvent> {
         self.of_cid.get(cid).map(|place| &self.events[*place])
+    }
+}
+
+impl Standing for Log {
+    fn place(&self) -> String {
+        PLACE.to_owned()
+    }
+
+    fn head(&mut self, aggregate: &AggregateKey) -> Result<Option<Head>, StoreError> {
+        Ok(Log::head(self, aggregate))
+    }
+
+    fn event(
+        &mut self,
+        aggregate: &AggregateKey,
+        version: u64,
+        _: &Cid,
+    ) -> Result<Option<StoredEvent>, StoreError> {
+        let version = Versions::from(version..=version);
+        Ok(self.history(aggregate, &version).pop())
     }
 }
 

@@ -14,9 +14,9 @@ use tokio::sync::watch;
 use crate::block::StoredEvent;
 use crate::domain::aggregate::IdText;
 use crate::store::{
-    AggregateKey, Bookmark, CheckpointStore, CommitRequest, EngineSettings, EventStore,
-    EventStream, ObjectStore, Position, SealOptions, Selection, Snapshot, SnapshotStore,
-    StoreError, Versions, seal,
+    AggregateKey, AppendedCommit, Bookmark, CheckpointStore, CommitRequest, EngineSettings,
+    EventStore, EventStream, ObjectStore, Plan, Position, SealOptions, SealedCommit, Selection,
+    Snapshot, SnapshotStore, StoreError, Versions, plan, seal,
 };
 use log::Log;
 
@@ -69,6 +69,11 @@ impl MemoryEventStore {
         }
     }
 
+    /// Tells those who follow. Under the lock: whoever has seen an event also finds it in a stream that is made then.
+    fn announce(&self, log: &Log) {
+        self.inner.last.send_replace(log.end());
+    }
+
     fn read(&self) -> Result<RwLockReadGuard<'_, Kept>, StoreError> {
         self.inner.kept.read().map_err(|_| poisoned())
     }
@@ -112,11 +117,30 @@ impl EventStore for MemoryEventStore {
         }
         let sealed = seal(commit, &heads, &self.inner.options)?;
         let stored = kept.log.append(sealed);
-        // Under the lock: whoever has seen an event also finds it in a stream that is made then.
-        if let Some(last) = stored.last() {
-            self.inner.last.send_replace(last.position);
-        }
+        self.announce(&kept.log);
         Ok(stored)
+    }
+
+    async fn append_sealed(
+        &self,
+        commits: Vec<SealedCommit>,
+    ) -> Result<Vec<AppendedCommit>, StoreError> {
+        let options = &self.inner.options;
+        let proved = commits.into_iter().map(|commit| commit.prove(options));
+        let proved = proved.collect::<Result<Vec<_>, _>>()?;
+        let mut kept = self.write()?;
+        let plans = plan(&proved, &mut kept.log)?;
+        let mut appended: Vec<AppendedCommit> = Vec::with_capacity(plans.len());
+        for (commit, plan) in proved.into_iter().zip(plans) {
+            let (events, was_there) = match plan {
+                Plan::There(events) => (events, true),
+                Plan::Repeats(earlier) => (appended[earlier].events.clone(), true),
+                Plan::Store => (kept.log.append(commit.into_events()), false),
+            };
+            appended.push(AppendedCommit { events, was_there });
+        }
+        self.announce(&kept.log);
+        Ok(appended)
     }
 
     fn history(&self, aggregate: &AggregateKey, versions: Versions) -> EventStream {

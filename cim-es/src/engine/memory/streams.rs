@@ -26,7 +26,7 @@ pub(super) fn history(
             let version = last.map_or(0, |last| last.envelope.sequence);
             versions = versions.up_to(version.min(versions.last()));
         }
-        let page = kept.log.history(&aggregate, versions);
+        let page = kept.log.history(&aggregate, &versions);
         if let Some(last) = page.last() {
             versions = Versions::starting_at(last.envelope.sequence + 1).up_to(versions.last());
         }

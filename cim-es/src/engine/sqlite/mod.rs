@@ -68,8 +68,8 @@ use self::writer::Writer;
 use crate::block::{Cid, HashCode, StoredEvent};
 use crate::domain::aggregate::IdText;
 use crate::store::{
-    AggregateKey, Bookmark, CommitRequest, EngineSettings, EventStore, EventStream, Head,
-    Selection, StoreError, Versions,
+    AggregateKey, AppendedCommit, Bookmark, CommitRequest, EngineSettings, EventStore, EventStream,
+    Head, SealedCommit, Selection, StoreError, Versions,
 };
 
 /// Keeps events, snapshots, objects and checkpoints in one SQLite file.
@@ -221,6 +221,23 @@ impl EventStore for SqliteEventStore {
     async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
         let guesses = self.shared.heads(&commit).await?;
         self.shared.writer.append(commit, guesses).await
+    }
+
+    async fn append_sealed(
+        &self,
+        commits: Vec<SealedCommit>,
+    ) -> Result<Vec<AppendedCommit>, StoreError> {
+        let options = self.shared.options.seal;
+        let writer = &self.shared.writer;
+        let blocks = commits.iter().flat_map(|commit| &commit.events);
+        let bytes = blocks.map(|block| block.body.len()).sum();
+        let prove = move || {
+            let commits = commits.into_iter();
+            let proved = commits.map(|commit| commit.prove(&options));
+            proved.collect::<Result<Vec<_>, _>>()
+        };
+        let proved = writer.aside(bytes, prove).await??;
+        writer.append_sealed(bytes, proved).await
     }
 
     fn history(&self, aggregate: &AggregateKey, versions: Versions) -> EventStream {

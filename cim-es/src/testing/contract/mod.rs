@@ -32,6 +32,8 @@ mod kinds;
 mod names;
 mod read;
 mod sample;
+mod sealed;
+mod select;
 
 use async_trait::async_trait;
 
@@ -43,6 +45,8 @@ pub use kept::*;
 pub use kinds::*;
 pub use names::*;
 pub use read::*;
+pub use sealed::*;
+pub use select::*;
 
 use crate::store::{CheckpointStore, EventStore, ObjectStore, SnapshotStore};
 
@@ -111,6 +115,21 @@ macro_rules! contract_tests {
             reading_all_starts_after_any_position,
             a_bookmark_of_another_history_is_an_error,
             reading_all_ends_while_others_write,
+            a_selection_gives_what_it_says_and_no_more,
+            the_partitions_together_are_everything,
+            a_selection_over_many_pages_is_whole,
+            a_followed_selection_gives_what_was_and_what_comes,
+            a_selection_of_nothing_is_an_error,
+            a_history_has_two_bounds,
+            an_event_is_found_in_its_aggregate,
+            sealed_commits_are_stored_as_they_are,
+            sealed_commits_that_are_there_are_passed_over,
+            a_sealed_commit_twice_in_a_list_is_stored_once,
+            a_sealed_commit_of_another_branch_is_told,
+            a_sealed_commit_without_its_predecessor_is_refused,
+            what_is_no_whole_commit_is_refused,
+            racing_imports_store_each_commit_once,
+            an_import_and_a_writer_never_both_win,
             another_handle_sees_what_was_written,
             a_subscription_gives_what_was_and_what_comes,
             a_subscription_starts_after_a_position,

@@ -19,7 +19,7 @@ use crate::store::{
 };
 
 /// What became of a sealed commit.
-enum Outcome {
+pub(super) enum Outcome {
     /// Stored, the last event at this sequence.
     Stored(u64),
     /// Not stored, and it will not be: a guard has moved. What was seen of the aggregates.
@@ -120,7 +120,7 @@ fn guards(store: &Stream, parts: &[AggregateCommit], tips: &[Tip]) -> Vec<Guard>
 }
 
 /// The events of a commit stand side by side, the last one at the sequence that the server acknowledged.
-fn place(sealed: Vec<SealedEvent>, last: u64) -> Vec<StoredEvent> {
+pub(super) fn place(sealed: Vec<SealedEvent>, last: u64) -> Vec<StoredEvent> {
     let first = (last + 1).saturating_sub(sealed.len() as u64);
     let places = first..;
     let stored = sealed.into_iter().zip(places);
@@ -130,7 +130,7 @@ fn place(sealed: Vec<SealedEvent>, last: u64) -> Vec<StoredEvent> {
 }
 
 /// Publishes until it is known what came of it.
-async fn publish(
+pub(super) async fn publish(
     store: &Stream,
     sealed: &Sealed<'_>,
     deadline: Instant,

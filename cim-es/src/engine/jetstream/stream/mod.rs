@@ -5,6 +5,7 @@ mod compare;
 mod doctor;
 mod finding;
 mod history;
+mod import;
 mod kinds;
 mod look;
 mod outcome;
@@ -31,7 +32,7 @@ use crate::domain::subject::pattern::matches;
 use crate::engine::jetstream::api::{Api, Filters, Raw, Reader, StreamInfo};
 use crate::engine::jetstream::config::JetStreamOptions;
 use crate::engine::jetstream::retry;
-use crate::store::{CommitRequest, Position, StoreError, StoredSubjects};
+use crate::store::{Position, StoreError, StoredSubjects};
 
 /// How many events a store remembers the places of.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(16_384).expect("not zero");
@@ -68,11 +69,9 @@ impl Stream {
     }
 
     /// Refuses events whose type the stream does not keep, which no server would answer for.
-    fn check_types(&self, commit: &CommitRequest) -> Result<(), StoreError> {
+    fn check_types<'a>(&self, types: impl IntoIterator<Item = &'a str>) -> Result<(), StoreError> {
         let public = &self.options.stream.subjects;
-        let events = commit.aggregates.iter().flat_map(|part| &part.events);
-        for event in events {
-            let event_type = &event.event_type;
+        for event_type in types {
             let is_kept = public.iter().any(|filter| matches(filter, event_type));
             if !is_kept {
                 return Err(invalid(format!(

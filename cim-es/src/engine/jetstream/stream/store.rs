@@ -6,15 +6,15 @@ use async_trait::async_trait;
 use cid::Cid;
 
 use super::{Finding, doctor};
-use super::{Stream, append, history, kinds, scan, setup, tip};
+use super::{Stream, append, history, import, kinds, scan, setup, tip};
 use crate::block::StoredEvent;
 use crate::domain::aggregate::IdText;
 use crate::engine::jetstream::api::Api;
 use crate::engine::jetstream::config::JetStreamOptions;
 use crate::engine::jetstream::connect::Connection;
 use crate::store::{
-    AggregateKey, Bookmark, CommitRequest, EngineSettings, EventStore, EventStream, Selection,
-    SnapshotStore, StoreError, StoredSubjects, Versions,
+    AggregateKey, AppendedCommit, Bookmark, CommitRequest, EngineSettings, EventStore, EventStream,
+    SealedCommit, Selection, SnapshotStore, StoreError, StoredSubjects, Versions,
 };
 
 /// Keeps events in one JetStream stream on NATS servers.
@@ -107,10 +107,23 @@ impl std::fmt::Debug for JetStreamEventStore {
 #[async_trait]
 impl EventStore for JetStreamEventStore {
     async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
-        self.stream.check_types(&commit)?;
+        let events = commit.aggregates.iter().flat_map(|part| &part.events);
+        self.stream
+            .check_types(events.map(|event| event.event_type.as_str()))?;
         let stored = append::append(&self.stream, commit).await?;
         self.stream.remember(&stored);
         Ok(stored)
+    }
+
+    async fn append_sealed(
+        &self,
+        commits: Vec<SealedCommit>,
+    ) -> Result<Vec<AppendedCommit>, StoreError> {
+        let appended = import::append_sealed(&self.stream, commits).await?;
+        for commit in &appended {
+            self.stream.remember(&commit.events);
+        }
+        Ok(appended)
     }
 
     fn history(&self, aggregate: &AggregateKey, versions: Versions) -> EventStream {

@@ -35,11 +35,18 @@ impl Memory {
 
 /// An aggregate as the open transaction has it.
 #[derive(Clone, Copy)]
-struct Present {
+pub(super) struct Present {
     key: i64,
     /// The version in the file before the transaction.
     before: u64,
     head: Option<Head>,
+}
+
+impl Present {
+    /// The last event of the aggregate.
+    pub(super) fn head(&self) -> Option<Head> {
+        self.head
+    }
 }
 
 /// An open transaction.
@@ -92,6 +99,19 @@ impl<'a> Batch<'a> {
                 )
                 .map_err(database.failed("adding an event"))?,
         })
+    }
+
+    pub(super) fn database(&self) -> &'a Database {
+        self.database
+    }
+
+    pub(super) fn digest(&self) -> NameDigest {
+        self.digest
+    }
+
+    /// The position of the last event of all, in the transaction.
+    pub(super) fn last(&self) -> u64 {
+        self.types.last
     }
 
     /// Stores one commit in the transaction, and gives the position of its first event. A refusal is the inner error, and
@@ -181,7 +201,7 @@ impl<'a> Batch<'a> {
         self.types
     }
 
-    fn current(
+    pub(super) fn current(
         &mut self,
         aggregate: &AggregateKey,
     ) -> Result<Result<Present, StoreError>, StoreError> {
@@ -219,7 +239,11 @@ impl<'a> Batch<'a> {
         Ok(Ok(present))
     }
 
-    fn insert(&mut self, aggregate: &AggregateKey, event: &SealedEvent) -> Result<(), StoreError> {
+    pub(super) fn insert(
+        &mut self,
+        aggregate: &AggregateKey,
+        event: &SealedEvent,
+    ) -> Result<(), StoreError> {
         let position = self.types.last + 1;
         let (number, previous_of_type) = self.follow_type(&event.envelope.event_type, position);
         let Some(present) = self.aggregates.get_mut(aggregate) else {

@@ -4,6 +4,7 @@ mod answer;
 mod batch;
 mod group;
 mod heads;
+mod import;
 mod log;
 mod prepare;
 mod queue;
@@ -19,7 +20,7 @@ use tokio::task::coop::unconstrained;
 use self::answer::Answers;
 use self::heads::Heads;
 pub(super) use self::log::BUSY;
-use self::queue::{Append, Job, Queue, Work};
+use self::queue::{Append, Import, Job, Queue, Work};
 use self::thread::Thread;
 use super::aggregates::NameDigest;
 use super::aside::Aside;
@@ -27,7 +28,7 @@ use super::database::Database;
 use super::options::SqliteOptions;
 use super::types;
 use crate::block::StoredEvent;
-use crate::store::{CommitRequest, Head, SealOptions, StoreError};
+use crate::store::{AppendedCommit, CommitRequest, Head, ProvedCommit, SealOptions, StoreError};
 
 /// The way to the thread that writes.
 pub(super) struct Writer {
@@ -93,6 +94,25 @@ impl Writer {
             let (answer, question) = oneshot::channel();
             self.queue.send(Job::Append(Append {
                 prepared,
+                answer,
+                _place: place,
+            }))?;
+            self.answers.wait(question).await
+        })
+        .await
+    }
+
+    /// Stores commits that were sealed elsewhere, of some bytes.
+    pub(super) async fn append_sealed(
+        &self,
+        bytes: usize,
+        commits: Vec<ProvedCommit>,
+    ) -> Result<Vec<AppendedCommit>, StoreError> {
+        unconstrained(async {
+            let place = self.queue.place(bytes).await?;
+            let (answer, question) = oneshot::channel();
+            self.queue.send(Job::Import(Import {
+                commits,
                 answer,
                 _place: place,
             }))?;

@@ -9,7 +9,7 @@ use super::prepare::Prepared;
 use crate::block::StoredEvent;
 use crate::engine::sqlite::database::Database;
 use crate::engine::sqlite::reader::closed;
-use crate::store::StoreError;
+use crate::store::{AppendedCommit, ProvedCommit, StoreError};
 
 /// The KiB of commits that may wait; further ones wait to be among them.
 const ROOM: u32 = 64 * 1024;
@@ -22,6 +22,7 @@ pub(super) type Write = Box<dyn Fn(&Database) -> Result<(), StoreError> + Send>;
 /// What the writer is asked for.
 pub(super) enum Job {
     Append(Append),
+    Import(Import),
     Write(Work),
     /// A subscription began to wait: look for commits of other processes from now on.
     Look,
@@ -31,6 +32,13 @@ pub(super) enum Job {
 pub(super) struct Append {
     pub(super) prepared: Prepared,
     pub(super) answer: Answer<Vec<StoredEvent>>,
+    pub(super) _place: OwnedSemaphorePermit,
+}
+
+/// Commits that were sealed elsewhere, and wait.
+pub(super) struct Import {
+    pub(super) commits: Vec<ProvedCommit>,
+    pub(super) answer: Answer<Vec<AppendedCommit>>,
     pub(super) _place: OwnedSemaphorePermit,
 }
 
@@ -97,7 +105,8 @@ impl Job {
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Append(append) => append.prepared.bytes,
-            Self::Write(_) | Self::Look => 0,
+            // It has a transaction of its own.
+            Self::Import(_) | Self::Write(_) | Self::Look => 0,
         }
     }
 }

@@ -29,12 +29,12 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// The thread that writes, and what it knows.
 pub(super) struct Thread {
     database: Database,
-    heads: Arc<Heads>,
+    pub(super) heads: Arc<Heads>,
     seal: SealOptions,
     digest: NameDigest,
     may_write: bool,
     patience: Duration,
-    memory: Memory,
+    pub(super) memory: Memory,
     log: Log,
     poll_interval: Duration,
     /// The state of the file that `last` was taken from.
@@ -147,7 +147,7 @@ impl Thread {
         }
     }
 
-    fn announce(&self, last: u64) {
+    pub(super) fn announce(&self, last: u64) {
         self.last.send_if_modified(|known| {
             let moved = last > *known;
             *known = last.max(*known);
@@ -158,9 +158,11 @@ impl Thread {
     fn serve(&mut self, jobs: Vec<Job>) {
         let mut appends = Vec::with_capacity(jobs.len());
         let mut writes = Vec::new();
+        let mut imports = Vec::new();
         for job in jobs {
             match job {
                 Job::Append(append) => appends.push(append),
+                Job::Import(import) => imports.push(import),
                 Job::Write(work) => writes.push(work),
                 Job::Look => self.look(),
             }
@@ -174,6 +176,9 @@ impl Thread {
             },
             |appends| self.append(appends),
         );
+        for import in imports {
+            self.import(import);
+        }
         group::store(
             writes,
             |work: &Work| !work.answer.is_closed(),
@@ -225,6 +230,17 @@ impl Thread {
         }
     }
 
+    /// The open transaction, with what the thread knows.
+    pub(super) fn batch(&mut self) -> Result<Batch<'_>, StoreError> {
+        Batch::begin(
+            &self.database,
+            &self.heads,
+            &self.seal,
+            self.digest,
+            &mut self.memory,
+        )
+    }
+
     /// Adds commits to the open transaction. Gives the types as they are then, or as they were before when it failed.
     #[expect(
         clippy::type_complexity,
@@ -237,14 +253,7 @@ impl Thread {
         Option<types::Types>,
         Result<(Vec<Result<u64, StoreError>>, Vec<super::heads::Entry>), Failure>,
     ) {
-        let begun = Batch::begin(
-            &self.database,
-            &self.heads,
-            &self.seal,
-            self.digest,
-            &mut self.memory,
-        );
-        let mut batch = match begun {
+        let mut batch = match self.batch() {
             Ok(batch) => batch,
             Err(error) => return (None, Err(Failure::All(error))),
         };
@@ -263,7 +272,7 @@ impl Thread {
 
     /// Begins a transaction that writes. While another process writes, waits as long as is allowed and somebody waits for
     /// the outcome.
-    fn begin(&mut self, is_wanted: impl Fn() -> bool) -> Result<(), StoreError> {
+    pub(super) fn begin(&mut self, is_wanted: impl Fn() -> bool) -> Result<(), StoreError> {
         if !self.may_write {
             return Err(StoreError::ReadOnly {
                 place: self.database.place().to_string(),
@@ -306,7 +315,7 @@ impl Thread {
 
     /// Commits a transaction, or rolls it back: after an error nothing of it is stored, unless the error is
     /// [`StoreError::OutcomeUnknown`].
-    fn end<T>(&mut self, outcome: Result<T, Failure>) -> Result<T, Failure> {
+    pub(super) fn end<T>(&mut self, outcome: Result<T, Failure>) -> Result<T, Failure> {
         let outcome = outcome.and_then(|outcome| match self.commit() {
             Ok(()) => Ok(outcome),
             Err(error @ StoreError::OutcomeUnknown { .. }) => Err(Failure::All(error)),
