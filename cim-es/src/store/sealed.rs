@@ -32,7 +32,8 @@ pub struct SealedCommit {
 pub struct AppendedCommit {
     /// The events at their places in the store.
     pub events: Vec<StoredEvent>,
-    /// Whether it stood there already.
+    /// Whether it stood there already when the store compared. Of several who bring the same commit at the same moment
+    /// more than one may be told that it did not, where several servers take writes.
     pub was_there: bool,
 }
 

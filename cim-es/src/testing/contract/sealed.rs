@@ -262,7 +262,7 @@ pub async fn racing_imports_store_each_commit_once(provider: impl Provider) {
         assert_eq!(blocks(&flat(&appended)), blocks(&everything(&source).await));
         stored += appended.iter().filter(|commit| !commit.was_there).count();
     }
-    assert_eq!(stored, commits.len());
+    assert!(stored >= commits.len(), "each is new to somebody");
     assert_eq!(
         everything(&store).await.len(),
         everything(&source).await.len()

@@ -34,8 +34,7 @@ pub(super) async fn append_sealed(
         // Hashing many events takes long, and others wait for this thread.
         yield_now().await;
     }
-    let mut present = Present::read(store, &proved, store.api.deadline()).await?;
-    let plans = plan(&proved, &mut present)?;
+    let (mut present, plans) = compare(store, &proved, store.api.deadline()).await?;
     let mut appended: Vec<AppendedCommit> = Vec::with_capacity(plans.len());
     for (commit, plan) in proved.into_iter().zip(plans) {
         appended.push(match plan {
@@ -86,16 +85,38 @@ async fn store_one(
         }
         // Another wrote: the same commit, another event of these aggregates, or one of another kind with the same id.
         let one = std::slice::from_ref(&commit);
-        let now = Present::read(store, one, deadline).await?;
-        present.replace(now);
-        if let Some(Plan::There(events)) = plan(one, present)?.pop() {
+        let (now, mut plans) = compare(store, one, deadline).await?;
+        if let Some(Plan::There(events)) = plans.pop() {
             return Ok(there(events));
         }
+        present.replace(now);
         if !race.pause().await {
             return Err(StoreError::Busy {
                 place: store.api.place(),
                 reason: "other writers were faster each time".to_owned(),
             });
+        }
+    }
+}
+
+/// Reads what the stream has, and compares commits with it.
+///
+/// The aggregates are not read at one moment: of a commit that is just being stored one may show its event and another
+/// not yet. So what looks like a part of a commit is read again first.
+async fn compare(
+    store: &Stream,
+    commits: &[ProvedCommit],
+    deadline: Instant,
+) -> Result<(Present, Vec<Plan>), StoreError> {
+    let mut retry = retry::HOLE.until(deadline);
+    loop {
+        let compared = match Present::read(store, commits, deadline).await {
+            Ok(mut present) => plan(commits, &mut present).map(|plans| (present, plans)),
+            Err(error) => Err(error),
+        };
+        match compared {
+            Err(StoreError::Damaged(_)) if retry.pause().await => {}
+            compared => return compared,
         }
     }
 }
