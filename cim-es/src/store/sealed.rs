@@ -392,15 +392,9 @@ fn check_event(event: &StoredEvent, options: &SealOptions) -> Result<(), StoreEr
             "the envelope of event `{event_type}` has {bytes} bytes, the limit is {MAX_ENVELOPE}"
         )));
     }
-    let (bytes, limit) = (event.payload().len(), options.max_payload);
-    if bytes > limit {
-        let event_type = event_type.clone();
-        return Err(PayloadError::TooLarge {
-            event_type,
-            bytes,
-            limit,
-        }
-        .into());
+    if event.payload().len() > options.max_payload {
+        let (payload, limit) = (event.payload(), options.max_payload);
+        return Err(PayloadError::too_large(event_type, payload, limit).into());
     }
     Ok(())
 }
