@@ -15,6 +15,7 @@
 //! | [`subject`] | How does another program find the events? |
 //! | [`block`] | How is it proved that nobody changed the history? |
 //! | [`store`] | Where are events kept, and what happens when two programs write? |
+//! | [`sqlite_file`] | What is in the SQLite file, and what must nobody do to it? |
 //! | [`repository`] | How are commands executed, and what if one comes twice? |
 //! | [`snapshot`] | How do long histories load fast? |
 //! | [`test_kit`] | How do I state the rules as tests? |
@@ -44,6 +45,7 @@ pages! {
     subject
     block
     store
+    sqlite_file
     repository
     snapshot
     test_kit

@@ -7,6 +7,9 @@
 //!
 //! The file is an ordinary SQLite database; the view `history` shows the events to any SQLite tool.
 //!
+//! What waits is bounded: further writers and readers wait to be among those who wait. Work that nobody waits for any more
+//! is not begun, or ends early. Streams read a mebibyte at a time.
+//!
 //! The file, its log (`-wal`) and the log's index (`-shm`) belong together, and SQLite finds the other two by the name of
 //! the first. While a store is open, nobody may delete, rename or replace them, or a directory above them. The store
 //! looks at each transaction and refuses it with [`StoreError::Replaced`] as long as the path does not lead to what it

@@ -52,10 +52,10 @@ impl Writer {
         let (moved, last) = watch::channel(database.read(types::last_position)?);
         let heads = Arc::new(Heads::new());
         let (sender, receiver) = channel();
-        let thread = Thread::new(database, options, digest, heads.clone(), moved)?;
+        let thread = Thread::new(database, options, digest, heads.clone(), moved, receiver)?;
         let thread = std::thread::Builder::new()
             .name("cim-es-write".into())
-            .spawn(move || thread.run(&receiver))
+            .spawn(move || thread.run())
             .map_err(|error| StoreError::Engine {
                 place: place.to_string(),
                 operation: "starting the writing thread",

@@ -1,5 +1,6 @@
 //! The thread that writes.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
@@ -23,6 +24,8 @@ const MAX_JOBS: usize = 256;
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// How long the thread stays awake for the next commit.
 const SPIN: Duration = Duration::from_micros(40);
+/// How long to wait at most for those that may wait together.
+const LONGEST_GATHERING: Duration = Duration::from_millis(10);
 /// How long to wait for a log that could not be made shorter.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -36,6 +39,14 @@ pub(super) struct Thread {
     patience: Duration,
     pub(super) memory: Memory,
     log: Log,
+    jobs: Receiver<Job>,
+    /// What was taken out of the queue and is still to be done.
+    waiting: VecDeque<Job>,
+    /// How many may wait together.
+    expected: usize,
+    /// When the last transaction began, and how long it took.
+    begun: Instant,
+    took: Duration,
     poll_interval: Duration,
     /// The state of the file that `last` was taken from.
     seen: i64,
@@ -50,6 +61,7 @@ impl Thread {
         digest: NameDigest,
         heads: Arc<Heads>,
         last: watch::Sender<u64>,
+        jobs: Receiver<Job>,
     ) -> Result<Self, StoreError> {
         let log = Log::watch(&mut database)?;
         Ok(Self {
@@ -59,6 +71,11 @@ impl Thread {
                 schema_version: database.schema_version()?,
             },
             log,
+            jobs,
+            waiting: VecDeque::new(),
+            expected: 1,
+            begun: Instant::now(),
+            took: Duration::ZERO,
             seen: database.data_version()?,
             looked: Instant::now(),
             database,
@@ -73,18 +90,10 @@ impl Thread {
     }
 
     /// Serves the queue until it is closed and empty.
-    pub(super) fn run(mut self, jobs: &Receiver<Job>) {
-        while let Some(first) = self.wait(jobs) {
-            let mut bytes = first.bytes();
-            let mut waiting = vec![first];
-            while waiting.len() < MAX_JOBS && bytes < MAX_BYTES {
-                let Ok(job) = jobs.try_recv() else {
-                    break;
-                };
-                bytes += job.bytes();
-                waiting.push(job);
-            }
-            self.serve(waiting);
+    pub(super) fn run(mut self) {
+        while let Some(first) = self.wait() {
+            let group = self.gather(first);
+            self.serve(group);
             // After the answers: nobody waits for the log to be moved.
             self.log.tend(&self.database);
             // Work that never ends must not keep the commits of other processes from the subscriptions.
@@ -95,11 +104,14 @@ impl Thread {
     }
 
     /// The next job; none when the store is closed. While subscriptions wait, looks for commits of other processes.
-    fn wait(&mut self, jobs: &Receiver<Job>) -> Option<Job> {
+    fn wait(&mut self) -> Option<Job> {
+        if let Some(job) = self.waiting.pop_front() {
+            return Some(job);
+        }
         // A writer that was answered often writes again at once; waking a thread that sleeps takes longer than that.
         let busy_until = Instant::now() + SPIN;
         while Instant::now() < busy_until {
-            match jobs.try_recv() {
+            match self.jobs.try_recv() {
                 Ok(job) => return Some(job),
                 Err(TryRecvError::Disconnected) => return None,
                 Err(TryRecvError::Empty) => std::thread::yield_now(),
@@ -109,9 +121,9 @@ impl Thread {
             let pause = match (self.is_followed(), self.log.is_long()) {
                 (true, _) => self.poll_interval,
                 (false, true) => AGAIN,
-                (false, false) => return jobs.recv().ok(),
+                (false, false) => return self.jobs.recv().ok(),
             };
-            match jobs.recv_timeout(pause) {
+            match self.jobs.recv_timeout(pause) {
                 Ok(job) => return Some(job),
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) if self.is_followed() => self.look(),
@@ -119,6 +131,55 @@ impl Thread {
             }
             self.log.shorten(&self.database, AGAIN);
         }
+    }
+
+    /// What waits together with a job.
+    ///
+    /// Writers that were answered come back a moment later, one after the other. Whoever came back first would have a
+    /// transaction alone, and all others would wait for it and then for their own; so it waits for as many as there were,
+    /// no longer than a transaction takes.
+    fn gather(&mut self, first: Job) -> Vec<Job> {
+        let mut bytes = first.bytes();
+        let mut group = vec![first];
+        let patience = self.took.min(LONGEST_GATHERING);
+        let began = Instant::now();
+        loop {
+            self.take_in();
+            while group.len() < MAX_JOBS
+                && bytes < MAX_BYTES
+                && let Some(job) = self.waiting.pop_front()
+            {
+                bytes += job.bytes();
+                group.push(job);
+            }
+            let spent = began.elapsed();
+            let is_full = group.len() >= self.expected.min(MAX_JOBS) || bytes >= MAX_BYTES;
+            if is_full || spent >= patience {
+                return group;
+            }
+            if spent < SPIN {
+                std::thread::yield_now();
+                continue;
+            }
+            match self.jobs.recv_timeout(patience - spent) {
+                Ok(job) => self.waiting.push_back(job),
+                Err(_) => return group,
+            }
+        }
+    }
+
+    /// Takes what has come in meanwhile.
+    fn take_in(&mut self) {
+        while let Ok(job) = self.jobs.try_recv() {
+            self.waiting.push_back(job);
+        }
+    }
+
+    /// Before the answers of a transaction: as many as are answered and as wait already may wait together next.
+    fn expect_as_many(&mut self, answered: usize) {
+        self.take_in();
+        self.expected = answered + self.waiting.len();
+        self.took = self.begun.elapsed();
     }
 
     /// Whether subscriptions wait; one receiver is the handle's own.
@@ -196,6 +257,7 @@ impl Thread {
             (work.write)(&self.database).map_err(|error| Failure::One(index, error))
         });
         self.end(written)?;
+        self.expect_as_many(works.len());
         for work in works.drain(..) {
             let _ = work.answer.send(Ok(()));
         }
@@ -209,6 +271,7 @@ impl Thread {
         self.memory.types = types;
         match self.end(added) {
             Ok((outcomes, heads)) => {
+                self.expect_as_many(appends.len());
                 self.heads.put_all(heads);
                 for (append, outcome) in appends.drain(..).zip(outcomes) {
                     let stored = outcome.map(|first| append.prepared.into_stored(first));
@@ -288,6 +351,7 @@ impl Thread {
                 Err(error) => return Err(error),
             }
         }
+        self.begun = Instant::now();
         let noticed = self.notice_changes();
         if noticed.is_err() {
             self.database.rollback();
