@@ -19,7 +19,7 @@ pub(super) const MAX_EVENTS: usize = 1_000;
 pub(super) const MAX_ENVELOPE: usize = 16_384;
 
 /// What a store is configured to make and to accept.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SealOptions {
     /// The hash of the CIDs that are made; both known hashes are read.
     pub hash: HashCode,

@@ -208,3 +208,156 @@ async fn a_durable_subscription_does_not_go_on_in_a_stream_that_was_made_anew() 
         );
     }
 }
+
+#[tokio::test]
+async fn a_lost_delivery_is_no_attempt_of_a_group() {
+    let proxy = Proxy::to(Server::shared().address()).await;
+    let options = options(1);
+    let store = open(client().await, &options).await;
+    let name = format!("group-{}", store.stream_name());
+    let (handler, mut events) = passing_on();
+    let subscription = EventSubscriberBuilder::new()
+        .client(Connection::from(through(&proxy).await))
+        .store(&store)
+        .subject("contract.>")
+        .handler(handler)
+        .group(&name)
+        .concurrency(1)
+        .retry(cim_es::jetstream::Retry {
+            attempts: 1,
+            ..Default::default()
+        })
+        .build()
+        .unwrap()
+        .subscribe()
+        .await
+        .unwrap();
+    proxy.lose_delivery();
+    note(&store, &key(), 1).await;
+    let event = timeout(Duration::from_secs(40), events.recv()).await;
+    assert!(event.unwrap().is_some() && proxy.has_lost_delivery());
+    let parked = cim_es::jetstream::ParkedEvents::open(client().await, &name);
+    assert_eq!(parked.await.unwrap().list().await.unwrap(), []);
+    subscription.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reason_without_end_is_cut_and_what_is_resolved_leaves_nothing() {
+    for kind in ["durable", "group"] {
+        let client = client().await;
+        let store = open(client.clone(), &options(1)).await;
+        let name = format!("{kind}-{}", store.stream_name());
+        let handler = FnEventHandler::new(|_: StoredEvent| {
+            Err(cim_es::jetstream::HandlerError::permanent(
+                "x".repeat(3_000_000),
+            ))
+        });
+        let builder = EventSubscriberBuilder::new()
+            .client(Connection::from(client.clone()))
+            .store(&store)
+            .subject("contract.>")
+            .handler(handler);
+        let builder = match kind {
+            "durable" => builder.durable(&name),
+            _ => builder.group(&name),
+        };
+        let subscription = builder.build().unwrap().subscribe().await.unwrap();
+        note(&store, &key(), 1).await;
+        let parked = cim_es::jetstream::ParkedEvents::open(client.clone(), &name);
+        let parked = parked.await.unwrap();
+        let listed = async {
+            loop {
+                let listed = parked.list().await.unwrap();
+                if !listed.is_empty() {
+                    return listed;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let listed = timeout(SOON, listed).await.unwrap();
+        assert!(listed[0].reason.len() < 10_000, "{kind}");
+        parked.discard(listed[0].position).await.unwrap();
+        let gone = async {
+            let filter = format!("$KV.cim-es-subscriptions.{name}.parked.>");
+            loop {
+                let query = json!({ "subjects_filter": filter });
+                let info = ask(&client, "STREAM.INFO.KV_cim-es-subscriptions", query).await;
+                if info["state"]["subjects"]
+                    .as_object()
+                    .is_none_or(|it| it.is_empty())
+                {
+                    return;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(SOON, gone)
+            .await
+            .unwrap_or_else(|_| panic!("{kind}: an entry stays"));
+        subscription.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn places_of_members_that_crashed_are_cleared_before_anybody_is_refused() {
+    let client = client().await;
+    let store = open(client.clone(), &options(1)).await;
+    let name = format!("crashed-{}", store.stream_name());
+    let subscriber = |name: &str| {
+        let (handler, _) = passing_on();
+        let builder = EventSubscriberBuilder::new()
+            .client(Connection::from(client.clone()))
+            .store(&store)
+            .subject("contract.>")
+            .handler(handler);
+        let builder = builder.partitioned(name).lease(Duration::from_secs(1));
+        builder.build().unwrap()
+    };
+    // Makes the bucket.
+    let first = subscriber(&format!("{name}-first")).subscribe().await;
+    first.unwrap().stop().await.unwrap();
+    let context = async_nats::jetstream::new(client.clone());
+    for place in 0..64 {
+        let key = format!("$KV.cim-es-subscriptions.{name}.member.{place:02x}");
+        let heartbeat = json!({ "id": format!("crashed {place}"), "beat": 7 });
+        let sent = context.publish(key, heartbeat.to_string().into());
+        sent.await.unwrap().await.unwrap();
+    }
+    let subscription = timeout(SOON, subscriber(&name).subscribe()).await.unwrap();
+    subscription.unwrap().stop().await.unwrap();
+}
+
+#[test]
+fn a_store_that_outlives_its_runtime_says_so_at_once() {
+    let runtime = || tokio::runtime::Runtime::new().unwrap();
+    for is_bare in [false, true] {
+        let first = runtime();
+        let store = first.block_on(async {
+            let server = Server::shared();
+            let connection = match is_bare {
+                true => Connection::from(client().await),
+                false => {
+                    let config = cim_es::jetstream::NatsConfig::new([server.url()])
+                        .user_and_password("operator", User::Operator.password());
+                    config.connect().await.unwrap()
+                }
+            };
+            JetStreamEventStore::open(connection, options(1))
+                .await
+                .unwrap()
+        });
+        drop(first);
+        runtime().block_on(async {
+            let request = commit().aggregate(key(), ExpectedVersion::NoStream, notes([1]));
+            let appended = timeout(Duration::from_secs(2), store.append(request)).await;
+            let error = appended.expect("there is nothing to wait for").unwrap_err();
+            assert!(
+                matches!(&error, StoreError::Closed { reason } if reason.contains("runtime")),
+                "{error}"
+            );
+            let read = timeout(Duration::from_secs(2), store.get_events(&key(), 1)).await;
+            let error = read.expect("there is nothing to wait for").unwrap_err();
+            assert!(matches!(error, StoreError::Closed { .. }), "{error}");
+        });
+    }
+}

@@ -83,7 +83,10 @@ async fn plain_and_async_closures_are_handlers() {
 async fn a_durable_subscription_goes_on_where_it_left_off() {
     let plant = Plant::new(Server::shared()).await;
     let log = Log::default();
-    let builder = plant.subscriber().durable(&plant.name);
+    let builder = plant
+        .subscriber()
+        .durable(&plant.name)
+        .lease(crate::subscriber::LEASE);
     let subscriber = builder.handler(log.handler(0)).build().unwrap();
     for value in 1..=10 {
         plant.record("a", value).await;
@@ -112,7 +115,10 @@ async fn a_durable_subscription_can_start_now() {
     let plant = Plant::new(Server::shared()).await;
     let log = Log::default();
     plant.record("a", 1).await;
-    let builder = plant.subscriber().durable(&plant.name);
+    let builder = plant
+        .subscriber()
+        .durable(&plant.name)
+        .lease(crate::subscriber::LEASE);
     let builder = builder.starting(SubscriptionStart::Now);
     let subscriber = builder.handler(log.handler(0)).build().unwrap();
     let subscription = subscriber.subscribe().await.unwrap();
@@ -133,7 +139,10 @@ async fn another_member_takes_over_a_durable_subscription_and_never_works_beside
     let log = Log::default();
     log.pause(Duration::from_millis(2));
     let member = |number| {
-        let builder = plant.subscriber().durable(&plant.name);
+        let builder = plant
+            .subscriber()
+            .durable(&plant.name)
+            .lease(crate::subscriber::LEASE);
         builder.handler(log.handler(number)).build().unwrap()
     };
     let first = member(1).subscribe().await.unwrap();
@@ -159,7 +168,10 @@ async fn an_event_that_fails_for_good_is_parked_and_its_aggregate_waits_behind_i
     for (meter, value) in [("a", 1), ("a", 2), ("b", 3), ("a", 4), ("b", 5), ("a", 6)] {
         plant.record(meter, value).await;
     }
-    let builder = plant.subscriber().durable(&plant.name);
+    let builder = plant
+        .subscriber()
+        .durable(&plant.name)
+        .lease(crate::subscriber::LEASE);
     let subscriber = builder.handler(log.handler(0)).build().unwrap();
     let subscription = subscriber.subscribe().await.unwrap();
     log.wait_for("the other aggregate", |log| log.values().contains(&5))
@@ -224,7 +236,10 @@ async fn a_discarded_event_is_not_handled_and_its_aggregate_goes_on() {
     log.fail(1);
     plant.record("a", 1).await;
     plant.record("a", 2).await;
-    let builder = plant.subscriber().durable(&plant.name);
+    let builder = plant
+        .subscriber()
+        .durable(&plant.name)
+        .lease(crate::subscriber::LEASE);
     let subscriber = builder.handler(log.handler(0)).build().unwrap();
     let subscription = subscriber.subscribe().await.unwrap();
     let parked = ParkedEvents::open(plant.connection.clone(), &plant.name)
@@ -283,7 +298,11 @@ async fn a_handler_that_panics_or_takes_too_long_has_failed() {
     for (meter, value) in [("a", 1), ("b", 2), ("c", 3)] {
         plant.record(meter, value).await;
     }
-    let builder = plant.subscriber().durable(&plant.name).handler(handler);
+    let builder = plant
+        .subscriber()
+        .durable(&plant.name)
+        .lease(crate::subscriber::LEASE)
+        .handler(handler);
     let builder = builder.handler_time_limit(Duration::from_millis(100));
     let subscription = builder.build().unwrap().subscribe().await.unwrap();
     let parked = ParkedEvents::open(plant.connection.clone(), &plant.name)
@@ -318,7 +337,10 @@ async fn stopping_finishes_the_event_at_hand() {
     log.pause(Duration::from_millis(300));
     plant.record("a", 1).await;
     plant.record("a", 2).await;
-    let builder = plant.subscriber().durable(&plant.name);
+    let builder = plant
+        .subscriber()
+        .durable(&plant.name)
+        .lease(crate::subscriber::LEASE);
     let subscriber = builder.handler(log.handler(0)).build().unwrap();
     let subscription = subscriber.subscribe().await.unwrap();
     log.wait_for("the start", |log| log.started().len() == 1)
@@ -402,8 +424,31 @@ async fn what_makes_no_subscriber_is_refused_with_what_to_do() {
     assert!(refused(client.clone().subject("a.>.b")).contains("put it last"));
     assert!(refused(client.clone().durable("")).contains("is no name"));
     for lease in [Duration::ZERO, Duration::MAX] {
-        let refused = refused(client.clone().subject("a.>").lease(lease));
+        let refused = refused(client.clone().subject("a.>").durable("d").lease(lease));
         assert!(refused.contains("make it"), "{refused}");
+    }
+    let whole = || client.clone().subject("a.>").handler(nothing());
+    let minute = Duration::from_secs(60);
+    for (builder, what) in [
+        (whole().group("g").lease(minute), "leave `lease` out"),
+        (whole().lease(minute), "leave `lease` out"),
+        (
+            whole().durable("d").concurrency(2),
+            "leave `concurrency` out",
+        ),
+        (whole().durable("d").group("g"), "more than one"),
+        (whole().durable("d").name("n"), "live subscription"),
+        (
+            client.clone().subject("a.b").handler(nothing()),
+            "no event has",
+        ),
+        (
+            client.clone().subject("a").handler(nothing()),
+            "no event has",
+        ),
+    ] {
+        let refused = builder.build().unwrap_err().to_string();
+        assert!(refused.contains(what), "{what}: {refused}");
     }
 
     let subscribe = async |builder: EventSubscriberBuilder| {
@@ -436,10 +481,14 @@ async fn a_name_belongs_to_one_kind_of_subscription() {
     let subscriber = plant
         .subscriber()
         .durable(&plant.name)
+        .lease(crate::subscriber::LEASE)
         .handler(log.handler(0));
     let _first = subscriber.build().unwrap().subscribe().await.unwrap();
     for builder in [
-        plant.subscriber().partitioned(&plant.name),
+        plant
+            .subscriber()
+            .partitioned(&plant.name)
+            .lease(crate::subscriber::LEASE),
         plant.subscriber().group(&plant.name),
     ] {
         let subscriber = builder.handler(log.handler(1)).build().unwrap();
@@ -463,9 +512,15 @@ async fn a_name_belongs_to_one_stream() {
     let name = |kind: &str| format!("{}-{kind}", one.name);
     let builders = |plant: &Plant| {
         [
-            plant.subscriber().durable(name("d")),
+            plant
+                .subscriber()
+                .durable(name("d"))
+                .lease(crate::subscriber::LEASE),
             plant.subscriber().group(name("g")),
-            plant.subscriber().partitioned(name("p")),
+            plant
+                .subscriber()
+                .partitioned(name("p"))
+                .lease(crate::subscriber::LEASE),
         ]
     };
     for (first, second) in builders(&one).into_iter().zip(builders(&two)) {
@@ -485,7 +540,12 @@ async fn a_name_belongs_to_one_stream() {
 async fn a_subscription_that_came_further_than_its_stream_reaches_says_so() {
     let plant = Plant::new(Server::shared()).await;
     let log = Log::default();
-    let builder = |plant: &Plant| plant.subscriber().durable(&plant.name);
+    let builder = |plant: &Plant| {
+        plant
+            .subscriber()
+            .durable(&plant.name)
+            .lease(crate::subscriber::LEASE)
+    };
     let subscriber = builder(&plant).handler(log.handler(0)).build().unwrap();
     let subscription = subscriber.subscribe().await.unwrap();
     for value in 1..=3 {
@@ -513,7 +573,10 @@ async fn one_that_is_asked_to_end_leaves_its_name_to_the_next_at_once() {
     let log = Log::default();
     for value in 1..=2 {
         plant.record("a", value).await;
-        let builder = plant.subscriber().durable(&plant.name);
+        let builder = plant
+            .subscriber()
+            .durable(&plant.name)
+            .lease(crate::subscriber::LEASE);
         let builder = builder.lease(Duration::from_secs(60));
         let subscriber = builder.handler(log.handler(0)).build().unwrap();
         let subscription = subscriber.subscribe().await.unwrap();
@@ -533,8 +596,12 @@ async fn a_refused_permission_is_named_and_not_asked_for_again_and_again() {
     let builder = || plant.subscriber().client(reader.clone());
     let builders = [
         builder(),
-        builder().durable(format!("{}-d", plant.name)),
-        builder().partitioned(format!("{}-p", plant.name)),
+        builder()
+            .durable(format!("{}-d", plant.name))
+            .lease(crate::subscriber::LEASE),
+        builder()
+            .partitioned(format!("{}-p", plant.name))
+            .lease(crate::subscriber::LEASE),
     ];
     for builder in builders {
         let subscriber = builder.handler(log.handler(0)).build().unwrap();
@@ -569,6 +636,7 @@ async fn a_deleted_stream_ends_its_subscriptions() {
     let durable = plant
         .subscriber()
         .durable(&plant.name)
+        .lease(crate::subscriber::LEASE)
         .handler(log.handler(0));
     let durable = durable.build().unwrap().subscribe().await.unwrap();
     let group = plant

@@ -10,7 +10,10 @@ use cim_es_tests::nats::Server;
 use tokio::time::{Instant, sleep};
 
 async fn join(plant: &Plant, log: &Log, member: usize) -> Subscription {
-    let builder = plant.subscriber().partitioned(&plant.name);
+    let builder = plant
+        .subscriber()
+        .partitioned(&plant.name)
+        .lease(crate::subscriber::LEASE);
     let subscriber = builder.handler(log.handler(member)).build().unwrap();
     subscriber.subscribe().await.unwrap()
 }

@@ -17,11 +17,20 @@ async fn subscribe_all(plant: &Plant) -> Vec<(&'static str, Log, Subscription)> 
     let name = &plant.name;
     let builders: [(&str, EventSubscriberBuilder); 4] = [
         ("live", plant.subscriber()),
-        ("durable", plant.subscriber().durable(format!("{name}-d"))),
+        (
+            "durable",
+            plant
+                .subscriber()
+                .durable(format!("{name}-d"))
+                .lease(crate::subscriber::LEASE),
+        ),
         ("group", plant.subscriber().group(format!("{name}-g"))),
         (
             "partitioned",
-            plant.subscriber().partitioned(format!("{name}-p")),
+            plant
+                .subscriber()
+                .partitioned(format!("{name}-p"))
+                .lease(crate::subscriber::LEASE),
         ),
     ];
     let mut subscriptions = Vec::new();
@@ -184,7 +193,8 @@ async fn a_member_that_cannot_reach_the_servers_stops_before_another_takes_over(
         let builder = plant
             .subscriber()
             .client(connection)
-            .partitioned(&plant.name);
+            .partitioned(&plant.name)
+            .lease(crate::subscriber::LEASE);
         builder.handler(log.handler(number)).build().unwrap()
     };
     let first = member(1, &urls[0]).await.subscribe().await.unwrap();

@@ -340,3 +340,100 @@ async fn a_reader_cannot_append_through_a_consumer() {
         assert_eq!(info["state"]["messages"], expected, "{stream}");
     }
 }
+
+/// A server on which one user may do everything but what has one word in its subject.
+async fn without(right: &str) -> (Server, Connection) {
+    let text = format!(
+        "accounts {{ EVENTS {{ jetstream: enabled, users: [ {{ user: a, password: b, permissions {{ publish {{ deny: \
+         [ \"{right}\" ] }} }} }}, {{ user: operator, password: c }} ] }}, SYSTEM {{ users: [ {{ user: system, password: \
+         \"{}\" }} ] }} }}\nsystem_account: SYSTEM",
+        User::System.password()
+    );
+    let server = Server::start_with(&cim_es_tests::nats::Layout::Login { text });
+    let connection = |user: &str, password: &str| {
+        NatsConfig::new([server.url()]).user_and_password(user, password)
+    };
+    let operator = connection("operator", "c").connect().await.unwrap();
+    let config = EventStoreConfig::new(STREAM, ["infrastructure.>"]);
+    let store = JetStreamEventStore::open(operator, config).await.unwrap();
+    for number in 0..800 {
+        let key = key(&number.to_string());
+        // Large enough that the server asks whether the reader keeps up.
+        let payload = std::collections::BTreeMap::from([("filler", "x".repeat(20_000))]);
+        let payload = serde_ipld_dagcbor::to_vec(&payload).unwrap();
+        let mut request = commit(&key, REGISTERED, 1);
+        request.aggregates[0].events = vec![NewEvent::from_payload(REGISTERED, 1, payload)];
+        store.append(request).await.unwrap();
+    }
+    let user = connection("a", "b").connect().await.unwrap();
+    (server, user)
+}
+
+#[tokio::test]
+async fn a_right_that_reading_needs_is_named_when_it_is_missing() {
+    use cim_es::jetstream::{EventSubscriberBuilder, FnEventHandler};
+    for (right, kinds) in [
+        ("$JS.FC.>", &["read"][..]),
+        (
+            "$JS.API.CONSUMER.MSG.NEXT.>",
+            &["type", "live", "durable", "group"],
+        ),
+        (
+            "$JS.API.CONSUMER.CREATE.>",
+            &["read", "type", "live", "durable", "group"],
+        ),
+        ("$JS.ACK.>", &["group"]),
+    ] {
+        let (_server, connection) = without(right).await;
+        let config = EventStoreConfig::new(STREAM, ["infrastructure.>"]);
+        let store = JetStreamEventStore::open(connection.clone(), config)
+            .await
+            .unwrap();
+        for kind in kinds {
+            let work = async {
+                match *kind {
+                    "read" => {
+                        let mut events = store.read_all(Position::START);
+                        while let Some(event) = events.next().await {
+                            if let Err(error) = event {
+                                return error.to_string();
+                            }
+                        }
+                        "it was all read".to_owned()
+                    }
+                    "type" => match store
+                        .get_events_by_type(REGISTERED, Position::START, 10)
+                        .await
+                    {
+                        Ok(_) => "it was all read".to_owned(),
+                        Err(error) => error.to_string(),
+                    },
+                    kind => {
+                        let handler = FnEventHandler::new(|_| Ok(()));
+                        let builder = EventSubscriberBuilder::new()
+                            .client(connection.clone())
+                            .store(&store)
+                            .subject("infrastructure.>")
+                            .handler(handler);
+                        let builder = match kind {
+                            "durable" => builder.durable("d"),
+                            "group" => builder.group("g"),
+                            _ => builder,
+                        };
+                        match builder.build().unwrap().subscribe().await {
+                            Ok(subscription) => match subscription.await {
+                                Ok(()) => "it ended well".to_owned(),
+                                Err(error) => error.to_string(),
+                            },
+                            Err(error) => error.to_string(),
+                        }
+                    }
+                }
+            };
+            let said = tokio::time::timeout(Duration::from_secs(15), work).await;
+            let said = said.unwrap_or_else(|_| panic!("{right}, {kind}: nothing was said"));
+            let named = right.trim_end_matches('>');
+            assert!(said.contains(named), "{right}, {kind}: {said}");
+        }
+    }
+}

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
 
+use super::buckets::create::Making;
 use super::subscription::make_room;
 use super::{
     ConnectError, Connection, JetStreamCheckpointStore, JetStreamEventStore, JetStreamObjectStore,
@@ -63,31 +64,28 @@ impl NatsConfig {
     pub async fn open(&self) -> Result<JetStreamStores, OpenError> {
         let connection = self.connect().await?;
         connection.check_jetstream().await?;
-        let replicas = self.event_store.replicas;
-        let snapshots = JetStreamSnapshotStore::open(
-            connection.clone(),
-            &self.event_store.snapshot_bucket(),
-            replicas,
-        )
-        .await?;
-        make_room(&connection, replicas).await?;
-        let events =
-            JetStreamEventStore::open(connection.clone(), self.event_store.clone()).await?;
+        let config = &self.event_store;
+        let making = Making {
+            replicas: config.replicas,
+            creates: config.create,
+        };
+        let snapshots = config.snapshot_bucket();
+        let snapshots =
+            JetStreamSnapshotStore::open_or_make(connection.clone(), &snapshots, making).await?;
+        if config.create {
+            make_room(&connection, config.replicas).await?;
+        }
+        let events = JetStreamEventStore::open(connection.clone(), config.clone()).await?;
+        let objects = &self.object_store_bucket;
+        let objects = JetStreamObjectStore::open_or_make(connection.clone(), objects, making);
+        let checkpoints = config.checkpoint_bucket();
+        let checkpoints =
+            JetStreamCheckpointStore::open_or_make(connection.clone(), &checkpoints, making);
         Ok(JetStreamStores {
             events: events.with_snapshots(Arc::new(snapshots.clone())),
             snapshots,
-            objects: JetStreamObjectStore::open(
-                connection.clone(),
-                &self.object_store_bucket,
-                replicas,
-            )
-            .await?,
-            checkpoints: JetStreamCheckpointStore::open(
-                connection.clone(),
-                &self.event_store.checkpoint_bucket(),
-                replicas,
-            )
-            .await?,
+            objects: objects.await?.hash(config.seal.hash),
+            checkpoints: checkpoints.await?,
             connection,
         })
     }

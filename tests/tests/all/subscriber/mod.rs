@@ -14,6 +14,9 @@ use cim_es::prelude::*;
 use cim_es_tests::nats::{Server, User};
 use tokio::time::{Instant, sleep};
 
+/// How long a member may be silent in these tests.
+pub const LEASE: Duration = Duration::from_secs(2);
+
 #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MeterState {
     #[state(initial)]
@@ -122,7 +125,6 @@ impl Plant {
             .store(&self.store)
             .subject(MeterEvent::subjects())
             .retry(quick())
-            .lease(Duration::from_secs(2))
     }
 }
 

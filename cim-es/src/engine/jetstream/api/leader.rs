@@ -119,11 +119,13 @@ impl<'a> Leader<'a> {
         let query = json!({ "deleted_details": true });
         let mut retry = retry::STALE.until(self.deadline);
         loop {
+            // Before it is asked: what is seen meanwhile proves nothing about the answer.
+            let seen = self.api.seen.last();
             let asked = self.ask::<StateInfo>("STREAM.INFO", query.clone(), OPERATION);
             let info = asked.await?;
             let info = info.map_err(|failure| self.api.error(OPERATION, failure))?;
             self.check_created(&info)?;
-            if info.state.last_seq >= self.api.seen.last() {
+            if info.state.last_seq >= seen {
                 return Ok(info.state);
             }
             let stale = ApiFailure::Stale;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::create::{Layout, create};
+use super::create::{Layout, Making, create};
 use crate::engine::jetstream::api::{Api, ApiFailure, Class, EXPECTED_SEQUENCE, Leader, Raw};
 use crate::engine::jetstream::config::check_name;
 use crate::engine::jetstream::connect::Connection;
@@ -53,12 +53,13 @@ impl Bucket {
         connection: Connection,
         name: &str,
         layout: Layout,
-        replicas: usize,
+        making: Making,
     ) -> Result<Self, StoreError> {
+        let replicas = making.replicas;
         let mut bucket = Self::named(&connection, name, layout)?;
         let found = match Leader::new(&bucket.api).stream_info().await? {
             Some(found) => found,
-            None => create(&bucket.api, name, layout, replicas).await?,
+            None => create(&bucket.api, name, layout, making).await?,
         };
         bucket.api = bucket.api.of_stream(&found.created);
         let found = found.info.config.num_replicas;
@@ -164,8 +165,8 @@ impl Bucket {
     {
         let mut retry = retry::STALE.within(self.api.patience);
         loop {
-            let mut found = ask().await?;
             let seen = self.api.seen.last();
+            let mut found = ask().await?;
             let is_behind = match &found {
                 Some(message) => message.sequence < at_least,
                 None if seen == 0 => at_least > 0,
@@ -233,10 +234,19 @@ impl Bucket {
 
     /// Removes the messages on a subject for good; what cannot be removed stays, and is only in the way.
     pub(crate) async fn discard(&self, subject: &str) {
-        let query = json!({ "filter": subject });
+        self.purge(subject, json!({ "filter": subject })).await;
+    }
+
+    /// The same for the messages on a subject up to a sequence.
+    pub(crate) async fn discard_up_to(&self, subject: &str, sequence: u64) {
+        let query = json!({ "filter": subject, "seq": sequence.saturating_add(1) });
+        self.purge(subject, query).await;
+    }
+
+    async fn purge(&self, subject: &str, query: Value) {
         let purged = self.api.ask::<Value>("STREAM.PURGE", &query).await;
         if let Err(reason) = purged {
-            tracing::info!(
+            tracing::debug!(
                 place = self.place(),
                 subject,
                 %reason,
@@ -256,9 +266,10 @@ impl Bucket {
             let mut offset = 0;
             loop {
                 let query = json!({ "subjects_filter": filter, "offset": offset });
+                let seen = self.api.seen.last();
                 let page = self.api.ask::<Listed>("STREAM.INFO", &query).await;
                 let failure = match page {
-                    Ok(page) if page.state.last_seq < self.api.seen.last() => ApiFailure::Stale,
+                    Ok(page) if page.state.last_seq < seen => ApiFailure::Stale,
                     Ok(page) => {
                         let found = page.state.subjects.unwrap_or_default();
                         offset += found.len();

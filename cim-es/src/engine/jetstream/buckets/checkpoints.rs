@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::bucket::{Bucket, Write};
-use super::create::Layout;
+use super::create::{Layout, Making};
 use super::name::token;
 use crate::engine::jetstream::connect::Connection;
 use crate::store::{CheckpointStore, Damage, Position, StoreError};
@@ -35,7 +35,16 @@ impl JetStreamCheckpointStore {
         bucket: &str,
         replicas: usize,
     ) -> Result<Self, StoreError> {
-        let bucket = Bucket::open(connection.into(), bucket, Layout::KeyValue, replicas).await?;
+        Self::open_or_make(connection.into(), bucket, Making::with_replicas(replicas)).await
+    }
+
+    /// The same, made as it is said when it is missing.
+    pub(crate) async fn open_or_make(
+        connection: Connection,
+        bucket: &str,
+        making: Making,
+    ) -> Result<Self, StoreError> {
+        let bucket = Bucket::open(connection, bucket, Layout::KeyValue, making).await?;
         Ok(Self {
             bucket,
             seen: Arc::default(),

@@ -58,15 +58,41 @@ impl Layout {
     }
 }
 
+/// How a bucket is made when it is missing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Making {
+    /// How many servers keep it.
+    pub(crate) replicas: usize,
+    /// Whether it is made at all.
+    pub(crate) creates: bool,
+}
+
+impl Making {
+    pub(crate) fn with_replicas(replicas: usize) -> Self {
+        Self {
+            replicas,
+            creates: true,
+        }
+    }
+}
+
 /// Creates a bucket, unless another program has a moment before.
 pub(super) async fn create(
     api: &Api,
     name: &str,
     layout: Layout,
-    replicas: usize,
+    making: Making,
 ) -> Result<StreamInfo, StoreError> {
     const OPERATION: &str = "creating";
-    let config = layout.config(name, replicas);
+    if !making.creates {
+        return Err(StoreError::Incompatible {
+            place: api.place(),
+            reason:
+                "it does not exist, and this program is not to create it: let an operator create it"
+                    .to_owned(),
+        });
+    }
+    let config = layout.config(name, making.replicas);
     let creating = api.with_timeout(api.timeout.max(CREATING));
     let mut retry = retry::REQUEST.within(api.patience);
     loop {

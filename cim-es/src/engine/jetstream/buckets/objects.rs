@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::bucket::{Bucket, Write};
-use super::create::Layout;
+use super::create::{Layout, Making};
 use crate::block::{HashCode, verify_cid};
 use crate::engine::jetstream::api::Raw;
 use crate::engine::jetstream::connect::Connection;
@@ -61,10 +61,18 @@ impl JetStreamObjectStore {
         bucket: &str,
         replicas: usize,
     ) -> Result<Self, StoreError> {
-        let connection = connection.into();
+        Self::open_or_make(connection.into(), bucket, Making::with_replicas(replicas)).await
+    }
+
+    /// The same, made as it is said when it is missing.
+    pub(crate) async fn open_or_make(
+        connection: Connection,
+        bucket: &str,
+        making: Making,
+    ) -> Result<Self, StoreError> {
         let links = format!("{bucket}-links");
-        let objects = Bucket::open(connection.clone(), bucket, Layout::Objects, replicas).await?;
-        let links = Bucket::open(connection, &links, Layout::KeyValue, replicas).await?;
+        let objects = Bucket::open(connection.clone(), bucket, Layout::Objects, making).await?;
+        let links = Bucket::open(connection, &links, Layout::KeyValue, making).await?;
         Ok(Self {
             objects,
             links,

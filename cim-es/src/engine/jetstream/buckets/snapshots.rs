@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::bucket::{Bucket, Write};
-use super::create::Layout;
+use super::create::{Layout, Making};
 use super::name::token;
 use super::objects;
 use crate::block::HashCode;
@@ -80,9 +80,17 @@ impl JetStreamSnapshotStore {
         bucket: &str,
         replicas: usize,
     ) -> Result<Self, StoreError> {
-        let connection = connection.into();
-        let values = Bucket::open(connection.clone(), bucket, Layout::KeyValue, replicas).await?;
-        let objects = Bucket::open(connection, bucket, Layout::Objects, replicas).await?;
+        Self::open_or_make(connection.into(), bucket, Making::with_replicas(replicas)).await
+    }
+
+    /// The same, made as it is said when it is missing.
+    pub(crate) async fn open_or_make(
+        connection: Connection,
+        bucket: &str,
+        making: Making,
+    ) -> Result<Self, StoreError> {
+        let values = Bucket::open(connection.clone(), bucket, Layout::KeyValue, making).await?;
+        let objects = Bucket::open(connection, bucket, Layout::Objects, making).await?;
         Ok(Self { values, objects })
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::ConfigError;
+use crate::store::{SealOptions, StoredSubjects};
 
 /// 365 days.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -47,6 +48,15 @@ pub struct EventStoreConfig {
     pub duplicate_window: Duration,
     /// After how many events of an aggregate a repository writes a snapshot; 100 by default.
     pub snapshot_threshold: u64,
+    /// How stored subjects are made; every program that writes to the stream must agree.
+    pub stored_subjects: StoredSubjects,
+    /// Tokens in front of the public subjects, under which committed events are republished: for tests and for tenants
+    /// that share an account.
+    pub public_prefix: Option<String>,
+    /// Creates the stream, and the buckets beside it, when they are missing; false for programs that have no right to.
+    pub create: bool,
+    /// The hash of new CIDs, and the limit for payloads.
+    pub seal: SealOptions,
 }
 
 impl Default for EventStoreConfig {
@@ -61,6 +71,10 @@ impl Default for EventStoreConfig {
             replicas: 1,
             duplicate_window: Duration::from_secs(120),
             snapshot_threshold: 100,
+            stored_subjects: StoredSubjects::default(),
+            public_prefix: None,
+            create: true,
+            seal: SealOptions::default(),
         }
     }
 }
@@ -216,6 +230,15 @@ fn check_subject(subject: &str) -> Result<(), ConfigError> {
         ));
     }
     if tokens.iter().enumerate().all(is_legal) {
+        if tokens.len() < 3 && tokens[last] != ">" {
+            return Err(ConfigError::invalid(
+                "event_store.subjects",
+                format!(
+                    "no event has a subject like `{subject}`: a public subject is <domain>.<aggregate>.<operation>; write \
+                     `{first}.>` for a whole domain"
+                ),
+            ));
+        }
         return Ok(());
     }
     Err(ConfigError::invalid(

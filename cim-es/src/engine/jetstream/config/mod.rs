@@ -1,5 +1,6 @@
 //! How to reach the servers and what to keep on them, from a TOML file, the environment, or code.
 
+mod address;
 mod duration;
 mod error;
 mod event_store;
@@ -52,6 +53,11 @@ pub(crate) use secret::without_login;
 /// | `event_store.retention` | `limits` | the only one under which reading an event does not delete it |
 /// | `event_store.duplicate_window` | `2m` | for how long a message sent again is recognised |
 /// | `event_store.snapshot_threshold` | 100 | events between two snapshots of an aggregate |
+/// | `event_store.stored_prefix` | `es` | what stored subjects begin with; the same in every program |
+/// | `event_store.public_prefix` | | what stands in front of the public subjects, for tests and tenants |
+/// | `event_store.create` | `true` | creates the stream and the buckets that are missing |
+/// | `event_store.hash` | `sha2-256` | or `blake3`: the hash of new CIDs |
+/// | `event_store.max_payload` | 1000000 | the largest payload of an event in bytes |
 ///
 /// Files are PEM. The environment variable of a key is its name in capitals with `_` for `.` and `CIM_ES_NATS_` in
 /// front: `CIM_ES_NATS_TLS_CA_CERT`. Secrets do not show in `Debug`.
@@ -276,6 +282,15 @@ impl NatsConfig {
             return Err(ConfigError::invalid(
                 "servers",
                 "at least one address is needed",
+            ));
+        }
+        for server in &self.servers {
+            address::check(server).map_err(|reason| ConfigError::invalid("servers", reason))?;
+        }
+        if self.request_timeout.is_zero() {
+            return Err(ConfigError::invalid(
+                "request_timeout",
+                "it must be longer than zero",
             ));
         }
         if self.connection_timeout.is_zero() {

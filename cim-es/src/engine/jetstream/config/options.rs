@@ -18,10 +18,6 @@ use crate::store::{SealOptions, StoredSubjects};
 #[derive(Clone, Debug)]
 pub struct JetStreamOptions {
     pub(crate) stream: EventStoreConfig,
-    pub(crate) subjects: StoredSubjects,
-    pub(crate) public_prefix: Option<String>,
-    pub(crate) creates_stream: bool,
-    pub(crate) seal: SealOptions,
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) patience: Option<Duration>,
 }
@@ -37,10 +33,6 @@ impl JetStreamOptions {
     pub fn new(stream: EventStoreConfig) -> Self {
         Self {
             stream,
-            subjects: StoredSubjects::default(),
-            public_prefix: None,
-            creates_stream: true,
-            seal: SealOptions::default(),
             request_timeout: None,
             patience: None,
         }
@@ -48,26 +40,26 @@ impl JetStreamOptions {
 
     /// How stored subjects are made; every program that writes to the stream must agree.
     pub fn stored_subjects(mut self, subjects: StoredSubjects) -> Self {
-        self.subjects = subjects;
+        self.stream.stored_subjects = subjects;
         self
     }
 
     /// Tokens in front of the public subjects, under which committed events are republished: for tests and for tenants
     /// that share an account.
     pub fn public_prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.public_prefix = Some(prefix.into());
+        self.stream.public_prefix = Some(prefix.into());
         self
     }
 
     /// Does not create a stream that is missing: for programs that have no right to.
     pub fn without_creating(mut self) -> Self {
-        self.creates_stream = false;
+        self.stream.create = false;
         self
     }
 
     /// The hash of new CIDs, and the limit for payloads.
     pub fn seal(mut self, seal: SealOptions) -> Self {
-        self.seal = seal;
+        self.stream.seal = seal;
         self
     }
 

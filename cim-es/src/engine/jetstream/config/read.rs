@@ -8,6 +8,7 @@ use toml::{Table, Value};
 
 use super::keys::{self, Kind};
 use super::{ConfigError, EventStoreConfig, NatsAuth, NatsConfig, Secret, duration};
+use crate::block::HashCode;
 
 impl NatsConfig {
     /// From the text of a TOML file.
@@ -316,6 +317,21 @@ impl Reader {
         self.choice("event_store.when_full", &["refuse", "drop_oldest"])?
             .map(|choice| choice == "drop_oldest")
             .set(&mut config.drop_oldest_when_full);
+        if let Some(prefix) = self.text("event_store.stored_prefix")? {
+            config.stored_subjects = prefix.parse().map_err(|error| {
+                ConfigError::invalid("event_store.stored_prefix", format!("{error}"))
+            })?;
+        }
+        config.public_prefix = self.text("event_store.public_prefix")?;
+        self.flag("event_store.create")?.set(&mut config.create);
+        self.choice("event_store.hash", &["sha2-256", "blake3"])?
+            .map(|choice| match &*choice {
+                "blake3" => HashCode::Blake3_256,
+                _ => HashCode::Sha2_256,
+            })
+            .set(&mut config.seal.hash);
+        self.number("event_store.max_payload")?
+            .set(&mut config.seal.max_payload);
         match self.text("event_store.retention")?.as_deref() {
             None | Some("limits") => Ok(()),
             Some(_) => Err(ConfigError::invalid(

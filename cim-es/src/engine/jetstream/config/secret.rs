@@ -46,9 +46,14 @@ pub(crate) fn without_login(address: &str) -> String {
     };
     let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
     match host.rsplit_once(':') {
-        Some((name, port)) if !port.ends_with(']') && port.parse::<u16>().is_err() => {
+        Some((name, port)) if !port.ends_with(']') && !is_number(port) => {
             format!("{scheme}{name}:***")
         }
         _ => format!("{scheme}{host}"),
     }
+}
+
+/// Whether a text is meant as a port, if a wrong one.
+fn is_number(port: &str) -> bool {
+    port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -9,6 +9,8 @@ password = "hunter2"
 connection_timeout = "3s"
 max_reconnects = 7
 reconnect_delay = "100ms"
+request_timeout = "1500ms"
+patience = "12s"
 object_store_bucket = "blocks"
 
 [tls]
@@ -31,6 +33,11 @@ replicas = 3
 retention = "limits"
 duplicate_window = "1m"
 snapshot_threshold = 50
+stored_prefix = "tenant.es"
+public_prefix = "tenant"
+create = false
+hash = "blake3"
+max_payload = 5000
 "#;
 
 fn every_key() -> NatsConfig {
@@ -39,6 +46,8 @@ fn every_key() -> NatsConfig {
         .connection_timeout(Duration::from_secs(3))
         .max_reconnects(7)
         .reconnect_delay(Duration::from_millis(100))
+        .request_timeout(Duration::from_millis(1_500))
+        .patience(Duration::from_secs(12))
         .object_store_bucket("blocks")
         .ca_cert("ca.pem")
         .client_cert("me.pem", "me-key.pem")
@@ -47,6 +56,11 @@ fn every_key() -> NatsConfig {
     config.event_store.drop_oldest_when_full = true;
     config.event_store.duplicate_window = Duration::from_secs(60);
     config.event_store.snapshot_threshold = 50;
+    config.event_store.stored_subjects = "tenant.es".parse().unwrap();
+    config.event_store.public_prefix = Some("tenant".to_owned());
+    config.event_store.create = false;
+    config.event_store.seal.hash = crate::block::HashCode::Blake3_256;
+    config.event_store.seal.max_payload = 5_000;
     config
 }
 
@@ -283,4 +297,30 @@ fn the_presets_are_as_the_requirements_have_them() {
         preset.accept_losing_events().check().unwrap();
     }
     keys.check().unwrap();
+}
+
+#[test]
+fn a_subject_that_no_event_can_have_is_refused() {
+    for (subject, is_legal) in [
+        ("infrastructure", false),
+        ("infrastructure.compute", false),
+        ("infrastructure.*", false),
+        ("*", false),
+        ("infrastructure.compute.registered", true),
+        ("infrastructure.*.registered", true),
+        ("infrastructure.>", true),
+        (">", true),
+    ] {
+        let checked = EventStoreConfig::new("S", [subject]).check();
+        assert_eq!(checked.is_ok(), is_legal, "{subject}: {checked:?}");
+    }
+}
+
+#[test]
+fn addresses_are_checked_before_anything_is_connected() {
+    for address in ["", "nats:/host", "nats://host:99999", "ws://host"] {
+        let error = NatsConfig::new([address]).check().unwrap_err().to_string();
+        assert!(error.starts_with("`servers`: "), "{address}: {error}");
+        assert!(!error.contains("***"), "{error}");
+    }
 }

@@ -106,15 +106,26 @@ pub enum ConnectError {
         /// The number of attempts.
         attempts: usize,
     },
+    /// The runtime that the connection was made on has ended, and the connection with it.
+    #[error(
+        "the connection to {servers} ended with the runtime that it was made on: keep that runtime as long as the stores, or \
+         connect anew on this one"
+    )]
+    RuntimeEnded {
+        /// The addresses.
+        servers: String,
+    },
     /// The connection was closed by the program itself.
     #[error("the connection is closed")]
     Closed,
     /// The account has no JetStream.
     #[error(
-        "the account that {login} belongs to has no JetStream: enable it for the account on the server, or log in to \
-         another"
+        "there is no JetStream at {servers}: start the server with `-js`, or with `jetstream` in its configuration, and \
+         enable it for the account that {login} belongs to"
     )]
     NoJetStream {
+        /// The addresses.
+        servers: String,
         /// The keys of the login; never their values.
         login: &'static str,
     },

@@ -10,7 +10,7 @@ use std::fmt;
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Context;
@@ -51,6 +51,9 @@ pub struct Connection {
     login: &'static str,
     signals: Arc<Signals>,
 }
+
+/// How messages name the login of a client that was made elsewhere.
+const BARE: &str = "this client";
 
 /// How long what goes over a connection may take.
 #[derive(Clone, Copy)]
@@ -126,11 +129,26 @@ impl NatsConfig {
 }
 
 fn listen(options: ConnectOptions, signals: &Arc<Signals>) -> ConnectOptions {
-    let signals = Arc::clone(signals);
+    // It goes with the client's task, and so with the runtime.
+    let task = Task(Arc::downgrade(signals));
     options.event_callback(move |event| {
-        signals.hear(event);
+        if let Some(signals) = task.0.upgrade() {
+            signals.hear(event);
+        }
         async {}
     })
+}
+
+/// What is dropped when the task of a client ends, whatever ends it.
+struct Task(Weak<Signals>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Some(signals) = self.0.upgrade() {
+            let servers = signals.servers.clone();
+            signals.end(ConnectError::RuntimeEnded { servers });
+        }
+    }
 }
 
 impl Signals {
@@ -265,7 +283,7 @@ impl Connection {
                     AccountErrorKind::JetStream(_) | AccountErrorKind::JetStreamUnavailable
                 ) =>
             {
-                Err(ConnectError::NoJetStream { login: self.login })
+                Err(self.no_jetstream())
             }
             // Not to be permitted to ask is no sign that there is none.
             Err(_) => Ok(()),
@@ -274,6 +292,24 @@ impl Connection {
                 reason: error.to_string(),
             }),
         }
+    }
+
+    /// The error for servers without JetStream.
+    pub(crate) fn no_jetstream(&self) -> ConnectError {
+        let info = self.client.server_info();
+        ConnectError::NoJetStream {
+            servers: match self.login {
+                // Who made the client knows its address; the server says where it is.
+                BARE => format!("{}:{}", info.host, info.port),
+                _ => self.signals.servers.clone(),
+            },
+            login: self.login,
+        }
+    }
+
+    /// Whether the server that this client talks to runs JetStream itself.
+    pub(crate) fn has_jetstream(&self) -> bool {
+        self.client.server_info().jetstream
     }
 
     /// Waits until the connection is given up or closed, and tells why. A connection that is merely lost is made again.
@@ -333,6 +369,15 @@ impl From<Client> for Connection {
     /// A client that was made elsewhere. What the servers do not permit it does not hear: refusals are timeouts.
     fn from(client: Client) -> Self {
         let defaults = NatsConfig::default();
+        let signals = Arc::new(Signals::new(&defaults));
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            // A task beside the client's own: it ends with the runtime, or with the last handle.
+            let (task, mut ended) = (Task(Arc::downgrade(&signals)), signals.ended.subscribe());
+            runtime.spawn(async move {
+                let _task = task;
+                while ended.changed().await.is_ok() {}
+            });
+        }
         Self {
             client,
             api: JetStreamConfig::default(),
@@ -340,8 +385,8 @@ impl From<Client> for Connection {
                 request: defaults.request_timeout,
                 patience: defaults.patience,
             },
-            login: "this client",
-            signals: Arc::new(Signals::new(&defaults)),
+            login: BARE,
+            signals,
         }
     }
 }

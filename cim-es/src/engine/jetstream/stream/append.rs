@@ -40,7 +40,7 @@ pub(super) async fn append(
         for (part, head) in parts.iter().zip(&heads) {
             part.check(head.as_ref())?;
         }
-        let events = seal(commit.clone(), &heads, &store.options.seal)?;
+        let events = seal(commit.clone(), &heads, &store.options.stream.seal)?;
         let guards = guards(store, parts, &tips);
         let sealed = Sealed {
             parts,

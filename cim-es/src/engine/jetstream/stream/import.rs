@@ -27,7 +27,7 @@ pub(super) async fn append_sealed(
 ) -> Result<Vec<AppendedCommit>, StoreError> {
     let mut proved = Vec::with_capacity(commits.len());
     for commit in commits {
-        let commit = commit.prove(&store.options.seal)?;
+        let commit = commit.prove(&store.options.stream.seal)?;
         let types = commit.events().iter();
         store.check_types(types.map(|event| event.envelope.event_type.as_str()))?;
         proved.push(commit);

@@ -65,7 +65,7 @@ impl Stream {
     }
 
     fn subjects(&self) -> &StoredSubjects {
-        &self.options.subjects
+        &self.options.stream.stored_subjects
     }
 
     /// Refuses events whose type the stream does not keep, which no server would answer for.
@@ -81,7 +81,7 @@ impl Stream {
                 )));
             }
             let first = |subject: &str| subject.split('.').next().map(str::to_owned);
-            let is_republished_bare = self.options.public_prefix.is_none();
+            let is_republished_bare = self.options.stream.public_prefix.is_none();
             if is_republished_bare && first(event_type) == first(self.subjects().prefix()) {
                 return Err(invalid(format!(
                     "`{event_type}` starts like a stored subject, and would be stored twice: give the domain another name"

@@ -1,6 +1,7 @@
 //! Setting up the stream: whether it is what it must be, and creating it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use async_nats::jetstream::stream::Config;
 use serde_json::json;
@@ -8,10 +9,13 @@ use serde_json::json;
 use super::compare;
 use super::finding::{Finding, Severity};
 use super::wanted::{MINIMUM, incompatible, is_new_enough, wanted};
-use crate::engine::jetstream::api::{Api, Leader, StreamInfo, errors};
+use crate::engine::jetstream::api::{Api, ApiFailure, Leader, StreamInfo, errors, failure_of};
 use crate::engine::jetstream::config::JetStreamOptions;
 use crate::engine::jetstream::retry;
 use crate::store::StoreError;
+
+/// How long a server without JetStream may look for another one that has it.
+const WITHOUT: Duration = Duration::from_secs(1);
 
 /// Checks the server, the options and the stream, which is created when it is missing.
 pub(super) async fn open(api: &Api, options: &JetStreamOptions) -> Result<StreamInfo, StoreError> {
@@ -26,6 +30,15 @@ pub(super) async fn open(api: &Api, options: &JetStreamOptions) -> Result<Stream
         ));
     }
     let wanted = wanted(api, options)?;
+    if !api.connection.has_jetstream() {
+        // Another server may have it, which then answers at once.
+        let deadline = retry::deadline(api.patience.min(WITHOUT));
+        if let Err(error) = Leader::until(api, deadline).stream_info().await
+            && matches!(failure_of(&error), Some(ApiFailure::NoResponders))
+        {
+            return Err(incompatible(api, api.connection.no_jetstream().to_string()));
+        }
+    }
     let found = match Leader::new(api).stream_info().await? {
         Some(found) => found,
         None => create(api, options, &wanted).await?,
@@ -47,7 +60,7 @@ async fn create(
     options: &JetStreamOptions,
     wanted: &Config,
 ) -> Result<StreamInfo, StoreError> {
-    if !options.creates_stream {
+    if !options.stream.create {
         return Err(incompatible(
             api,
             "it does not exist, and this program is not to create it: let an operator create it",

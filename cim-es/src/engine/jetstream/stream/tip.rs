@@ -119,8 +119,9 @@ pub(super) async fn last(
         false => retry::STALE.until(Instant::now()),
     };
     loop {
-        let last = leader.last(&pattern).await?;
+        // Before it is asked: what is seen meanwhile proves nothing about the answer.
         let seen = store.api.seen.of_aggregate(id);
+        let last = leader.last(&pattern).await?;
         if last.as_ref().map_or(0, |last| last.sequence) >= seen {
             let last = last.map(|raw| store.verify(raw)).transpose()?;
             if let Some(last) = &last {

@@ -23,7 +23,7 @@ pub(super) fn wanted(api: &Api, options: &JetStreamOptions) -> Result<Config, St
     let checked = options.stream.check();
     checked.map_err(|error| incompatible(api, error.to_string()))?;
     let stream = &options.stream;
-    let filter = |public: &String| options.subjects.filter(public);
+    let filter = |public: &String| options.stream.stored_subjects.filter(public);
     let max_messages = stream.max_messages.map_or(Ok(-1), i64::try_from);
     Ok(Config {
         name: stream.stream_name.clone(),
@@ -70,8 +70,8 @@ fn republish(options: &JetStreamOptions) -> Republish {
     });
     let public = public.collect::<Vec<_>>().join(".");
     Republish {
-        source: options.subjects.filter(&pattern),
-        destination: match &options.public_prefix {
+        source: options.stream.stored_subjects.filter(&pattern),
+        destination: match &options.stream.public_prefix {
             Some(prefix) => format!("{prefix}.{public}"),
             None => public,
         },
@@ -122,7 +122,7 @@ mod tests {
     fn republished(public: &[&str], prefix: Option<&str>) -> (String, String) {
         let stream = EventStoreConfig::new("S", public.iter().copied());
         let mut options = JetStreamOptions::new(stream);
-        options.public_prefix = prefix.map(str::to_owned);
+        options.stream.public_prefix = prefix.map(str::to_owned);
         let republish = republish(&options);
         (republish.source, republish.destination)
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::handler::EventHandler;
+use super::plan::{Mode, Plan};
 use super::worker::{Retry, Worker};
 use super::{EventSubscriber, SubscriptionError};
 use crate::domain::subject::Subjects;
@@ -34,16 +35,6 @@ pub enum SubscriptionStart {
     After(Position),
 }
 
-/// How a subscription gets its events.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Kind {
-    #[default]
-    Live,
-    Durable,
-    Group,
-    Partitioned,
-}
-
 /// Makes an [`EventSubscriber`]; it needs a client, a subject and a handler.
 ///
 /// It is live unless [`durable`](Self::durable), [`group`](Self::group) or [`partitioned`](Self::partitioned) says
@@ -62,13 +53,22 @@ struct Parts {
     subjects: Subjects,
     handler: Option<Arc<dyn EventHandler>>,
     name: Option<String>,
-    kind: Kind,
+    /// What it was asked to be, and under which name; live when nothing.
+    chosen: Vec<(Choice, String)>,
     retry: Retry,
     time_limit: Option<Duration>,
     start: Option<SubscriptionStart>,
     lease: Option<Duration>,
     concurrency: Option<usize>,
     goes_on: bool,
+}
+
+/// What a builder can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Choice {
+    Durable,
+    Group,
+    Partitioned,
 }
 
 impl EventSubscriberBuilder {
@@ -119,24 +119,24 @@ impl EventSubscriberBuilder {
     /// From where this subscriber left off, in order: how far it came is kept under the name. Of several programs with
     /// one name a single one gets the events, and another takes over when it ends.
     pub fn durable(self, name: impl Into<String>) -> Self {
-        self.kind(Kind::Durable, name.into())
+        self.choose(Choice::Durable, name.into())
     }
 
     /// Shared by all programs with this name, each of which gets a part of the events; in no order, so that any number
     /// of members can work at once.
     pub fn group(self, name: impl Into<String>) -> Self {
-        self.kind(Kind::Group, name.into())
+        self.choose(Choice::Group, name.into())
     }
 
     /// Shared by all programs with this name, each aggregate's events going to one of them in order. Aggregates are
     /// spread over 64 partitions, and these over the members as they come and go.
     pub fn partitioned(self, name: impl Into<String>) -> Self {
-        self.kind(Kind::Partitioned, name.into())
+        self.choose(Choice::Partitioned, name.into())
     }
 
-    fn kind(mut self, kind: Kind, name: String) -> Self {
-        self.parts.kind = kind;
-        self.parts.name = Some(name);
+    fn choose(mut self, choice: Choice, name: String) -> Self {
+        self.parts.chosen.retain(|(other, _)| *other != choice);
+        self.parts.chosen.push((choice, name));
         self
     }
 
@@ -165,7 +165,7 @@ impl EventSubscriberBuilder {
     }
 
     /// How long a member of a durable or partitioned subscription may be silent before others take over; 6 s by default,
-    /// from 1 s to a day. A handler that is still at work by two thirds of it, while the servers cannot be reached, is
+    /// from 1 s to a day; a group and a live subscription have none. A handler that is still at work by two thirds of it, while the servers cannot be reached, is
     /// dropped.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.parts.lease = Some(lease);
@@ -194,33 +194,77 @@ impl EventSubscriberBuilder {
         let parts = self.parts;
         parts.subjects.check()?;
         check(&parts)?;
+        let mode = mode(&parts)?;
         let connection = parts.connection.ok_or(missing("client", "client(…)"))?;
         let handler = parts.handler.ok_or(missing("handler", "handler(…)"))?;
         if parts.subjects.is_empty() {
             return Err(missing("subject", "subject(…)"));
         }
-        let start = parts.start.unwrap_or(match parts.kind {
-            Kind::Live => SubscriptionStart::Now,
+        let start = parts.start.unwrap_or(match mode {
+            Mode::Live { .. } => SubscriptionStart::Now,
             _ => SubscriptionStart::First,
         });
-        Ok(EventSubscriber {
+        Ok(EventSubscriber::new(Plan {
             connection,
             stream: parts.stream,
             layout: parts.layout,
-            wanted: Arc::new(parts.subjects),
+            wanted: parts.subjects,
             worker: Worker {
                 handler,
                 retry: parts.retry,
                 time_limit: parts.time_limit,
             },
-            name: parts.name.unwrap_or_else(|| LIVE.to_owned()),
-            kind: parts.kind,
+            mode,
             start,
-            lease: parts.lease.unwrap_or(LEASE),
-            concurrency: parts.concurrency.unwrap_or(CONCURRENCY),
             holds: !parts.goes_on,
-        })
+        }))
     }
+}
+
+/// How the subscription gets its events, with the settings that this way has.
+fn mode(parts: &Parts) -> Result<Mode, SubscriptionError> {
+    let refused = |reason: &str| {
+        let reason = reason.to_owned();
+        Err(SubscriptionError::Setting { reason })
+    };
+    let (choice, name) = match parts.chosen.as_slice() {
+        [] => (None, parts.name.clone().unwrap_or_else(|| LIVE.to_owned())),
+        [(choice, name)] => (Some(*choice), name.clone()),
+        _ => {
+            return refused(
+                "it cannot be more than one of durable, a group and partitioned: call one of `durable`, `group` and \
+                 `partitioned`",
+            );
+        }
+    };
+    if choice.is_some() && parts.name.is_some() {
+        return refused(
+            "`name` is for a live subscription: a durable, shared or partitioned one has its name already",
+        );
+    }
+    let has_lease = matches!(choice, Some(Choice::Durable | Choice::Partitioned));
+    if parts.lease.is_some() && !has_lease {
+        return refused(
+            "a lease is for a durable or partitioned subscription: the server itself notices a member of a group that is \
+             silent, and a live one has nobody to take over; leave `lease` out",
+        );
+    }
+    if parts.concurrency.is_some() && choice != Some(Choice::Group) {
+        return refused(
+            "only a group handles several events at once, the others keep an order: leave `concurrency` out, or call \
+             `group`",
+        );
+    }
+    let lease = parts.lease.unwrap_or(LEASE);
+    Ok(match choice {
+        None => Mode::Live { name },
+        Some(Choice::Durable) => Mode::Durable { name, lease },
+        Some(Choice::Partitioned) => Mode::Partitioned { name, lease },
+        Some(Choice::Group) => Mode::Group {
+            name,
+            concurrency: parts.concurrency.unwrap_or(CONCURRENCY),
+        },
+    })
 }
 
 impl std::fmt::Debug for EventSubscriberBuilder {
@@ -233,11 +277,21 @@ impl std::fmt::Debug for EventSubscriberBuilder {
 
 fn check(parts: &Parts) -> Result<(), SubscriptionError> {
     let refused = |reason: String| Err(SubscriptionError::Setting { reason });
-    if let Some(name) = &parts.name
-        && (name.is_empty() || name.len() > LONGEST_NAME)
-    {
+    let names = parts.chosen.iter().map(|(_, name)| name);
+    let mut names = names.chain(&parts.name);
+    if let Some(name) = names.find(|name| name.is_empty() || name.len() > LONGEST_NAME) {
         return refused(format!(
             "`{name}` is no name: a name has 1 to {LONGEST_NAME} bytes"
+        ));
+    }
+    let can_match = |pattern: &str| {
+        let tokens: Vec<_> = pattern.split('.').collect();
+        tokens.len() >= 3 || tokens.last() == Some(&">")
+    };
+    if let Some(pattern) = parts.subjects.patterns().find(|it| !can_match(it)) {
+        return refused(format!(
+            "no event has a subject like `{pattern}`: a public subject is <domain>.<aggregate>.<operation>; write `.>` \
+             behind a domain or an aggregate"
         ));
     }
     if parts.retry.attempts == 0 {

@@ -11,13 +11,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::engine::jetstream::api::{Api, Raw, direct};
 use crate::engine::jetstream::buckets::{
     bucket::{Bucket, Write},
-    create::Layout,
+    create::{Layout, Making},
     name::token,
 };
 use crate::engine::jetstream::connect::Connection;
@@ -28,6 +29,9 @@ pub(super) const BUCKET: &str = "cim-es-subscriptions";
 
 /// How long a glance may wait for one answer, before the leader is asked: heartbeats must not wait for it.
 const GLANCE: Duration = Duration::from_millis(300);
+
+/// How many entries are read at once.
+const AT_ONCE: usize = 32;
 
 /// The entries of one subscription.
 #[derive(Clone)]
@@ -49,7 +53,14 @@ pub(super) struct Entry<T> {
 /// Creates the bucket of all subscriptions, where it is missing and this user may: for those who subscribe later without
 /// the right to. One who may not has nothing to create it for, unless it subscribes, and is told then.
 pub(crate) async fn make_room(connection: &Connection, replicas: usize) -> Result<(), StoreError> {
-    match Bucket::open(connection.clone(), BUCKET, Layout::KeyValue, replicas).await {
+    match Bucket::open(
+        connection.clone(),
+        BUCKET,
+        Layout::KeyValue,
+        Making::with_replicas(replicas),
+    )
+    .await
+    {
         Ok(_) => Ok(()),
         Err(StoreError::ReadOnly { place, reason }) => {
             tracing::debug!(place, reason, "there is no room for subscriptions yet");
@@ -66,7 +77,13 @@ impl Coordination {
         name: &str,
         replicas: usize,
     ) -> Result<Self, StoreError> {
-        let bucket = Bucket::open(connection.clone(), BUCKET, Layout::KeyValue, replicas).await?;
+        let bucket = Bucket::open(
+            connection.clone(),
+            BUCKET,
+            Layout::KeyValue,
+            Making::with_replicas(replicas),
+        )
+        .await?;
         Ok(Self::of(bucket, name))
     }
 
@@ -110,9 +127,12 @@ impl Coordination {
         &self,
         pattern: &str,
     ) -> Result<Vec<Entry<T>>, StoreError> {
+        let subjects = self.bucket.subjects(&self.subject(pattern)).await?;
+        let read = async |subject: String| self.bucket.last(&subject, 0).await;
+        let mut messages = stream::iter(subjects).map(read).buffer_unordered(AT_ONCE);
         let mut entries = Vec::new();
-        for subject in self.bucket.subjects(&self.subject(pattern)).await? {
-            if let Some(message) = self.bucket.last(&subject, 0).await? {
+        while let Some(message) = messages.try_next().await? {
+            if let Some(message) = message {
                 entries.push(self.read_message(message)?);
             }
         }
@@ -185,6 +205,17 @@ impl Coordination {
     /// Empties a entry, if its last revision is the one given. Gives the new revision.
     pub(super) async fn clear(&self, key: &str, revision: u64) -> Result<Option<u64>, StoreError> {
         self.put(key, Bytes::new(), revision).await
+    }
+
+    /// Removes an entry for good, if its last revision is the one given. Gives whether it was.
+    pub(super) async fn remove(&self, key: &str, revision: u64) -> Result<bool, StoreError> {
+        let Some(cleared) = self.clear(key, revision).await? else {
+            return Ok(false);
+        };
+        // Without the right to it the empty entry stays, and is only in the way.
+        let subject = self.subject(key);
+        self.bucket.discard_up_to(&subject, cleared).await;
+        Ok(true)
     }
 
     async fn put(&self, key: &str, body: Bytes, revision: u64) -> Result<Option<u64>, StoreError> {

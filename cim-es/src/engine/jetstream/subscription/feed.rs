@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::SubscriptionError;
+use super::plan::Plan;
 use crate::block::StoredEvent;
-use crate::domain::subject::{Pattern, Subjects};
+use crate::domain::subject::Pattern;
 use crate::engine::jetstream::api::{Api, Filters, Leader, Reader, Step};
 use crate::engine::jetstream::retry;
-use crate::store::{Position, StoreError, StoredSubjects};
+use crate::store::{Position, StoreError};
 
 /// The stream, and what is wanted of it.
 #[derive(Clone)]
 pub(super) struct Source {
     pub(super) api: Api,
-    pub(super) layout: StoredSubjects,
-    pub(super) wanted: Arc<Subjects>,
+    pub(super) plan: Arc<Plan>,
     /// How many servers keep the stream.
     pub(super) replicas: usize,
 }
@@ -41,10 +41,13 @@ impl Source {
     /// The stored subjects that are wanted.
     pub(super) fn filters(&self, partition: Option<u8>) -> Vec<String> {
         let stored = |public: &Pattern| match partition {
-            Some(partition) => self.layout.partition_filter(partition, public.as_str()),
-            None => self.layout.filter(public.as_str()),
+            Some(partition) => self
+                .plan
+                .layout
+                .partition_filter(partition, public.as_str()),
+            None => self.plan.layout.filter(public.as_str()),
         };
-        self.wanted.distinct().iter().map(stored).collect()
+        self.plan.wanted.distinct().iter().map(stored).collect()
     }
 
     /// The position of the last event that the stream has.
@@ -89,7 +92,7 @@ impl Source {
     ) -> Result<Option<StoredEvent>, StoreError> {
         let leader = Leader::new(&self.api);
         match leader.at(position.0).await? {
-            Some(raw) => raw.verify(&self.api, &self.layout).map(Some),
+            Some(raw) => raw.verify(&self.api, &self.plan.layout).map(Some),
             None => Ok(None),
         }
     }
@@ -121,10 +124,10 @@ impl Feed {
             match step {
                 Step::Idle => return Ok(None),
                 Step::Message(raw) => {
-                    let event = raw.verify(&self.source.api, &self.source.layout)?;
+                    let event = raw.verify(&self.source.api, &self.source.plan.layout)?;
                     let id = &event.envelope.aggregate_id;
                     self.source.api.seen.note_aggregate(id, event.position.0);
-                    if self.source.wanted.includes(&event) {
+                    if self.source.plan.wanted.includes(&event) {
                         return Ok(Some(event));
                     }
                 }

@@ -3,7 +3,7 @@
 //! A member asks for one event at a time for each of its hands, so the server counts how often an event was handed
 //! over, also when a member ends in the middle of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -20,10 +20,11 @@ use super::feed::Source;
 use super::handler::HandlerError;
 use super::membership::define;
 use super::parked::{self, ParkedEvent, ParkedRequest};
-use super::worker::{Outcome, Worker};
+use super::worker::Outcome;
 use crate::block::StoredEvent;
-use crate::engine::jetstream::api::{ApiFailure, Raw, json as body, nanoseconds};
+use crate::engine::jetstream::api::{Api, ApiFailure, Raw, json as body, nanoseconds};
 use crate::engine::jetstream::buckets::name::token;
+use crate::engine::jetstream::connect::{PermissionDenied, Refusals};
 use crate::engine::jetstream::retry;
 use crate::store::Position;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,8 @@ const PROGRESS: Duration = Duration::from_secs(3);
 const EXPIRES: Duration = Duration::from_secs(2);
 /// How long its answer may take beyond that.
 const GRACE: Duration = Duration::from_millis(500);
+/// How much later an event may come that was asked for with a request that was given up.
+const LATE: Duration = Duration::from_secs(10);
 /// How often a member looks whether the connection was made again.
 const TICK: Duration = Duration::from_millis(250);
 /// How often a member looks at what is parked.
@@ -53,8 +56,6 @@ const MAKING: &str = "make the group's consumer";
 pub(super) struct Group {
     pub(super) coordination: Coordination,
     pub(super) source: Source,
-    pub(super) worker: Worker,
-    pub(super) name: String,
     /// Where the group starts, if it has not started yet.
     pub(super) first: Position,
     pub(super) concurrency: usize,
@@ -70,7 +71,7 @@ struct Delivery {
 impl Group {
     /// Makes the durable consumer, or brings the one that is there up to date.
     pub(super) async fn prepare(&self) -> Result<(), SubscriptionError> {
-        self.source.reaching(self.first, &self.name).await?;
+        self.source.reaching(self.first, self.name()).await?;
         let api = &self.source.api;
         let mut retry = retry::CONSUMER.within(api.patience);
         while let Err(failure) = self.make_consumer().await? {
@@ -94,7 +95,7 @@ impl Group {
         let first = define(
             &self.coordination,
             &self.source,
-            &self.name,
+            self.name(),
             "a group",
             self.first,
         )
@@ -126,8 +127,12 @@ impl Group {
         Ok(api.ask_at::<Value>(subject, &request).await.map(drop))
     }
 
+    fn name(&self) -> &str {
+        self.source.plan.mode.name()
+    }
+
     fn consumer(&self) -> String {
-        token(&self.name)
+        token(self.name())
     }
 
     /// Works until it is asked to stop.
@@ -158,16 +163,11 @@ impl Group {
     /// Handles one event after the other.
     async fn hand(&self, stop: CancellationToken) -> Result<(), SubscriptionError> {
         let api = &self.source.api;
-        let inbox = api.client().new_inbox();
-        let answers = api.listen(format!("{inbox}.*")).await;
-        let mut answers = answers.map_err(|failure| api.error("subscribe", failure))?;
-        let mut number = 0_u64;
+        let mut hand = Hand::new(self).await?;
         // The consumer was there, so what passes from now on is taken for servers that restart.
         let mut retry = retry::REQUEST.without_end();
         loop {
-            number += 1;
-            let asked = self.ask_for_one(&mut answers, format!("{inbox}.{number}"));
-            let answer = match stop.run_until_cancelled(asked).await {
+            let answer = match stop.run_until_cancelled(hand.next(self)).await {
                 None => return Ok(()),
                 Some(answer) => answer,
             };
@@ -192,40 +192,6 @@ impl Group {
         }
     }
 
-    /// Asks for one event; none when there is none for a while, or the answer may be lost.
-    async fn ask_for_one(
-        &self,
-        answers: &mut Subscriber,
-        reply: String,
-    ) -> Result<Option<Message>, ApiFailure> {
-        let api = &self.source.api;
-        let connects = api.connects();
-        let subject = format!("{}.{}", api.subject("CONSUMER.MSG.NEXT"), self.consumer());
-        let request = body(&json!({ "batch": 1, "expires": nanoseconds(EXPIRES) }))?;
-        api.hand_over(subject.clone(), Some(reply), None, request)
-            .await?;
-        let end = Instant::now() + EXPIRES + GRACE;
-        let heard = async {
-            while Instant::now() < end && api.connects() == connects {
-                let Ok(message) = timeout(TICK, answers.next()).await else {
-                    continue;
-                };
-                let message = message.ok_or(ApiFailure::Client("the subscription ended".into()))?;
-                match message.status {
-                    // An event that an earlier request asked for is as good as any.
-                    None | Some(StatusCode::OK) => return Ok(Some(message)),
-                    Some(StatusCode::NO_RESPONDERS) => return Err(ApiFailure::NoResponders),
-                    Some(_) => return Ok(None),
-                }
-            }
-            if api.has_ended() {
-                return Err(ApiFailure::Client("the connection ended".to_owned()));
-            }
-            Ok(None)
-        };
-        api.unless_denied(|denied| denied == subject, heard).await?
-    }
-
     async fn handle(
         &self,
         message: Message,
@@ -235,21 +201,43 @@ impl Group {
             return Ok(());
         };
         let event = &delivery.event;
-        if !self.source.wanted.includes(event) {
+        if !self.source.plan.wanted.includes(event) {
             return self.answer(&delivery, "+ACK".to_owned()).await;
         }
-        let retry = &self.worker.retry;
-        if delivery.delivered > retry.attempts {
-            let reason = "members ended in the middle of it".to_owned();
-            return self.park(&delivery, reason).await;
+        let retry = &self.source.plan.worker.retry;
+        let is_first = delivery.delivered <= 1;
+        // What the server counts may never have reached a handler. What a handler saw is written down: before the event is
+        // handed over again, since a member may end in the middle of it, and once a handler has failed on it.
+        let (key, mut revision) = (format!("attempts.{}", event.position), 0);
+        let mut attempts = 1;
+        if !is_first {
+            let entry = self.coordination.read::<u32>(&key).await?;
+            let before = entry.value.unwrap_or(0);
+            if before >= retry.attempts {
+                let reason = "members ended in the middle of it".to_owned();
+                self.park(&delivery, reason, before).await?;
+                return self.forget(&key, entry.revision).await;
+            }
+            attempts = before + 1;
+            let written = self.coordination.write(&key, &attempts, entry.revision);
+            let Some(written) = written.await? else {
+                // Another member has it too, after an answer was lost.
+                return Ok(());
+            };
+            revision = written;
         }
         let Err(error) = self.work(&delivery).await else {
-            return self.answer(&delivery, "+ACK".to_owned()).await;
+            self.answer(&delivery, "+ACK".to_owned()).await?;
+            return self.forget(&key, revision).await;
         };
-        let (position, attempts) = (event.position, delivery.delivered);
+        let position = event.position;
         tracing::warn!(%position, attempts, %error, "a handler failed");
         if error.is_permanent() || attempts >= retry.attempts {
-            return self.park(&delivery, error.to_string()).await;
+            self.park(&delivery, error.to_string(), attempts).await?;
+            return self.forget(&key, revision).await;
+        }
+        if is_first {
+            self.coordination.write(&key, &attempts, 0).await?;
         }
         // Who stops leaves the event to the others at once.
         let pause = match stop.is_cancelled() {
@@ -258,6 +246,14 @@ impl Group {
         };
         let answer = json!({ "delay": nanoseconds(pause) });
         self.answer(&delivery, format!("-NAK {answer}")).await
+    }
+
+    /// Removes what is written down about the attempts on an event; nothing is where there was a single one.
+    async fn forget(&self, key: &str, revision: u64) -> Result<(), SubscriptionError> {
+        if revision > 0 {
+            self.coordination.remove(key, revision).await?;
+        }
+        Ok(())
     }
 
     /// Hands the event over, and tells the server all the while that it is being handled.
@@ -270,16 +266,20 @@ impl Group {
                 }
             }
         };
-        let work = self.worker.attempt(delivery.event.clone());
+        let work = self.source.plan.worker.attempt(delivery.event.clone());
         match select(pin!(work), pin!(progress)).await {
             Either::Left((done, _)) => done,
             Either::Right((never, _)) => never,
         }
     }
 
-    async fn park(&self, delivery: &Delivery, reason: String) -> Result<(), SubscriptionError> {
+    async fn park(
+        &self,
+        delivery: &Delivery,
+        reason: String,
+        attempts: u32,
+    ) -> Result<(), SubscriptionError> {
         let event = &delivery.event;
-        let attempts = delivery.delivered.min(self.worker.retry.attempts);
         let entry = ParkedEvent::new(event, reason.clone(), attempts);
         let written = entry.write(&self.coordination).await;
         written.map_err(|source| SubscriptionError::NotParked {
@@ -301,7 +301,7 @@ impl Group {
         };
         let headers = message.headers.unwrap_or_default();
         let raw = Raw::new(sequence, message.subject, &headers, message.payload);
-        let event = raw.verify(&self.source.api, &self.source.layout)?;
+        let event = raw.verify(&self.source.api, &self.source.plan.layout)?;
         Ok(Some(Delivery {
             event,
             delivered,
@@ -351,7 +351,7 @@ impl Group {
                 open.remove(&entry.key);
                 match self.serve(entry.clone(), &stop).await {
                     Err(error) if error.may_pass() => {
-                        tracing::warn!(name = self.name, %error, "a parked event waits for the servers");
+                        tracing::warn!(name = self.name(), %error, "a parked event waits for the servers");
                         open.insert(entry.key.clone(), (entry, Instant::now()));
                     }
                     served => served?,
@@ -388,7 +388,7 @@ impl Group {
         }
         let outcome = match self.source.event_at(taken.position).await? {
             None => Outcome::Handled,
-            Some(event) => self.worker.work(&event, stop).await,
+            Some(event) => self.source.plan.worker.work(&event, stop).await,
         };
         let (reason, request) = match outcome {
             Outcome::Handled => return Ok(taken.remove(&self.coordination).await?),
@@ -401,6 +401,120 @@ impl Group {
             ..taken
         };
         Ok(again.write(&self.coordination).await.map(drop)?)
+    }
+}
+
+/// One of the hands of a member: it has a single request for an event open at a time.
+struct Hand {
+    inbox: String,
+    answers: Subscriber,
+    refusals: Refusals,
+    number: u64,
+    connects: u64,
+    /// The requests that may still be answered, in the order in which the server serves them.
+    requests: VecDeque<Request>,
+}
+
+struct Request {
+    reply: String,
+    /// Until when nothing else is asked for.
+    until: Instant,
+}
+
+impl Hand {
+    async fn new(group: &Group) -> Result<Self, SubscriptionError> {
+        let api = &group.source.api;
+        let inbox = api.client().new_inbox();
+        let refusals = api.connection.refusals();
+        let answers = api.listen(format!("{inbox}.*")).await;
+        let answers = answers.map_err(|failure| api.error("subscribe", failure))?;
+        Ok(Self {
+            inbox,
+            answers,
+            refusals,
+            number: 0,
+            connects: api.connects(),
+            requests: VecDeque::new(),
+        })
+    }
+
+    /// The next event; none when there is none for a while, or the answer may be lost. It may be dropped at any time.
+    async fn next(&mut self, group: &Group) -> Result<Option<Message>, ApiFailure> {
+        let api = &group.source.api;
+        let subject = format!("{}.{}", api.subject("CONSUMER.MSG.NEXT"), group.consumer());
+        if self.connects != api.connects() {
+            self.connects = api.connects();
+            self.requests.clear();
+        }
+        let now = Instant::now();
+        self.requests.retain(|request| now < request.until + LATE);
+        if self.requests.iter().all(|request| request.until <= now) {
+            self.number += 1;
+            let reply = format!("{}.{}", self.inbox, self.number);
+            let request = body(&json!({ "batch": 1, "expires": nanoseconds(EXPIRES) }))?;
+            self.requests.push_back(Request {
+                reply: reply.clone(),
+                until: now + EXPIRES + GRACE,
+            });
+            let asked = api.hand_over(subject.clone(), Some(reply), None, request);
+            if let Err(failure) = asked.await {
+                self.requests.pop_back();
+                return Err(failure);
+            }
+        }
+        let acks = format!(".{}.{}.", api.stream, group.consumer());
+        let concerns = |denied: &PermissionDenied| {
+            denied.subject == subject
+                || (denied.subject.starts_with("$JS.ACK.") && denied.subject.contains(&acks))
+        };
+        let Self {
+            answers,
+            refusals,
+            requests,
+            connects,
+            ..
+        } = self;
+        let heard = receive(api, answers, requests, *connects);
+        match select(pin!(heard), pin!(refusals.next(concerns))).await {
+            Either::Left((heard, _)) => heard,
+            Either::Right((denied, _)) => Err(denied.into()),
+        }
+    }
+}
+
+/// Waits for an answer, as long as a request is open on this connection.
+///
+/// An event does not say which request it answers: it is the oldest one, so that one which comes late leaves the present
+/// request open.
+async fn receive(
+    api: &Api,
+    answers: &mut Subscriber,
+    requests: &mut VecDeque<Request>,
+    connects: u64,
+) -> Result<Option<Message>, ApiFailure> {
+    let until = requests.back().map(|request| request.until);
+    while until.is_some_and(|until| Instant::now() < until) && api.connects() == connects {
+        let Ok(message) = timeout(TICK, answers.next()).await else {
+            continue;
+        };
+        let message = message.ok_or(ApiFailure::Client("the subscription ended".into()))?;
+        if matches!(message.status, None | Some(StatusCode::OK)) {
+            requests.pop_front();
+            return Ok(Some(message));
+        }
+        let last = requests.back().map(|request| request.reply.clone());
+        requests.retain(|request| request.reply != message.subject.as_str());
+        let is_last = last.as_deref() == Some(message.subject.as_str());
+        match message.status {
+            Some(StatusCode::NO_RESPONDERS) if is_last => return Err(ApiFailure::NoResponders),
+            Some(_) if is_last => return Ok(None),
+            // Of a request that was given up.
+            _ => {}
+        }
+    }
+    match api.has_ended() {
+        true => Err(ApiFailure::Client("the connection ended".to_owned())),
+        false => Ok(None),
     }
 }
 

@@ -4,19 +4,14 @@ use super::SubscriptionError;
 use super::coordination::Coordination;
 use super::feed::Source;
 use super::parked::ParkedEvent;
-use super::worker::{Outcome, Worker};
+use super::worker::Outcome;
 use crate::block::StoredEvent;
-use crate::engine::jetstream::connect::Connection;
 use crate::store::{Position, StoreError};
 use tokio_util::sync::CancellationToken;
 
 /// All that a live subscription works with.
 pub(super) struct Live {
-    pub(super) connection: Connection,
     pub(super) source: Source,
-    pub(super) worker: Worker,
-    /// The name under which events are parked.
-    pub(super) name: String,
     pub(super) after: Position,
 }
 
@@ -44,7 +39,7 @@ impl Live {
         event: &StoredEvent,
         stop: &CancellationToken,
     ) -> Result<(), SubscriptionError> {
-        match self.worker.work(event, stop).await {
+        match self.source.plan.worker.work(event, stop).await {
             Outcome::Handled | Outcome::Interrupted => Ok(()),
             Outcome::GivenUp { reason, attempts } => {
                 let parked = self.park(event, reason.clone(), attempts).await;
@@ -63,9 +58,10 @@ impl Live {
         reason: String,
         attempts: u32,
     ) -> Result<(), StoreError> {
+        let plan = &self.source.plan;
         // Opened when it is needed: a live subscription that has nothing to park writes nothing.
         let coordination =
-            Coordination::open(&self.connection, &self.name, self.source.replicas).await?;
+            Coordination::open(&plan.connection, plan.mode.name(), self.source.replicas).await?;
         let entry = ParkedEvent::new(event, reason, attempts);
         entry.write(&coordination).await.map(drop)
     }

@@ -58,7 +58,7 @@ impl Membership {
         let first = define(
             &self.coordination,
             &self.source,
-            &self.name,
+            self.name(),
             self.kind(),
             self.first,
         )
@@ -92,7 +92,7 @@ impl Member {
                 None => break Ok(()),
                 Some(Ok(())) => {}
                 Some(Err(error)) if error.may_pass() => {
-                    tracing::warn!(name = self.membership.name, %error, "a subscription waits for the servers");
+                    tracing::warn!(name = self.membership.name(), %error, "a subscription waits for the servers");
                 }
                 Some(Err(error)) => break Err(error),
             }
@@ -143,12 +143,12 @@ impl Member {
                 _ => {}
             }
         }
-        let has_others = members.len() > 1 && !self.membership.is_partitioned;
+        let has_others = members.len() > 1 && !self.membership.is_partitioned();
         if has_others && self.working.is_empty() && !self.has_told {
             self.has_told = true;
             let lease = self.membership.lease.as_secs_f32();
             tracing::info!(
-                name = self.membership.name,
+                name = self.membership.name(),
                 "another program has this subscription, or ended without stopping it: this one takes over when it stops, or \
                  was silent for {lease} s"
             );
@@ -215,7 +215,7 @@ impl Member {
         self.membership.leave_place(&self.owner).await?;
         let (owner, revision, sent) = self.membership.take_place().await?;
         tracing::warn!(
-            name = self.membership.name,
+            name = self.membership.name(),
             "a member was silent for too long and joins again"
         );
         let (holder, lease) = Holder::new(sent, self.membership.own_lease());
@@ -261,7 +261,7 @@ impl Member {
                     .is_some()
             {
                 tracing::warn!(
-                    name = self.membership.name,
+                    name = self.membership.name(),
                     member = heartbeat.id,
                     "a member is gone"
                 );
@@ -295,14 +295,14 @@ impl Member {
         if record.position > self.stream_end {
             let source = &self.membership.source;
             self.stream_end = source
-                .reaching(record.position, &self.membership.name)
+                .reaching(record.position, self.membership.name())
                 .await?;
         }
         if let Some(cid) = &record.cid {
             let there = self.membership.source.event_at(record.position).await?;
             if there.is_some_and(|event| event.cid.to_string() != *cid) {
                 return Err(SubscriptionError::StreamRemade {
-                    name: self.membership.name.clone(),
+                    name: self.membership.name().to_owned(),
                     stream: self.membership.source.api.stream.to_string(),
                 });
             }
@@ -333,8 +333,6 @@ impl Member {
             partition,
             coordination: self.membership.coordination.clone(),
             source: self.membership.source.clone(),
-            worker: self.membership.worker.clone(),
-            holds: self.membership.holds,
             owner: self.owner.clone(),
             record,
             revision,
@@ -355,7 +353,7 @@ impl Member {
     fn pass_on(&mut self, entries: Vec<Entry<ParkedEvent>>) {
         for entry in entries {
             self.parked_seen = self.parked_seen.max(entry.revision);
-            let partition = match (&entry.value, self.membership.is_partitioned) {
+            let partition = match (&entry.value, self.membership.is_partitioned()) {
                 (Some(event), true) => Some(crate::store::partition(&event.aggregate_id)),
                 (None, true) => parked::partition_of(&entry.key),
                 (_, false) => None,
@@ -393,7 +391,7 @@ impl Member {
         match ended {
             Ok(_) => Ok(()),
             Err(error) if error.may_pass() => {
-                tracing::warn!(name = self.membership.name, %error, "a partition is taken again");
+                tracing::warn!(name = self.membership.name(), %error, "a partition is taken again");
                 Ok(())
             }
             Err(error) => Err(error),
@@ -412,7 +410,7 @@ impl Member {
                 Ok(None) => break,
                 Ok(Some(ended)) => {
                     if let Err(error) = self.ended(ended) {
-                        tracing::warn!(name = self.membership.name, %error, "a partition ended while leaving");
+                        tracing::warn!(name = self.membership.name(), %error, "a partition ended while leaving");
                     }
                 }
                 Err(_) => {
@@ -426,7 +424,7 @@ impl Member {
         let left = timeout(LEAVING, self.membership.leave_place(&self.owner)).await;
         if !matches!(left, Ok(Ok(()))) {
             tracing::debug!(
-                name = self.membership.name,
+                name = self.membership.name(),
                 "a member did not say that it leaves"
             );
         }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::SubscriptionError;
 use super::coordination::Coordination;
 use super::feed::Source;
 use super::partition_worker::Owner;
-use super::worker::Worker;
+use super::plan::Mode;
 use crate::store::{PARTITIONS, Position, StoreError};
 
 /// How many members a subscription may have: one for each partition.
@@ -25,13 +25,9 @@ const DEFINITION: &str = "definition";
 pub(super) struct Membership {
     pub(super) coordination: Coordination,
     pub(super) source: Source,
-    pub(super) worker: Worker,
-    pub(super) name: String,
-    pub(super) is_partitioned: bool,
     /// Where the subscription starts, if it has not started yet.
     pub(super) first: Position,
     pub(super) lease: Duration,
-    pub(super) holds: bool,
 }
 
 /// What is written down when a subscription is made.
@@ -54,15 +50,23 @@ pub(super) struct Heartbeat {
 }
 
 impl Membership {
+    pub(super) fn name(&self) -> &str {
+        self.source.plan.mode.name()
+    }
+
+    pub(super) fn is_partitioned(&self) -> bool {
+        matches!(self.source.plan.mode, Mode::Partitioned { .. })
+    }
+
     pub(super) fn kind(&self) -> &'static str {
-        match self.is_partitioned {
+        match self.is_partitioned() {
             true => "partitioned",
             false => "durable",
         }
     }
 
     pub(super) fn partitions(&self) -> Vec<Option<u8>> {
-        match self.is_partitioned {
+        match self.is_partitioned() {
             true => (0..PARTITIONS).map(Some).collect(),
             false => vec![None],
         }
@@ -83,6 +87,32 @@ impl Membership {
             id: id.clone(),
             beat: 0,
         };
+        let mut has_cleared = false;
+        loop {
+            if let Some(place) = self.free_place(&id, &heartbeat).await? {
+                return Ok(place);
+            }
+            // Programs that crashed leave their places taken, and nobody may be there to notice.
+            if has_cleared || !self.clear_silent_places().await? {
+                break;
+            }
+            has_cleared = true;
+        }
+        Err(SubscriptionError::TooManyMembers {
+            name: self.name().to_owned(),
+            members: usize::from(PLACES),
+        })
+    }
+
+    async fn free_place(
+        &self,
+        id: &str,
+        heartbeat: &Heartbeat,
+    ) -> Result<Option<(Owner, u64, Instant)>, SubscriptionError> {
+        let owner = |place| Owner {
+            place,
+            id: id.to_owned(),
+        };
         for place in 0..PLACES {
             let key = member_key(place);
             let there = self.coordination.read::<Heartbeat>(&key).await?;
@@ -92,21 +122,35 @@ impl Membership {
             let sent = Instant::now();
             if let Some(revision) = self
                 .coordination
-                .write(&key, &heartbeat, there.revision)
+                .write(&key, heartbeat, there.revision)
                 .await?
             {
-                return Ok((Owner { place, id }, revision, sent));
+                return Ok(Some((owner(place), revision, sent)));
             }
             // Another member, or this one and the answer was lost.
             let there = self.coordination.read::<Heartbeat>(&key).await?;
-            if there.value.as_ref() == Some(&heartbeat) {
-                return Ok((Owner { place, id }, there.revision, sent));
+            if there.value.as_ref() == Some(heartbeat) {
+                return Ok(Some((owner(place), there.revision, sent)));
             }
         }
-        Err(SubscriptionError::TooManyMembers {
-            name: self.name.clone(),
-            members: usize::from(PLACES),
-        })
+        Ok(None)
+    }
+
+    /// Empties the places whose heartbeat does not change for a whole lease. Gives whether there were any.
+    async fn clear_silent_places(&self) -> Result<bool, SubscriptionError> {
+        tracing::warn!(
+            name = self.name(),
+            "all places are taken: waiting whether their members are still there"
+        );
+        let before = self.coordination.glance::<Heartbeat>("member.*", 0).await?;
+        sleep(self.lease).await;
+        let mut has_cleared = false;
+        for entry in before.into_iter().filter(|entry| entry.value.is_some()) {
+            // Guarded by the revision: a member that was heard meanwhile keeps its place.
+            let cleared = self.coordination.clear(&entry.key, entry.revision).await?;
+            has_cleared |= cleared.is_some();
+        }
+        Ok(has_cleared)
     }
 
     /// Empties the place of a member of this program. What is there is looked up: a heartbeat may have been stored

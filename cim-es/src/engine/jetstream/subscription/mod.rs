@@ -44,6 +44,7 @@ mod member;
 mod membership;
 mod parked;
 mod partition_worker;
+mod plan;
 mod running;
 mod subscriber;
 mod worker;

@@ -249,7 +249,7 @@ impl ParkedEvent {
         let key = key(self);
         for _ in 0..TRIES {
             let there = coordination.read::<Self>(&key).await?;
-            if there.value.is_none() || coordination.clear(&key, there.revision).await?.is_some() {
+            if there.value.is_none() || coordination.remove(&key, there.revision).await? {
                 break;
             }
         }

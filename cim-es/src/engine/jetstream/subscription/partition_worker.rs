@@ -18,7 +18,7 @@ use super::coordination::{Coordination, Entry};
 use super::feed::Source;
 use super::lease::Lease;
 use super::parked::{self, ParkedEvent, ParkedRequest};
-use super::worker::{Outcome, Worker};
+use super::worker::Outcome;
 use crate::block::StoredEvent;
 use crate::store::Position;
 use tokio_util::sync::CancellationToken;
@@ -55,8 +55,6 @@ pub(super) struct PartitionWorker {
     pub(super) partition: Option<u8>,
     pub(super) coordination: Coordination,
     pub(super) source: Source,
-    pub(super) worker: Worker,
-    pub(super) holds: bool,
     pub(super) owner: Owner,
     pub(super) record: PartitionRecord,
     pub(super) revision: u64,
@@ -208,7 +206,7 @@ impl PartitionWorker {
             return Ok(Next::GoOn);
         }
         let is_suspect = self.record.trying == Some(position);
-        if is_suspect && self.record.abandoned >= self.worker.retry.attempts {
+        if is_suspect && self.record.abandoned >= self.source.plan.worker.retry.attempts {
             let times = self.record.abandoned;
             let reason = format!("the program ended {times} times in the middle of it");
             self.park(event, reason, times).await?;
@@ -221,7 +219,7 @@ impl PartitionWorker {
                 return Ok(Next::Stop);
             }
         }
-        match self.worker.work(event, &self.stop).await {
+        match self.source.plan.worker.work(event, &self.stop).await {
             Outcome::Handled => {}
             Outcome::Interrupted => return Ok(Next::Stop),
             Outcome::GivenUp { reason, attempts } => self.park(event, reason, attempts).await?,
@@ -240,7 +238,7 @@ impl PartitionWorker {
         let id = &event.envelope.aggregate_id;
         let mut parked = self.parked.values();
         parked
-            .find(|parked| self.holds && parked.aggregate_id == *id)
+            .find(|parked| self.source.plan.holds && parked.aggregate_id == *id)
             .map(|parked| parked.position)
     }
 
@@ -280,7 +278,7 @@ impl PartitionWorker {
             // Without an event there is nothing to hand over: it is discarded, or the stream has dropped it.
             let outcome = match &event {
                 None => Outcome::Handled,
-                Some(event) => self.worker.work(event, &self.stop).await,
+                Some(event) => self.source.plan.worker.work(event, &self.stop).await,
             };
             match outcome {
                 Outcome::Handled => {
@@ -307,7 +305,7 @@ impl PartitionWorker {
     fn next_to_serve(&self) -> Option<ParkedEvent> {
         let mut seen = HashSet::new();
         for parked in self.parked.values() {
-            let is_first = !self.holds || seen.insert(parked.aggregate_id.as_str());
+            let is_first = !self.source.plan.holds || seen.insert(parked.aggregate_id.as_str());
             if is_first && (parked.request.is_some() || parked.waits()) {
                 return Some(parked.clone());
             }

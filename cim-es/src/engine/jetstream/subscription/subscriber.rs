@@ -1,39 +1,26 @@
 //! A subscriber: finds its stream and starts subscriptions.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
 
-use super::builder::{Kind, SubscriptionStart};
+use super::builder::SubscriptionStart;
 use super::coordination::Coordination;
 use super::feed::Source;
 use super::group::Group;
 use super::live::Live;
 use super::membership::Membership;
-use super::worker::Worker;
+use super::plan::{Mode, Plan};
 use super::{Subscription, SubscriptionError};
-use crate::domain::subject::Subjects;
 use crate::domain::subject::pattern::overlaps;
 use crate::engine::jetstream::api::Api;
-use crate::engine::jetstream::connect::Connection;
-use crate::store::{Position, StoreError, StoredSubjects};
+use crate::store::{Position, StoreError};
 
 /// What listens to events; [`EventSubscriberBuilder`](super::EventSubscriberBuilder) makes it.
 #[derive(Clone)]
 pub struct EventSubscriber {
-    pub(super) connection: Connection,
-    pub(super) stream: Option<String>,
-    pub(super) layout: StoredSubjects,
-    pub(super) wanted: Arc<Subjects>,
-    pub(super) worker: Worker,
-    pub(super) name: String,
-    pub(super) kind: Kind,
-    pub(super) start: SubscriptionStart,
-    pub(super) lease: Duration,
-    pub(super) concurrency: usize,
-    pub(super) holds: bool,
+    plan: Arc<Plan>,
 }
 
 #[derive(Deserialize)]
@@ -57,46 +44,42 @@ struct Config {
 }
 
 impl EventSubscriber {
+    pub(super) fn new(plan: Plan) -> Self {
+        let plan = Arc::new(plan);
+        Self { plan }
+    }
+
     /// Starts a subscription. What is appended once this has returned reaches the handler.
     ///
     /// # Errors
     /// [`SubscriptionError`] says what keeps it from starting.
     pub async fn subscribe(&self) -> Result<Subscription, SubscriptionError> {
         let source = self.source().await?;
-        let worker = self.worker.clone();
-        match self.kind {
-            Kind::Live => {
+        let first = self.first_position(&source).await?;
+        match &self.plan.mode {
+            Mode::Live { .. } => {
                 let live = Live {
-                    connection: self.connection.clone(),
-                    after: self.first_position(&source).await?,
                     source,
-                    worker,
-                    name: self.name.clone(),
+                    after: first,
                 };
                 Ok(Subscription::spawn(|stop| live.run(stop)))
             }
-            Kind::Durable | Kind::Partitioned => {
+            Mode::Durable { lease, .. } | Mode::Partitioned { lease, .. } => {
                 let membership = Membership {
                     coordination: self.coordination(&source).await?,
-                    first: self.first_position(&source).await?,
+                    first,
                     source,
-                    worker,
-                    name: self.name.clone(),
-                    is_partitioned: self.kind == Kind::Partitioned,
-                    lease: self.lease,
-                    holds: self.holds,
+                    lease: *lease,
                 };
                 let member = membership.join().await?;
                 Ok(Subscription::spawn(|stop| member.run(stop)))
             }
-            Kind::Group => {
+            Mode::Group { concurrency, .. } => {
                 let group = Group {
                     coordination: self.coordination(&source).await?,
-                    first: self.first_position(&source).await?,
+                    first,
                     source,
-                    worker,
-                    name: self.name.clone(),
-                    concurrency: self.concurrency,
+                    concurrency: *concurrency,
                 };
                 group.prepare().await?;
                 Ok(Subscription::spawn(|stop| group.run(stop)))
@@ -105,11 +88,16 @@ impl EventSubscriber {
     }
 
     async fn coordination(&self, source: &Source) -> Result<Coordination, StoreError> {
-        Coordination::open(&self.connection, &self.name, source.replicas).await
+        Coordination::open(
+            &self.plan.connection,
+            self.plan.mode.name(),
+            source.replicas,
+        )
+        .await
     }
 
     async fn first_position(&self, source: &Source) -> Result<Position, StoreError> {
-        match self.start {
+        match self.plan.start {
             SubscriptionStart::First => Ok(Position::START),
             SubscriptionStart::Now => source.last().await,
             SubscriptionStart::After(position) => Ok(position),
@@ -118,18 +106,18 @@ impl EventSubscriber {
 
     /// The stream, which must keep what is wanted.
     async fn source(&self) -> Result<Source, SubscriptionError> {
-        let stream = match &self.stream {
+        let stream = match &self.plan.stream {
             Some(stream) => stream.clone(),
             None => self.find_stream().await?,
         };
-        let api = Api::new(&self.connection, &stream);
+        let api = Api::new(&self.plan.connection, &stream);
         let info = api.subject("STREAM.INFO");
         let info: Info = api
             .ask_patiently(&info, &json!({}), "look at the stream")
             .await?;
         let kept = &info.config.subjects;
-        for pattern in self.wanted.patterns() {
-            let stored = self.layout.filter(pattern);
+        for pattern in self.plan.wanted.patterns() {
+            let stored = self.plan.layout.filter(pattern);
             if !kept.iter().any(|subject| overlaps(subject, &stored)) {
                 return Err(SubscriptionError::NotKept {
                     stream,
@@ -140,18 +128,17 @@ impl EventSubscriber {
         }
         Ok(Source {
             api: api.of_stream(&info.created),
-            layout: self.layout.clone(),
-            wanted: Arc::clone(&self.wanted),
+            plan: Arc::clone(&self.plan),
             replicas: info.config.num_replicas.max(1),
         })
     }
 
     async fn find_stream(&self) -> Result<String, SubscriptionError> {
         // The builder made sure of a pattern.
-        let pattern = self.wanted.patterns().next().unwrap_or(">").to_owned();
-        let api = Api::new(&self.connection, "");
+        let pattern = self.plan.wanted.patterns().next().unwrap_or(">").to_owned();
+        let api = Api::new(&self.plan.connection, "");
         let subject = format!("{}.STREAM.NAMES", api.prefix);
-        let stored = self.layout.filter(&pattern);
+        let stored = self.plan.layout.filter(&pattern);
         let query = json!({ "subject": stored });
         let names: Names = api
             .ask_patiently(&subject, &query, "look for the stream")
@@ -176,9 +163,8 @@ impl EventSubscriber {
 impl std::fmt::Debug for EventSubscriber {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EventSubscriber")
-            .field("name", &self.name)
-            .field("kind", &self.kind)
-            .field("wanted", &self.wanted)
+            .field("mode", &self.plan.mode)
+            .field("wanted", &self.plan.wanted)
             .finish_non_exhaustive()
     }
 }
