@@ -47,3 +47,5 @@ mod together;
 mod together_cost;
 mod warm_and_cold;
 mod whole_store;
+#[cfg(feature = "testing")]
+mod wrong_stores;

@@ -154,11 +154,7 @@ mod on_one_server {
         }
     }
 
-    cim_es::contract_tests! { @tests provider();
-        the_newest_snapshot_of_a_tag_is_kept,
-        an_object_is_kept_under_its_cid,
-        a_checkpoint_is_kept_by_name,
-    }
+    cim_es::contract_tests!(kept, provider());
 }
 
 mod on_three_servers {
@@ -182,11 +178,7 @@ mod on_three_servers {
         }
     }
 
-    cim_es::contract_tests! { @tests provider();
-        the_newest_snapshot_of_a_tag_is_kept,
-        an_object_is_kept_under_its_cid,
-        a_checkpoint_is_kept_by_name,
-    }
+    cim_es::contract_tests!(kept, provider());
 }
 
 async fn kept_on(server: &Server) -> Kept {

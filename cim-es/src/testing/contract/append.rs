@@ -1,15 +1,14 @@
 //! What an append stores.
 
-use uuid::Uuid;
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipld_core::ipld::Ipld;
 
 use super::Provider;
 use super::sample::*;
-use crate::block::CommitVerifier;
-use crate::domain::aggregate::IdText;
+use crate::block::StoredEvent;
 use crate::domain::message::{MessageIdentity, Timestamp};
-use crate::store::{
-    AggregateKey, CommitRequest, EventStore, ExpectedVersion, Snapshot, SnapshotStore, StoreError,
-};
+use crate::store::{CommitRequest, EventStore, ExpectedVersion, NewEvent, StoreError};
 
 /// What was appended comes back in order, byte by byte, with its positions rising.
 pub async fn appended_events_come_back_as_they_were_written(provider: impl Provider) {
@@ -92,13 +91,7 @@ pub async fn a_commit_has_one_time_and_counts_its_events(provider: impl Provider
             [3, 3, 5, 5]
         ]
     );
-    let mut commits = CommitVerifier::new();
-    for event in everything(&store).await {
-        commits
-            .accept(&event)
-            .expect("the commits are whole, and stand side by side");
-    }
-    commits.finish().expect("the last commit is whole");
+    assert_eq!(everything(&store).await[1..], stored);
     assert!(stored.iter().all(|event| event.timestamp() == later));
 }
 
@@ -168,25 +161,75 @@ pub async fn causal_parents_are_kept_sorted_and_once(provider: impl Provider) {
     assert_eq!(history(&store, &key).await[0].envelope.parents, cids);
 }
 
-/// Two kinds of aggregate may have the same id: each has its own history.
-pub async fn two_kinds_with_one_id_do_not_mix(provider: impl Provider) {
+/// A payload comes back byte by byte, whatever stands in it, and so does the version of its schema.
+pub async fn a_payload_comes_back_byte_by_byte(provider: impl Provider) {
     let store = provider.open().await;
-    let id = Uuid::now_v7().to_string();
-    let one = key_of_kind("contract.sample", &id);
-    let other = key_of_kind("contract.example", &id);
-    append(&store, &one, ExpectedVersion::NoStream, [1, 2])
-        .await
-        .unwrap();
-    append(&store, &other, ExpectedVersion::NoStream, [3])
-        .await
-        .unwrap();
-    append(&store, &one, ExpectedVersion::Exactly(2), [4])
-        .await
-        .unwrap();
-    let (one, other) = (history(&store, &one).await, history(&store, &other).await);
-    assert_eq!((numbers(&one), numbers(&other)), (vec![1, 2, 4], vec![3]));
-    assert_chained(&one);
-    assert_chained(&other);
+    let key = key();
+    let link = append_each(&store, &key, [1]).await[0].cid;
+    let text = |length| Ipld::String("\u{0}\u{1d11e} \"\\\r\n".to_owned() + &"x".repeat(length));
+    let values = [
+        Ipld::Null,
+        Ipld::Bool(true),
+        Ipld::Integer(i128::from(u64::MAX)),
+        Ipld::Integer(i128::from(i64::MIN)),
+        Ipld::Integer(-1),
+        Ipld::Float(1.0),
+        Ipld::Float(-0.0),
+        Ipld::Float(f64::MIN_POSITIVE),
+        Ipld::Bytes((0..=255).collect()),
+        Ipld::Bytes(Vec::new()),
+        Ipld::Link(link),
+        Ipld::List(vec![Ipld::List(Vec::new()), Ipld::Map(BTreeMap::new())]),
+        text(0),
+        text(500_000),
+    ];
+    let payloads: Vec<_> = values
+        .into_iter()
+        .map(|value| {
+            let payload = Ipld::Map(BTreeMap::from([("it".to_owned(), value)]));
+            serde_ipld_dagcbor::to_vec(&payload).expect("a value encodes")
+        })
+        .collect();
+    let expected = (1_u32..).zip(&payloads);
+    for (schema, payload) in expected.clone() {
+        let event = NewEvent::from_payload(TYPE, schema, payload.clone());
+        let request = commit().aggregate(key.clone(), ExpectedVersion::Any, vec![event]);
+        let stored = store.append(request).await.unwrap();
+        assert_eq!(stored[0].payload(), payload);
+    }
+    let events = history(&store, &key).await;
+    assert_chained(&events);
+    assert_eq!(events.len(), payloads.len() + 1);
+    for (event, (schema, payload)) in events[1..].iter().zip(expected) {
+        assert!(
+            event.payload() == payload,
+            "another payload with schema {schema}"
+        );
+        assert_eq!(event.envelope.schema, schema);
+        let proved = StoredEvent::verify(event.position, event.cid, event.body().clone());
+        assert!(proved.as_ref() == Ok(event), "with schema {schema}");
+    }
+}
+
+/// Equal events are as many events as were appended, of one aggregate and of another, in one commit and in several; one
+/// message may have events on several aggregates.
+pub async fn equal_events_are_several_events(provider: impl Provider) {
+    let store = provider.open().await;
+    let keys = [key(), key()];
+    let identity = MessageIdentity::new_from_user("contract");
+    for key in &keys {
+        let request = CommitRequest::new(identity.clone(), NOW);
+        let request = request.aggregate(key.clone(), ExpectedVersion::Any, vec![note(1), note(1)]);
+        store.append(request).await.unwrap();
+        append_each(&store, key, [1]).await;
+    }
+    let all = everything(&store).await;
+    assert_eq!(numbers(&all), [1; 6]);
+    let ids: BTreeSet<_> = all.iter().map(|event| event.envelope.id).collect();
+    assert_eq!(ids.len(), all.len(), "two events have one id");
+    for key in &keys {
+        assert_chained(&history(&store, key).await);
+    }
 }
 
 /// A commit without aggregates, with one twice, or without events for one is refused with the reason.
@@ -225,7 +268,7 @@ pub async fn a_payload_that_is_not_canonical_stores_nothing(provider: impl Provi
         &[],
     ];
     for payload in payloads {
-        let event = crate::store::NewEvent::from_payload(TYPE, 1, payload.to_vec());
+        let event = NewEvent::from_payload(TYPE, 1, payload.to_vec());
         let events = vec![note(1), event];
         let outcome = store
             .append(commit().aggregate(key.clone(), ExpectedVersion::Any, events))
@@ -244,7 +287,7 @@ pub async fn a_payload_past_the_limit_stores_nothing(provider: impl Provider) {
     let key = key();
     let text = "x".repeat(64 * 1024 * 1024);
     let payload = serde_ipld_dagcbor::to_vec(&std::collections::BTreeMap::from([("text", text)]));
-    let event = crate::store::NewEvent::from_payload(TYPE, 1, payload.unwrap());
+    let event = NewEvent::from_payload(TYPE, 1, payload.unwrap());
     let outcome = store
         .append(commit().aggregate(key, ExpectedVersion::Any, vec![event]))
         .await;
@@ -256,64 +299,4 @@ pub async fn a_payload_past_the_limit_stores_nothing(provider: impl Provider) {
     );
     assert!(is_refused, "{:?}", outcome.map(|_| ()));
     assert_eq!(everything(&store).await, []);
-}
-
-/// Ids from the world, each of which differs from another one in what a subject, a key or a file may lose.
-const IDS: [&str; 16] = [
-    "ann.lee@example.org",
-    "Ann.Lee@example.org",
-    "Ann Lee",
-    "Ann%20Lee",
-    "2.15.1",
-    "2.15",
-    "2%2E15",
-    "*",
-    ">",
-    "%",
-    "a\r\nCid: b",
-    "a\0b",
-    "a\0c",
-    "a\u{a0}b",
-    "Ä/=~",
-    "ä/=~",
-];
-
-/// An id is any text: it comes back as it is, and no two of them share events or snapshots.
-pub async fn any_text_is_an_id_and_no_two_of_them_mix(provider: impl Provider) {
-    let store = provider.open().await;
-    let longest = ".".repeat(255);
-    let ids = || IDS.iter().copied().chain([longest.as_str()]).zip(0..);
-    let key = |id| {
-        AggregateKey::new(
-            "contract.sample",
-            IdText::new(id).expect("an id has a text"),
-        )
-    };
-    for (id, number) in ids() {
-        let first = append(&store, &key(id), ExpectedVersion::NoStream, [number]).await;
-        let first = first.unwrap_or_else(|error| panic!("{id:?}: {error}"))[0].head();
-        let next = commit().aggregate_at(key(id), first, vec![note(number + 100)]);
-        let next = store.append(next).await;
-        next.unwrap_or_else(|error| panic!("{id:?}: {error}"));
-        let snapshot = Snapshot {
-            tag: 1,
-            version: first.version,
-            last_cid: first.cid,
-            position: first.position,
-            state: id.as_bytes().to_vec().into(),
-        };
-        let kept = store.save_snapshot(&key(id), snapshot).await;
-        kept.unwrap_or_else(|error| panic!("{id:?}: {error}"));
-    }
-    for (id, number) in ids() {
-        let events = history(&store, &key(id)).await;
-        assert_eq!(numbers(&events), [number, number + 100], "{id:?}");
-        assert_chained(&events);
-        assert!(events.iter().all(|event| event.envelope.aggregate_id == id));
-        let last = store.last(&key(id)).await.unwrap();
-        assert_eq!(last.as_ref(), events.last(), "{id:?}");
-        let snapshot = store.get_latest_snapshot(&key(id), 1).await.unwrap();
-        let state = snapshot.map(|snapshot| snapshot.state.to_vec());
-        assert_eq!(state.as_deref(), Some(id.as_bytes()), "{id:?}");
-    }
 }

@@ -1,12 +1,8 @@
 //! What keeps two writers from both winning.
 
-use std::collections::BTreeSet;
-
-use tokio::task::JoinSet;
-
 use super::Provider;
 use super::sample::*;
-use crate::store::{AggregateKey, EventStore, ExpectedVersion, StoreError};
+use crate::store::{AggregateKey, CommitRequest, EventStore, ExpectedVersion, StoreError};
 
 /// `Any` appends whatever the version is.
 pub async fn any_appends_to_whatever_is_there(provider: impl Provider) {
@@ -61,7 +57,9 @@ pub async fn exactly_refuses_every_other_version(provider: impl Provider) {
     append(&store, &key, ExpectedVersion::Exactly(3), [4])
         .await
         .unwrap();
-    assert_eq!(numbers(&history(&store, &key).await), [1, 2, 3, 4]);
+    let events = history(&store, &key).await;
+    assert_eq!(numbers(&events), [1, 2, 3, 4]);
+    assert_chained(&events);
 }
 
 /// A head that the caller brings counts only when it is the store's own, by version and by CID.
@@ -110,116 +108,84 @@ pub async fn a_commit_over_several_aggregates_is_all_or_nothing(provider: impl P
     assert_eq!(numbers(&history(&store, &other).await), [1, 4]);
 }
 
-const WRITERS: u64 = 8;
-const EACH: u64 = 12;
+/// How many aggregates stand in the commits whose guards are tried one by one.
+const SEVERAL: u64 = 10;
 
-/// Writers that read, expect and try again: every acknowledged event is there once, in one unbroken chain.
-pub async fn concurrent_writers_with_an_expected_version_lose_nothing(provider: impl Provider) {
+/// Each aggregate of a commit is guarded, whichever place it has: one that does not stand as expected refuses all of them,
+/// and the conflict names it.
+pub async fn every_aggregate_of_a_commit_is_guarded(provider: impl Provider) {
     let store = provider.open().await;
-    let key = key();
-    let mut writers = JoinSet::new();
-    for writer in 0..WRITERS {
-        let (store, key) = (store.clone(), key.clone());
-        writers.spawn(async move {
-            for number in 0..EACH {
-                append_guarded(&store, &key, writer * EACH + number).await;
+    let keys: Vec<_> = (0..SEVERAL).map(|_| key()).collect();
+    // Those with an odd number have an event.
+    for number in (1..SEVERAL).step_by(2) {
+        append_each(&store, &keys[number as usize], [number]).await;
+    }
+    let foreign = append_each(&store, &key(), [99]).await[0].head();
+    let before = everything(&store).await;
+    let right = |number: u64| match number % 2 {
+        0 => ExpectedVersion::NoStream,
+        _ => ExpectedVersion::Exactly(1),
+    };
+    // With one aggregate that stands elsewhere: at another version, or on the head of another history.
+    let with = |wrong: u64, expected: Option<ExpectedVersion>| {
+        let mut request = commit();
+        for (number, key) in (0..).zip(keys.iter().cloned()) {
+            let events = vec![note(number)];
+            request = match expected {
+                _ if number != wrong => request.aggregate(key, right(number), events),
+                Some(expected) => request.aggregate(key, expected, events),
+                None => request.aggregate_at(key, foreign, events),
+            };
+        }
+        request
+    };
+    for number in 0..SEVERAL {
+        let wrong = match number % 2 {
+            0 => vec![Some(ExpectedVersion::Exactly(1)), None],
+            _ => vec![
+                Some(ExpectedVersion::NoStream),
+                Some(ExpectedVersion::Exactly(2)),
+                None,
+            ],
+        };
+        for expected in wrong {
+            match store.append(with(number, expected)).await {
+                Err(StoreError::Conflict { aggregate, .. }) => {
+                    assert_eq!(aggregate, keys[number as usize], "aggregate {number}");
+                }
+                outcome => panic!("no conflict for aggregate {number} but {outcome:?}"),
             }
-        });
-    }
-    join(writers).await;
-    assert_complete(&store, &key, WRITERS * EACH).await;
-}
-
-/// Writers that append to any version: every acknowledged event is there once, in one unbroken chain.
-pub async fn concurrent_writers_with_any_version_lose_nothing(provider: impl Provider) {
-    let store = provider.open().await;
-    let key = key();
-    let mut writers = JoinSet::new();
-    for writer in 0..WRITERS {
-        let (store, key) = (store.clone(), key.clone());
-        writers.spawn(async move {
-            for number in 0..EACH {
-                let number = writer * EACH + number;
-                append(&store, &key, ExpectedVersion::Any, [number])
-                    .await
-                    .unwrap();
-            }
-        });
-    }
-    join(writers).await;
-    assert_complete(&store, &key, WRITERS * EACH).await;
-}
-
-/// Commits over two aggregates by several writers: both histories have all of them, each commit whole.
-pub async fn concurrent_commits_over_two_aggregates_stay_whole(provider: impl Provider) {
-    let store = provider.open().await;
-    let (one, other) = (key(), key());
-    let mut writers = JoinSet::new();
-    for writer in 0..WRITERS {
-        let (store, one, other) = (store.clone(), one.clone(), other.clone());
-        writers.spawn(async move {
-            for number in 0..EACH {
-                let events = || vec![note(writer * EACH + number)];
-                let request = commit()
-                    .aggregate(one.clone(), ExpectedVersion::Any, events())
-                    .aggregate(other.clone(), ExpectedVersion::Any, events());
-                store.append(request).await.unwrap();
-            }
-        });
-    }
-    join(writers).await;
-    assert_complete(&store, &one, WRITERS * EACH).await;
-    assert_complete(&store, &other, WRITERS * EACH).await;
-    let (one, other) = (history(&store, &one).await, history(&store, &other).await);
-    assert_eq!(
-        numbers(&one),
-        numbers(&other),
-        "the commits came in two different orders"
-    );
-}
-
-/// Two handles that were opened apart write to one aggregate: nothing is lost, nothing forks.
-pub async fn two_handles_on_the_same_data_lose_nothing(provider: impl Provider) {
-    let handles = [provider.open().await, provider.open().await];
-    let key = key();
-    let mut writers = JoinSet::new();
-    for (writer, store) in handles.iter().enumerate() {
-        let (store, key) = (store.clone(), key.clone());
-        writers.spawn(async move {
-            for number in 0..EACH {
-                append_guarded(&store, &key, writer as u64 * EACH + number).await;
-            }
-        });
-    }
-    join(writers).await;
-    for store in &handles {
-        assert_complete(store, &key, 2 * EACH).await;
-    }
-}
-
-/// Appends at the version that the store shows, again and again until it is accepted.
-async fn append_guarded(store: &impl EventStore, key: &AggregateKey, number: u64) {
-    loop {
-        let last = store.last(key).await.unwrap();
-        let expected = ExpectedVersion::Exactly(last.map_or(0, |last| last.envelope.sequence));
-        match append(store, key, expected, [number]).await {
-            Ok(_) => return,
-            Err(StoreError::Conflict { .. }) => {}
-            Err(error) => panic!("{error}"),
+            assert_eq!(everything(&store).await, before, "aggregate {number}");
         }
     }
+    let whole = with(0, Some(ExpectedVersion::NoStream));
+    assert_eq!(store.append(whole).await.unwrap().len(), SEVERAL as usize);
 }
 
-async fn assert_complete(store: &impl EventStore, key: &AggregateKey, count: u64) {
-    let events = history(store, key).await;
-    assert_chained(&events);
-    let numbers: BTreeSet<_> = events.iter().map(number).collect();
-    assert_eq!(events.len() as u64, count);
-    assert_eq!(numbers, (0..count).collect());
-}
-
-async fn join(mut writers: JoinSet<()>) {
-    while let Some(writer) = writers.join_next().await {
-        writer.expect("a writer ends without a panic");
+/// A store with many aggregates knows where each of them stands.
+pub async fn many_aggregates_are_guarded_as_one_is(provider: impl Provider) {
+    let store = provider.open().await;
+    let keys: Vec<_> = (0..300).map(|_| key()).collect();
+    let of_all = |expected: ExpectedVersion, number: u64| {
+        let chunks = keys.chunks(100);
+        let request = move |keys: &[AggregateKey]| {
+            let add = |request: CommitRequest, key: &AggregateKey| {
+                request.aggregate(key.clone(), expected, vec![note(number)])
+            };
+            keys.iter().fold(commit(), add)
+        };
+        chunks.map(request).collect::<Vec<_>>()
+    };
+    for (version, expected) in (0..).zip([ExpectedVersion::NoStream, ExpectedVersion::Exactly(1)]) {
+        for request in of_all(expected, version) {
+            store.append(request).await.unwrap();
+        }
+    }
+    for key in keys.iter().step_by(37) {
+        assert_conflict(append(&store, key, ExpectedVersion::NoStream, [7]).await);
+        assert_conflict(append(&store, key, ExpectedVersion::Exactly(1), [7]).await);
+        let events = history(&store, key).await;
+        assert_eq!(numbers(&events), [0, 1]);
+        assert_chained(&events);
     }
 }

@@ -37,6 +37,44 @@ pub async fn the_newest_snapshot_of_a_tag_is_kept(provider: impl Provider) {
     }
 }
 
+/// Two kinds of aggregate with one id have snapshots of their own, which come back as they were kept.
+pub async fn a_snapshot_comes_back_as_it_was_kept(provider: impl Provider) {
+    let (store, elsewhere) = (provider.open().await, provider.open().await);
+    let cid = append_each(&store, &key(), [1]).await[0].cid;
+    let kinds = [
+        "contract.sample",
+        "contract.Sample",
+        "contract.example",
+        "contract.sample.x",
+    ];
+    let states = [
+        vec![],
+        vec![0xa0],
+        vec![0; 100_000],
+        (0..=255).collect::<Vec<u8>>(),
+    ];
+    let cases = || {
+        let kinds = kinds.into_iter().zip(states.iter().cloned()).zip(1_u64..);
+        kinds.map(|((kind, state), number)| {
+            let snapshot = Snapshot {
+                tag: 1,
+                version: number * 1_000_003,
+                last_cid: cid,
+                position: Position(number * 7_000_000_001),
+                state: Bytes::from(state),
+            };
+            (key_of_kind(kind, "x"), snapshot)
+        })
+    };
+    for (key, snapshot) in cases() {
+        store.save_snapshot(&key, snapshot).await.unwrap();
+    }
+    for (key, snapshot) in cases() {
+        let kept = elsewhere.get_latest_snapshot(&key, 1).await.unwrap();
+        assert_eq!(kept, Some(snapshot), "{key}");
+    }
+}
+
 /// An object is found by the CID of its bytes; keeping it again changes nothing.
 pub async fn an_object_is_kept_under_its_cid(provider: impl Provider) {
     let store = provider.open().await;
@@ -61,6 +99,33 @@ pub async fn an_object_is_kept_under_its_cid(provider: impl Provider) {
     }
     let unknown = append_each(&store, &key(), [1]).await[0].cid;
     assert_eq!(store.get_object(&unknown).await.unwrap(), None);
+    for (what, cid) in neighbours(&cids[0]) {
+        assert_eq!(store.get_object(&cid).await.unwrap(), None, "{what}");
+    }
+}
+
+/// Objects that look alike are apart: of one length, with one beginning, with one end.
+pub async fn objects_that_look_alike_do_not_mix(provider: impl Provider) {
+    let store = provider.open().await;
+    let mut objects = vec![
+        vec![0; 64],
+        vec![0; 65],
+        vec![0xff, 0xfe, 0x00],
+        b"{}".to_vec(),
+    ];
+    for place in [0, 31, 63] {
+        let mut object = vec![0; 64];
+        object[place] = 1;
+        objects.push(object);
+    }
+    let mut cids = Vec::new();
+    for object in &objects {
+        cids.push(store.put_object(Bytes::from(object.clone())).await.unwrap());
+    }
+    for (cid, object) in cids.iter().zip(&objects) {
+        let kept = store.get_object(cid).await.unwrap();
+        assert_eq!(kept.as_deref(), Some(object.as_slice()));
+    }
 }
 
 /// A checkpoint is found by the reader's name, also by a handle that was opened apart.
@@ -87,4 +152,47 @@ pub async fn a_checkpoint_is_kept_by_name(provider: impl Provider) {
         store.get_checkpoint("reader").await.unwrap(),
         Some(Position(2))
     );
+}
+
+/// Any text names a reader, and no two of them share a checkpoint; any position comes back as it was, or is refused.
+pub async fn any_text_names_a_reader_and_any_position_is_kept(provider: impl Provider) {
+    let (store, elsewhere) = (provider.open().await, provider.open().await);
+    let long = ["a", "b"].map(|end| "x".repeat(100) + end);
+    let names = [
+        "reader", "Reader", "reader ", "a.b", "a/b", "a_b", "*", ">", "%", "é", "1", "01",
+    ];
+    let names = || {
+        names
+            .into_iter()
+            .chain(long.iter().map(String::as_str))
+            .zip(1..)
+    };
+    for (name, number) in names() {
+        let saved = store.save_checkpoint(name, Position(number)).await;
+        saved.unwrap_or_else(|error| panic!("{name:?}: {error}"));
+    }
+    for (name, number) in names() {
+        let kept = elsewhere.get_checkpoint(name).await.unwrap();
+        assert_eq!(kept, Some(Position(number)), "{name:?}");
+    }
+    let edge = 1 << 32;
+    for number in [
+        0,
+        1,
+        edge - 1,
+        edge,
+        1 << 53,
+        (1 << 53) + 1,
+        i64::MAX as u64,
+        u64::MAX,
+    ] {
+        if store
+            .save_checkpoint("reader", Position(number))
+            .await
+            .is_ok()
+        {
+            let kept = elsewhere.get_checkpoint("reader").await.unwrap();
+            assert_eq!(kept, Some(Position(number)));
+        }
+    }
 }

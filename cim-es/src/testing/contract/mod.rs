@@ -27,28 +27,26 @@ mod commands;
 mod counter;
 mod follow;
 mod guard;
+mod handles;
+mod ids;
 mod kept;
 mod kinds;
 mod names;
+mod races;
 mod read;
 mod sample;
 mod sealed;
 mod select;
+mod table;
+mod whole;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use append::*;
-pub use commands::*;
-pub use follow::*;
-pub use guard::*;
-pub use kept::*;
-pub use kinds::*;
-pub use names::*;
-pub use read::*;
-pub use sealed::*;
-pub use select::*;
-
 use crate::store::{CheckpointStore, EventStore, ObjectStore, SnapshotStore};
+
+pub use table::{PROMISES, prove};
 
 /// Opens the store under test. Each test makes a provider of its own, whose data is empty and is gone with it.
 #[async_trait]
@@ -60,117 +58,42 @@ pub trait Provider: Send + Sync + 'static {
     async fn open(&self) -> Self::Store;
 }
 
-/// Runs one test of the contract to its end, on a runtime with several threads and within a minute.
-///
-/// # Panics
-/// When the test fails, takes more than a minute, or no runtime can be had.
+/// The promises as functions, for [`contract_tests!`](crate::contract_tests).
+#[doc(hidden)]
+pub mod promises {
+    pub use super::append::*;
+    pub use super::commands::*;
+    pub use super::follow::*;
+    pub use super::guard::*;
+    pub use super::handles::*;
+    pub use super::ids::*;
+    pub use super::kept::*;
+    pub use super::kinds::*;
+    pub use super::names::*;
+    pub use super::races::*;
+    pub use super::read::*;
+    pub use super::sealed::*;
+    pub use super::select::*;
+    pub use super::whole::*;
+}
+
+/// How long a promise may take before it counts as one that never ends. No promise depends on it: a store that keeps its
+/// promises slowly keeps them.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Runs one test of the contract to its end, on a runtime with several threads.
+#[doc(hidden)]
 pub fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
         .enable_all()
         .build();
     let runtime = runtime.unwrap_or_else(|error| panic!("no runtime for the test: {error}"));
-    let limit = std::time::Duration::from_secs(60);
-    let outcome = runtime.block_on(async { tokio::time::timeout(limit, test).await });
-    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    let outcome = runtime.block_on(async { tokio::time::timeout(LIMIT, test).await });
+    runtime.shutdown_timeout(Duration::from_secs(5));
     assert!(
         outcome.is_ok(),
-        "the test did not end within {} s",
-        limit.as_secs()
+        "the test did not end within {} s: something that was promised never came",
+        LIMIT.as_secs()
     );
-}
-
-/// Writes one `#[test]` for each promise of the contract; the expression makes a new
-/// [`Provider`](crate::testing::contract::Provider).
-#[macro_export]
-macro_rules! contract_tests {
-    ($provider:expr) => {
-        $crate::contract_tests! { @tests $provider;
-            appended_events_come_back_as_they_were_written,
-            an_event_carries_its_place_its_predecessor_and_its_cause,
-            a_commit_has_one_time_and_counts_its_events,
-            meta_stands_in_each_event_of_a_commit,
-            time_never_goes_back_within_an_aggregate,
-            causal_parents_are_kept_sorted_and_once,
-            two_kinds_with_one_id_do_not_mix,
-            any_text_is_an_id_and_no_two_of_them_mix,
-            the_kinds_under_an_id_are_told,
-            any_appends_to_whatever_is_there,
-            no_stream_refuses_an_aggregate_that_has_events,
-            exactly_refuses_every_other_version,
-            a_head_of_another_history_is_a_conflict,
-            a_commit_over_several_aggregates_is_all_or_nothing,
-            a_commit_that_is_not_well_formed_is_refused,
-            a_payload_that_is_not_canonical_stores_nothing,
-            a_payload_past_the_limit_stores_nothing,
-            concurrent_writers_with_an_expected_version_lose_nothing,
-            concurrent_writers_with_any_version_lose_nothing,
-            concurrent_commits_over_two_aggregates_stay_whole,
-            two_handles_on_the_same_data_lose_nothing,
-            a_history_reads_from_any_version,
-            the_last_event_is_the_last,
-            an_event_is_found_by_its_cid,
-            events_of_a_type_come_in_order_after_a_position_up_to_a_limit,
-            reading_all_gives_every_event_once_and_ends,
-            reading_all_starts_after_any_position,
-            a_bookmark_of_another_history_is_an_error,
-            reading_all_ends_while_others_write,
-            a_selection_gives_what_it_says_and_no_more,
-            the_partitions_together_are_everything,
-            a_selection_over_many_pages_is_whole,
-            a_followed_selection_gives_what_was_and_what_comes,
-            a_selection_of_nothing_is_an_error,
-            a_history_has_two_bounds,
-            an_event_is_found_in_its_aggregate,
-            sealed_commits_are_stored_as_they_are,
-            sealed_commits_that_are_there_are_passed_over,
-            a_sealed_commit_twice_in_a_list_is_stored_once,
-            a_sealed_commit_of_another_branch_is_told,
-            a_sealed_commit_without_its_predecessor_is_refused,
-            what_is_no_whole_commit_is_refused,
-            racing_imports_store_each_commit_once,
-            an_import_and_a_writer_never_both_win,
-            another_handle_sees_what_was_written,
-            a_subscription_gives_what_was_and_what_comes,
-            a_subscription_starts_after_a_position,
-            a_subscription_misses_nothing_under_concurrent_writers,
-            a_subscription_follows_another_handle,
-            the_newest_snapshot_of_a_tag_is_kept,
-            an_object_is_kept_under_its_cid,
-            a_checkpoint_is_kept_by_name,
-            a_command_takes_effect_once,
-            several_commands_are_one_commit,
-            of_several_commands_all_take_effect_or_none,
-            a_message_id_that_another_command_used_is_refused,
-            events_of_a_subject_come_typed_and_in_order,
-            all_aggregates_of_a_kind_are_loaded_at_once,
-            a_command_takes_effect_once_past_a_snapshot_and_a_restart,
-            a_conflict_decides_again_on_the_newer_history,
-            without_retries_the_conflict_is_the_answer,
-            a_refusal_on_a_stale_aggregate_is_confirmed_first,
-            an_acceptance_without_change_is_confirmed_first,
-            an_undeclared_event_stores_nothing,
-            a_command_without_an_edge_is_refused,
-            a_snapshot_plus_the_rest_is_the_whole,
-            a_snapshot_that_does_not_fit_is_ignored,
-            an_aggregate_loads_as_it_was,
-            repositories_on_two_handles_share_an_aggregate,
-            a_unique_name_has_one_holder,
-            a_commit_carries_what_it_changes_about_names,
-            what_is_known_of_names_is_what_the_store_says,
-            a_name_that_another_has_reserved_is_not_released,
-            a_scope_that_is_no_token_is_refused,
-            racing_writers_never_share_a_name,
-        }
-    };
-    (@tests $provider:expr; $($name:ident),* $(,)?) => {
-        $(
-            #[test]
-            fn $name() {
-                $crate::testing::contract::run(async {
-                    $crate::testing::contract::$name($provider).await;
-                });
-            }
-        )*
-    };
 }

@@ -1,12 +1,15 @@
 //! What reading gives.
 
+use std::collections::BTreeSet;
+
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 
 use super::Provider;
 use super::sample::*;
+use crate::block::StoredEvent;
 use crate::store::{
-    Bookmark, EventStore, EventStoreExt, ExpectedVersion, Position, Selection, StoreError,
+    Bookmark, EventStore, EventStoreExt, ExpectedVersion, Position, Selection, StoreError, Versions,
 };
 
 /// A history reads from any version to its end, and is empty past it.
@@ -51,6 +54,66 @@ pub async fn an_event_is_found_by_its_cid(provider: impl Provider) {
     }
     let payload = stored[0].envelope.payload;
     assert_eq!(store.get_by_cid(&payload).await.unwrap(), None);
+    for (what, cid) in neighbours(&stored[1].cid) {
+        assert_eq!(store.get_by_cid(&cid).await.unwrap(), None, "{what}");
+    }
+}
+
+/// Every way to an event leads to the same one: its bytes, its place and its envelope, which is the one in the bytes.
+pub async fn every_way_to_an_event_leads_to_the_same(provider: impl Provider) {
+    let store = provider.open().await;
+    let keys = [key(), key(), key_of_kind("contract.example", "x")];
+    let mut following = store.subscribe(Position::START);
+    let mut stored = Vec::new();
+    for number in 0..9 {
+        let of_two = keys.iter().skip(number as usize % 2).take(2);
+        let request = of_two.fold(commit(), |request, key| {
+            let event = event_of_type(if number % 3 == 0 { OTHER_TYPE } else { TYPE }, number);
+            request.aggregate(key.clone(), ExpectedVersion::Any, vec![event, note(number)])
+        });
+        stored.extend(store.append(request).await.unwrap());
+    }
+    assert!(stored.is_sorted_by(|one, next| one.position < next.position));
+    let ids: BTreeSet<_> = stored.iter().map(|event| event.envelope.id).collect();
+    assert_eq!(ids.len(), stored.len(), "two events have one id");
+    assert_eq!(everything(&store).await, stored);
+    assert_eq!(take(&mut following, stored.len()).await, stored);
+    for event_type in [TYPE, OTHER_TYPE] {
+        let expected: Vec<_> = stored
+            .iter()
+            .filter(|event| event.event_type() == event_type)
+            .cloned()
+            .collect();
+        let found = store
+            .get_events_by_type(event_type, Position::START, 1_000)
+            .await;
+        assert_eq!(found.unwrap(), expected);
+    }
+    for key in &keys {
+        let expected: Vec<_> = stored
+            .iter()
+            .filter(|event| key.has(event))
+            .cloned()
+            .collect();
+        assert_eq!(history(&store, key).await, expected);
+        assert_eq!(store.last(key).await.unwrap().as_ref(), expected.last());
+        for (place, event) in expected.iter().enumerate() {
+            let from = store
+                .get_versions(key, Versions::starting_with(&event.head()))
+                .await
+                .unwrap();
+            assert_eq!(from, expected[place..]);
+            let found = store.find_in(key, &event.cid).await.unwrap();
+            assert_eq!(found.as_ref(), Some(event));
+            let elsewhere = keys.iter().find(|other| *other != key);
+            let elsewhere = store.find_in(elsewhere.unwrap(), &event.cid).await;
+            assert_eq!(elsewhere.unwrap(), None);
+        }
+    }
+    for event in &stored {
+        let proved = StoredEvent::verify(event.position, event.cid, event.body().clone());
+        assert_eq!(proved.as_ref(), Ok(event));
+    }
 }
 
 /// Events of one type come in the store's order, after a position, and no more than the limit.
@@ -174,15 +237,4 @@ pub async fn reading_all_ends_while_others_write(provider: impl Provider) {
         );
     }
     assert_eq!(read[..300], before);
-}
-
-/// What one handle wrote, a handle that was opened apart reads at once.
-pub async fn another_handle_sees_what_was_written(provider: impl Provider) {
-    let (one, other) = (provider.open().await, provider.open().await);
-    let key = key();
-    for number in 1..=5 {
-        let stored = append_each(&one, &key, [number]).await;
-        assert_eq!(other.last(&key).await.unwrap().as_ref(), stored.last());
-        assert_eq!(history(&other, &key).await.len() as u64, number);
-    }
 }

@@ -1,11 +1,14 @@
 //! Keys, events and commits that the tests of the contract share.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 
 use futures_util::StreamExt;
 use uuid::Uuid;
 
-use crate::block::StoredEvent;
+use crate::block::{Cid, CommitVerifier, StoredEvent};
 use crate::domain::message::{MessageIdentity, Timestamp};
 use crate::domain::subject::Token;
 use crate::store::{
@@ -15,7 +18,7 @@ use crate::store::{
 
 pub(super) const TYPE: &str = "contract.sample.noted";
 pub(super) const OTHER_TYPE: &str = "contract.sample.marked";
-pub(super) const NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_micros(1_767_225_600_123_457);
 
 pub(super) fn key() -> AggregateKey {
     key_of_kind("contract.sample", &Uuid::now_v7().to_string())
@@ -79,8 +82,16 @@ pub(super) async fn history(store: &impl EventStore, key: &AggregateKey) -> Vec<
     store.get_events(key, 1).await.expect("a history reads")
 }
 
+/// All events of the store, whose commits are whole and stand side by side.
 pub(super) async fn everything(store: &impl EventStore) -> Vec<StoredEvent> {
-    collect(store.read_all(Position::START)).await
+    let events = collect(store.read_all(Position::START)).await;
+    let mut commits = CommitVerifier::new();
+    for event in &events {
+        let accepted = commits.accept(event);
+        accepted.unwrap_or_else(|verdict| panic!("at position {}: {verdict}", event.position));
+    }
+    commits.finish().expect("the last commit is whole");
+    events
 }
 
 pub(super) async fn collect(stream: EventStream) -> Vec<StoredEvent> {
@@ -117,6 +128,40 @@ pub(super) fn assert_chained(events: &[StoredEvent]) {
         );
         previous = Some(event.cid);
     }
+}
+
+/// Polls a future once.
+pub(super) async fn step<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    poll_fn(|context| Poll::Ready(Pin::new(&mut *future).poll(context))).await
+}
+
+/// CIDs that are almost a given one: with a bit of the digest changed, or of another kind of block.
+pub(super) fn neighbours(cid: &Cid) -> Vec<(String, Cid)> {
+    let bytes = cid.to_bytes();
+    let digest_at = bytes.len() - 32;
+    let flipped = [0, 1, 8, 16, 24, 31].map(|place| {
+        let mut bytes = bytes.clone();
+        bytes[digest_at + place] ^= 1;
+        let cid = Cid::try_from(bytes.as_slice()).expect("a digest may have any bits");
+        (format!("another byte {place} in the digest"), cid)
+    });
+    let raw = Cid::new_v1(0x55, *cid.hash());
+    let mut neighbours = Vec::from(flipped);
+    neighbours.push(("the same digest of a raw block".to_owned(), raw));
+    neighbours
+}
+
+/// What a stream gives up to the first event behind a position, and that event; a stream that leaves events out shows it
+/// without anybody waiting for them.
+pub(super) async fn take_until(stream: &mut EventStream, last: &StoredEvent) -> Vec<StoredEvent> {
+    let mut events: Vec<StoredEvent> = Vec::new();
+    while events
+        .last()
+        .is_none_or(|event| event.position < last.position)
+    {
+        events.extend(take(stream, 1).await);
+    }
+    events
 }
 
 pub(super) fn assert_conflict<T: std::fmt::Debug>(outcome: Result<T, StoreError>) {
