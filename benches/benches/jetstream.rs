@@ -6,11 +6,16 @@
 #![allow(missing_docs, reason = "a program, not a library")]
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::consumer::push::OrderedConfig;
 use async_nats::{Client, HeaderMap};
-use cim_es::jetstream::{EventStoreConfig, JetStreamEventStore, JetStreamOptions};
+use async_trait::async_trait;
+use cim_es::jetstream::{
+    Connection, EventStoreConfig, JetStreamEventStore, JetStreamOptions, JetStreamSnapshotStore,
+};
 use cim_es::message::{MessageIdentity, Timestamp};
 use cim_es::prelude::*;
 use cim_es::store::*;
@@ -88,6 +93,34 @@ fn key() -> AggregateKey {
     AggregateKey::of::<Machine>(&Id::new()).expect("an id is a token")
 }
 
+/// Snapshots, and how many times one was found.
+struct Used {
+    kept: JetStreamSnapshotStore,
+    times: AtomicUsize,
+}
+
+#[async_trait]
+impl SnapshotStore for Used {
+    async fn save_snapshot(
+        &self,
+        key: &AggregateKey,
+        snapshot: Snapshot,
+    ) -> Result<(), StoreError> {
+        self.kept.save_snapshot(key, snapshot).await
+    }
+
+    async fn get_latest_snapshot(
+        &self,
+        key: &AggregateKey,
+        tag: u64,
+    ) -> Result<Option<Snapshot>, StoreError> {
+        let found = self.kept.get_latest_snapshot(key, tag).await?;
+        self.times
+            .fetch_add(usize::from(found.is_some()), Ordering::Relaxed);
+        Ok(found)
+    }
+}
+
 struct Bench {
     client: Client,
     store: JetStreamEventStore,
@@ -111,6 +144,7 @@ async fn main() {
     small.append_one().await;
     small.append_many().await;
     small.long_history().await;
+    small.load_behind_a_snapshot().await;
     let large = Bench::open(&server, "LARGE").await;
     large.fill(events).await;
     large.load_short().await;
@@ -281,6 +315,78 @@ impl Bench {
             Duration::ZERO,
             "50 ms",
         );
+    }
+
+    /// A cold load of an aggregate of 10,000 events whose snapshot holds all but the last 50.
+    async fn load_behind_a_snapshot(&self) {
+        const LOADS: usize = 50;
+        let connection = Connection::from(self.client.clone());
+        let kept = JetStreamSnapshotStore::open(connection, "snapshots", 1).await;
+        let used = Arc::new(Used {
+            kept: kept.expect("the bucket is there"),
+            times: AtomicUsize::new(0),
+        });
+        let store = self
+            .store
+            .clone()
+            .with_snapshots(Arc::clone(&used) as Arc<dyn SnapshotStore>);
+        let id = Id::<Machine>::new();
+        let key = AggregateKey::of::<Machine>(&id).expect("an id is a token");
+        self.update(&key, 9_949).await;
+        let identity = MessageIdentity::new_from_user("bench");
+        let writing = Repository::<Machine>::builder(store.clone())
+            .snapshot_threshold(1)
+            .build();
+        let update = MachineCommand::Update { memory: 1 };
+        writing
+            .execute(&id, update, &identity)
+            .await
+            .expect("it is stored");
+        self.update(&key, 50).await;
+        let (mut from_snapshot, mut whole) = (Vec::new(), Vec::new());
+        let before = used.times.load(Ordering::Relaxed);
+        for _ in 0..LOADS {
+            let cold = Repository::<Machine>::builder(store.clone())
+                .snapshot_threshold(0)
+                .build();
+            let start = Instant::now();
+            let machine = cold.load(&id).await.expect("it is loaded");
+            from_snapshot.push(start.elapsed());
+            assert_eq!(machine.version(), 10_000);
+        }
+        let found = used.times.load(Ordering::Relaxed) - before;
+        assert_eq!(found, LOADS, "a load did without the snapshot");
+        for _ in 0..3 {
+            let cold = Repository::<Machine>::builder(store.clone())
+                .without_snapshots()
+                .build();
+            let start = Instant::now();
+            let machine = cold.load(&id).await.expect("it is loaded");
+            whole.push(start.elapsed());
+            assert_eq!(machine.version(), 10_000);
+        }
+        line(
+            "load from a snapshot and 50 events, beside all 10,000",
+            at(&sorted(from_snapshot), 50),
+            at(&sorted(whole), 50),
+            "50 ms",
+        );
+    }
+
+    /// Appends updates to a machine, which is registered first where it is new.
+    async fn update(&self, key: &AggregateKey, count: u64) {
+        let last = self.store.last(key).await.expect("it is read");
+        let start = last.map_or(0, |last| last.envelope.sequence);
+        let events: Vec<_> = (start..start + count)
+            .map(|number| match number {
+                0 => event(0),
+                _ => event(number * 3 + 2),
+            })
+            .collect();
+        for events in events.chunks(1_000) {
+            let request = commit().aggregate(key.clone(), ExpectedVersion::Any, events.to_vec());
+            self.store.append(request).await.expect("it is stored");
+        }
     }
 
     /// Reads with the client's own ordered consumer.

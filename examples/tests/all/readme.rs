@@ -57,6 +57,61 @@ fn the_readme_shows_what_the_first_run_prints() {
     }
 }
 
+/// The block of code in which a text stands.
+fn block_with<'a>(readme: &'a str, text: &str) -> &'a str {
+    let at = readme.find(text).unwrap_or_else(|| panic!("no `{text}`"));
+    let start = readme[..at].rfind("\n```").expect("a block begins") + 1;
+    let start = start + readme[start..].find('\n').expect("a line ends") + 1;
+    let end = readme[start..].find("\n```").expect("a block ends");
+    &readme[start..start + end]
+}
+
+/// A crate of a reader beside a checkout, with the files as the README shows them.
+fn check_as_a_reader(manifest: &str, main: &str) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let member = directory.path().join("bank");
+    fs::create_dir_all(member.join("src")).expect("a directory");
+    std::os::unix::fs::symlink(here(".."), directory.path().join("cim-es")).expect("a link");
+    let package = "[package]\nname = \"bank\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n";
+    for (file, text) in [
+        ("Cargo.toml", format!("{package}{manifest}\n")),
+        ("src/main.rs", main.to_owned()),
+        ("src/bank_account.rs", read("bank_account/domain.rs")),
+        // The versions that are here, so that nothing has to be fetched.
+        ("Cargo.lock", read("../Cargo.lock")),
+    ] {
+        fs::write(member.join(file), text).expect("a file");
+    }
+    let output = Command::new(env!("CARGO"))
+        .current_dir(&member)
+        .args(["check", "--quiet", "--offline"])
+        // What is built here already is not built again.
+        .env(
+            "CARGO_TARGET_DIR",
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(".."),
+        )
+        .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")
+        .output()
+        .expect("cargo starts");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}");
+}
+
+#[test]
+fn the_programs_in_the_readme_compile_with_the_manifest_above_them() {
+    let readme = read("../README.md");
+    let manifest = block_with(&readme, "[dev-dependencies]");
+    check_as_a_reader(manifest, block_with(&readme, "SqliteEventStore::open"));
+    let with_servers = manifest
+        .replacen("cim-es\" }", "cim-es\", features = [\"jetstream\"] }", 1)
+        .replace("\"rt\"", "\"rt-multi-thread\", \"signal\"");
+    assert!(with_servers.contains("jetstream") && with_servers.contains("signal"));
+    check_as_a_reader(
+        &with_servers,
+        block_with(&readme, "EventSubscriberBuilder::new"),
+    );
+}
+
 #[test]
 fn the_readme_says_how_many_lines_the_domains_are() {
     let readme = read("../README.md");

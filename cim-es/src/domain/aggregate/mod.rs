@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 pub use cim_es_derive::{Aggregate, AggregateId, Command};
 pub use events::{Decision, Events, emit, emit_all, nothing};
 pub use id::{AggregateId, Id, IdError};
+#[doc(hidden)]
 pub use id_field::IdField;
 pub use id_text::{IdText, IdTextError};
 pub use unique::UniqueName;

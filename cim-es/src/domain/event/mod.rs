@@ -7,6 +7,7 @@ pub use cim_es_derive::DomainEvent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+#[doc(hidden)]
 pub use assign::Assign;
 pub use upcast::{UpcastError, Upcaster};
 

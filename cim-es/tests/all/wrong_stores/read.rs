@@ -8,8 +8,8 @@ use cim_es::aggregate::IdText;
 use cim_es::block::{Cid, StoredEvent};
 use cim_es::message::Timestamp;
 use cim_es::store::{
-    AggregateKey, AppendedCommit, Bookmark, CommitRequest, SealedCommit, EngineSettings, EventStore, EventStoreExt, EventStream,
-    Position, Selection, StoreError, StreamExt, Versions,
+    AggregateKey, AppendedCommit, Bookmark, CommitRequest, EngineSettings, EventStore,
+    EventStoreExt, EventStream, Position, SealedCommit, Selection, StoreError, StreamExt, Versions,
 };
 use futures_util::{TryStreamExt, stream};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
