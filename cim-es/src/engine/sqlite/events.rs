@@ -208,16 +208,24 @@ pub(super) fn at_all(
     Ok(events)
 }
 
-/// Checks that an event follows from the one that it names as its predecessor.
+/// Checks that an event follows from the one that it names as its predecessor. Where one of the two is damaged itself, that
+/// is said where it is read.
 pub(super) fn check_link_at(database: &Database, position: u64) -> Result<(), StoreError> {
     let mut room = Room::exact();
-    let linked = linked_at(database, position, &mut room)?;
+    let mut whole = |position| match linked_at(database, position, &mut room) {
+        Ok(linked) => Ok(Some(linked)),
+        Err(StoreError::Damaged(_)) => Ok(None),
+        Err(error) => Err(error),
+    };
+    let Some(linked) = whole(position)? else {
+        return Ok(());
+    };
     match linked.previous_of_aggregate {
         0 if linked.event.envelope.sequence == 1 => Ok(()),
-        previous if (1..position).contains(&previous) => {
-            let previous = linked_at(database, previous, &mut room)?;
-            check_link(database, &previous.event, &linked.event)
-        }
+        previous if (1..position).contains(&previous) => match whole(previous)? {
+            Some(previous) => check_link(database, &previous.event, &linked.event),
+            None => Ok(()),
+        },
         previous => Err(database.damaged(
             position,
             linked.event.cid,

@@ -69,6 +69,9 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Database, S
         pragma(&database, "cache_size", CACHE)?;
         limit_size(&database, options.max_file_bytes)?;
     }
+    if options.access == Access::ReadOnly {
+        expect_log(&database)?;
+    }
     format::check_schema(&database)?;
     if options.access != Access::Immutable {
         files.watch_log()?;
@@ -293,6 +296,24 @@ fn immutable_uri(path: &Path) -> PathBuf {
     }
     uri.push_str("?immutable=1");
     PathBuf::from(uri)
+}
+
+/// Refuses to read a file that another tool keeps in another mode: a store keeps its commits in the log.
+fn expect_log(database: &Database) -> Result<(), StoreError> {
+    let mode: String = database
+        .connection
+        .pragma_query_value(None, "journal_mode", |row| row.get(0))
+        .map_err(database.failed("reading the header"))?;
+    match mode == "wal" {
+        true => Ok(()),
+        false => Err(StoreError::Incompatible {
+            place: database.place().to_string(),
+            reason: format!(
+                "another program keeps its journal in mode `{mode}`, a store needs `wal`; open it once for writing, which \
+                 changes it back"
+            ),
+        }),
+    }
 }
 
 /// Turns on the log, which the file keeps on from its creation; somebody's tool may have turned it off.

@@ -19,6 +19,8 @@ pub(super) struct TypeRow {
     pub(super) number: u64,
     /// The position of its last event.
     pub(super) last: u64,
+    /// Whether the event there was found to be of this type.
+    pub(super) is_checked: bool,
 }
 
 /// All types by name, and the position of the last event of all.
@@ -54,7 +56,14 @@ pub(super) fn read(database: &Database) -> Result<Types, StoreError> {
             ));
         }
         types.last = types.last.max(last);
-        types.by_name.insert(name.into(), TypeRow { number, last });
+        types.by_name.insert(
+            name.into(),
+            TypeRow {
+                number,
+                last,
+                is_checked: false,
+            },
+        );
     }
     agree(database, types.last)?;
     let highest = highest_number(database, types.last)?;
@@ -114,8 +123,11 @@ pub(super) fn catch_up(database: &Database, types: &mut Types) -> Result<bool, S
                 format!("the row of event type {number} is not what was written with this event"),
             ));
         };
-        let row = TypeRow { number, last };
-        check_last(database, &name, row)?;
+        let row = TypeRow {
+            number,
+            last,
+            is_checked: false,
+        };
         types.by_name.insert(name.into(), row);
     }
     types.last = last;

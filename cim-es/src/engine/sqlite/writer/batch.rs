@@ -77,7 +77,7 @@ impl<'a> Batch<'a> {
     ) -> Result<Self, StoreError> {
         let types = match memory.types.take() {
             Some(types) => types,
-            None => read_types(database)?,
+            None => types::read(database)?,
         };
         Ok(Self {
             database,
@@ -245,7 +245,7 @@ impl<'a> Batch<'a> {
         event: &SealedEvent,
     ) -> Result<(), StoreError> {
         let position = self.types.last + 1;
-        let (number, previous_of_type) = self.follow_type(&event.envelope.event_type, position);
+        let (number, previous_of_type) = self.follow_type(&event.envelope.event_type, position)?;
         let Some(present) = self.aggregates.get_mut(aggregate) else {
             return Err(self.database.damaged(
                 position,
@@ -287,34 +287,31 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// The number of a type, and the position of its event before this one.
-    fn follow_type(&mut self, name: &str, position: u64) -> (u64, u64) {
+    /// The number of a type, and the position of its event before this one. That event is looked at once: what is added
+    /// goes on from there. Where it is damaged, commits of other types are not concerned.
+    fn follow_type(&mut self, name: &str, position: u64) -> Result<(u64, u64), StoreError> {
         let before = self.types.by_name.get(name).copied();
         if !self.touched_types.contains_key(name) {
             self.touched_types.insert(name.into(), before);
         }
         if let Some(row) = self.types.by_name.get_mut(name) {
+            if !row.is_checked {
+                types::check_last(self.database, name, *row)?;
+                row.is_checked = true;
+            }
             let previous = row.last;
             row.last = position;
-            return (row.number, previous);
+            return Ok((row.number, previous));
         }
         let number = self.types.by_name.len() as u64 + 1;
         let row = TypeRow {
             number,
             last: position,
+            is_checked: true,
         };
         self.types.by_name.insert(name.into(), row);
-        (number, 0)
+        Ok((number, 0))
     }
-}
-
-/// Reads the types, and makes sure that each ends at an event of its own: what the writer adds goes on from there.
-fn read_types(database: &Database) -> Result<Types, StoreError> {
-    let types = types::read(database)?;
-    for (name, row) in &types.by_name {
-        types::check_last(database, name, *row)?;
-    }
-    Ok(types)
 }
 
 fn conflict(guard: &Guard, actual: u64) -> StoreError {
