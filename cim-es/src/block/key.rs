@@ -80,7 +80,7 @@ impl AggregateKey {
     }
 
     /// Whether an event is one of this aggregate.
-    pub(crate) fn has(&self, event: &StoredEvent) -> bool {
+    pub fn has(&self, event: &StoredEvent) -> bool {
         event.envelope.aggregate == self.kind() && event.envelope.aggregate_id == self.id().as_str()
     }
 

@@ -39,6 +39,183 @@ pub type EventStream = Pin<Box<dyn Stream<Item = Result<StoredEvent, StoreError>
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # An engine in 80 lines
+///
+/// What every engine shares is done by the crate: [`seal`](super::seal) makes the blocks,
+/// [`plan`](super::plan) compares what comes from outside, [`Selection`] and [`Bookmark`] check and
+/// choose. This one keeps everything in a list:
+///
+/// ```
+/// use std::collections::BTreeSet;
+/// use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+///
+/// use async_trait::async_trait;
+/// use cim_es::aggregate::IdText;
+/// use cim_es::block::{Cid, StoredEvent};
+/// use cim_es::store::*;
+/// use futures_util::stream;
+/// use tokio::sync::watch;
+///
+/// #[derive(Clone)]
+/// struct ListStore {
+///     events: Arc<Mutex<Vec<StoredEvent>>>,
+///     grown: watch::Sender<()>,
+/// }
+///
+/// struct List<'a>(MutexGuard<'a, Vec<StoredEvent>>);
+///
+/// impl Standing for List<'_> {
+///     fn place(&self) -> String {
+///         "the list".into()
+///     }
+///     fn head(&mut self, key: &AggregateKey) -> Result<Option<Head>, StoreError> {
+///         Ok(self.0.iter().rfind(|event| key.has(event)).map(StoredEvent::head))
+///     }
+///     fn event(
+///         &mut self, key: &AggregateKey, version: u64, _: &Cid,
+///     ) -> Result<Option<StoredEvent>, StoreError> {
+///         let is_it = |it: &&StoredEvent| key.has(it) && it.envelope.sequence == version;
+///         Ok(self.0.iter().find(is_it).cloned())
+///     }
+/// }
+///
+/// impl ListStore {
+///     fn list(&self) -> List<'_> {
+///         List(self.events.lock().unwrap_or_else(PoisonError::into_inner))
+///     }
+///     fn keep(&self, list: &mut List<'_>, sealed: Vec<SealedEvent>) -> Vec<StoredEvent> {
+///         let before = list.0.len();
+///         for (event, at) in sealed.into_iter().zip(before as u64 + 1..) {
+///             list.0.push(event.into_stored(Position(at)));
+///         }
+///         self.grown.send_replace(());
+///         list.0[before..].to_vec()
+///     }
+///     fn select(
+///         &self, selection: &Selection, after: Bookmark,
+///     ) -> Result<Vec<StoredEvent>, StoreError> {
+///         selection.check()?;
+///         let list = self.list().0;
+///         let place = usize::try_from(after.position.0).unwrap_or(usize::MAX);
+///         let found = place.checked_sub(1).and_then(|place| list.get(place));
+///         let end = Position(list.len() as u64);
+///         after.check("the list", end, found.map(|event| event.cid))?;
+///         let is_wanted = |event: &&StoredEvent| selection.includes(event);
+///         Ok(list[place..].iter().filter(is_wanted).cloned().collect())
+///     }
+/// }
+///
+/// fn streamed(events: Result<Vec<StoredEvent>, StoreError>) -> EventStream {
+///     match events {
+///         Ok(events) => Box::pin(stream::iter(events.into_iter().map(Ok))),
+///         Err(error) => Box::pin(stream::iter([Err(error)])),
+///     }
+/// }
+///
+/// #[async_trait]
+/// impl EventStore for ListStore {
+///     async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
+///         let mut list = self.list();
+///         let mut heads = Vec::new();
+///         for part in &commit.aggregates {
+///             let head = list.head(&part.aggregate)?;
+///             part.check(head.as_ref())?;
+///             heads.push(head);
+///         }
+///         let sealed = seal(commit, &heads, &SealOptions::default())?;
+///         Ok(self.keep(&mut list, sealed))
+///     }
+///     async fn append_sealed(
+///         &self, commits: Vec<SealedCommit>,
+///     ) -> Result<Vec<AppendedCommit>, StoreError> {
+///         let prove = |commit: SealedCommit| commit.prove(&SealOptions::default());
+///         let proved: Vec<_> = commits.into_iter().map(prove).collect::<Result<_, _>>()?;
+///         let mut list = self.list();
+///         let plans = plan(&proved, &mut list)?;
+///         let mut appended: Vec<AppendedCommit> = Vec::new();
+///         for (commit, plan) in proved.into_iter().zip(plans) {
+///             let was_there = plan != Plan::Store;
+///             let events = match plan {
+///                 Plan::There(events) => events,
+///                 Plan::Repeats(earlier) => appended[earlier].events.clone(),
+///                 Plan::Store => self.keep(&mut list, commit.into_events()),
+///             };
+///             appended.push(AppendedCommit { events, was_there });
+///         }
+///         Ok(appended)
+///     }
+///     fn history(&self, key: &AggregateKey, versions: Versions) -> EventStream {
+///         let is_wanted =
+///             |it: &&StoredEvent| key.has(it) && versions.includes(it.envelope.sequence);
+///         streamed(Ok(self.list().0.iter().filter(is_wanted).cloned().collect()))
+///     }
+///     async fn last(&self, key: &AggregateKey) -> Result<Option<StoredEvent>, StoreError> {
+///         Ok(self.list().0.iter().rfind(|event| key.has(event)).cloned())
+///     }
+///     async fn kinds(&self, id: &IdText) -> Result<Vec<String>, StoreError> {
+///         let list = self.list().0;
+///         let of_id = list.iter().filter(|it| it.envelope.aggregate_id == id.as_str());
+///         let kinds: BTreeSet<_> = of_id.map(|it| it.envelope.aggregate.clone()).collect();
+///         Ok(kinds.into_iter().collect())
+///     }
+///     async fn find(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
+///         Ok(self.list().0.iter().find(|event| event.cid == *cid).cloned())
+///     }
+///     fn read(&self, selection: Selection, after: Bookmark) -> EventStream {
+///         streamed(self.select(&selection, after))
+///     }
+///     fn follow(&self, selection: Selection, after: Bookmark) -> EventStream {
+///         let start = Some((self.clone(), self.grown.subscribe(), selection, after));
+///         Box::pin(stream::unfold(start, |state| async move {
+///             let (store, mut grown, selection, after) = state?;
+///             loop {
+///                 grown.borrow_and_update();
+///                 match store.select(&selection, after) {
+///                     Ok(page) if page.is_empty() => grown.changed().await.ok()?,
+///                     Ok(page) => {
+///                         let after = page[page.len() - 1].bookmark();
+///                         let next = Some((store, grown, selection, after));
+///                         return Some((streamed(Ok(page)), next));
+///                     }
+///                     Err(error) => return Some((streamed(Err(error)), None)),
+///                 }
+///             }
+///         }).flatten())
+///     }
+///     fn settings(&self) -> EngineSettings {
+///         EngineSettings::default().with_cid_index()
+///     }
+/// }
+///
+/// # use cim_es::{MemoryEventStore, message::*};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let store = ListStore { events: Arc::default(), grown: watch::channel(()).0 };
+/// # let key = AggregateKey::new("home.lamp", IdText::new("hall")?);
+/// # let event = || NewEvent::from_payload("home.lamp.switched", 1, vec![0xa0]);
+/// # let identity = || MessageIdentity::new_from_user("me");
+/// # let first = CommitRequest::new(identity(), SystemClock.now())
+/// #     .aggregate(key.clone(), ExpectedVersion::NoStream, vec![event(), event()]);
+/// # store.append(first.clone()).await?;
+/// # assert!(store.append(first).await.unwrap_err().is_conflict());
+/// # let copy = MemoryEventStore::new();
+/// # let all: Vec<_> = store.read_all(Position::START).try_collect().await?;
+/// # copy.append_sealed(SealedCommit::split(&all)?).await?;
+/// # let more = CommitRequest::new(identity(), SystemClock.now())
+/// #     .aggregate(key.clone(), ExpectedVersion::Exactly(2), vec![event()]);
+/// # copy.append(more).await?;
+/// # let all: Vec<_> = copy.read_all(Position::START).try_collect().await?;
+/// # let appended = store.append_sealed(SealedCommit::split(&all)?).await?;
+/// # assert_eq!((appended[0].was_there, appended[1].was_there), (true, false));
+/// # assert_eq!(store.get_events(&key, 2).await?.len(), 2);
+/// # let mut following = store.follow(Selection::subjects("home.>"), all[1].bookmark());
+/// # assert_eq!(following.next().await.ok_or("it ended")??.cid, all[2].cid);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A store proves itself by the contract suite, `cim_es::contract_tests!` (feature `testing`).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event store",
     label = "this type keeps no events",
