@@ -247,6 +247,9 @@ async fn nothing_follows_a_commit_of_which_only_a_part_is_stored() {
         .aggregate(other.clone(), ExpectedVersion::NoStream, notes(0..2))
         .aggregate(key(), ExpectedVersion::NoStream, notes(0..2));
     store_a_part(&client, &store, both, None, 2).await;
+    let found = store.doctor().await.unwrap();
+    let fragments = found.iter().filter(|finding| finding.about == "fragment");
+    assert_eq!(fragments.count(), 2, "{found:?}");
     for key in [one, other] {
         let more = commit().aggregate(key.clone(), ExpectedVersion::Any, notes([7]));
         let refused = store.append(more).await;

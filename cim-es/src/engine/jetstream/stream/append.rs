@@ -215,8 +215,9 @@ fn failed(store: &Stream, sealed: &Sealed<'_>, end: End) -> StoreError {
             position: Some(Position(first)),
             cid: sealed.events.first().map(|event| event.cid),
             reason: format!(
-                "only a part of this commit of {} events is stored: a limit of the stream or of the account cut it off; \
-                 make room, and let an operator remove the fragment, which `doctor` lists",
+                "only a part of this commit of {} events is stored: a limit of the stream or of the account cut it off, and \
+                 nothing can follow it. Raise the limit, and let an operator copy the stream without the events that \
+                 `doctor` lists",
                 sealed.events.len()
             ),
         }),

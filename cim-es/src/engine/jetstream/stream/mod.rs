@@ -4,6 +4,7 @@ mod append;
 mod compare;
 mod doctor;
 mod finding;
+mod fragments;
 mod history;
 mod import;
 mod kinds;

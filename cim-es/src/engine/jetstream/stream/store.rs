@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cid::Cid;
 
-use super::{Finding, doctor};
+use super::{Finding, doctor, fragments};
 use super::{Stream, append, history, import, kinds, scan, setup, tip};
 use crate::block::StoredEvent;
 use crate::domain::aggregate::IdText;
@@ -66,12 +66,16 @@ impl JetStreamEventStore {
     }
 
     /// What a person or a program should know about the servers and the stream: what is dangerous, and what could be
-    /// better. Each finding says what to do.
+    /// better. Each finding says what to do. On a stream that a single server keeps it reads all events, to find commits
+    /// that a limit has cut off.
     ///
     /// # Errors
     /// The failures of the connection.
     pub async fn doctor(&self) -> Result<Vec<Finding>, StoreError> {
-        doctor::examine(&self.stream.api, &self.stream.options).await
+        let mut findings = doctor::examine(&self.stream.api, &self.stream.options).await?;
+        findings.extend(fragments::find(&self.stream).await?);
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        Ok(findings)
     }
 
     /// How this store makes stored subjects from public ones.

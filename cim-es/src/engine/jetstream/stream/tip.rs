@@ -77,7 +77,8 @@ fn unfinished(store: &Stream, key: &AggregateKey, event: &StoredEvent) -> StoreE
         cid: Some(event.cid),
         reason: format!(
             "its last commit is not whole, its last event is {}: a limit of the stream or of the account cut it off; \
-             nothing can follow it before an operator has removed the fragment, which `doctor` lists",
+             nothing can follow it. Raise the limit, and let an operator copy the stream without the events that `doctor` \
+             lists",
             event.envelope.commit
         ),
     })
