@@ -1,7 +1,7 @@
 //! Writes the aggregate's implementation.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
 use syn::LitStr;
 use syn::spanned::Spanned;
 
@@ -51,15 +51,15 @@ pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> 
         },
     };
     let unique = aggregate.unique.as_ref().map(|unique| {
-        // `self` stands where the function's own does: one from another macro is another name.
-        let this = quote!(self);
-        let names =
-            quote_spanned!(unique.span()=> ::cim_es::__private::unique_names(#unique(#this)));
+        // One name in both places, whichever macro the path is from.
+        let this = format_ident!("aggregate");
+        let names = quote_spanned! {unique.span()=>
+            |#this| ::cim_es::__private::unique_names(#unique(#this))
+        };
         quote! {
-            const HAS_UNIQUE_NAMES: bool = true;
-            fn unique_names(&self) -> ::std::vec::Vec<::cim_es::aggregate::UniqueName> {
-                #names
-            }
+            const UNIQUE_NAMES: ::core::option::Option<
+                fn(&Self) -> ::std::vec::Vec<::cim_es::aggregate::UniqueName>
+            > = ::core::option::Option::Some(#names);
         }
     });
     let kinds = kinds(aggregate);

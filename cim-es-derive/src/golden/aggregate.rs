@@ -16,8 +16,9 @@ impl ::cim_es::aggregate::Aggregate for Compute {
     fn set_state(&mut self, state: ComputeState) {
         self.state = state;
     }
-    const HAS_UNIQUE_NAMES: bool = true;
-    fn unique_names(&self) -> ::std::vec::Vec<::cim_es::aggregate::UniqueName> {
-        ::cim_es::__private::unique_names(Compute::names(self))
-    }
+    const UNIQUE_NAMES: ::core::option::Option<
+        fn(&Self) -> ::std::vec::Vec<::cim_es::aggregate::UniqueName>,
+    > = ::core::option::Option::Some(|aggregate| ::cim_es::__private::unique_names(
+        Compute::names(aggregate),
+    ));
 }

@@ -41,6 +41,10 @@ impl Cause for StoredEvent {
     fn actor(&self) -> Option<&str> {
         self.envelope.actor()
     }
+
+    fn cid(&self) -> Option<Cid> {
+        Some(self.cid)
+    }
 }
 
 impl StoredEvent {

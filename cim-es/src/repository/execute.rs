@@ -132,7 +132,7 @@ impl<A: Aggregate> Repository<A> {
 ///
 /// The event of a commit does not name its command, so the machine is asked: a command that has no edge with the first
 /// event, in any state, cannot have led to it.
-fn answer_again<A: Aggregate>(
+pub(super) fn answer_again<A: Aggregate>(
     commands: &[A::Command],
     commit: Commit,
     identity: &MessageIdentity,

@@ -14,6 +14,7 @@ mod pending;
 mod recent;
 mod rehearse;
 mod snapshot;
+mod together;
 mod unique;
 mod warm;
 mod work;
@@ -39,6 +40,7 @@ pub(crate) use pending::PendingCommit;
 pub use rehearse::rehearse;
 #[cfg(feature = "testing")]
 pub(crate) use snapshot::{encode as encode_snapshot, tag as snapshot_tag};
+pub use together::{Together, TogetherError};
 pub use unique::{Holder, ScopeError};
 
 /// After how many events of an aggregate a snapshot is written, where neither the program nor the store says it.

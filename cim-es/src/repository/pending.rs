@@ -62,7 +62,7 @@ where
     ) -> Result<Self, ExecuteError<A::Error>> {
         if let [command] = commands {
             let pending = Self::decide(aggregate, command, context)?;
-            return match A::HAS_UNIQUE_NAMES && !pending.is_empty() {
+            return match A::UNIQUE_NAMES.is_some() && !pending.is_empty() {
                 true => pending.folded(aggregate.clone(), command),
                 false => Ok(pending),
             };
@@ -120,6 +120,14 @@ pub(super) fn refused<A: Decide>(
 }
 
 impl<A: Aggregate> PendingCommit<A> {
+    /// What no command gave.
+    pub(super) fn nothing() -> Self {
+        Self {
+            new: Vec::new(),
+            effect: Effect::Waiting(Vec::new()),
+        }
+    }
+
     /// Whether the commands change nothing.
     pub(crate) fn is_empty(&self) -> bool {
         self.new.is_empty()

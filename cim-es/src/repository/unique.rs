@@ -57,11 +57,55 @@ struct Reservation {
     holder_kind: String,
 }
 
-/// A name as the store has it.
+/// A name as the store has it, and what becomes of it.
 struct Present {
     key: AggregateKey,
     head: Option<Head>,
     holder: Option<Holder>,
+    events: Vec<NewEvent>,
+}
+
+/// What becomes of names in one commit.
+#[derive(Default)]
+pub(super) struct NameChanges(Vec<Present>);
+
+impl NameChanges {
+    /// Adds the changes to a commit, behind what is there.
+    pub(super) fn add_to(self, mut request: CommitRequest) -> CommitRequest {
+        for Present {
+            key, head, events, ..
+        } in self.0
+        {
+            request = match head {
+                _ if events.is_empty() => request,
+                Some(head) => request.aggregate_at(key, head, events),
+                None => request.aggregate(key, ExpectedVersion::NoStream, events),
+            };
+        }
+        request
+    }
+}
+
+impl Present {
+    fn add<E: std::error::Error + 'static>(
+        &mut self,
+        operation: &str,
+        name: &UniqueName,
+        holder: &Holder,
+    ) -> Result<(), ExecuteError<E>> {
+        let event = event(&self.key, operation, name, holder);
+        self.events.push(event.map_err(ExecuteError::Payload)?);
+        Ok(())
+    }
+}
+
+impl Holder {
+    fn of(aggregate: &AggregateKey) -> Self {
+        Self {
+            kind: aggregate.kind().to_owned(),
+            id: aggregate.id().as_str().to_owned(),
+        }
+    }
 }
 
 impl<A: Aggregate> Repository<A> {
@@ -74,47 +118,70 @@ impl<A: Aggregate> Repository<A> {
         Ok(self.present(key).await?.holder)
     }
 
-    /// Adds to a commit what becomes of the names: those of `after` alone are reserved, those of `before` alone released.
-    pub(super) async fn with_names(
+    /// Releases the names that an aggregate no longer holds. In a commit over several aggregates, all of them release
+    /// before one claims, so that a name can pass from one to another.
+    pub(super) async fn release_names(
         &self,
+        changes: &mut NameChanges,
         holder: &AggregateKey,
-        before: Vec<UniqueName>,
-        after: Vec<UniqueName>,
-        mut request: CommitRequest,
-    ) -> Result<CommitRequest, ExecuteError<A::Error>> {
-        let (before, after): (BTreeSet<_>, BTreeSet<_>) =
-            (before.into_iter().collect(), after.into_iter().collect());
-        let ours = Holder {
-            kind: holder.kind().to_owned(),
-            id: holder.id().as_str().to_owned(),
-        };
-        for name in before.symmetric_difference(&after) {
-            let is_claimed = after.contains(name);
-            let key = key::<A>(name).map_err(|source| ExecuteError::NameScope {
-                name: name.clone(),
-                source,
-            })?;
-            let present = self.present(key).await?;
-            let operation = match (is_claimed, &present.holder) {
-                (true, None) => RESERVED,
-                (true, Some(held)) if *held != ours => {
+        [before, after]: &[BTreeSet<UniqueName>; 2],
+    ) -> Result<(), ExecuteError<A::Error>> {
+        let ours = Holder::of(holder);
+        for name in before.difference(after) {
+            let present = self.changing(changes, name).await?;
+            // What is another's was never reserved for this aggregate.
+            if present.holder.as_ref() == Some(&ours) {
+                present.add(RELEASED, name, &ours)?;
+                present.holder = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reserves the names that an aggregate holds now.
+    pub(super) async fn claim_names(
+        &self,
+        changes: &mut NameChanges,
+        holder: &AggregateKey,
+        [before, after]: &[BTreeSet<UniqueName>; 2],
+    ) -> Result<(), ExecuteError<A::Error>> {
+        let ours = Holder::of(holder);
+        for name in after.difference(before) {
+            let present = self.changing(changes, name).await?;
+            match &present.holder {
+                None => present.add(RESERVED, name, &ours)?,
+                Some(held) if *held == ours => {}
+                Some(held) => {
                     return Err(ExecuteError::NameTaken {
                         name: name.clone(),
                         holder: held.clone(),
                     });
                 }
-                (false, Some(held)) if *held == ours => RELEASED,
-                // It is what it shall be, or was never reserved for this aggregate.
-                _ => continue,
-            };
-            let event = event(&present.key, operation, name, &ours);
-            let events = vec![event.map_err(ExecuteError::Payload)?];
-            request = match present.head {
-                Some(head) => request.aggregate_at(present.key, head, events),
-                None => request.aggregate(present.key, ExpectedVersion::NoStream, events),
-            };
+            }
+            present.holder = Some(ours.clone());
         }
-        Ok(request)
+        Ok(())
+    }
+
+    /// A name as it is after the changes so far.
+    async fn changing<'a>(
+        &self,
+        changes: &'a mut NameChanges,
+        name: &UniqueName,
+    ) -> Result<&'a mut Present, ExecuteError<A::Error>> {
+        let key = key::<A>(name).map_err(|source| ExecuteError::NameScope {
+            name: name.clone(),
+            source,
+        })?;
+        let known = changes.0.iter().position(|present| present.key == key);
+        let place = match known {
+            Some(place) => place,
+            None => {
+                changes.0.push(self.present(key).await?);
+                changes.0.len() - 1
+            }
+        };
+        Ok(&mut changes.0[place])
     }
 
     /// Reads the last event of a name: it alone says who holds it.
@@ -132,6 +199,7 @@ impl<A: Aggregate> Repository<A> {
         Ok(Present {
             head: last.map(|last| last.head()),
             holder: holder.flatten(),
+            events: Vec::new(),
             key,
         })
     }

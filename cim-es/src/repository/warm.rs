@@ -12,6 +12,7 @@ use lru::LruCache;
 
 use super::loaded::Known;
 use crate::domain::aggregate::Aggregate;
+use crate::store::Head;
 
 /// The aggregates of one repository that are in memory or at work.
 pub(super) struct WarmAggregates<A: Aggregate> {
@@ -83,6 +84,13 @@ impl<A: Aggregate> WarmAggregates<A> {
             turn.known = known;
         }
         turn
+    }
+
+    /// The last event of an aggregate that is in memory and not at work, as it was known last; the inner none is for an
+    /// aggregate without events.
+    pub(super) fn head(&self, id: &A::Id) -> Option<Option<Head>> {
+        let shared = self.shared();
+        shared.at_rest.peek(id).map(|known| known.loaded.head())
     }
 
     fn line_up(self: &Arc<Self>, id: &A::Id) -> Turn<A> {

@@ -1,15 +1,16 @@
 //! One aggregate while commands work on it: load, decide, store, fold.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::load::after_head;
 use super::loaded::{Known, Loaded, not_folded};
 use super::pending::PendingCommit;
 use super::recent::{Seen, Versions};
+use super::unique::NameChanges;
 use super::warm::Turn;
 use super::{Commit, ExecuteError, LoadError, Repository};
 use crate::block::StoredEvent;
-use crate::domain::aggregate::{Aggregate, Decide};
+use crate::domain::aggregate::{Aggregate, Decide, UniqueName};
 use crate::domain::message::{Context, MessageIdentity, Timestamp};
 use crate::store::{
     self, AggregateKey, CommitRequest, EventStoreExt, ExpectedVersion, StoreError, event_time,
@@ -39,6 +40,10 @@ impl<A: Aggregate> Work<A> {
             work.read().await?;
         }
         Ok(work)
+    }
+
+    pub(super) fn key(&self) -> &AggregateKey {
+        &self.key
     }
 
     pub(super) fn loaded(&self) -> &Loaded<A> {
@@ -153,13 +158,26 @@ impl<A: Aggregate> Work<A> {
         pending: PendingCommit<A>,
         context: &Context,
     ) -> Result<Commit, ExecuteError<A::Error>> {
-        let request = self.add_to(CommitRequest::of(context), &pending).await?;
-        let stored = self.repository.store().append(request).await;
+        let request = self.add_to(CommitRequest::of(context), &pending);
+        let mut changes = NameChanges::default();
+        if let Some(names) = self.names(&pending) {
+            let repository = &self.repository;
+            repository
+                .release_names(&mut changes, &self.key, &names)
+                .await?;
+            repository
+                .claim_names(&mut changes, &self.key, &names)
+                .await?;
+        }
+        let stored = self
+            .repository
+            .store()
+            .append(changes.add_to(request))
+            .await;
         let mut stored = stored.map_err(|error| match error {
             StoreError::Payload(error) => ExecuteError::Payload(error),
             error => {
-                // What is known may be old, unless it is caught up with.
-                self.turn.is_whole = false;
+                self.forget();
                 ExecuteError::Store(error)
             }
         })?;
@@ -168,29 +186,33 @@ impl<A: Aggregate> Work<A> {
         self.settle(pending, stored).await
     }
 
-    /// Adds to a commit the events of this aggregate, then what becomes of its unique names.
-    async fn add_to(
+    /// Lets nobody go on from what is known unless it was caught up with: it may be old.
+    pub(super) fn forget(&mut self) {
+        self.turn.is_whole = false;
+    }
+
+    /// Adds the events of this aggregate to a commit.
+    pub(super) fn add_to(
         &self,
         request: CommitRequest,
         pending: &PendingCommit<A>,
-    ) -> Result<CommitRequest, ExecuteError<A::Error>> {
+    ) -> CommitRequest {
         let (key, events) = (self.key.clone(), pending.new_events().to_vec());
-        let request = match self.loaded().head() {
+        match self.loaded().head() {
             Some(head) => request.aggregate_at(key, head, events),
             None => request.aggregate(key, ExpectedVersion::NoStream, events),
-        };
-        let Some(after) = pending.after() else {
-            return Ok(request);
-        };
-        let (before, after) = (self.loaded().unique_names(), after.unique_names());
-        let repository = &self.repository;
-        repository
-            .with_names(&self.key, before, after, request)
-            .await
+        }
+    }
+
+    /// The unique names before and after the events, where they were folded for that.
+    pub(super) fn names(&self, pending: &PendingCommit<A>) -> Option<[BTreeSet<UniqueName>; 2]> {
+        let (list, after) = (A::UNIQUE_NAMES?, pending.after()?);
+        let aggregates = [&self.loaded().aggregate, after];
+        Some(aggregates.map(|aggregate| list(aggregate).into_iter().collect()))
     }
 
     /// Takes what is stored now.
-    async fn settle(
+    pub(super) async fn settle(
         &mut self,
         pending: PendingCommit<A>,
         stored: Vec<StoredEvent>,

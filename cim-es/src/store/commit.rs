@@ -87,11 +87,22 @@ impl NewEvent {
 
     /// Names further causal parents by their event CIDs; order and repetition do not matter.
     pub fn with_parents(mut self, parents: impl IntoIterator<Item = Cid>) -> Self {
-        self.parents.extend(parents);
-        self.parents.sort_by_cached_key(Cid::to_bytes);
-        self.parents.dedup();
+        self.parents = in_order(self.parents.into_iter().chain(parents));
         self
     }
+
+    /// The parents of this event and a further one.
+    pub(crate) fn parents_and(&self, parent: Cid) -> Vec<Cid> {
+        in_order(self.parents.iter().copied().chain([parent]))
+    }
+}
+
+/// Parents as they stand in an envelope: sorted, without duplicates.
+fn in_order(parents: impl IntoIterator<Item = Cid>) -> Vec<Cid> {
+    let mut parents: Vec<_> = parents.into_iter().collect();
+    parents.sort_by_cached_key(Cid::to_bytes);
+    parents.dedup();
+    parents
 }
 
 /// The events that one aggregate gets in a commit.
@@ -103,8 +114,10 @@ pub struct AggregateCommit {
     pub expected: ExpectedVersion,
     /// Its last event, when the caller knows it; without one the store reads it.
     pub head: Option<Head>,
-    /// Its new events in order.
+    /// Its new events in order; none exactly where it must not move meanwhile.
     pub events: Vec<NewEvent>,
+    /// Whether it gets no event and must not have moved when the others do.
+    pub is_unchanged: bool,
 }
 
 impl AggregateCommit {
@@ -204,6 +217,7 @@ impl CommitRequest {
             expected,
             head: None,
             events,
+            is_unchanged: false,
         })
     }
 
@@ -215,13 +229,30 @@ impl CommitRequest {
             expected,
             head: Some(head),
             events,
+            is_unchanged: false,
         })
     }
 
-    /// The id of the `n`-th event of the commit, from 0: the same command on the same aggregate, the first of the commit,
-    /// gives the same ids.
+    /// Adds an aggregate that gets no event: the commit takes effect only while this is its last event, or while it has
+    /// none.
+    pub fn unchanged(self, aggregate: AggregateKey, head: Option<Head>) -> Self {
+        self.push(AggregateCommit {
+            aggregate,
+            expected: match head {
+                Some(head) => ExpectedVersion::Exactly(head.version),
+                None => ExpectedVersion::NoStream,
+            },
+            head,
+            events: Vec::new(),
+            is_unchanged: true,
+        })
+    }
+
+    /// The id of the `n`-th event of the commit, from 0: the same command on the same aggregate, the first of the commit that
+    /// gets events, gives the same ids.
     pub fn event_id(&self, n: u32) -> Uuid {
-        let first = self.aggregates.first().map(|part| &part.aggregate);
+        let mut changed = self.aggregates.iter().filter(|part| !part.is_unchanged);
+        let first = changed.next().map(|part| &part.aggregate);
         let kind = first.map_or("", AggregateKey::kind);
         let id = first.map_or("", |first| first.id().as_str());
         let purpose: [&[u8]; 5] = [b"event", kind.as_bytes(), &[0], id.as_bytes(), &[0]];

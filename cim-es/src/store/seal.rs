@@ -186,7 +186,7 @@ fn seal_event(
         sequence: place.sequence,
         commit: place.commit,
         previous: place.previous,
-        parents: event.parents.clone(),
+        parents: parents(commit, event, place.commit),
         payload: options.hash.cid(&event.payload),
         correlation_id: commit.identity.correlation_id(),
         causation_id: commit.identity.message_id(),
@@ -215,6 +215,15 @@ fn seal_event(
     })
 }
 
+/// The parents of an event; for the first one of an aggregate the event that caused the commit is among them.
+fn parents(commit: &CommitRequest, event: &NewEvent, part: CommitPart) -> Vec<Cid> {
+    let cause = commit.identity.cause().filter(|_| part.is_first());
+    match cause {
+        None => event.parents.clone(),
+        Some(cause) => event.parents_and(cause),
+    }
+}
+
 /// Room for a usual envelope, so that the body grows once.
 const ENVELOPE_ROOM: usize = 640;
 
@@ -233,10 +242,13 @@ fn check(commit: &CommitRequest, heads: &[Option<Head>]) -> Result<(), StoreErro
     let mut seen = HashSet::new();
     let mut count = 0;
     for AggregateCommit {
-        aggregate, events, ..
+        aggregate,
+        events,
+        is_unchanged,
+        ..
     } in &commit.aggregates
     {
-        if events.is_empty() {
+        if events.is_empty() != *is_unchanged {
             return Err(invalid(format!(
                 "it has no event for {aggregate}: leave the aggregate out"
             )));
@@ -253,6 +265,11 @@ fn check(commit: &CommitRequest, heads: &[Option<Head>]) -> Result<(), StoreErro
             )));
         }
         count += events.len();
+    }
+    if count == 0 {
+        return Err(invalid(
+            "it has no event: aggregates that must not move stand beside some that do",
+        ));
     }
     if count > MAX_EVENTS {
         return Err(invalid(format!(

@@ -27,6 +27,9 @@ pub struct EngineSettings {
     /// Whether the engine finds an event by its CID at once. Where it does not, who knows the aggregate looks through
     /// its history.
     pub has_cid_index: bool,
+    /// What handles to this store have in common, within a program, and no handle to another; none where nothing tells
+    /// them apart. A commit over several repositories needs it, because it is made in one store.
+    pub store_id: Option<usize>,
 }
 
 impl EngineSettings {
@@ -54,6 +57,14 @@ impl EngineSettings {
         }
     }
 
+    /// The same for a store that its handles share: its place in memory tells it from others.
+    pub fn shared_as<T>(self, shared: &Arc<T>) -> Self {
+        Self {
+            store_id: Some(Arc::as_ptr(shared).addr()),
+            ..self
+        }
+    }
+
     /// The same for an engine that has an index by CID.
     pub fn with_cid_index(self) -> Self {
         Self {
@@ -70,6 +81,7 @@ impl fmt::Debug for EngineSettings {
             .field("snapshot_threshold", &self.snapshot_threshold)
             .field("publishes", &self.publishes)
             .field("has_cid_index", &self.has_cid_index)
+            .field("store_id", &self.store_id)
             .finish()
     }
 }

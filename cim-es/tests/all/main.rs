@@ -19,6 +19,7 @@ mod releases;
 mod replay;
 mod repository;
 mod rooms;
+mod several_aggregates;
 mod snapshots;
 #[cfg(all(feature = "sqlite", feature = "testing"))]
 mod sqlite_contract;

@@ -61,8 +61,9 @@ pub trait Aggregate:
     /// Set when the declaration has errors: what builds on it is then not checked.
     #[doc(hidden)]
     const BROKEN: bool = false;
-    /// Whether it may hold unique names: `#[aggregate(unique = …)]`.
-    const HAS_UNIQUE_NAMES: bool = false;
+    /// Lists the names that an aggregate holds in its present state, where `#[aggregate(unique = …)]` says so; see
+    /// [`UniqueName`]. It is no method, so that the path of the author's own function can never mean it.
+    const UNIQUE_NAMES: Option<fn(&Self) -> Vec<UniqueName>> = None;
 
     /// Whether a kind is this aggregate's, present or former.
     fn is_kind(kind: &str) -> bool {
@@ -71,11 +72,6 @@ pub trait Aggregate:
 
     /// The present state.
     fn state(&self) -> Self::State;
-
-    /// The names that it holds in its present state; see [`UniqueName`].
-    fn unique_names(&self) -> Vec<UniqueName> {
-        Vec::new()
-    }
 
     /// Sets the state; [`apply`](Self::apply) is what to call.
     #[doc(hidden)]

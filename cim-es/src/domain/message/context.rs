@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use cid::Cid;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
@@ -136,6 +137,11 @@ impl Context {
     /// The values of the author's own beside the command.
     pub fn meta(&self) -> &Meta {
         self.identity.meta()
+    }
+
+    /// The CID of the stored event that caused the command; none where a message did, or nothing.
+    pub fn cause(&self) -> Option<Cid> {
+        self.identity.cause()
     }
 
     /// The identity of the command.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cid::Cid;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid, Version};
 
@@ -33,6 +34,8 @@ pub struct MessageIdentity {
     correlation_id: Uuid,
     causation_id: Uuid,
     actor: Option<Arc<str>>,
+    /// The event that caused it, where it was one.
+    cause: Option<Arc<Cid>>,
     /// None is without a value.
     meta: Option<Arc<Meta>>,
 }
@@ -45,6 +48,10 @@ pub trait Cause {
     fn correlation_id(&self) -> Uuid;
     /// Who or what stood behind the cause, if known.
     fn actor(&self) -> Option<&str>;
+    /// The CID of the cause, where it is a stored event.
+    fn cid(&self) -> Option<Cid> {
+        None
+    }
 }
 
 impl MessageIdentity {
@@ -60,12 +67,16 @@ impl MessageIdentity {
             correlation_id: message_id,
             causation_id: message_id,
             actor: actor.map(Arc::from),
+            cause: None,
             meta: None,
         }
     }
 
     /// A message caused by another message or by a stored event: a new UUID v7, the correlation and the actor of the
     /// cause. It has no [`meta`](Self::meta) but what it is given.
+    ///
+    /// Where the cause is a stored event, what the message leads to is linked to it: the first event of each aggregate in
+    /// its commit has the CID of the cause among its parents.
     ///
     /// Each call is a message of its own. A handler that may get an event twice takes
     /// [`caused_once_by`](Self::caused_once_by).
@@ -75,6 +86,7 @@ impl MessageIdentity {
             correlation_id: cause.correlation_id(),
             causation_id: cause.cause_id(),
             actor: cause.actor().map(Arc::from),
+            cause: cause.cid().map(Arc::new),
             meta: None,
         }
     }
@@ -172,6 +184,11 @@ impl MessageIdentity {
     /// The id of what caused this message; none for a root message.
     pub fn causation_id(&self) -> Option<Uuid> {
         (!self.is_root()).then_some(self.causation_id)
+    }
+
+    /// The CID of the stored event that caused this message; none where a message did, or nothing.
+    pub fn cause(&self) -> Option<Cid> {
+        self.cause.as_deref().copied()
     }
 
     /// Whether nothing caused this message.

@@ -311,6 +311,7 @@ fn parts(
                 },
                 head: None,
                 events: vec![event],
+                is_unchanged: false,
             });
             continue;
         };

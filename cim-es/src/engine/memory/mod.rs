@@ -170,6 +170,7 @@ impl EventStore for MemoryEventStore {
 
     fn settings(&self) -> EngineSettings {
         EngineSettings::default()
+            .shared_as(&self.inner)
             .with_snapshots(Arc::new(self.clone()))
             .with_cid_index()
     }

@@ -281,6 +281,7 @@ impl EventStore for SqliteEventStore {
 
     fn settings(&self) -> EngineSettings {
         EngineSettings::default()
+            .shared_as(&self.shared)
             .with_snapshots(Arc::new(self.clone()))
             .with_cid_index()
     }

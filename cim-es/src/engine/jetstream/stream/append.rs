@@ -136,7 +136,7 @@ pub(super) async fn publish(
     deadline: Instant,
 ) -> Result<Outcome, StoreError> {
     let api = &store.api;
-    let outgoing = Outgoing::new(sealed.events, sealed.guards, store.subjects());
+    let outgoing = Outgoing::new(sealed, store.subjects())?;
     outgoing.check_sizes(api.client().max_payload())?;
     let is_batch = sealed.events.len() > 1;
     let _turn = match is_batch {

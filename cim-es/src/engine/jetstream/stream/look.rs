@@ -50,6 +50,7 @@ impl Sealed<'_> {
         let lasts = try_join_all(reads).await?;
         let leader = Leader::until(&store.api, deadline);
         let mut found = Found::Nothing;
+        let mut may_be_late = false;
         let mut seen = HashSet::new();
         for (at, guard) in self.guards.iter().enumerate() {
             // Two kinds with one id have one guard, behind which the first event of either stands.
@@ -65,6 +66,8 @@ impl Sealed<'_> {
             let id = self.parts[at].aggregate.id().as_str();
             let Some(first) = (self.events.iter()).position(|it| it.envelope.aggregate_id == id)
             else {
+                // What was to stay unchanged has moved, perhaps after this commit was stored.
+                may_be_late = true;
                 continue;
             };
             let (sequence, is_ours) = self.behind(&leader, guard, &lasts[at], first).await?;
@@ -74,7 +77,24 @@ impl Sealed<'_> {
             };
             break;
         }
+        if may_be_late
+            && matches!(found, Found::Nothing)
+            && !self.has_moved(store, deadline).await?
+        {
+            found = Found::Another;
+        }
         Ok(Look { found, lasts })
+    }
+
+    /// Whether anything stands behind the guards of the aggregates that get events, asked now.
+    async fn has_moved(&self, store: &Stream, deadline: Instant) -> Result<bool, StoreError> {
+        let changed = self.parts.iter().zip(self.guards);
+        let changed = changed.filter(|(part, _)| !part.is_unchanged);
+        let reads = changed.map(|(part, guard)| async move {
+            let last = tip::read(store, &part.aggregate, deadline).await?;
+            Ok::<_, StoreError>(last.guard > guard.sequence)
+        });
+        Ok(try_join_all(reads).await?.contains(&true))
     }
 
     /// The sequence of the first event behind a guard, and whether it is the one of this commit.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 
 use super::Stream;
+use super::look::Sealed;
 use super::outcome::Answer;
 use crate::domain::aggregate::IdText;
 use crate::engine::jetstream::api::{
@@ -37,22 +38,18 @@ struct Message {
 }
 
 impl Outgoing {
-    /// The messages of a commit; a guard stands on the first message of each aggregate.
+    /// The messages of a commit. The guard of an aggregate stands on its first message; that of one that gets no event on a
+    /// further message of another.
     ///
-    /// `guards` has one for each aggregate, in the order in which the events come.
-    pub(super) fn new(events: &[SealedEvent], guards: &[Guard], subjects: &StoredSubjects) -> Self {
-        let mut guards = guards.iter();
-        let mut guarded = HashSet::new();
-        let message = |event: &SealedEvent| {
+    /// # Errors
+    /// [`StoreError::InvalidCommit`] when there are fewer messages than guards.
+    pub(super) fn new(commit: &Sealed<'_>, subjects: &StoredSubjects) -> Result<Self, StoreError> {
+        let guards = guards_of_messages(commit)?;
+        let message = |(event, guard): (&SealedEvent, Option<&Guard>)| {
             let envelope = &event.envelope;
             let id = IdText::trusted(&envelope.aggregate_id);
             let mut headers = headers(event);
-            let is_first_of_aggregate = envelope.commit.is_first();
-            if is_first_of_aggregate
-                && let Some(guard) = guards.next()
-                // Two kinds with one id share a guard, which holds for the whole batch once it is checked.
-                && guarded.insert(&guard.subject)
-            {
+            if let Some(guard) = guard {
                 headers.insert(EXPECTED_SEQUENCE, guard.sequence.to_string());
                 headers.insert(EXPECTED_SUBJECT, guard.subject.as_str());
             }
@@ -62,9 +59,9 @@ impl Outgoing {
                 body: event.body.clone(),
             }
         };
-        Self {
-            messages: events.iter().map(message).collect(),
-        }
+        Ok(Self {
+            messages: commit.events.iter().zip(guards).map(message).collect(),
+        })
     }
 
     /// Refuses what the server would not take for its size, before anything is sent.
@@ -98,6 +95,38 @@ impl Outgoing {
             messages => send_batch(messages, store, timeout).await,
         }
     }
+}
+
+/// The guard that each message of a commit carries.
+fn guards_of_messages<'a>(commit: &Sealed<'a>) -> Result<Vec<Option<&'a Guard>>, StoreError> {
+    let mut guards = vec![None; commit.events.len()];
+    // Two kinds with one id share a guard, which holds for the whole batch once it is checked.
+    let mut guarded = HashSet::new();
+    let parts = || commit.parts.iter().zip(commit.guards);
+    let firsts = commit.events.iter().enumerate();
+    let firsts = firsts.filter(|(_, event)| event.envelope.commit.is_first());
+    let changed = parts().filter(|(part, _)| !part.is_unchanged);
+    for ((at, _), (_, guard)) in firsts.zip(changed) {
+        if guarded.insert(&guard.subject) {
+            guards[at] = Some(guard);
+        }
+    }
+    for (part, guard) in parts().filter(|(part, _)| part.is_unchanged) {
+        if !guarded.insert(&guard.subject) {
+            continue;
+        }
+        let Some(free) = guards.iter_mut().find(|guard| guard.is_none()) else {
+            return Err(StoreError::InvalidCommit {
+                reason: format!(
+                    "{} is to stay unchanged, and none of the {} messages is left to carry its guard: on NATS a commit needs as many events as it has aggregates, those included that stay unchanged; give it a further event",
+                    part.aggregate,
+                    commit.events.len()
+                ),
+            });
+        };
+        *free = Some(guard);
+    }
+    Ok(guards)
 }
 
 /// Sends an atomic batch under a new batch id: a batch of an earlier attempt may be half received somewhere.

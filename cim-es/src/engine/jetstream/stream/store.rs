@@ -160,6 +160,7 @@ impl EventStore for JetStreamEventStore {
     fn settings(&self) -> EngineSettings {
         let threshold = self.stream.options.stream.snapshot_threshold;
         let settings = EngineSettings::default()
+            .shared_as(&self.stream)
             .publishing()
             .with_snapshot_threshold(threshold);
         match &self.snapshots {
