@@ -128,6 +128,7 @@ fn part(aggregate: &AggregateKey) -> AggregateCommit {
         expected: ExpectedVersion::Any,
         head: None,
         events: Vec::new(),
+        is_unchanged: false,
     }
 }
 
