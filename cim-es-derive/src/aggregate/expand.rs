@@ -51,8 +51,8 @@ pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> 
         },
     };
     let unique = aggregate.unique.as_ref().map(|unique| {
-        // One name in both places, whichever macro the path is from.
-        let this = format_ident!("aggregate");
+        // One name in both places, whichever macro the path is from, and none that a constant has.
+        let this = format_ident!("__aggregate");
         let names = quote_spanned! {unique.span()=>
             |#this| ::cim_es::__private::unique_names(#unique(#this))
         };
