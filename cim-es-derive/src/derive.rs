@@ -5,6 +5,7 @@ use quote::quote;
 use syn::DeriveInput;
 
 use crate::ctxt::Ctxt;
+use crate::reexport;
 
 /// What a derive stands on: a declaration that is read from the attributes, checked, and written
 /// out as code.
@@ -34,7 +35,7 @@ pub(crate) fn expand<D: Declaration>(tokens: TokenStream) -> TokenStream {
     if let Some(declaration) = &declaration {
         declaration.check(&ctxt);
     }
-    match ctxt.finish() {
+    let code = match ctxt.finish() {
         Ok(()) => declaration
             .map(|declaration| declaration.code())
             .unwrap_or_default(),
@@ -42,5 +43,6 @@ pub(crate) fn expand<D: Declaration>(tokens: TokenStream) -> TokenStream {
             let fallback = declaration.as_ref().map(D::fallback);
             quote!(#errors #fallback)
         }
-    }
+    };
+    reexport::replace(code, reexport::path(&input.attrs).as_ref())
 }

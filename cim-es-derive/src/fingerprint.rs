@@ -43,6 +43,7 @@ const READ: &[&str] = &[
     "apply",
     "command",
     "event",
+    "in_state",
     "machine",
     "on",
     "state",

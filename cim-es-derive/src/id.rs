@@ -5,9 +5,17 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Fields, Type};
 
+use crate::attr::{self, Keys, keys};
 use crate::ctxt::Ctxt;
 use crate::derive::{self, Declaration};
-use crate::{names, shape};
+use crate::{names, reexport, shape};
+
+keys! {
+    /// The keys of `#[aggregate_id(…)]`.
+    IdKey of "aggregate_id" {
+        Crate = "crate",
+    }
+}
 
 /// An id as it was declared.
 struct AggregateId {
@@ -23,6 +31,15 @@ pub(crate) fn derive(tokens: TokenStream) -> TokenStream {
 impl Declaration for AggregateId {
     fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Self> {
         shape::refuse_generics(ctxt, input, "an aggregate id")?;
+        Keys::new().read_all(ctxt, &input.attrs, |key, name, value| {
+            attr::equals(name, value)?;
+            match key {
+                IdKey::Crate => {
+                    reexport::check(value)?;
+                }
+            }
+            Ok(())
+        });
         Some(Self {
             ident: input.ident.clone(),
             inner: inner(ctxt, input).cloned(),

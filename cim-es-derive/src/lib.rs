@@ -20,6 +20,7 @@ mod id;
 mod machine;
 mod macros;
 mod names;
+mod reexport;
 mod shape;
 
 use proc_macro::TokenStream;
@@ -34,7 +35,7 @@ use proc_macro::TokenStream;
 /// #[derive(AggregateId, Clone, Debug, PartialEq, Eq, Hash)]
 /// struct MachineId(String);
 /// ```
-#[proc_macro_derive(AggregateId)]
+#[proc_macro_derive(AggregateId, attributes(aggregate_id))]
 pub fn aggregate_id(input: TokenStream) -> TokenStream {
     id::derive(input.into()).into()
 }
@@ -48,6 +49,7 @@ pub fn aggregate_id(input: TokenStream) -> TokenStream {
 /// |---|---|---|
 /// | `#[machine(event = path)]` | the enum | its events; without it `ComputeState` has `ComputeEvent` |
 /// | `#[machine(command = path)]` | the enum | its commands; without it `ComputeState` has `ComputeCommand` |
+/// | `#[machine(crate = path)]` | the enum | where `cim_es` is, when it has another name or is re-exported |
 /// | `#[machine(output = Type)]` | the enum | what each state tells the outside; every state then says its own |
 /// | `#[state(initial)]` | one state | where an aggregate begins |
 /// | `#[state(terminal)]` | a state | nothing leaves it; a state that nothing leaves must say so |
@@ -73,6 +75,8 @@ pub fn state_machine(input: TokenStream) -> TokenStream {
 /// | attribute | on | meaning |
 /// |---|---|---|
 /// | `#[event(aggregate = path)]` | the enum | what the events fold into; without it `ComputeEvent` has `Compute` |
+/// | `#[event(crate = path)]` | the enum | where `cim_es` is, when it has another name or is re-exported |
+/// | `#[event(keep)]` | a field, an `Option` | when it is absent, the aggregate's field stays as it is; without it, it is erased |
 /// | `#[event(operation = "…")]` | a variant | the last tokens of its subject; without it the variant in snake_case |
 /// | `#[event(subject = "…")]` | a variant | aggregate and operation behind the domain, such as `network.defined` |
 /// | `#[event(was = "…")]` | a variant | a former operation of the same aggregate, still read; may be repeated |
@@ -111,6 +115,7 @@ pub fn domain_event(input: TokenStream) -> TokenStream {
 /// | attribute | on | meaning |
 /// |---|---|---|
 /// | `#[command(aggregate = path)]` | the enum | what decides the commands; without it `ComputeCommand` has `Compute` |
+/// | `#[command(crate = path)]` | the enum | where `cim_es` is, when it has another name or is re-exported |
 #[proc_macro_derive(Command, attributes(command))]
 pub fn command(input: TokenStream) -> TokenStream {
     command::derive(input.into()).into()
@@ -130,10 +135,14 @@ pub fn command(input: TokenStream) -> TokenStream {
 /// | `unique = path` | a function `fn(&Self) -> Vec<UniqueName>`, or of another iterator: the names that this aggregate holds in its present state, and no other at the same time |
 /// | `was = "domain.name"` | a former domain and name, whose histories are still loaded; may be repeated |
 /// | `shares_ids_with = "domain.name"` | another kind of aggregate that may have the same ids; may be repeated |
+/// | `crate = path` | where `cim_es` is, when it has another name or is re-exported |
 /// | `fold = 2` | to be raised when a function changes how events fold and the declaration does not show it: snapshots made before are then not used |
 ///
 /// Events and commands are those of the machine.
-#[proc_macro_derive(Aggregate, attributes(aggregate))]
+///
+/// `#[in_state(OnLoan)]` on a field, or `#[in_state(OnLoan | Reserved)]`: the field belongs to these states. It has its
+/// default in all others, whatever event led there, and an event that leads to another state cannot set it.
+#[proc_macro_derive(Aggregate, attributes(aggregate, in_state))]
 pub fn aggregate(input: TokenStream) -> TokenStream {
     aggregate::derive(input.into()).into()
 }
@@ -142,6 +151,8 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 ///
 /// It gives a `Subject<ComputeEvent>`, also in a constant. A text that is no present subject of the enum does not
 /// compile; the message suggests the nearest one.
+///
+/// Where the crate has another name or is re-exported: `subject!(crate = facade::cim_es, ComputeEvent, "…")`.
 #[proc_macro]
 pub fn subject(input: TokenStream) -> TokenStream {
     macros::subject(input.into()).into()
@@ -151,6 +162,8 @@ pub fn subject(input: TokenStream) -> TokenStream {
 ///
 /// It gives a `Filter<ComputeEvent>`, also in a constant. `*` stands for one token and `>` for the rest. A pattern that
 /// matches no subject of the enum, present or former, does not compile.
+///
+/// Where the crate has another name or is re-exported: `filter!(crate = facade::cim_es, ComputeEvent, "…")`.
 #[proc_macro]
 pub fn filter(input: TokenStream) -> TokenStream {
     macros::filter(input.into()).into()
@@ -161,6 +174,8 @@ pub fn filter(input: TokenStream) -> TokenStream {
 /// It declares a constant of type `Domain`, which lists aggregates, subjects, states and edges. A member may stand under
 /// `#[cfg(…)]`. Two aggregates that
 /// share a subject (former ones included), that have the same name, or that are of different domains do not compile.
+///
+/// Where the crate has another name or is re-exported: `domain!(crate = facade::cim_es, pub INFRASTRUCTURE = […])`.
 #[proc_macro]
 pub fn domain(input: TokenStream) -> TokenStream {
     macros::domain(input.into()).into()

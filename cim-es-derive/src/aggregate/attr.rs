@@ -3,12 +3,12 @@
 use proc_macro2::Ident;
 use quote::{ToTokens, format_ident};
 use syn::parse::ParseStream;
-use syn::{Data, DeriveInput, Fields, Lit, LitStr, Path, Type, parse_quote};
+use syn::{Data, DeriveInput, Fields, Lit, LitStr, Path, Token, Type, parse_quote};
 
-use super::model::Aggregate;
+use super::model::{Aggregate, InStates};
 use crate::attr::{self, Keys, keys};
 use crate::ctxt::Ctxt;
-use crate::{names, shape};
+use crate::{names, reexport, shape};
 
 keys! {
     /// The keys of `#[aggregate(…)]`.
@@ -22,6 +22,7 @@ keys! {
         Unique = "unique",
         Was = "was",
         SharesIdsWith = "shares_ids_with",
+        Crate = "crate",
     }
     repeatable { Was, SharesIdsWith }
     elsewhere {
@@ -44,6 +45,8 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
     for field in &data.fields {
         attr::misplaced(ctxt, &field.attrs, &["aggregate"], "on the struct");
     }
+    attr::misplaced(ctxt, &input.attrs, &["in_state"], "on a field");
+    let in_states = in_states(ctxt, &data.fields);
 
     let mut keys = Keys::new();
     let (mut domain, mut name) = (None, None);
@@ -68,6 +71,9 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
             AggregateKey::Was => was.extend(kind(ctxt, attr::literal(value)?)),
             AggregateKey::SharesIdsWith => {
                 shares_ids_with.extend(kind(ctxt, attr::literal(value)?));
+            }
+            AggregateKey::Crate => {
+                reexport::check(value)?;
             }
             AggregateKey::Fold => fold = attr::number(ctxt, value, "a fold")?,
         }
@@ -132,8 +138,63 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
         fold,
         was,
         shares_ids_with,
+        in_states,
         field: field.map(|(field, _)| field),
     })
+}
+
+/// The fields with `#[in_state(…)]`.
+fn in_states(ctxt: &Ctxt, fields: &Fields) -> Vec<InStates> {
+    let mut found = Vec::new();
+    for field in fields {
+        let mut attrs = field
+            .attrs
+            .iter()
+            .filter(|attr| attr.path().is_ident("in_state"));
+        let (Some(attr), Some(name)) = (attrs.next(), &field.ident) else {
+            continue;
+        };
+        if let Some(second) = attrs.next() {
+            ctxt.error(
+                second,
+                "`#[in_state(…)]` is given twice: write `#[in_state(State | State)]`",
+            );
+        }
+        if names::text(name) == "state" {
+            ctxt.error(
+                attr,
+                "`state` is the state itself, in each of them: remove this",
+            );
+            continue;
+        }
+        let list = attr::list(ctxt, attr, "in_state", "State | State");
+        if let Some(states) = list.and_then(|list| ctxt.keep(list.parse_args_with(states))) {
+            found.push(InStates {
+                field: name.clone(),
+                states,
+            });
+        }
+    }
+    found
+}
+
+/// `State | State`.
+fn states(input: ParseStream) -> syn::Result<Vec<Ident>> {
+    let form = "`#[in_state(State | State)]`";
+    let mut states = Vec::new();
+    loop {
+        let state = input.parse().map_err(|error: syn::Error| {
+            syn::Error::new(error.span(), format!("expected a state: {form}"))
+        });
+        states.push(state?);
+        if input.is_empty() {
+            return Ok(states);
+        }
+        if !input.peek(Token![|]) {
+            return Err(input.error(format!("expected `|` and another state: {form}")));
+        }
+        input.parse::<Token![|]>()?;
+    }
 }
 
 /// The path of a function.

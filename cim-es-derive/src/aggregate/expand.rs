@@ -5,7 +5,8 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::LitStr;
 use syn::spanned::Spanned;
 
-use super::model::Aggregate;
+use super::model::{Aggregate, InStates};
+use crate::names;
 
 pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> TokenStream {
     let Aggregate {
@@ -63,6 +64,7 @@ pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> 
         }
     });
     let kinds = kinds(aggregate);
+    let (in_states, checks) = in_states(aggregate);
     let broken = is_broken.then(|| {
         quote!(
             const BROKEN: bool = true;
@@ -78,11 +80,54 @@ pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> 
             const KIND: &'static str = #kind;
             const FINGERPRINT: u64 = #fingerprint;
             #kinds
+            #in_states
             #broken
             #access
             #unique
         }
+        #checks
     }
+}
+
+/// What becomes of the fields that belong to states, and the check that these states exist.
+fn in_states(aggregate: &Aggregate) -> (TokenStream, TokenStream) {
+    let Aggregate {
+        ident, in_states, ..
+    } = aggregate;
+    if in_states.is_empty() {
+        return (TokenStream::new(), TokenStream::new());
+    }
+    let declared = in_states.iter().map(|InStates { field, states }| {
+        let (field, states) = (names::text(field), states.iter().map(names::text));
+        quote!((#field, &[#(#states),*]))
+    });
+    let resets = in_states
+        .iter()
+        .enumerate()
+        .map(|(at, InStates { field, .. })| {
+            quote! {
+                if !::cim_es::__private::is_in_states(
+                    &::cim_es::aggregate::Aggregate::state(self),
+                    <Self as ::cim_es::aggregate::Aggregate>::IN_STATES[#at].1,
+                ) {
+                    self.#field = ::core::default::Default::default();
+                }
+            }
+        });
+    let items = quote! {
+        const IN_STATES: &'static [(&'static str, &'static [&'static str])] = &[#(#declared),*];
+        fn leave_states(&mut self) {
+            #(#resets)*
+        }
+    };
+    let states = in_states.iter().flat_map(|it| &it.states);
+    let checks = states.map(|state| {
+        let name = names::text(state);
+        quote_spanned! {state.span()=>
+            const _: () = ::cim_es::__private::check_state_exists::<#ident>(#name);
+        }
+    });
+    (items, quote!(#(#checks)*))
 }
 
 /// The other kinds that the aggregate knows.

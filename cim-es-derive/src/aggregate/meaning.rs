@@ -1,6 +1,6 @@
 //! What an aggregate means, for its fingerprint.
 
-use super::model::Aggregate;
+use super::model::{Aggregate, InStates};
 use crate::fingerprint::Digest;
 
 pub(super) fn of(aggregate: &Aggregate) -> u64 {
@@ -18,6 +18,7 @@ pub(super) fn of(aggregate: &Aggregate) -> u64 {
         // Which histories are read says nothing about what they fold into.
         was: _,
         shares_ids_with: _,
+        in_states,
         field: _,
     } = aggregate;
     Digest::new()
@@ -31,5 +32,12 @@ pub(super) fn of(aggregate: &Aggregate) -> u64 {
         .code(error)
         .code(unique)
         .code(fold)
+        .set(in_states.iter().map(in_state))
         .value()
+}
+
+fn in_state(in_states: &InStates) -> Digest {
+    let InStates { field, states } = in_states;
+    let states = states.iter().map(|state| Digest::new().name(state));
+    Digest::new().name(field).set(states)
 }

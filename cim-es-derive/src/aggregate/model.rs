@@ -21,6 +21,14 @@ pub(crate) struct Aggregate {
     pub was: Vec<LitStr>,
     /// The kinds of other aggregates that may have the same ids.
     pub shares_ids_with: Vec<LitStr>,
+    /// The fields that belong to states.
+    pub in_states: Vec<InStates>,
     /// The field that holds the state; none when it is missing, which is reported.
     pub field: Option<Ident>,
+}
+
+/// A field that has its default in all states but some.
+pub(crate) struct InStates {
+    pub field: Ident,
+    pub states: Vec<Ident>,
 }

@@ -5,12 +5,13 @@ use syn::{Data, DeriveInput, Path};
 use super::model::Commands;
 use crate::attr::{self, Keys, keys};
 use crate::ctxt::Ctxt;
-use crate::{names, shape};
+use crate::{names, reexport, shape};
 
 keys! {
     /// The keys of `#[command(…)]`.
     CommandKey of "command" {
         Aggregate = "aggregate",
+        Crate = "crate",
     }
 }
 
@@ -34,6 +35,9 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Commands> {
         attr::equals(name, value)?;
         match key {
             CommandKey::Aggregate => aggregate = Some(value.parse::<Path>()?),
+            CommandKey::Crate => {
+                reexport::check(value)?;
+            }
         }
         Ok(())
     });

@@ -1,12 +1,13 @@
 //! Reads `#[event(…)]` and `#[upcast(…)]`, and the shapes of the variants.
 
+use proc_macro2::Ident;
 use syn::{Data, DeriveInput, Fields, Lit, LitStr, Path};
 
 use super::model::{Events, Shape, Tail, Upcast, Variant, WireName};
 use super::{apply, serde};
 use crate::attr::{self, Keys, keys};
 use crate::ctxt::Ctxt;
-use crate::{names, shape};
+use crate::{names, reexport, shape};
 
 const ON_VARIANT: &str = "on a variant of the enum";
 
@@ -14,6 +15,7 @@ keys! {
     /// The keys of `#[event(…)]` on the enum.
     EnumKey of "event" {
         Aggregate = "aggregate",
+        Crate = "crate",
     }
     elsewhere {
         "operation" => "on a variant",
@@ -36,6 +38,23 @@ keys! {
     repeatable { Was, WasSubject }
     elsewhere {
         "aggregate" => "on the enum",
+        "crate" => "on the enum",
+        "keep" => "on a field",
+    }
+}
+
+keys! {
+    /// The keys of `#[event(…)]` on a field.
+    FieldKey of "event" {
+        Keep = "keep",
+    }
+    elsewhere {
+        "aggregate" => "on the enum",
+        "operation" => "on a variant",
+        "subject" => "on a variant",
+        "was" => "on a variant",
+        "was_subject" => "on a variant",
+        "version" => "on a variant",
     }
 }
 
@@ -65,6 +84,9 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Events> {
         attr::equals(name, value)?;
         match key {
             EnumKey::Aggregate => aggregate = Some(value.parse::<Path>()?),
+            EnumKey::Crate => {
+                reexport::check(value)?;
+            }
         }
         Ok(())
     });
@@ -156,20 +178,40 @@ fn variant(ctxt: &Ctxt, declared: &syn::Variant, aggregate: &Path) -> Variant {
         former,
         version,
         upcasts,
+        kept: kept(ctxt, declared),
         is_chain_misread: is_chain_misread || keys.has_refused,
         apply: apply::read(ctxt, declared, &shape, aggregate),
         shape,
     }
 }
 
+/// The fields with `#[event(keep)]`, each with the key.
+fn kept(ctxt: &Ctxt, variant: &syn::Variant) -> Vec<(Ident, Ident)> {
+    let mut kept = Vec::new();
+    for field in &variant.fields {
+        Keys::new().read_all(ctxt, &field.attrs, |key, name, value| {
+            match key {
+                FieldKey::Keep => {
+                    attr::flag(name, value)?;
+                    match &field.ident {
+                        Some(field) => kept.push((field.clone(), name.clone())),
+                        None => ctxt.error(
+                            name,
+                            "`keep` is about assignment by name, and this field has none: say in `#[apply(…)]` where \
+                             its content goes",
+                        ),
+                    }
+                }
+            }
+            Ok(())
+        });
+    }
+    kept
+}
+
 fn shape(ctxt: &Ctxt, variant: &syn::Variant) -> Shape {
     for field in &variant.fields {
-        attr::misplaced(
-            ctxt,
-            &field.attrs,
-            &["event", "apply", "upcast"],
-            ON_VARIANT,
-        );
+        attr::misplaced(ctxt, &field.attrs, &["apply", "upcast"], ON_VARIANT);
         serde::refuse_on_field(ctxt, &field.attrs);
     }
     match &variant.fields {

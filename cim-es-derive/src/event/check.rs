@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{Events, Shape, Tail, Variant, WireName};
+use super::model::{Apply, Events, Shape, Tail, Variant, WireName};
 use crate::ctxt::Ctxt;
 use crate::names;
 
@@ -17,6 +17,7 @@ pub(crate) fn check(ctxt: &Ctxt, events: &Events) {
     for variant in &events.variants {
         upcasters(ctxt, variant);
         state_is_moved_by_the_machine(ctxt, variant);
+        kept_fields(ctxt, variant);
     }
 }
 
@@ -105,6 +106,29 @@ fn state_is_moved_by_the_machine(ctxt: &Ctxt, variant: &Variant) {
         ctxt.error(
             field,
             "the aggregate's field `state` is moved by the machine alone: give the event's field another name",
+        );
+    }
+}
+
+/// What a statement or a function takes is not assigned by name.
+fn kept_fields(ctxt: &Ctxt, variant: &Variant) {
+    for (field, key) in &variant.kept {
+        let taken_by = match &variant.apply {
+            Apply::Fields { dropped, .. } if dropped.contains(field) => "it is dropped by `_ = …`",
+            Apply::Fields { statements, .. }
+                if statements
+                    .iter()
+                    .any(|statement| statement.names.contains(field)) =>
+            {
+                "a statement takes it"
+            }
+            Apply::With(_) => "a function takes it",
+            Apply::Fields { .. } | Apply::Refused => continue,
+        };
+        let name = names::text(field);
+        ctxt.error(
+            key,
+            format!("`keep` is about assignment by name, and `{name}` is not assigned so, since {taken_by}: remove one"),
         );
     }
 }

@@ -129,6 +129,19 @@ fn checks(events: &Events) -> TokenStream {
             })
         })
         });
+    let sets = events
+        .variants
+        .iter()
+        .enumerate()
+        .flat_map(|(at, variant)| {
+            fold::sets(variant).into_iter().map(move |field| {
+                let name = names::text(&field);
+                quote_spanned! {field.span()=>
+                    #[allow(deprecated)]
+                    const _: () = ::cim_es::__private::check_event_may_set::<#ident>(#at, #name);
+                }
+            })
+        });
     let payloads = events.variants.iter().filter_map(|variant| {
         let (payload, name) = (variant.payload()?, variant.name());
         Some(quote_spanned! {payload.span()=>
@@ -148,5 +161,5 @@ fn checks(events: &Events) -> TokenStream {
         #[allow(deprecated)]
         const _: () = ::cim_es::__private::check_events_are_applied::<#ident>(#label, #aggregate);
     };
-    quote!(#applied #(#used)* #(#distinct)* #(#payloads)*)
+    quote!(#applied #(#used)* #(#distinct)* #(#payloads)* #(#sets)*)
 }

@@ -44,6 +44,27 @@ pub(super) fn function(events: &Events) -> TokenStream {
     }
 }
 
+/// The fields of the aggregate that an event sets, as far as its declaration shows it, each where it says so.
+pub(super) fn sets(variant: &Variant) -> Vec<Ident> {
+    let Apply::Fields {
+        statements,
+        dropped,
+    } = &variant.apply
+    else {
+        return Vec::new();
+    };
+    let is_used = |field: &Ident| {
+        let mut statements = statements.iter();
+        statements.any(|statement| statement.names.contains(field))
+    };
+    let by_name = variant.fields().iter();
+    let by_name = by_name.filter(|field| !dropped.contains(field) && !is_used(field));
+    let changed = statements
+        .iter()
+        .filter_map(|statement| super::statement::changed(&statement.source));
+    by_name.chain(changed).cloned().collect()
+}
+
 fn arm(variant: &Variant) -> (TokenStream, TokenStream) {
     match &variant.apply {
         Apply::Fields {
@@ -97,13 +118,20 @@ fn by_name(
         .fields()
         .iter()
         .filter(|field| !dropped.contains(field) && !is_used(field))
-        .map(assignment);
+        .map(|field| assignment(field, variant.keeps(field)));
     (pattern, quote!(#(#assignments)* #(#body)*))
 }
 
 /// All tokens stand at the event's field: that is what the compiler's messages point at.
-fn assignment(field: &Ident) -> TokenStream {
+fn assignment(field: &Ident, is_kept: bool) -> TokenStream {
     let (aggregate, holder) = (scope::aggregate(field.span()), scope::holder(field));
+    if is_kept {
+        return quote_spanned! {field.span()=>
+            if let ::core::option::Option::Some(value) = ::cim_es::event::Given::given(#holder) {
+                ::cim_es::event::Assign::assign(&mut (*#aggregate).#field, value);
+            }
+        };
+    }
     quote_spanned! {field.span()=>
         ::cim_es::event::Assign::assign(&mut (*#aggregate).#field, #holder);
     }

@@ -28,6 +28,7 @@ fn variant(variant: &Variant) -> Digest {
         former,
         version: _,
         upcasts,
+        kept,
         is_chain_misread: _,
         apply,
     } = variant;
@@ -46,7 +47,8 @@ fn variant(variant: &Variant) -> Digest {
             .text("fields")
             .fields(declared)
             .list(statements.iter().map(statement))
-            .set(dropped.iter().map(|field| Digest::new().name(field))),
+            .set(dropped.iter().map(|field| Digest::new().name(field)))
+            .set(kept.iter().map(|(field, _)| Digest::new().name(field))),
         // The function gets the fields in order of declaration.
         Apply::With(path) => digest.text("with").fields_in_order(declared).code(path),
         Apply::Refused => digest,

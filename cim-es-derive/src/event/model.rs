@@ -22,6 +22,8 @@ pub(crate) struct Variant {
     pub former: Vec<WireName>,
     pub version: Option<LitInt>,
     pub upcasts: Vec<Upcast>,
+    /// Fields that leave the aggregate's as it is when they are absent, by their `keep`.
+    pub kept: Vec<(Ident, Ident)>,
     /// Set when an attribute on versions was not understood, which is reported.
     pub is_chain_misread: bool,
     pub apply: Apply,
@@ -99,6 +101,11 @@ impl Variant {
             .next()
             .map(|field| &field.ty)
             .filter(|_| is_payload)
+    }
+
+    /// Whether a field leaves the aggregate's as it is when it is absent.
+    pub(crate) fn keeps(&self, field: &Ident) -> bool {
+        self.kept.iter().any(|(kept, _)| kept == field)
     }
 
     /// The version that is written; 1 unless set.

@@ -33,6 +33,15 @@ pub(super) fn check(expr: &Expr) -> Result<(), (TokenStream, &'static str)> {
     }
 }
 
+/// The field of the aggregate that a statement changes.
+pub(super) fn changed(expr: &Expr) -> Option<&Ident> {
+    match expr {
+        Expr::Assign(assign) => leftmost(&assign.left),
+        Expr::Binary(binary) => leftmost(&binary.left),
+        other => leftmost(other),
+    }
+}
+
 pub(super) fn is_assignment(op: &BinOp) -> bool {
     matches!(
         op,

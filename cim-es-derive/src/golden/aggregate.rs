@@ -9,7 +9,7 @@ impl ::cim_es::aggregate::Aggregate for Compute {
     const DOMAIN: &'static str = "infrastructure";
     const NAME: &'static str = "compute";
     const KIND: &'static str = "infrastructure.compute";
-    const FINGERPRINT: u64 = 5354704139662538418u64;
+    const FINGERPRINT: u64 = 3148445382626701430u64;
     fn state(&self) -> ComputeState {
         ::core::clone::Clone::clone(&self.state)
     }

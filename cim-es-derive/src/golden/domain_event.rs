@@ -80,7 +80,7 @@ impl ::cim_es::event::DomainEvent for ComputeEvent {
         6usize,
     >();
     const TYPES: &'static [&'static str] = <ComputeEvent as ::cim_es::__private::EventDeclaration>::TYPES;
-    const FINGERPRINT: u64 = 1869267559192856272u64;
+    const FINGERPRINT: u64 = 13235708134340053034u64;
     fn index(&self) -> usize {
         match *self {
             ComputeEvent::Registered { .. } => 0usize,
@@ -159,3 +159,21 @@ const _: () = {
         "Sold",
     );
 };
+#[allow(deprecated)]
+const _: () = ::cim_es::__private::check_event_may_set::<
+    ComputeEvent,
+>(0usize, "hostname");
+#[allow(deprecated)]
+const _: () = ::cim_es::__private::check_event_may_set::<ComputeEvent>(0usize, "system");
+#[allow(deprecated)]
+const _: () = ::cim_es::__private::check_event_may_set::<
+    ComputeEvent,
+>(1usize, "capabilities");
+#[allow(deprecated)]
+const _: () = ::cim_es::__private::check_event_may_set::<
+    ComputeEvent,
+>(2usize, "interfaces");
+#[allow(deprecated)]
+const _: () = ::cim_es::__private::check_event_may_set::<ComputeEvent>(2usize, "count");
+#[allow(deprecated)]
+const _: () = ::cim_es::__private::check_event_may_set::<ComputeEvent>(3usize, "owner");

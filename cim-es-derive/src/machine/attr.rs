@@ -12,7 +12,7 @@ use super::check;
 use super::model::{Edge, Machine, State, Target};
 use crate::attr::{self, Keys, keys};
 use crate::ctxt::Ctxt;
-use crate::{group, names, shape};
+use crate::{group, names, reexport, shape};
 
 keys! {
     /// The keys of `#[machine(…)]`.
@@ -20,6 +20,7 @@ keys! {
         Event = "event",
         Command = "command",
         Output = "output",
+        Crate = "crate",
     }
     elsewhere {
         "initial" => "into `#[state(…)]` on a variant",
@@ -63,6 +64,9 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Machine> {
             MachineKey::Event => event = Some(value.parse::<Path>()?),
             MachineKey::Command => command = Some(value.parse::<Path>()?),
             MachineKey::Output => output = Some(value.parse()?),
+            MachineKey::Crate => {
+                reexport::check(value)?;
+            }
         }
         Ok(())
     });

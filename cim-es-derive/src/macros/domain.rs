@@ -7,9 +7,10 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Attribute, Path, Token, Visibility, bracketed};
 
-use crate::names;
+use crate::{names, reexport};
 
 struct Input {
+    reexport: Option<Path>,
     attrs: Vec<Attribute>,
     visibility: Visibility,
     name: Ident,
@@ -40,6 +41,7 @@ impl Parse for Member {
 
 impl Parse for Input {
     fn parse(input: ParseStream) -> syn::Result<Self> {
+        let reexport = reexport::leading(input)?;
         let attrs = input.call(Attribute::parse_outer)?;
         let visibility = input.parse()?;
         let name: Ident = input.parse()?;
@@ -55,6 +57,7 @@ impl Parse for Input {
             ));
         }
         Ok(Self {
+            reexport,
             attrs,
             visibility,
             name,
@@ -69,6 +72,7 @@ pub(crate) fn domain(tokens: TokenStream) -> TokenStream {
         Err(error) => return error.to_compile_error(),
     };
     let Input {
+        reexport,
         attrs,
         visibility,
         name,
@@ -103,7 +107,7 @@ pub(crate) fn domain(tokens: TokenStream) -> TokenStream {
             const _: () = ::cim_es::__private::check_domain_member(MEMBERS, &CLASHES, #index);
         }
     });
-    quote! {
+    let code = quote! {
         #documentation
         #(#attrs)*
         #[allow(deprecated)]
@@ -121,5 +125,6 @@ pub(crate) fn domain(tokens: TokenStream) -> TokenStream {
             >(MEMBERS);
             #(#checks)*
         };
-    }
+    };
+    reexport::replace(code, reexport.as_ref())
 }

@@ -5,15 +5,17 @@ use quote::{quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::{LitStr, Path, Token};
 
-use crate::names;
+use crate::{names, reexport};
 
 struct Input {
+    reexport: Option<Path>,
     events: Path,
     text: LitStr,
 }
 
 impl Parse for Input {
     fn parse(input: ParseStream) -> syn::Result<Self> {
+        let reexport = reexport::leading(input)?;
         let events = input.parse()?;
         if input.is_empty() {
             return Err(input.error("expected the events and a text, such as `ComputeEvent, \"infrastructure.compute.registered\"`"));
@@ -29,7 +31,11 @@ impl Parse for Input {
         if !input.is_empty() {
             return Err(input.error("nothing can follow the text"));
         }
-        Ok(Self { events, text })
+        Ok(Self {
+            reexport,
+            events,
+            text,
+        })
     }
 }
 
@@ -51,7 +57,11 @@ fn expand(
         Ok(input) => input,
         Err(error) => return error.to_compile_error(),
     };
-    let Input { events, text } = &input;
+    let Input {
+        reexport,
+        events,
+        text,
+    } = &input;
     let label = names::label(events);
     let check = proc_macro2::Ident::new(check, text.span());
     let ty = proc_macro2::Ident::new(ty, proc_macro2::Span::call_site());
@@ -62,12 +72,13 @@ fn expand(
         },
         Err(error) => error.to_compile_error(),
     };
-    quote! {
+    let code = quote! {
         {
             #check
             ::cim_es::subject::#ty::<#events>::__checked(#text)
         }
-    }
+    };
+    reexport::replace(code, reexport.as_ref())
 }
 
 /// The rules of NATS for a pattern: no empty token, `*` and `>` alone in theirs, `>` last.

@@ -1,6 +1,7 @@
 //! The promises that need the derives or a server, in one program: it is linked once.
 
 mod derive_apply;
+mod derive_fields;
 mod derive_happy_path;
 mod derive_hygiene;
 mod derive_id;
@@ -8,6 +9,7 @@ mod derive_kinds;
 mod derive_machine;
 mod derive_modules;
 mod derive_names;
+mod derive_reexport;
 mod derive_scopes;
 mod derive_subjects;
 mod derive_versions;

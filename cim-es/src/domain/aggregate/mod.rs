@@ -56,6 +56,8 @@ pub trait Aggregate:
     const FORMER_DOMAINS: &'static [&'static str] = &[];
     /// The kinds of other aggregates that may have the same ids: `#[aggregate(shares_ids_with = "…")]`.
     const SHARES_IDS_WITH: &'static [&'static str] = &[];
+    /// The fields that belong to states, by name: `#[in_state(…)]`. They have their defaults in all other states.
+    const IN_STATES: &'static [(&'static str, &'static [&'static str])] = &[];
     /// A digest of the declaration and of `#[aggregate(fold = N)]`, part of the tag of snapshots.
     const FINGERPRINT: u64;
     /// Set when the declaration has errors: what builds on it is then not checked.
@@ -77,6 +79,10 @@ pub trait Aggregate:
     #[doc(hidden)]
     fn set_state(&mut self, state: Self::State);
 
+    /// Clears the fields that do not belong to the present state.
+    #[doc(hidden)]
+    fn leave_states(&mut self) {}
+
     /// Moves the state along the event's edge, then takes the event's fields, which cannot move it elsewhere.
     ///
     /// # Errors
@@ -87,6 +93,7 @@ pub trait Aggregate:
         event.fold_into(self);
         // What takes the fields sees the new state, and cannot move the aggregate elsewhere.
         self.set_state(next);
+        self.leave_states();
         Ok(())
     }
 }

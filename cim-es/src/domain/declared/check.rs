@@ -276,3 +276,73 @@ pub const fn check_filter<E: DomainEvent>(pattern: &str, label: &str) {
             .suggestion(pattern, present, "its subjects are"),
     );
 }
+
+/// A state to which a field of an aggregate belongs exists.
+#[track_caller]
+pub const fn check_state_exists<A: Aggregate>(name: &str) {
+    let states = <A::State as StateMachine>::STATES;
+    if <A::State as StateMachine>::BROKEN || position(states, name).is_some() {
+        return;
+    }
+    report(
+        &Message::new("state `")
+            .text(name)
+            .text("` does not exist")
+            .suggestion(name, states, "there are"),
+    );
+}
+
+/// An event that sets a field leads to a state to which the field belongs, on each of its edges.
+#[track_caller]
+pub const fn check_event_may_set<E: DomainEvent>(event: usize, field: &str) {
+    let fields = <E::Aggregate as Aggregate>::IN_STATES;
+    let mut at = 0;
+    while at < fields.len() {
+        if equal(fields[at].0, field) {
+            leads_to::<E>(event, field, fields[at].1);
+        }
+        at += 1;
+    }
+}
+
+#[track_caller]
+const fn leads_to<E: DomainEvent>(event: usize, field: &str, owners: &[&str]) {
+    if <MachineOf<E::Aggregate> as StateMachine>::BROKEN || !takes_events::<E>() {
+        return;
+    }
+    let states = <MachineOf<E::Aggregate> as StateMachine>::STATES;
+    let mut at = 0;
+    while at < owners.len() {
+        // A state that does not exist is reported where it is named.
+        if position(states, owners[at]).is_none() {
+            return;
+        }
+        at += 1;
+    }
+    let transitions = <MachineOf<E::Aggregate> as StateMachine>::TRANSITIONS;
+    let mut at = 0;
+    while at < transitions.len() {
+        let to = states[transitions[at].to as usize];
+        if transitions[at].event as usize == event && position(owners, to).is_none() {
+            report(
+                &Message::new("field `")
+                    .text(field)
+                    .text("` belongs to ")
+                    .listed(owners)
+                    .text(", and event `")
+                    .text(E::VARIANTS[event])
+                    .text("` leads from `")
+                    .text(states[transitions[at].from as usize])
+                    .text("` to `")
+                    .text(to)
+                    .text("`, where it has its default: do not set it here, or name that state in `#[in_state(…)]` too"),
+            );
+        }
+        at += 1;
+    }
+}
+
+/// Whether a state is one of those named.
+pub fn is_in_states<S: StateMachine>(state: &S, names: &[&str]) -> bool {
+    names.contains(&S::STATES[state.index()])
+}

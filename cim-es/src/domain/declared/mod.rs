@@ -14,8 +14,8 @@ mod unique;
 
 pub use check::{
     check_command_is_accepted, check_commands_are_decided, check_edge_command, check_edge_event,
-    check_event_is_used, check_events_are_applied, check_filter, check_subject,
-    check_type_is_distinct,
+    check_event_is_used, check_event_may_set, check_events_are_applied, check_filter,
+    check_state_exists, check_subject, check_type_is_distinct, is_in_states,
 };
 pub use declaration::{
     EventDeclaration, EventSpec, Tail, events, types, types_count, types_length, types_text,

@@ -20,3 +20,21 @@ impl<Place: From<Value>, Value> Assign<Value> for Place {
         *self = Place::from(value);
     }
 }
+
+/// A field with `#[event(keep)]`: where it is absent, the aggregate's field stays as it is.
+#[diagnostic::on_unimplemented(
+    message = "`#[event(keep)]` is on a `{Self}`, which is never absent",
+    label = "not an `Option`",
+    note = "make the event's field an `Option`, or remove `keep`"
+)]
+pub trait Given<Value> {
+    /// The value that was given.
+    fn given(self) -> Option<Value>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T> Given<T> for Option<T> {
+    fn given(self) -> Self {
+        self
+    }
+}

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 #[doc(hidden)]
-pub use assign::Assign;
+pub use assign::{Assign, Given};
 pub use upcast::{UpcastError, Upcaster};
 
 use crate::domain::aggregate::Aggregate;
