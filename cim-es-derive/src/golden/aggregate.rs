@@ -18,7 +18,7 @@ impl ::cim_es::aggregate::Aggregate for Compute {
     }
     const UNIQUE_NAMES: ::core::option::Option<
         fn(&Self) -> ::std::vec::Vec<::cim_es::aggregate::UniqueName>,
-    > = ::core::option::Option::Some(|aggregate| ::cim_es::__private::unique_names(
-        Compute::names(aggregate),
+    > = ::core::option::Option::Some(|__aggregate| ::cim_es::__private::unique_names(
+        Compute::names(__aggregate),
     ));
 }
