@@ -5,8 +5,8 @@ use tokio::task::JoinSet;
 
 use super::Provider;
 use super::sample::*;
-use crate::MemoryEventStore;
 use crate::block::{EventBlock, StoredEvent};
+use crate::engine::memory::MemoryEventStore;
 use crate::store::{
     AggregateKey, AppendedCommit, EventStore, ExpectedVersion, SealedCommit, StoreError,
 };

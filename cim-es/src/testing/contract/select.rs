@@ -8,11 +8,11 @@ use uuid::Uuid;
 use super::Provider;
 use super::sample::*;
 use crate::block::StoredEvent;
+use crate::domain::subject::Subjects;
 use crate::store::{
     AggregateKey, Bookmark, EventStore, EventStoreExt, ExpectedVersion, PARTITIONS, Position,
     Selection, SelectionError, StoreError, Versions, partition,
 };
-use crate::subject::Subjects;
 
 const OTHER_KIND: &str = "contract.example";
 
