@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::time::{CLOCK_SKEW, event_time};
 use super::{AggregateKey, Head, StoreError};
+use crate::block::CommitPart;
 use crate::block::payload::{PayloadError, encode_readable};
 use crate::domain::event::DomainEvent;
 use crate::domain::message::{Context, MessageIdentity, Timestamp, derived_id};
@@ -91,9 +92,13 @@ impl NewEvent {
         self
     }
 
-    /// The parents of this event and a further one.
-    pub(crate) fn parents_and(&self, parent: Cid) -> Vec<Cid> {
-        in_order(self.parents.iter().copied().chain([parent]))
+    /// The parents that the event has in a commit; for the first one of an aggregate the event that caused the commit is
+    /// among them.
+    pub(crate) fn parents_in(&self, identity: &MessageIdentity, part: CommitPart) -> Vec<Cid> {
+        match identity.cause().filter(|_| part.is_first()) {
+            None => self.parents.clone(),
+            Some(cause) => in_order(self.parents.iter().copied().chain([cause])),
+        }
     }
 }
 
@@ -164,6 +169,9 @@ pub struct CommitRequest {
     /// How far the events' time may be raised above `now`, to that of the events before them; none where `now` is the
     /// time of the events.
     pub(crate) clock_skew: Option<Duration>,
+    /// The aggregate of each event by its place, in the order of the commit; empty where the events of each aggregate
+    /// follow those of the one before.
+    order: Vec<usize>,
 }
 
 impl CommitRequest {
@@ -175,6 +183,7 @@ impl CommitRequest {
             now,
             aggregates: Vec::new(),
             clock_skew: Some(CLOCK_SKEW),
+            order: Vec::new(),
         }
     }
 
@@ -233,6 +242,50 @@ impl CommitRequest {
         })
     }
 
+    /// Adds one event behind all that are there, also where its aggregate has some already and others follow those: the
+    /// commit keeps the order. What is expected of an aggregate is said with its first event.
+    pub fn event(
+        mut self,
+        aggregate: AggregateKey,
+        expected: ExpectedVersion,
+        event: NewEvent,
+    ) -> Self {
+        let mut parts = self.aggregates.iter();
+        let Some(place) = parts.position(|part| part.aggregate == aggregate && !part.is_unchanged)
+        else {
+            return self.aggregate(aggregate, expected, vec![event]);
+        };
+        if self.order.is_empty() {
+            self.order = self.in_order().collect();
+        }
+        self.order.push(place);
+        self.aggregates[place].events.push(event);
+        self
+    }
+
+    /// The aggregate of each event, by its place among the aggregates, in the order of the commit.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = usize> + '_ {
+        let is_grouped = self.order.is_empty();
+        let parts = self.aggregates.iter().enumerate();
+        let grouped = parts.flat_map(|(place, part)| part.events.iter().map(move |_| place));
+        let grouped = grouped.filter(move |_| is_grouped);
+        grouped.chain(self.order.iter().copied())
+    }
+
+    /// An aggregate for which the order does not have as many places as it has events: one whose list of events was
+    /// changed behind the order.
+    pub(crate) fn out_of_order(&self) -> Option<&AggregateKey> {
+        let mut counts = vec![0; self.aggregates.len()];
+        for place in self.in_order() {
+            if let Some(count) = counts.get_mut(place) {
+                *count += 1;
+            }
+        }
+        let mut counted = self.aggregates.iter().zip(counts);
+        let other = counted.find(|(part, count)| part.events.len() != *count);
+        other.map(|(part, _)| &part.aggregate)
+    }
+
     /// Adds an aggregate that gets no event: the commit takes effect only while this is its last event, or while it has
     /// none.
     pub fn unchanged(self, aggregate: AggregateKey, head: Option<Head>) -> Self {
@@ -260,6 +313,10 @@ impl CommitRequest {
     }
 
     fn push(mut self, commit: AggregateCommit) -> Self {
+        if !self.order.is_empty() {
+            let place = self.aggregates.len();
+            self.order.extend(commit.events.iter().map(|_| place));
+        }
         self.aggregates.push(commit);
         self
     }

@@ -75,7 +75,7 @@ impl From<StoredEvent> for SealedEvent {
     }
 }
 
-/// Seals the events of a commit on the heads of its aggregates, given in the order of the commit.
+/// Seals the events of a commit on the heads of its aggregates, given in the order of those.
 ///
 /// The events have one time: the reading of the clock, raised to that of the heads within the bound that clocks may differ
 /// by. Whether the heads have the expected versions is for the engine to check, under the lock that makes the append
@@ -98,29 +98,36 @@ pub fn seal(
         .map(|aggregate| aggregate.events.len())
         .sum();
     let mut sealed = Vec::with_capacity(count);
-    for (aggregate, head) in commit.aggregates.iter().zip(heads) {
-        let mut chain = Chain::after(*head);
-        for (index, event) in aggregate.events.iter().enumerate() {
-            // At most 1,000 events were let in.
-            let part = CommitPart {
-                index: index as u32 + 1,
-                of: aggregate.events.len() as u32,
-                whole_index: sealed.len() as u32 + 1,
-                whole_of: count as u32,
-            };
-            let place = chain.next(aggregate, part)?;
-            let event = seal_event(
-                &commit,
-                sealed.len(),
-                aggregate,
-                event,
-                place,
-                timestamp,
-                options,
-            )?;
-            chain.previous = Some(event.cid);
-            sealed.push(event);
-        }
+    let parts = commit.aggregates.iter().zip(heads);
+    let mut parts: Vec<_> = parts
+        .map(|(part, head)| (part, part.events.iter().zip(1..), Chain::after(*head)))
+        .collect();
+    for number in commit.in_order() {
+        let Some((aggregate, events, chain)) = parts.get_mut(number) else {
+            continue;
+        };
+        let Some((event, index)) = events.next() else {
+            continue;
+        };
+        // At most 1,000 events were let in.
+        let part = CommitPart {
+            index,
+            of: aggregate.events.len() as u32,
+            whole_index: sealed.len() as u32 + 1,
+            whole_of: count as u32,
+        };
+        let place = chain.next(aggregate, part)?;
+        let event = seal_event(
+            &commit,
+            sealed.len(),
+            aggregate,
+            event,
+            place,
+            timestamp,
+            options,
+        )?;
+        chain.previous = Some(event.cid);
+        sealed.push(event);
     }
     Ok(sealed)
 }
@@ -186,7 +193,7 @@ fn seal_event(
         sequence: place.sequence,
         commit: place.commit,
         previous: place.previous,
-        parents: parents(commit, event, place.commit),
+        parents: event.parents_in(&commit.identity, place.commit),
         payload: options.hash.cid(&event.payload),
         correlation_id: commit.identity.correlation_id(),
         causation_id: commit.identity.message_id(),
@@ -213,15 +220,6 @@ fn seal_event(
         body: Bytes::from(body),
         payload_at,
     })
-}
-
-/// The parents of an event; for the first one of an aggregate the event that caused the commit is among them.
-fn parents(commit: &CommitRequest, event: &NewEvent, part: CommitPart) -> Vec<Cid> {
-    let cause = commit.identity.cause().filter(|_| part.is_first());
-    match cause {
-        None => event.parents.clone(),
-        Some(cause) => event.parents_and(cause),
-    }
 }
 
 /// Room for a usual envelope, so that the body grows once.
@@ -270,6 +268,11 @@ fn check(commit: &CommitRequest, heads: &[Option<Head>]) -> Result<(), StoreErro
         return Err(invalid(
             "it has no event: aggregates that must not move stand beside some that do",
         ));
+    }
+    if let Some(aggregate) = commit.out_of_order() {
+        return Err(invalid(format!(
+            "the events of {aggregate} are not those that were put in order: add each with `CommitRequest::event`"
+        )));
     }
     if count > MAX_EVENTS {
         return Err(invalid(format!(

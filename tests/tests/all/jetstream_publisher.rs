@@ -8,9 +8,9 @@ use async_nats::connection::State;
 use cim_es::block::StoredEvent;
 use cim_es::jetstream::{EventPublisher, EventStoreConfig, NatsConfig, Publication, PublishError};
 use cim_es::prelude::*;
-use cim_es::store::{AggregateKey, EventStore, EventStoreExt, StoreError};
+use cim_es::store::{AggregateKey, EventStore, EventStoreExt, Position, StoreError};
 use cim_es_tests::nats::{Server, User};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use tokio::time::timeout;
 
 fn publisher(plant: &Plant) -> EventPublisher {
@@ -74,10 +74,7 @@ async fn an_event_with_a_wrong_sequence_is_refused_and_not_stored() {
         matches!(error, PublishError::SequenceZero { .. }),
         "{error}"
     );
-    let error = publisher
-        .publish(recorded(2), id("a b"), 1)
-        .await
-        .unwrap_err();
+    let error = publisher.publish(recorded(2), id(""), 1).await.unwrap_err();
     assert!(matches!(error, PublishError::Id(_)), "{error}");
     assert_eq!(history(&plant.store, "a").await.len(), 1);
 }
@@ -151,6 +148,64 @@ async fn a_batch_is_stored_whole_or_not_at_all() {
     );
     let error = publisher.publish_batch([]).await.unwrap_err();
     assert!(matches!(error, PublishError::Empty), "{error}");
+}
+
+#[tokio::test]
+async fn a_batch_keeps_the_order_of_its_events_and_the_causes_of_each() {
+    let plant = Plant::new(Server::shared()).await;
+    let memory = Arc::new(MemoryEventStore::new());
+    let on_servers = publisher(&plant);
+    let elsewhere = EventPublisher::new(plant.connection.clone(), memory.clone());
+    let stores: [(EventPublisher, &dyn EventStore); 2] =
+        [(on_servers, &plant.store), (elsewhere, &*memory)];
+    for (publisher, store) in stores {
+        let first = publisher.publish(recorded(1), id("x"), 1).await.unwrap();
+        let second = publisher.publish(recorded(2), id("x"), 2).await.unwrap();
+        let batch = || {
+            [
+                publication("a", 1, 1).with_parents([first.cid]),
+                publication("b", 2, 1),
+                publication("a", 3, 2).with_parents([second.cid]),
+                publication("c", 4, 1).with_parents([second.cid]),
+                publication("b", 5, 2),
+            ]
+        };
+        let identity = MessageIdentity::new_from_user("import");
+        let stored = publisher.publish_batch_as(batch(), &identity).await;
+        let stored = stored.unwrap();
+        let ids: Vec<_> = stored
+            .iter()
+            .map(|it| it.envelope.aggregate_id.as_str())
+            .collect();
+        assert_eq!(ids, ["a", "b", "a", "c", "b"]);
+        let parts: Vec<[u32; 4]> = stored.iter().map(|it| it.envelope.commit.into()).collect();
+        let expected = [
+            [1, 2, 1, 5],
+            [1, 2, 2, 5],
+            [2, 2, 3, 5],
+            [1, 1, 4, 5],
+            [2, 2, 5, 5],
+        ];
+        assert_eq!(parts, expected);
+        let parents: Vec<_> = stored
+            .iter()
+            .map(|it| it.envelope.parents.clone())
+            .collect();
+        let (one, two) = (vec![first.cid], vec![second.cid]);
+        assert_eq!(parents, [one, vec![], two.clone(), two, vec![]]);
+        assert_eq!(stored[2].envelope.previous, Some(stored[0].cid));
+        let all: Vec<_> = store.read_all(Position::START).try_collect().await.unwrap();
+        assert_eq!(all[2..], stored);
+
+        let again = publisher.publish_batch_as(batch(), &identity).await;
+        assert_eq!(again.unwrap(), stored);
+        // In another order, in part or by other causes it is another batch.
+        let [a, b, _, _, _] = batch();
+        let part = publisher.publish_batch_as([a, b], &identity).await;
+        assert!(part.is_err());
+        let other = batch().map(|publication| publication.with_parents([first.cid]));
+        assert!(publisher.publish_batch_as(other, &identity).await.is_err());
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cid::Cid;
 use tokio::time::timeout;
 
 use super::Connection;
@@ -16,8 +17,8 @@ use crate::domain::aggregate::IdTextError;
 use crate::domain::event::DomainEvent;
 use crate::domain::message::{Clock, MessageIdentity, SystemClock};
 use crate::store::{
-    AggregateCommit, AggregateKey, CommitRequest, EventStore, EventStoreExt, ExpectedVersion,
-    NewEvent, StoreError, Versions,
+    AggregateKey, CommitRequest, EventStore, EventStoreExt, ExpectedVersion, NewEvent, StoreError,
+    Versions,
 };
 
 /// Publishes events that were decided elsewhere, such as those of an import.
@@ -118,6 +119,12 @@ impl Publication {
             event: NewEvent::of(event)?,
         })
     }
+
+    /// The same event with what caused it: the CIDs of events, which stand as its parents. In a batch each has its own.
+    pub fn with_parents(mut self, parents: impl IntoIterator<Item = Cid>) -> Self {
+        self.event = self.event.with_parents(parents);
+        self
+    }
 }
 
 impl EventPublisher {
@@ -179,8 +186,11 @@ impl EventPublisher {
         stored.pop().ok_or(PublishError::Empty)
     }
 
-    /// Publishes several events of one or several aggregates as one commit: all of them are stored, or none. Within an
-    /// aggregate they keep their order; aggregates follow in the order in which the batch first names them.
+    /// Publishes several events of one or several aggregates as one commit: all of them are stored in the order of the
+    /// batch, or none.
+    ///
+    /// A commit is of one message, so all have its id as `causation_id`; the events that caused each are its
+    /// [parents](Publication::with_parents).
     ///
     /// # Errors
     /// [`PublishError`] says why nothing was stored; only [`StoreError::OutcomeUnknown`] leaves that open.
@@ -201,15 +211,12 @@ impl EventPublisher {
         batch: impl IntoIterator<Item = Publication>,
         identity: &MessageIdentity,
     ) -> Result<Vec<StoredEvent>, PublishError> {
-        let parts = parts(batch)?;
-        let request = CommitRequest {
-            aggregates: parts.clone(),
-            ..CommitRequest::new(identity.clone(), self.clock.now())
-        };
-        let stored = match self.store.append(request).await {
+        let request = CommitRequest::new(identity.clone(), self.clock.now());
+        let request = in_order(request, batch)?;
+        let stored = match self.store.append(request.clone()).await {
             Ok(stored) => stored,
             Err(error @ StoreError::Conflict { .. }) => {
-                return match self.earlier(&parts, identity).await? {
+                return match self.earlier(&request).await? {
                     Some(earlier) => Ok(earlier),
                     None => Err(PublishError::Store(error)),
                 };
@@ -232,34 +239,37 @@ impl EventPublisher {
         Ok(stored)
     }
 
-    /// What an earlier message with this identity stored in the place of this one.
+    /// What an earlier message with the identity of a commit stored in the place of this one.
     async fn earlier(
         &self,
-        parts: &[AggregateCommit],
-        identity: &MessageIdentity,
+        request: &CommitRequest,
     ) -> Result<Option<Vec<StoredEvent>>, PublishError> {
-        let mut earlier = Vec::new();
-        for part in parts {
-            let first = match part.expected {
-                ExpectedVersion::Exactly(version) => version + 1,
-                _ => 1,
-            };
-            let last = first - 1 + part.events.len() as u64;
-            let versions = Versions::from(first..=last);
+        let mut histories = Vec::with_capacity(request.aggregates.len());
+        for part in &request.aggregates {
+            let first = before(part.expected) + 1;
+            let versions = Versions::from(first..=before(part.expected) + part.events.len() as u64);
             let events = self.store.get_versions(&part.aggregate, versions).await;
-            let mut events = events.map_err(PublishError::Store)?;
-            let is_same = |(stored, new): (&StoredEvent, &NewEvent)| {
-                stored.envelope.causation_id == identity.message_id()
-                    && stored.event_type() == new.event_type
-                    && stored.payload() == new.payload
+            let events = events.map_err(PublishError::Store)?;
+            histories.push(events.into_iter().zip(&part.events));
+        }
+        let mut earlier = Vec::new();
+        for (place, number) in request.in_order().zip(1..) {
+            let Some((stored, new)) = histories[place].next() else {
+                return Ok(None);
             };
-            let are_same = events.iter().zip(&part.events).all(is_same);
-            if events.len() < part.events.len() || !are_same {
+            let envelope = &stored.envelope;
+            let is_same = envelope.causation_id == request.identity.message_id()
+                && envelope.commit.whole_index == number
+                && envelope.parents == new.parents_in(&request.identity, envelope.commit)
+                && stored.event_type() == new.event_type
+                && stored.payload() == new.payload;
+            if !is_same {
                 return Ok(None);
             }
-            earlier.append(&mut events);
+            earlier.push(stored);
         }
-        Ok(Some(earlier))
+        let is_whole = |last: &StoredEvent| last.envelope.commit.is_last_of_whole();
+        Ok(earlier.last().is_some_and(is_whole).then_some(earlier))
     }
 
     /// Sends stored events to those who listen now. While no server can be reached nobody does, and nothing waits for it.
@@ -291,47 +301,45 @@ impl EventPublisher {
     }
 }
 
-/// The batch by aggregates, each with the version that it must have.
-fn parts(
+/// A commit with the events of a batch in their order, each aggregate with the version that it must have.
+fn in_order(
+    mut request: CommitRequest,
     batch: impl IntoIterator<Item = Publication>,
-) -> Result<Vec<AggregateCommit>, PublishError> {
-    let mut parts: Vec<AggregateCommit> = Vec::new();
+) -> Result<CommitRequest, PublishError> {
     for publication in batch {
         let Publication {
             aggregate,
             sequence,
             event,
         } = publication;
-        let Some(part) = parts.iter_mut().find(|part| part.aggregate == aggregate) else {
-            parts.push(AggregateCommit {
-                aggregate,
-                expected: match sequence {
-                    1 => ExpectedVersion::NoStream,
-                    after => ExpectedVersion::Exactly(after - 1),
-                },
-                head: None,
-                events: vec![event],
-                is_unchanged: false,
-            });
-            continue;
-        };
-        let first = match part.expected {
-            ExpectedVersion::Exactly(version) => version,
-            _ => 0,
-        };
-        let before = first + part.events.len() as u64;
-        if sequence != before + 1 {
-            return Err(PublishError::OutOfOrder {
-                aggregate,
-                before,
-                found: sequence,
-            });
+        let mut parts = request.aggregates.iter();
+        if let Some(part) = parts.find(|part| part.aggregate == aggregate) {
+            let before = before(part.expected) + part.events.len() as u64;
+            if before.checked_add(1) != Some(sequence) {
+                return Err(PublishError::OutOfOrder {
+                    aggregate,
+                    before,
+                    found: sequence,
+                });
+            }
         }
-        part.events.push(event);
+        let expected = match sequence {
+            1 => ExpectedVersion::NoStream,
+            after => ExpectedVersion::Exactly(after - 1),
+        };
+        request = request.event(aggregate, expected, event);
     }
-    match parts.is_empty() {
+    match request.aggregates.is_empty() {
         true => Err(PublishError::Empty),
-        false => Ok(parts),
+        false => Ok(request),
+    }
+}
+
+/// The version that an aggregate of a batch has before its first event.
+fn before(expected: ExpectedVersion) -> u64 {
+    match expected {
+        ExpectedVersion::Exactly(version) => version,
+        _ => 0,
     }
 }
 

@@ -39,6 +39,7 @@ macro_rules! contract_tests {
                 concurrent_writers_with_any_version_lose_nothing,
                 concurrent_commits_over_two_aggregates_stay_whole,
                 two_handles_on_the_same_data_lose_nothing,
+                a_commit_keeps_the_order_of_events_that_alternate,
                 a_commit_of_the_most_events_is_stored_whole,
                 a_long_history_reads_whole,
                 reading_gives_all_at_every_number_of_events,

@@ -48,6 +48,40 @@ pub async fn a_commit_of_the_most_events_is_stored_whole(provider: impl Provider
     assert_eq!(everything(&store).await, stored);
 }
 
+/// The events of a commit are stored in its order, also where those of its aggregates alternate, on what is there and on
+/// nothing.
+pub async fn a_commit_keeps_the_order_of_events_that_alternate(provider: impl Provider) {
+    let store = provider.open().await;
+    let (one, other) = (key(), key());
+    let before = append(&store, &one, ExpectedVersion::NoStream, [0]).await;
+    let before = before.unwrap();
+    let any = ExpectedVersion::Any;
+    let request = commit()
+        .event(one.clone(), ExpectedVersion::Exactly(1), note(1))
+        .event(other.clone(), ExpectedVersion::NoStream, note(2))
+        .event(one.clone(), any, note(3))
+        .event(other.clone(), any, note(4))
+        .event(one.clone(), any, note(5));
+    let stored = store.append(request).await.unwrap();
+    assert_eq!(numbers(&stored), [1, 2, 3, 4, 5]);
+    let parts: Vec<[u32; 4]> = stored.iter().map(|it| it.envelope.commit.into()).collect();
+    let expected = [
+        [1, 3, 1, 5],
+        [1, 2, 2, 5],
+        [2, 3, 3, 5],
+        [2, 2, 4, 5],
+        [3, 3, 5, 5],
+    ];
+    assert_eq!(parts, expected);
+    let all = [before, stored].concat();
+    assert_eq!(everything(&store).await, all);
+    for (key, count) in [(one, 4), (other, 2)] {
+        let events = history(&store, &key).await;
+        assert_eq!(events.len(), count);
+        assert_chained(&events);
+    }
+}
+
 /// A history of thousands of events reads whole from any version, as does everything.
 pub async fn a_long_history_reads_whole(provider: impl Provider) {
     let store = provider.open().await;

@@ -154,11 +154,9 @@ impl<'a> Batch<'a> {
             }
         }
         let first = self.types.last + 1;
-        let mut sealed = prepared.sealed.iter().flatten();
-        for guard in &prepared.guards {
-            for event in sealed.by_ref().take(guard.events) {
-                self.insert(&guard.aggregate, event)?;
-            }
+        let sealed = prepared.sealed.iter().flatten();
+        for (event, place) in sealed.zip(&*prepared.order) {
+            self.insert(&prepared.guards[*place].aggregate, event)?;
         }
         Ok(Ok(first))
     }

@@ -14,7 +14,6 @@ pub(super) struct Guard {
     pub(super) expected: ExpectedVersion,
     /// The last event that the caller named, or on which its events were sealed.
     pub(super) base: Option<Base>,
-    pub(super) events: usize,
 }
 
 /// The event on which others were sealed.
@@ -29,6 +28,8 @@ pub(super) struct Base {
 /// A commit on its way to the writer.
 pub(super) struct Prepared {
     pub(super) guards: Vec<Guard>,
+    /// The guard of each event, by its place, in the order of the commit.
+    pub(super) order: Box<[usize]>,
     /// The events, when they are sealed: by the caller where it could, else by the writer.
     pub(super) sealed: Option<Vec<SealedEvent>>,
     /// The commit, when the writer may have to seal it.
@@ -85,6 +86,7 @@ pub(super) fn prepare(
     let mut all_known = true;
     let mut may_move = false;
     let bytes = bytes(&request);
+    let order = request.in_order().collect();
     for (index, part) in request.aggregates.iter().enumerate() {
         let head: Option<Head> = match (part.expected, part.head) {
             (ExpectedVersion::NoStream | ExpectedVersion::Exactly(0), _) => None,
@@ -101,7 +103,6 @@ pub(super) fn prepare(
             aggregate: part.aggregate.clone(),
             expected: part.expected,
             base: head.map(Base::of),
-            events: part.events.len(),
         });
         known.push(head);
     }
@@ -112,6 +113,7 @@ pub(super) fn prepare(
         }
         return Ok(Prepared {
             guards,
+            order,
             sealed: None,
             request: Some(request),
             bytes,
@@ -120,6 +122,7 @@ pub(super) fn prepare(
     let again = may_move.then(|| request.clone());
     Ok(Prepared {
         guards,
+        order,
         sealed: Some(seal(request, &known, options)?),
         request: again,
         bytes,
