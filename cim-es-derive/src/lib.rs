@@ -83,6 +83,7 @@ pub fn state_machine(input: TokenStream) -> TokenStream {
 /// | `#[event(was_subject = "…")]` | a variant | a former aggregate and operation, still read; may be repeated |
 /// | `#[event(version = 2)]` | a variant | the version of its payload; without it 1 |
 /// | `#[upcast(from = 1, with = path)]` | a variant | brings a payload from one version to the next, `fn(Ipld) -> Result<Ipld, UpcastError>` |
+/// | `#[upcast(from = 1, with_envelope = path)]` | a variant | the same by a function that also takes the envelope, `fn(Ipld, &EnvelopeView<'_>) -> Result<Ipld, UpcastError>` |
 /// | `#[apply(…)]` | a variant | what assignment by name does not cover |
 ///
 /// # How an event folds

@@ -66,7 +66,7 @@ pub use crate::aggregate::{
     Aggregate, AggregateId, Command, Decide, Decision, Events, Id, UniqueName, emit, emit_all,
     nothing,
 };
-pub use crate::event::{DomainEvent, UpcastError};
+pub use crate::event::{DomainEvent, EnvelopeView, UpcastError};
 pub use crate::machine::StateMachine;
 pub use crate::message::{Context, MessageIdentity, Timestamp};
 pub use crate::repository::{At, Repository};

@@ -3,7 +3,7 @@
 use proc_macro2::Ident;
 use syn::{Data, DeriveInput, Fields, Lit, LitStr, Path};
 
-use super::model::{Events, Shape, Tail, Upcast, Variant, WireName};
+use super::model::{Events, Shape, Step, Tail, Upcast, Variant, WireName};
 use super::{apply, serde};
 use crate::attr::{self, Keys, keys};
 use crate::ctxt::Ctxt;
@@ -63,6 +63,7 @@ keys! {
     UpcastKey of "upcast" {
         From = "from",
         With = "with",
+        WithEnvelope = "with_envelope",
     }
 }
 
@@ -252,23 +253,31 @@ fn wire_name(ctxt: &Ctxt, tail: fn(String) -> Tail, lit: Lit) -> Option<WireName
 }
 
 fn upcast(ctxt: &Ctxt, attr: &syn::Attribute) -> Option<Upcast> {
-    let (mut from, mut with) = (None, None);
+    let (mut from, mut step) = (None, None);
     let mut keys = Keys::new();
     let mut is_misread = false;
     keys.read(ctxt, attr, |key, ident, value| {
         attr::equals(ident, value)?;
+        let mut set_step = |given| match step {
+            Some(_) => ctxt.error(
+                ident,
+                "an upcaster has one function: keep `with` or `with_envelope`",
+            ),
+            None => step = Some(given),
+        };
         match key {
             UpcastKey::From => {
                 from = attr::number(ctxt, value, "a version")?;
                 is_misread = from.is_none();
             }
-            UpcastKey::With => with = Some(value.parse()?),
+            UpcastKey::With => set_step(Step::Payload(value.parse()?)),
+            UpcastKey::WithEnvelope => set_step(Step::WithEnvelope(value.parse()?)),
         }
         Ok(())
     });
     let is_from_missing = from.is_none();
-    if let (Some(from), Some(with)) = (from, with) {
-        return Some(Upcast { from, with });
+    if let (Some(from), Some(step)) = (from, step) {
+        return Some(Upcast { from, step });
     }
     if !is_misread && !keys.has_refused {
         let missing = if is_from_missing {

@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::fold;
-use super::model::{Events, Tail, Variant, WireName};
+use super::model::{Events, Step, Tail, Variant, WireName};
 use crate::{names, shape};
 
 pub(crate) fn whole(events: &Events, fingerprint: u64) -> TokenStream {
@@ -81,7 +81,7 @@ fn spec(variant: &Variant) -> TokenStream {
     let schema = variant.schema();
     let mut upcasts: Vec<_> = variant.upcasts.iter().collect();
     upcasts.sort_by_key(|upcast| upcast.from.base10_parse::<u32>().unwrap_or_default());
-    let upcasters = upcasts.iter().map(|upcast| &upcast.with);
+    let upcasters = upcasts.iter().map(|upcast| step(&upcast.step));
     let fields = variant.fields().iter().map(names::text);
     quote! {
         ::cim_es::__private::EventSpec {
@@ -92,6 +92,14 @@ fn spec(variant: &Variant) -> TokenStream {
             upcasters: &[#(#upcasters),*],
             fields: &[#(#fields),*],
         }
+    }
+}
+
+/// Written with a field, so that a function of another type is reported where it is named and nowhere else.
+fn step(step: &Step) -> TokenStream {
+    match step {
+        Step::Payload(path) => quote!(::cim_es::event::Upcaster::Payload { 0: #path }),
+        Step::WithEnvelope(path) => quote!(::cim_es::event::Upcaster::WithEnvelope { 0: #path }),
     }
 }
 

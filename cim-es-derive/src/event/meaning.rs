@@ -1,6 +1,6 @@
 //! What events mean, for their fingerprint.
 
-use super::model::{Apply, Events, Statement, Tail, Upcast, Variant, WireName};
+use super::model::{Apply, Events, Statement, Step, Tail, Upcast, Variant, WireName};
 use crate::fingerprint::Digest;
 
 pub(super) fn of(events: &Events) -> u64 {
@@ -73,6 +73,10 @@ fn wire_name(name: &WireName) -> Digest {
 }
 
 fn upcast(upcast: &Upcast) -> Digest {
-    let Upcast { from, with } = upcast;
-    Digest::new().code(from).code(with)
+    let Upcast { from, step } = upcast;
+    let digest = Digest::new().code(from);
+    match step {
+        Step::Payload(path) => digest.code(path),
+        Step::WithEnvelope(path) => digest.text("with_envelope").code(path),
+    }
 }

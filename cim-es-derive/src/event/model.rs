@@ -57,7 +57,15 @@ pub(crate) enum Tail {
 /// `#[upcast(from = 1, with = path)]`.
 pub(crate) struct Upcast {
     pub from: LitInt,
-    pub with: Path,
+    pub step: Step,
+}
+
+/// The function of an upcaster.
+pub(crate) enum Step {
+    /// `with`: it takes the payload.
+    Payload(Path),
+    /// `with_envelope`: it takes the payload and a view of the envelope.
+    WithEnvelope(Path),
 }
 
 /// What takes the fields of a variant into the aggregate.

@@ -15,7 +15,11 @@ impl ::cim_es::__private::EventDeclaration for ComputeEvent {
             name: ::cim_es::__private::Tail::Subject("inventory.updated"),
             former: &[::cim_es::__private::Tail::Operation("updated")],
             schema: 2u32,
-            upcasters: &[upcast::capabilities],
+            upcasters: &[
+                ::cim_es::event::Upcaster::Payload {
+                    0: upcast::capabilities,
+                },
+            ],
             fields: &["capabilities"],
         },
         ::cim_es::__private::EventSpec {

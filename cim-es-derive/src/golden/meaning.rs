@@ -86,6 +86,7 @@ fn events_that_mean_something_else_have_another_fingerprint() {
         ("\"opened\"", "\"opened_up\""),
         ("\"ajar\"", "\"wide\""),
         ("with = up", "with = upward"),
+        ("with = up", "with_envelope = up"),
         ("times += 1", "times += 2"),
         ("times += 1", "times -= 1"),
         ("times += 1 , by = Some (by)", "by = Some (by) , times += 1"),

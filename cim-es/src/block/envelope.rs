@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::CommitPart;
+use crate::domain::event::EnvelopeView;
 use crate::domain::message::{Cause, Meta, Timestamp};
 
 /// The format of envelope that this program writes and reads.
@@ -57,6 +58,25 @@ pub struct Envelope {
     /// How an encrypted payload is keyed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption: Option<BTreeMap<String, Ipld>>,
+}
+
+impl Envelope {
+    /// What an upcaster sees of it.
+    pub fn view(&self) -> EnvelopeView<'_> {
+        EnvelopeView {
+            id: self.id,
+            aggregate: &self.aggregate,
+            event_type: &self.event_type,
+            schema: self.schema,
+            aggregate_id: &self.aggregate_id,
+            sequence: self.sequence,
+            correlation_id: self.correlation_id,
+            causation_id: self.causation_id,
+            timestamp: self.timestamp,
+            source: self.source.as_deref(),
+            meta: &self.meta,
+        }
+    }
 }
 
 impl Cause for Envelope {

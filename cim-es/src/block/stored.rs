@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::reader::{NULL, NotCanonical, Reader};
 use super::{Envelope, Place, Verdict, accept_cid, canonical, envelope_block, verify_cid};
 use super::{Head, Position};
-use crate::block::payload::{PayloadError, decode_payload};
+use crate::block::payload::{PayloadError, decode_enveloped};
 use crate::domain::aggregate::Aggregate;
 use crate::domain::event::DomainEvent;
 use crate::domain::message::{Cause, Timestamp};
@@ -108,19 +108,17 @@ impl StoredEvent {
     /// [`PayloadError`] when this program does not know the event, or its payload does not decode.
     pub fn decode<E: DomainEvent>(&self) -> Result<E, PayloadError> {
         let kind = E::Aggregate::KIND;
-        decode_payload(self.event_type(), self.envelope.schema, self.payload()).map_err(|error| {
-            match error {
-                PayloadError::NewerThanThisProgram { event_type, .. }
-                    if !E::Aggregate::is_kind(&self.envelope.aggregate) =>
-                {
-                    PayloadError::OfAnotherAggregate {
-                        event_type,
-                        aggregate: self.envelope.aggregate.clone(),
-                        expected: kind,
-                    }
+        decode_enveloped(&self.envelope.view(), self.payload()).map_err(|error| match error {
+            PayloadError::NewerThanThisProgram { event_type, .. }
+                if !E::Aggregate::is_kind(&self.envelope.aggregate) =>
+            {
+                PayloadError::OfAnotherAggregate {
+                    event_type,
+                    aggregate: self.envelope.aggregate.clone(),
+                    expected: kind,
                 }
-                error => error,
             }
+            error => error,
         })
     }
 

@@ -25,7 +25,7 @@ pub use page::check_page;
 pub use scenario::{Given, Scenario, When, given, given_nothing};
 pub use schema_lock::SchemaLock;
 pub use specification::Specification;
-pub use stored::read_stored;
+pub use stored::{read_stored, read_stored_with};
 pub use table::{decision_table, diagram, subject_table};
 
 /// Generators for [`check_machine`], of the version that this crate uses.

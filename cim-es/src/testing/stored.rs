@@ -2,8 +2,8 @@
 
 use ipld_core::ipld::Ipld;
 
-use crate::block::payload::{PayloadError, decode_payload};
-use crate::domain::event::DomainEvent;
+use crate::block::payload::{PayloadError, decode_enveloped, decode_payload};
+use crate::domain::event::{DomainEvent, EnvelopeView};
 
 /// The event that a payload of an older program gives: through the former names and the upcasters of `E`.
 ///
@@ -46,10 +46,60 @@ pub fn read_stored<E: DomainEvent>(
     schema: u32,
     payload: &Ipld,
 ) -> Result<E, PayloadError> {
-    let bytes = serde_ipld_dagcbor::to_vec(payload).map_err(|error| PayloadError::NotStorable {
+    decode_payload(event_type, schema, &bytes_of(event_type, payload)?)
+}
+
+/// As [`read_stored`], for an event with an upcaster that takes the envelope (`with_envelope = path`); the envelope also
+/// says the type and the schema version.
+///
+/// ```
+/// # use cim_es::prelude::*;
+/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # enum LampState { #[state(initial)] #[on(Switch / Switched => _)] Any }
+/// # #[derive(Command, Clone, Debug)]
+/// # enum LampCommand { Switch }
+/// # #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+/// # #[aggregate(domain = "home", name = "lamp")]
+/// # struct Lamp { state: LampState, by: String }
+/// use std::collections::BTreeMap;
+///
+/// use cim_es::testing::read_stored_with;
+///
+/// #[derive(DomainEvent, Debug, PartialEq, Serialize, Deserialize)]
+/// enum LampEvent {
+///     #[event(version = 2)]
+///     #[upcast(from = 1, with_envelope = by_was_in_the_envelope)]
+///     Switched { by: String },
+/// }
+///
+/// fn by_was_in_the_envelope(
+///     payload: Ipld,
+///     envelope: &EnvelopeView<'_>,
+/// ) -> Result<Ipld, UpcastError> {
+///     let Ipld::Map(mut fields) = payload else { return Err(UpcastError::new("not a map")) };
+///     fields.insert("by".into(), envelope.source.unwrap_or("unknown").into());
+///     Ok(Ipld::Map(fields))
+/// }
+///
+/// let mut envelope = EnvelopeView::new("home.lamp.switched", 1);
+/// envelope.source = Some("Ann");
+/// let event = read_stored_with::<LampEvent>(&envelope, &Ipld::Map(BTreeMap::new()));
+/// assert_eq!(event, Ok(LampEvent::Switched { by: "Ann".into() }));
+/// ```
+///
+/// # Errors
+/// [`PayloadError`], as a load of such an event would give it.
+pub fn read_stored_with<E: DomainEvent>(
+    envelope: &EnvelopeView<'_>,
+    payload: &Ipld,
+) -> Result<E, PayloadError> {
+    decode_enveloped(envelope, &bytes_of(envelope.event_type, payload)?)
+}
+
+fn bytes_of(event_type: &str, payload: &Ipld) -> Result<Vec<u8>, PayloadError> {
+    serde_ipld_dagcbor::to_vec(payload).map_err(|error| PayloadError::NotStorable {
         event_type: event_type.to_owned(),
         path: String::new(),
         reason: error.to_string(),
-    })?;
-    decode_payload(event_type, schema, &bytes)
+    })
 }

@@ -97,9 +97,8 @@ fn ada() -> PersonEvent {
 fn an_event_says_its_version_and_its_chain_in_order() {
     let named = ada().info();
     assert_eq!((named.schema, named.upcasters.len()), (3, 2));
-    let first = (named.upcasters[0])(Ipld::Map(
-        [("title".to_owned(), Ipld::String("Ada".to_owned()))].into(),
-    ));
+    let title = Ipld::Map([("title".to_owned(), Ipld::String("Ada".to_owned()))].into());
+    let first = named.upcasters[0].upcast(title, None);
     assert!(matches!(first, Ok(Ipld::Map(map)) if map.contains_key("name")));
     assert!(PersonState::Known.can_accept(&PersonCommand::Name));
     let aged = PersonEvent::Aged { years: 1 };
@@ -140,6 +139,210 @@ fn a_version_newer_than_this_program_is_never_guessed_at() {
 fn an_upcaster_that_refuses_says_why() {
     let error = decode_payload::<PersonEvent>(NAMED, 1, &payload(&[("x", "y")])).unwrap_err();
     assert!(error.to_string().contains("a field is missing"), "{error}");
+}
+
+/// A release whose events say less than what a later one wants, which finds it in the envelope.
+mod tills {
+    macro_rules! till {
+        ($module:ident, $(#[$was:meta])* { $($version:tt)* } $fields:tt, $aggregate:literal, $paid:expr) => {
+            pub mod $module {
+                use cim_es::prelude::*;
+
+                #[derive(
+                    StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize,
+                )]
+                pub enum TillState {
+                    #[state(initial)]
+                    #[on(Pay / Paid => _)]
+                    Open,
+                }
+
+                #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
+                pub enum TillEvent {
+                    $($version)*
+                    #[apply(with = Till::paid)]
+                    Paid $fields,
+                }
+
+                #[derive(Command, Clone, Debug)]
+                pub enum TillCommand {
+                    Pay,
+                }
+
+                #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+                #[aggregate(domain = "shop", name = $aggregate)]
+                $(#[$was])*
+                pub struct Till {
+                    pub state: TillState,
+                    pub seen: Vec<String>,
+                }
+
+                impl Decide for Till {
+                    fn decide(&self, TillCommand::Pay: TillCommand, _: &Context) -> Decision<Self> {
+                        emit($paid)
+                    }
+                }
+            }
+        };
+    }
+
+    till!(
+        before,
+        {} { cents: u32 },
+        "till",
+        TillEvent::Paid { cents: 7 }
+    );
+    till!(
+        now,
+        #[aggregate(was = "shop.till")]
+        {
+            #[event(version = 3)]
+            #[upcast(from = 2, with = super::cents_are_an_amount)]
+            #[upcast(from = 1, with_envelope = super::what_the_envelope_says)]
+        }
+        { amount: u32, says: String },
+        "register",
+        TillEvent::Paid { amount: 9, says: "itself".to_owned() }
+    );
+
+    use cim_es::prelude::*;
+
+    impl before::Till {
+        fn paid(&mut self, cents: u32) {
+            self.seen.push(cents.to_string());
+        }
+    }
+
+    impl now::Till {
+        fn paid(&mut self, amount: u32, says: String) {
+            self.seen.push(format!("{amount} {says}"));
+        }
+    }
+
+    fn map(payload: Ipld) -> Result<std::collections::BTreeMap<String, Ipld>, UpcastError> {
+        match payload {
+            Ipld::Map(map) => Ok(map),
+            _ => Err(UpcastError::new("not a map")),
+        }
+    }
+
+    fn what_the_envelope_says(
+        payload: Ipld,
+        envelope: &EnvelopeView<'_>,
+    ) -> Result<Ipld, UpcastError> {
+        let mut map = map(payload)?;
+        let Some(teller) = envelope.source.filter(|teller| *teller != "nobody") else {
+            return Err(UpcastError::new("nobody took it"));
+        };
+        let says = format!(
+            "{teller} {:?} {} {} v{} {} {} {} {} {}",
+            envelope.meta.text("shop"),
+            envelope.event_type,
+            envelope.aggregate,
+            envelope.schema,
+            envelope.aggregate_id,
+            envelope.sequence,
+            envelope.timestamp,
+            envelope.causation_id,
+            envelope.id,
+        );
+        map.insert("says".to_owned(), says.into());
+        Ok(Ipld::Map(map))
+    }
+
+    fn cents_are_an_amount(payload: Ipld) -> Result<Ipld, UpcastError> {
+        let mut map = map(payload)?;
+        let cents = map
+            .remove("cents")
+            .ok_or_else(|| UpcastError::new("no cents"))?;
+        map.insert("amount".to_owned(), cents);
+        Ok(Ipld::Map(map))
+    }
+}
+
+#[tokio::test]
+async fn an_upcaster_is_given_the_envelope_as_it_is_stored_also_under_a_former_kind() {
+    use tills::{before, now};
+    let store = MemoryEventStore::new();
+    let id = Uuid::from_u128(1);
+    let ann = MessageIdentity::new_from_user("Ann").with_meta("shop", "North");
+    let tills = Repository::<before::Till>::new(store.clone());
+    for _ in 0..2 {
+        let ann = ann.clone().with_message_id(Uuid::now_v7());
+        let pay = before::TillCommand::Pay;
+        tills.execute(&id.into(), pay, &ann).await.unwrap();
+    }
+    let stored = tills.history(&id.into()).await.unwrap();
+    let expected: Vec<String> = stored
+        .iter()
+        .map(|stored| {
+            let envelope = &stored.stored.envelope;
+            format!(
+                "7 Ann Some(\"North\") shop.till.paid shop.till v1 {id} {} {} {} {}",
+                envelope.sequence, envelope.timestamp, envelope.causation_id, envelope.id
+            )
+        })
+        .collect();
+    assert_eq!(expected.len(), 2);
+
+    let registers = Repository::<now::Till>::new(store);
+    assert_eq!(registers.load(&id.into()).await.unwrap().seen, expected);
+    let user = MessageIdentity::new_from_user("Bea");
+    registers
+        .execute(&id.into(), now::TillCommand::Pay, &user)
+        .await
+        .unwrap();
+    let seen = &registers.load(&id.into()).await.unwrap().seen;
+    assert_eq!(seen[2], "9 itself");
+}
+
+#[tokio::test]
+async fn an_upcaster_that_refuses_an_envelope_says_why_and_of_which_event() {
+    use tills::{before, now};
+    let store = MemoryEventStore::new();
+    let id = Uuid::from_u128(1);
+    let nobody = MessageIdentity::new_from_user("nobody");
+    let tills = Repository::<before::Till>::new(store.clone());
+    tills
+        .execute(&id.into(), before::TillCommand::Pay, &nobody)
+        .await
+        .unwrap();
+    let registers = Repository::<now::Till>::new(store);
+    let error = registers.load(&id.into()).await.unwrap_err().to_string();
+    assert!(
+        error.contains("shop.till 00000000-0000-0000-0000-000000000001, version 1"),
+        "{error}"
+    );
+    assert!(
+        error.ends_with("could not be brought from schema version 1 to 2: nobody took it"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_payload_without_its_envelope_is_not_guessed_at_by_an_upcaster_that_takes_it() {
+    let bytes = payload(&[("cents", "7")]);
+    let error = decode_payload::<tills::now::TillEvent>("shop.till.paid", 1, &bytes).unwrap_err();
+    assert!(
+        matches!(error, PayloadError::NotUpcast { from: 1, to: 2, .. }),
+        "{error:?}"
+    );
+    let says = error.to_string();
+    assert!(
+        says.contains("`StoredEvent::decode`") && says.contains("`read_stored_with`"),
+        "{says}"
+    );
+
+    // A later step needs none.
+    let later = Ipld::Map(
+        [
+            ("cents".to_owned(), 7.into()),
+            ("says".to_owned(), "x".into()),
+        ]
+        .into(),
+    );
+    let event = cim_es::testing::read_stored::<tills::now::TillEvent>("shop.till.paid", 2, &later);
+    assert!(event.is_ok(), "{event:?}");
 }
 
 /// One declaration, twice the same and once with another fold.

@@ -13,15 +13,38 @@ use serde_ipld_dagcbor::DecodeError;
 use serde_ipld_dagcbor::de::Deserializer as BlockDeserializer;
 
 use super::PayloadError;
-use crate::domain::event::{DomainEvent, EventInfo};
+use crate::domain::event::{DomainEvent, EnvelopeView, EventInfo};
 
 /// The event that a stored payload holds, brought up to the present schema.
 ///
 /// # Errors
-/// [`PayloadError`]: an unknown or newer type, a payload that does not decode, an upcaster that refuses it.
+/// [`PayloadError`]: an unknown or newer type, a payload that does not decode, an upcaster that refuses it, or one that
+/// takes the envelope: [`StoredEvent::decode`](crate::block::StoredEvent::decode) has it.
 pub fn decode_payload<E: DomainEvent>(
     event_type: &str,
     schema: u32,
+    payload: &[u8],
+) -> Result<E, PayloadError> {
+    decode_stored(event_type, schema, None, payload)
+}
+
+/// As [`decode_payload`], with the envelope for upcasters that take it.
+pub(crate) fn decode_enveloped<E: DomainEvent>(
+    envelope: &EnvelopeView<'_>,
+    payload: &[u8],
+) -> Result<E, PayloadError> {
+    decode_stored(
+        envelope.event_type,
+        envelope.schema,
+        Some(envelope),
+        payload,
+    )
+}
+
+fn decode_stored<E: DomainEvent>(
+    event_type: &str,
+    schema: u32,
+    envelope: Option<&EnvelopeView<'_>>,
     payload: &[u8],
 ) -> Result<E, PayloadError> {
     let unknown = |known| PayloadError::NewerThanThisProgram {
@@ -49,7 +72,7 @@ pub fn decode_payload<E: DomainEvent>(
     }
     let value =
         serde_ipld_dagcbor::from_slice(payload).map_err(|error| unreadable(reason_of(error)))?;
-    let value = upcast(info, event_type, schema, value)?;
+    let value = upcast(info, event_type, schema, envelope, value)?;
     // Through bytes, so that an upcast payload reads under the same rules as one that was written this way.
     let payload = serde_ipld_dagcbor::to_vec(&value).map_err(|error| {
         unreadable(format!("what the upcasters gave cannot be stored: {error}"))
@@ -62,6 +85,7 @@ fn upcast(
     info: &EventInfo,
     event_type: &str,
     schema: u32,
+    envelope: Option<&EnvelopeView<'_>>,
     mut value: Ipld,
 ) -> Result<Ipld, PayloadError> {
     for from in schema..info.schema {
@@ -79,7 +103,9 @@ fn upcast(
                 "no upcaster is declared for this step".to_owned(),
             ));
         };
-        value = upcaster(value).map_err(|error| not_upcast(error.0))?;
+        value = upcaster
+            .upcast(value, envelope)
+            .map_err(|error| not_upcast(error.0))?;
     }
     Ok(value)
 }

@@ -12,6 +12,7 @@ mod written;
 pub(crate) use check::differing_path;
 #[cfg(feature = "testing")]
 pub(crate) use decode::decode_content;
+pub(crate) use decode::decode_enveloped;
 pub use decode::decode_payload;
 pub use encode::encode_payload;
 pub(crate) use encode::{check_block, encode_readable};

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 #[doc(hidden)]
 pub use assign::{Assign, Given};
-pub use upcast::{UpcastError, Upcaster};
+pub use upcast::{EnvelopeView, UpcastError, Upcaster};
 
 use crate::domain::aggregate::Aggregate;
 use crate::domain::subject::Subjects;
