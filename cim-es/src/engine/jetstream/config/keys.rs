@@ -82,9 +82,14 @@ pub(super) fn check(key: &str) -> Result<(), ConfigError> {
     // A key at the wrong place is meant more likely than one with a similar name.
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     let elsewhere = known.iter().find(|it| last(it) == last(key)).copied();
+    let shortened = known
+        .iter()
+        .find(|it| it.starts_with(&format!("{key}_")))
+        .copied();
     Err(ConfigError::UnknownKey {
         key: key.to_owned(),
         suggestion: elsewhere
+            .or(shortened)
             .or_else(|| nearest(key, &known))
             .map(str::to_owned),
     })

@@ -42,7 +42,13 @@ impl<T: Into<String>> From<T> for Secret {
 pub(crate) fn without_login(address: &str) -> String {
     let (scheme, rest) = match address.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None => (String::new(), address),
+        None => {
+            let schemes = ["nats:/", "tls:/"].into_iter();
+            let lacks_a_slash = schemes
+                .filter_map(|scheme| address.strip_prefix(scheme).map(|rest| (scheme, rest)));
+            let found = lacks_a_slash.last().unwrap_or(("", address));
+            (found.0.to_owned(), found.1)
+        }
     };
     let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
     match host.rsplit_once(':') {
