@@ -2,7 +2,9 @@
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use super::binary;
 use super::site::Site;
@@ -67,6 +69,24 @@ impl Process {
             "kill -s {name} {}: {status:?}",
             self.server.id()
         );
+    }
+
+    /// Stops the process, and waits until each of its threads stands still: the signal alone is on its way only.
+    pub(super) fn pause(&self) {
+        self.signal("STOP");
+        let tasks = PathBuf::from(format!("/proc/{}/task", self.server.id()));
+        let is_still = |status: PathBuf| {
+            let text = std::fs::read_to_string(status).unwrap_or_default();
+            !text
+                .lines()
+                .any(|line| line.starts_with("State:") && !line.contains("T (stopped)"))
+        };
+        // Where the system shows no threads there is nothing to wait for.
+        while let Ok(mut threads) = std::fs::read_dir(&tasks)
+            && threads.any(|thread| thread.is_ok_and(|it| !is_still(it.path().join("status"))))
+        {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

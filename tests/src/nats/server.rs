@@ -108,7 +108,7 @@ impl Server {
 
     /// Stops the process without ending it (SIGSTOP): its connections stay open and nothing is answered.
     pub fn pause(&self) {
-        self.running().signal("STOP");
+        self.running().pause();
     }
 
     /// Lets a paused process go on (SIGCONT).
