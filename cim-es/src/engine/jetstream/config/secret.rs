@@ -43,10 +43,9 @@ pub(crate) fn without_login(address: &str) -> String {
     let (scheme, rest) = match address.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
         None => {
-            let schemes = ["nats:/", "tls:/"].into_iter();
-            let lacks_a_slash = schemes
-                .filter_map(|scheme| address.strip_prefix(scheme).map(|rest| (scheme, rest)));
-            let found = lacks_a_slash.last().unwrap_or(("", address));
+            let mut schemes = ["nats:/", "tls:/"].into_iter();
+            let found = schemes.find_map(|scheme| Some((scheme, address.strip_prefix(scheme)?)));
+            let found = found.unwrap_or(("", address));
             (found.0.to_owned(), found.1)
         }
     };
