@@ -6,6 +6,7 @@ mod derive_happy_path;
 mod derive_hygiene;
 mod derive_id;
 mod derive_kinds;
+mod derive_large_machine;
 mod derive_machine;
 mod derive_modules;
 mod derive_names;
