@@ -20,7 +20,7 @@ mod stored;
 mod survival;
 mod table;
 
-pub use model::{MachineReport, check_machine};
+pub use model::{MachineReport, check_machine, check_machine_after};
 pub use page::check_page;
 pub use scenario::{Given, Scenario, When, given, given_nothing};
 pub use schema_lock::SchemaLock;

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, TestRunner};
 use uuid::Uuid;
 
+use super::scenario::DEFAULT_NOW;
 use super::survival::{demand_survival, read_back};
 use crate::domain::aggregate::{Aggregate, Command, Decide};
 use crate::domain::event::DomainEvent;
@@ -18,6 +20,17 @@ use crate::store::NewEvent;
 const WALKS: usize = 256;
 const STEPS: usize = 64;
 const COMMANDS_A_STEP: usize = 24;
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// What passes before a command, beside a second: the terms that contracts have, each with a little more.
+const TERMS: [Duration; 6] = [
+    Duration::from_secs(61),
+    Duration::from_secs(61 * 60),
+    Duration::from_secs(25 * 60 * 60),
+    DAY.saturating_mul(8),
+    DAY.saturating_mul(32),
+    DAY.saturating_mul(367),
+];
 
 /// What a walk through a machine has seen.
 #[derive(Clone, Debug)]
@@ -36,6 +49,9 @@ pub struct MachineReport {
 /// - a command without an edge in the present state is refused, and an event without one is never emitted;
 /// - deciding twice gives the same bytes;
 /// - at every point, what a snapshot keeps plus the events since equals the fold of all events, and decides as it does.
+///
+/// Time passes on the way: a second before one command, and up to a year before another, so that an edge is found that
+/// is open only after 28 days. [`check_machine_after`] says how much.
 ///
 /// `commands` gives the generator of commands for an aggregate as it is, so that a command may name what is there:
 /// `|account| (1..=account.balance).prop_map(|amount| Withdraw { amount })`. The walk is deterministic.
@@ -84,7 +100,26 @@ where
     A::Event: fmt::Debug,
     S: Strategy<Value = A::Command>,
 {
-    let mut walk = Walk::<A>::new();
+    check_machine_after::<A, S>(TERMS, commands)
+}
+
+/// As [`check_machine`], with what passes before a command: a second, or one of these times, such as a day, the term of
+/// a loan, and a day more than that.
+///
+/// # Panics
+/// As [`check_machine`] does.
+#[track_caller]
+pub fn check_machine_after<A, S>(
+    times: impl IntoIterator<Item = Duration>,
+    commands: impl Fn(&A) -> S,
+) -> MachineReport
+where
+    A: Decide,
+    A::Command: Clone,
+    A::Event: fmt::Debug,
+    S: Strategy<Value = A::Command>,
+{
+    let mut walk = Walk::<A>::new(times.into_iter().collect());
     for number in 0..WALKS {
         walk.start();
         while walk.step(&commands) {}
@@ -97,7 +132,7 @@ where
     assert!(
         missing.is_empty(),
         "no generated sequence of commands takes {}: declare no edge that `decide` never takes, or generate the \
-         commands that take it",
+         commands that take it (an edge that time opens may need `check_machine_after`)",
         missing.join(", "),
     );
     walk.report()
@@ -110,6 +145,10 @@ struct Walk<A: Aggregate> {
     kept: A,
     events: Vec<NewEvent>,
     steps: usize,
+    /// What may pass before a command, beside a second.
+    times: Vec<Duration>,
+    /// The time of the last step.
+    now: Timestamp,
     taken: BTreeSet<usize>,
     commands: usize,
 }
@@ -119,7 +158,7 @@ where
     A::Command: Clone,
     A::Event: fmt::Debug,
 {
-    fn new() -> Self {
+    fn new(times: Vec<Duration>) -> Self {
         let runner = TestRunner::new_with_rng(
             Config::default(),
             proptest::test_runner::TestRng::deterministic_rng(
@@ -132,6 +171,8 @@ where
             kept: A::default(),
             events: Vec::new(),
             steps: 0,
+            times,
+            now: DEFAULT_NOW,
             taken: BTreeSet::new(),
             commands: 0,
         }
@@ -143,6 +184,7 @@ where
         self.kept = kept(&self.aggregate, 0);
         self.events.clear();
         self.steps = 0;
+        self.now = DEFAULT_NOW;
     }
 
     /// One step: of some generated commands, the one that takes an edge not taken yet, else any that changes
@@ -157,24 +199,26 @@ where
             self.check_terminal(commands);
             return false;
         }
-        let mut chosen: Option<(Vec<usize>, Vec<NewEvent>)> = None;
+        let mut chosen: Option<(Vec<usize>, Vec<NewEvent>, Timestamp)> = None;
         for _ in 0..COMMANDS_A_STEP {
             let command = self.generate(commands);
-            let Some(events) = self.decide(&command) else {
+            let now = self.later();
+            let Some(events) = self.decide(&command, now) else {
                 continue;
             };
             let edges = self.edges_of(&command, &events);
             let is_news = edges.iter().any(|edge| !self.taken.contains(edge));
             if chosen.is_none() || is_news {
-                chosen = Some((edges, events));
+                chosen = Some((edges, events, now));
             }
             if is_news {
                 break;
             }
         }
-        let Some((edges, events)) = chosen else {
+        let Some((edges, events, now)) = chosen else {
             return false;
         };
+        self.now = now;
         self.taken.extend(edges);
         for event in events {
             let typed: A::Event = read_back(&event);
@@ -193,7 +237,8 @@ where
     {
         for _ in 0..COMMANDS_A_STEP {
             let command = self.generate(commands);
-            self.decide(&command);
+            let now = self.later();
+            self.decide(&command, now);
         }
     }
 
@@ -208,13 +253,19 @@ where
         }
     }
 
+    /// When the next command comes: mostly a second after the last step, and sometimes one of the given times after it.
+    fn later(&mut self) -> Timestamp {
+        let drawn = (0..3 * self.times.len().max(1)).new_tree(&mut self.runner);
+        let time = drawn.ok().and_then(|it| self.times.get(it.current()));
+        self.now.after(time.copied().unwrap_or(SECOND))
+    }
+
     /// The events that a command gives, as they would be stored; none when it is refused or changes nothing.
     #[track_caller]
-    fn decide(&mut self, command: &A::Command) -> Option<Vec<NewEvent>> {
+    fn decide(&mut self, command: &A::Command, now: Timestamp) -> Option<Vec<NewEvent>> {
         self.commands += 1;
         let message_id = Uuid::from_u128(self.commands as u128);
         let identity = MessageIdentity::root(message_id, Some("model"));
-        let now = Timestamp::from_micros(1_767_225_600_000_000 + self.commands as i64 * 1_000_000);
         let context = Context::new(identity, now);
         let state = self.aggregate.state();
         let is_declared = state.can_accept(command);

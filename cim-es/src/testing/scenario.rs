@@ -1,6 +1,7 @@
 //! Given these events, when this command comes, then these events follow, or this error.
 
 use std::fmt::{self, Debug};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -15,7 +16,7 @@ use crate::repository::{ExecuteError, PendingCommit, Repository};
 use crate::store::{AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent};
 
 /// 2026-01-01T00:00:00Z: the clock of a scenario that sets no other.
-const DEFAULT_NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
+pub(super) const DEFAULT_NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 
 /// Starts a scenario: the events that happened before.
 ///
@@ -171,6 +172,14 @@ where
         Self { now, ..self }
     }
 
+    /// Moves the clock on by so much, from the beginning of 2026 or from what [`at`](Self::at) set.
+    ///
+    /// `given([lent]).at(start).after(LOAN).when(Renew)` asks what the last day of the loan brings.
+    pub fn after(self, time: Duration) -> Self {
+        let now = self.now.after(time);
+        Self { now, ..self }
+    }
+
     /// Sets who issues the command.
     pub fn by(self, identity: MessageIdentity) -> Self {
         Self { identity, ..self }
@@ -300,25 +309,32 @@ where
     }
 
     fn decide(&self) -> Answer {
+        match self.outcome() {
+            Ok((_, events)) => {
+                let shown = events.iter().map(|stored| {
+                    let event: A::Event = read_back(stored);
+                    Shown::new(stored, &event)
+                });
+                Answer::Events(shown.collect())
+            }
+            Err(answer) => answer,
+        }
+    }
+
+    /// The aggregate after the commands and the events that they led to, or why there are none.
+    fn outcome(&self) -> Result<(A, Vec<NewEvent>), Answer> {
         let (mut after, context) = (self.given.aggregate.clone(), self.given.context());
-        let mut found = Vec::new();
+        let mut events = Vec::new();
         for (place, command) in self.commands.iter().enumerate() {
             let context = context.of_command(place);
             let pending = PendingCommit::decide_watched(&after, command, &context, demand_survival);
-            let pending = match pending {
-                Ok(pending) => pending,
-                Err(error) => return refusal(&error),
-            };
-            let shown = pending.new_events().iter().map(|stored| {
-                let event: A::Event = read_back(stored);
-                Shown::new(stored, &event)
-            });
-            found.extend(shown);
+            let pending = pending.map_err(|error| refusal(&error))?;
+            events.extend_from_slice(pending.new_events());
             if let Err(fault) = pending.apply_to(&mut after) {
-                return Answer::Failed(fault.to_string());
+                return Err(Answer::Failed(fault.to_string()));
             }
         }
-        Answer::Events(found)
+        Ok((after, events))
     }
 }
 
@@ -327,6 +343,40 @@ where
     A::Command: Clone,
     A::Event: Debug,
 {
+    /// What comes so much later: the commands of this scenario have had their effect, the clock is moved on, and the
+    /// next command is another message of the same actor.
+    ///
+    /// ```
+    /// # mod lending { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/library.rs")); }
+    /// # use cim_es::prelude::*;
+    /// # use cim_es::testing::given;
+    /// # use lending::{BookCommand::*, BookError::*, BookEvent::*, LOAN};
+    /// # use std::time::Duration;
+    /// # fn main() {
+    /// let day = Duration::from_secs(24 * 60 * 60);
+    /// let due = Timestamp::from_micros(LOAN);
+    /// given([Acquired { title: "Emma".into() }])
+    ///     .at(Timestamp::from_micros(0))
+    ///     .when(Lend { reader: "Ann".into() })
+    ///     .then([Lent { reader: "Ann".into(), due }])
+    ///     .after(29 * day)
+    ///     .when(Renew)
+    ///     .then_error(Overdue { due });
+    /// # }
+    /// ```
+    pub fn after(self, time: Duration) -> Given<A> {
+        let outcome = self.when.outcome();
+        let mut given = self.when.given.after(time);
+        // A refused command left everything as it was.
+        if let Ok((aggregate, events)) = outcome {
+            given.aggregate = aggregate;
+            given.history.extend(events);
+        }
+        let message_id = given.identity.message_id().as_u128().wrapping_add(1);
+        let identity = given.identity.with_message_id(Uuid::from_u128(message_id));
+        Given { identity, ..given }
+    }
+
     /// Runs the same scenario on a store, under an id that must have no events yet: the history is appended, the
     /// command executed through a repository, and its answer compared with the expected one.
     pub async fn on(mut self, store: impl EventStore + Clone, id: &A::Id) -> Self {

@@ -44,6 +44,8 @@ mod sqlite_waiting;
 #[cfg(feature = "testing")]
 mod test_kit;
 #[cfg(feature = "testing")]
+mod test_kit_clock;
+#[cfg(feature = "testing")]
 mod together;
 mod together_cost;
 mod warm_and_cold;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,21 @@ impl Timestamp {
     /// Microseconds since the Unix epoch.
     pub const fn as_micros(self) -> i64 {
         self.0
+    }
+
+    /// This moment and so much time after it, at most the end of the range.
+    ///
+    /// ```
+    /// # use cim_es::prelude::*;
+    /// # use std::time::Duration;
+    /// let start = Timestamp::from_micros(5);
+    /// assert_eq!(start.after(Duration::from_millis(1)), Timestamp::from_micros(1_005));
+    /// assert_eq!(start.after(Duration::MAX), Timestamp::from_micros(i64::MAX));
+    /// ```
+    #[must_use]
+    pub fn after(self, time: Duration) -> Self {
+        let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(micros))
     }
 
     /// As a date and time; none for a moment outside the years that [`chrono`] knows.
