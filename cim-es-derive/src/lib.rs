@@ -132,7 +132,7 @@ pub fn command(input: TokenStream) -> TokenStream {
 /// | `name = "…"` | the tokens behind the domain |
 /// | `id = Type` | the type of its id; without it `Id<Self>` |
 /// | `state = Type` | the type of its machine; without it the type of the field `state` |
-/// | `error = Type` | why a decision refuses a command; without it `Infallible` |
+/// | `error = Type` | why a decision refuses a command; without it `NoErrorDeclared`, which has no value |
 /// | `unique = path` | a function `fn(&Self) -> Vec<UniqueName>`, or of another iterator: the names that this aggregate holds in its present state, and no other at the same time |
 /// | `was = "domain.name"` | a former domain and name, whose histories are still loaded; may be repeated |
 /// | `shares_ids_with = "domain.name"` | another kind of aggregate that may have the same ids; may be repeated |

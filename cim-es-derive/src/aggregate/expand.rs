@@ -21,7 +21,7 @@ pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> 
         .as_ref()
         .map_or_else(|| quote!(::cim_es::aggregate::Id<#ident>), |id| quote!(#id));
     let error = aggregate.error.as_ref().map_or_else(
-        || quote!(::core::convert::Infallible),
+        || quote!(::cim_es::aggregate::NoErrorDeclared),
         |error| quote!(#error),
     );
     let kind = format!("{domain}.{name}");

@@ -43,7 +43,7 @@ use crate::store::NewEvent;
 ///     [LampEvent::Switched { on: true }]
 /// );
 /// assert!(lamp.on);
-/// # Ok::<(), cim_es::repository::ExecuteError<std::convert::Infallible>>(())
+/// # Ok::<(), cim_es::repository::ExecuteError<cim_es::aggregate::NoErrorDeclared>>(())
 /// ```
 ///
 /// # Errors

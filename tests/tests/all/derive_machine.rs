@@ -159,7 +159,7 @@ fn a_command_knows_its_name_and_its_place() {
 
 #[test]
 fn the_default_error_cannot_happen() {
-    fn error_of<A: Aggregate<Error = std::convert::Infallible>>() {}
+    fn error_of<A: Aggregate<Error = cim_es::aggregate::NoErrorDeclared>>() {}
     error_of::<Order>();
 }
 

@@ -4,6 +4,7 @@ mod events;
 mod id;
 mod id_field;
 mod id_text;
+mod no_error;
 mod unique;
 
 use std::fmt;
@@ -17,6 +18,9 @@ pub use id::{AggregateId, Id, IdError};
 #[doc(hidden)]
 pub use id_field::IdField;
 pub use id_text::{IdText, IdTextError};
+#[doc(hidden)]
+pub use no_error::DeclaredError;
+pub use no_error::NoErrorDeclared;
 pub use unique::UniqueName;
 
 use crate::domain::event::DomainEvent;

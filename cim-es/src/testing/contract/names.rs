@@ -94,7 +94,7 @@ impl Decide for Badge {
     }
 }
 
-type Outcome = Result<Commit, ExecuteError<std::convert::Infallible>>;
+type Outcome = Result<Commit, ExecuteError<crate::domain::aggregate::NoErrorDeclared>>;
 
 fn name(number: u64) -> UniqueName {
     UniqueName::new("badge_number", format!("No. {number} *"))
