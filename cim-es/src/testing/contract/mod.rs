@@ -23,6 +23,7 @@
 //! ```
 
 mod append;
+mod club;
 mod commands;
 mod counter;
 mod follow;
@@ -37,7 +38,9 @@ mod read;
 mod sample;
 mod sealed;
 mod select;
+mod several;
 mod table;
+mod unchanged;
 mod whole;
 
 use std::time::Duration;
@@ -74,6 +77,8 @@ pub mod promises {
     pub use super::read::*;
     pub use super::sealed::*;
     pub use super::select::*;
+    pub use super::several::*;
+    pub use super::unchanged::*;
     pub use super::whole::*;
 }
 

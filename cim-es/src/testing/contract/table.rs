@@ -108,6 +108,17 @@ macro_rules! contract_tests {
                 a_name_that_another_has_reserved_is_not_released,
                 a_scope_that_is_no_token_is_refused,
                 racing_writers_never_share_a_name,
+                several_aggregates_are_one_commit_that_takes_effect_once,
+                a_refusal_on_one_of_several_aggregates_stores_nothing,
+                a_conflict_on_one_of_several_aggregates_decides_all_again,
+                several_aggregates_that_do_not_change_store_nothing,
+                unique_names_hold_over_several_aggregates_and_pass_on,
+                an_aggregate_that_is_looked_at_guards_the_commit,
+                of_two_that_look_at_each_other_one_gives_way,
+                an_unchanged_aggregate_is_guarded_in_every_place,
+                another_kind_with_the_id_of_an_unchanged_aggregate_may_move,
+                two_kinds_with_one_id_are_guarded_each_by_itself,
+                racing_writers_that_look_at_each_other_never_both_win,
             }
             kept {
                 the_newest_snapshot_of_a_tag_is_kept,

@@ -34,6 +34,14 @@ impl WrongStore {
                 yield_now().await;
                 commit.aggregates.iter_mut().for_each(unguard);
             }
+            Fault::UnchangedIsNotGuarded => commit.aggregates.retain(|part| !part.is_unchanged),
+            Fault::UnchangedIsLookedAtBefore => {
+                self.check(&commit).await?;
+                for _ in 0..20 {
+                    yield_now().await;
+                }
+                commit.aggregates.retain(|part| !part.is_unchanged);
+            }
             Fault::OnlyTheFirstIsGuarded => commit.aggregates.iter_mut().skip(1).for_each(unguard),
             Fault::TheThirdIsNotGuarded => {
                 commit

@@ -24,6 +24,8 @@ faults! {
     TheConflictNamesTheFirst breaks every_aggregate_of_a_commit_is_guarded,
     /// What stands before the aggregate that is refused is stored.
     ARefusedCommitLeavesItsFirst breaks every_aggregate_of_a_commit_is_guarded,
+    UnchangedIsNotGuarded breaks an_unchanged_aggregate_is_guarded_in_every_place,
+    UnchangedIsLookedAtBefore breaks racing_writers_that_look_at_each_other_never_both_win,
     HeadsAreNotCompared breaks a_head_of_another_history_is_a_conflict,
     AnyIsNoStream breaks any_appends_to_whatever_is_there,
     NoStreamIsAny breaks no_stream_refuses_an_aggregate_that_has_events,

@@ -373,6 +373,7 @@ impl EventStore for WrongStore {
 
     fn settings(&self) -> EngineSettings {
         EngineSettings::default()
+            .shared_as(&self.handle)
             .with_snapshots(Arc::new(self.clone()))
             .with_cid_index()
     }

@@ -2,6 +2,8 @@
 //!
 //! What comes next after each answer is decided in [`outcome`](super::outcome).
 
+use std::collections::HashMap;
+
 use futures_util::future::try_join_all;
 use tokio::time::{Instant, timeout_at};
 
@@ -11,6 +13,7 @@ use super::outcome::{Answer, End, Found, Input, Progress, Step};
 use super::publish::{Guard, Outgoing};
 use super::tip::{self, Last, Tip};
 use crate::block::StoredEvent;
+use crate::domain::aggregate::IdText;
 use crate::engine::jetstream::api::Leader;
 use crate::engine::jetstream::retry;
 use crate::store::{
@@ -111,12 +114,21 @@ fn refuse_impossible_heads(parts: &[AggregateCommit], tips: &[Tip]) -> Result<()
     Ok(())
 }
 
+/// The guard of each aggregate.
+///
+/// Two kinds with one id share a guard, which is the least of what each of them has seen: what one knows of it says nothing
+/// about the head of the other.
 fn guards(store: &Stream, parts: &[AggregateCommit], tips: &[Tip]) -> Vec<Guard> {
-    let guard = |(part, tip): (&AggregateCommit, &Tip)| Guard {
+    let mut least: HashMap<&IdText, u64> = HashMap::new();
+    for (part, tip) in parts.iter().zip(tips) {
+        let least = least.entry(part.aggregate.id()).or_insert(tip.guard);
+        *least = tip.guard.min(*least);
+    }
+    let guard = |part: &AggregateCommit| Guard {
         subject: store.subjects().guard(part.aggregate.id()),
-        sequence: tip.guard,
+        sequence: least[part.aggregate.id()],
     };
-    parts.iter().zip(tips).map(guard).collect()
+    parts.iter().map(guard).collect()
 }
 
 /// The events of a commit stand side by side, the last one at the sequence that the server acknowledged.
