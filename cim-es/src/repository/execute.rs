@@ -22,7 +22,8 @@ impl<A: Aggregate> Repository<A> {
     /// time in the [`Context`](crate::message::Context) is the one that the events get.
     ///
     /// # Errors
-    /// [`ExecuteError`] says why nothing was stored; only [`StoreError::OutcomeUnknown`] leaves that open.
+    /// [`ExecuteError`] says why nothing was stored; only
+    /// [`StoreError::OutcomeUnknown`](crate::store::StoreError::OutcomeUnknown) leaves that open.
     // The future is boxed, so that its type does not repeat the bound: an aggregate without `Decide` is one error.
     pub fn execute<'a>(
         &'a self,
@@ -40,8 +41,8 @@ impl<A: Aggregate> Repository<A> {
     /// Executes several commands as one commit: all of them take effect, or none does.
     ///
     /// Each is decided on what the ones before it led to, by the rules of [`execute`](Self::execute), and has ids of
-    /// its own ([`Context::id`]). Together they are one message, with one identity: when it comes again, it gives the
-    /// earlier commit. No command at all, and commands that change nothing, give a commit without events. How many
+    /// its own ([`Context::id`](crate::message::Context::id)). Together they are one message, with one identity: when it
+    /// comes again, it gives the earlier commit. No command at all, and commands that change nothing, give a commit without events. How many
     /// events one commit may have is for the store to say: 1,000 on NATS servers.
     ///
     /// ```
