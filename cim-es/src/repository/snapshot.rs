@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::Repository;
 use super::loaded::{Known, Loaded};
 use super::recent::RecentCommits;
-use crate::block::payload::{NotReadBack, encoded, outline, written};
+#[cfg(feature = "testing")]
+use crate::block::payload::NotReadBack;
+use crate::block::payload::{encoded, outline, written};
 use crate::domain::aggregate::Aggregate;
 use crate::domain::event::DomainEvent;
 use crate::domain::machine::StateMachine;
@@ -108,6 +110,7 @@ fn close<A: Aggregate>(known: &Known<A>, head: Head) -> Result<Snapshot, StoreEr
 struct OtherTypes;
 
 /// The bytes of an aggregate as a snapshot keeps it.
+#[cfg(feature = "testing")]
 pub(crate) fn encode<A: Aggregate>(aggregate: &A) -> Result<Vec<u8>, NotReadBack> {
     written::<A, A>(aggregate)
 }

@@ -17,7 +17,9 @@ pub use decode::decode_payload;
 pub use encode::encode_payload;
 pub(crate) use encode::{check_block, encode_readable};
 pub(crate) use probe::outline;
-pub(crate) use written::{NotReadBack, encoded, written};
+#[cfg(feature = "testing")]
+pub(crate) use written::NotReadBack;
+pub(crate) use written::{encoded, written};
 
 /// A payload that cannot be stored, or one that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,7 @@
 //! What becomes of commits that were sealed elsewhere.
 
 use bytes::Bytes;
+use futures_util::future::join;
 use tokio::task::JoinSet;
 
 use super::Provider;
@@ -289,8 +290,8 @@ pub async fn an_import_and_a_writer_never_both_win(provider: impl Provider) {
         };
         let head = start[0].head();
         let request = commit().aggregate_at(key.clone(), head, vec![note(3)]);
-        let (import, append) =
-            tokio::join!(store.append_sealed(vec![branch]), store.append(request));
+        let import = store.append_sealed(vec![branch]);
+        let (import, append) = join(import, store.append(request)).await;
         match (&import, &append) {
             (Ok(_), Err(StoreError::Conflict { .. }))
             | (Err(StoreError::Diverged { .. }), Ok(_)) => {}
