@@ -91,7 +91,7 @@ pub enum PublishError {
     /// An event cannot be stored.
     #[error(transparent)]
     Payload(#[from] PayloadError),
-    /// An id cannot stand in a subject.
+    /// An id is empty or too long.
     #[error(transparent)]
     Id(#[from] IdTextError),
     /// The store refused or failed; a [`StoreError::Conflict`] says which version the aggregate has.
@@ -103,7 +103,7 @@ impl Publication {
     /// An event with the aggregate's id, and the version of the aggregate after it, from 1.
     ///
     /// # Errors
-    /// [`PublishError`] for an event that cannot be stored, an id that cannot stand in a subject, and version 0.
+    /// [`PublishError`] for an event that cannot be stored, an id that is empty or too long, and version 0.
     pub fn new<E: DomainEvent>(
         event: &E,
         aggregate_id: &<E::Aggregate as Aggregate>::Id,
