@@ -1,10 +1,12 @@
 //! Programs written with cim-es, as a library, so that their tests can run them in the same process.
 //!
-//! `cargo run --example` runs `quickstart`, `bank_account`, `infrastructure`, `organization` and `person`.
+//! `cargo run --example` runs `quickstart`, `bank_account`, `infrastructure`, `library`, `organization` and `person`.
 
 #[path = "bank_account/domain.rs"]
 pub mod bank_account;
+pub mod bar;
 pub mod infrastructure;
+pub mod library;
 pub mod organization;
 pub mod person;
 pub mod place;

@@ -16,7 +16,7 @@ pub enum PlaceError {
     #[error("there is no store in {}: import a file first, or name another store with --store FILE", .0.display())]
     NoStore(PathBuf),
     /// The directory of the file cannot be made.
-    #[error("directory {} cannot be made: {source}", .directory.display())]
+    #[error("directory {} cannot be made", .directory.display())]
     Directory {
         /// The directory.
         directory: PathBuf,

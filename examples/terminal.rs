@@ -1,7 +1,10 @@
 //! What the programs share to speak with whoever started them.
 
+use std::error::Error;
 use std::io::{self, Write};
+use std::process::ExitCode;
 
+use cim_es::ErrorChain;
 use comfy_table::{ContentArrangement, Table, presets};
 
 /// Writes what a program has found out.
@@ -21,6 +24,12 @@ pub fn print(text: &str) -> io::Result<()> {
 /// Writes a line about what went wrong. Where nobody takes it, the exit code is all that is left to say it with.
 pub fn complain(line: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Says why a program ends early: the error and what led to it.
+pub fn fail(error: &(dyn Error + 'static)) -> ExitCode {
+    complain(format_args!("error: {}", ErrorChain(error)));
+    ExitCode::FAILURE
 }
 
 /// An empty table with a header, as wide as the terminal, or as its content where there is none.

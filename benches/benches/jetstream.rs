@@ -18,6 +18,7 @@ use cim_es::jetstream::{
 };
 use cim_es::message::{MessageIdentity, Timestamp};
 use cim_es::prelude::*;
+use cim_es::repository::Together;
 use cim_es::store::*;
 use cim_es::subject::Token;
 use cim_es_tests::nats::{Server, User};
@@ -143,6 +144,7 @@ async fn main() {
     let small = Bench::open(&server, "SMALL").await;
     small.append_one().await;
     small.append_many().await;
+    small.together().await;
     small.long_history().await;
     small.load_behind_a_snapshot().await;
     let large = Bench::open(&server, "LARGE").await;
@@ -267,6 +269,102 @@ impl Bench {
             best.0 = best.0.min(start.elapsed());
         }
         line("12,800 appends by 64 writers", best.0, best.1, "1.18x");
+    }
+
+    /// A commit of two events: of two aggregates by `Together`, of one aggregate, and by a bare atomic batch.
+    async fn together(&self) {
+        const COUNT: u64 = 200;
+        let machines = Repository::<Machine>::builder(self.store.clone())
+            .snapshot_threshold(0)
+            .build();
+        let (one, other) = (Id::new(), Id::new());
+        for id in [&one, &other] {
+            let hostname = "host.example".to_owned();
+            let identity = MessageIdentity::new_from_user("bench");
+            let register = MachineCommand::Register { hostname };
+            let registered = machines.execute(id, register, &identity).await;
+            registered.expect("it is stored");
+        }
+        let alone = key();
+        let first = commit().aggregate(alone.clone(), ExpectedVersion::NoStream, vec![event(2)]);
+        let first = self.store.append(first).await.expect("it is stored");
+        let (mut head, body) = (first[0].head(), first[0].body().clone());
+        let keys = [key(), key()];
+        let mut sequences = [0; 2];
+        let (mut together, mut commits, mut raw) = (Vec::new(), Vec::new(), Vec::new());
+        for number in 0..COUNT {
+            let start = Instant::now();
+            sequences = self.bare_batch(&keys, sequences, &body, number).await;
+            raw.push(start.elapsed());
+            let start = Instant::now();
+            let events = vec![event(2), event(2)];
+            let request = commit().aggregate_at(alone.clone(), head, events);
+            head = self.store.append(request).await.expect("it is stored")[1].head();
+            commits.push(start.elapsed());
+            let identity = MessageIdentity::new_from_user("bench");
+            let start = Instant::now();
+            let update = || MachineCommand::Update { memory: number };
+            let committed = Together::new(&identity)
+                .execute(&machines, &one, update())
+                .execute(&machines, &other, update())
+                .commit()
+                .await;
+            committed.expect("it is stored");
+            together.push(start.elapsed());
+        }
+        let [together, commits, raw] = [together, commits, raw].map(sorted);
+        let (together, commits, raw) = (at(&together, 50), at(&commits, 50), at(&raw, 50));
+        line("commit of two events, p50", commits, raw, "");
+        line("Together over two aggregates, p50", together, raw, "");
+        println!(
+            "  beside one commit of two events: {:.2}x, to reach 1.3x",
+            together.as_secs_f64() / commits.as_secs_f64()
+        );
+    }
+
+    /// One event of each of two aggregates as an atomic batch.
+    async fn bare_batch(
+        &self,
+        keys: &[AggregateKey; 2],
+        sequences: [u64; 2],
+        body: &[u8],
+        number: u64,
+    ) -> [u64; 2] {
+        let subjects = self.store.subjects();
+        let message = |index: usize| {
+            let mut headers = HeaderMap::new();
+            let guard = subjects.guard(keys[index].id());
+            headers.insert(
+                "Nats-Expected-Last-Subject-Sequence",
+                sequences[index].to_string(),
+            );
+            headers.insert("Nats-Expected-Last-Subject-Sequence-Subject", guard);
+            headers.insert("Nats-Msg-Id", format!("{}-{number}", keys[index]));
+            headers.insert("Nats-Batch-Id", format!("{}-{number}", keys[0].id()));
+            headers.insert("Nats-Batch-Sequence", (index + 1).to_string());
+            if index == 1 {
+                headers.insert("Nats-Batch-Commit", "1");
+            }
+            let subject = subjects.stored(keys[index].id(), "infrastructure.machine.updated");
+            (subject, headers)
+        };
+        let (subject, headers) = message(0);
+        let sent = self
+            .client
+            .publish_with_headers(subject, headers, body.to_vec().into())
+            .await;
+        sent.expect("it is sent");
+        let (subject, headers) = message(1);
+        let answer = self
+            .client
+            .request_with_headers(subject, headers, body.to_vec().into())
+            .await;
+        let answer = answer.expect("it is answered");
+        let ack: serde_json::Value =
+            serde_json::from_slice(&answer.payload).expect("an answer is JSON");
+        let last = ack["seq"].as_u64();
+        let last = last.unwrap_or_else(|| panic!("it is stored: {ack}"));
+        [last - 1, last]
     }
 
     async fn long_history(&self) {

@@ -2,6 +2,8 @@
 //!
 //! The bare table has one row an event: its position, its CID and its body. The bare tables are those of the store: they
 //! get the same rows and indexes, made ready before, in commits of the same size.
+//!
+//! `64 writers, a view of documents with the events` is the store beside itself without the view.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -12,11 +14,18 @@ use bytes::Bytes;
 use cim_es::SqliteEventStore;
 use cim_es::block::{StoredEvent, parse_cid};
 use cim_es::message::{Clock, MessageIdentity, SystemClock};
+use cim_es::prelude::{
+    Deserialize, Document, Documents, Id, Projection, Repository, Serialize, Source,
+};
+use cim_es::projection::{ProjectDocuments, ProjectionError, ProjectionManager};
+use cim_es::repository::Together;
 use cim_es::store::{
     AggregateKey, CommitRequest, EventStore, EventStoreExt, ExpectedVersion, Head, NewEvent,
     Position,
 };
 use cim_es::subject::Token;
+use cim_es_benches::account::{Account, AccountCommand, AccountEvent};
+use cim_es_benches::{Host, HostEvent, registration};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rusqlite::Connection;
 use tokio::runtime::{Builder, Runtime};
@@ -77,11 +86,67 @@ struct Writer {
     commands: Vec<(MessageIdentity, NewEvent)>,
 }
 
+/// What is written: the aggregate of each writer, and its events.
+#[derive(Clone, Copy)]
+struct Written {
+    key: fn(u64) -> AggregateKey,
+    event: fn(u64) -> NewEvent,
+}
+
+/// Bytes that no projection reads.
+const BYTES: Written = Written {
+    key,
+    event: |_| event(),
+};
+/// Hosts, as [`Hosts`] reads them.
+const HOSTS: Written = Written {
+    key: |number| cim_es_benches::key(u128::from(number) << 64 | 0x7000_8000),
+    event: |number| NewEvent::of(&HostEvent::Registered(registration(number))).expect("it encodes"),
+};
+
+/// A host, as it is shown.
+#[derive(Document, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct HostCard {
+    hostname: String,
+    architecture: String,
+    addresses: Vec<String>,
+    rack: Option<String>,
+    events: u64,
+}
+
+/// A card for each host.
+#[derive(Projection)]
+#[projection(name = "hosts", version = 1, events = [HostEvent], documents = HostCard)]
+struct Hosts;
+
+impl ProjectDocuments<HostEvent> for Hosts {
+    async fn project(
+        &self,
+        HostEvent::Registered(host): HostEvent,
+        at: &Source<'_, Host>,
+        hosts: &mut Documents<'_, HostCard>,
+    ) -> Result<(), ProjectionError> {
+        let card = hosts.get(&at.id()).await?.unwrap_or_default();
+        let card = HostCard {
+            hostname: host.hostname,
+            architecture: host.architecture,
+            addresses: host.addresses,
+            rack: host.rack,
+            events: card.events + 1,
+        };
+        hosts.put(&at.id(), card)?;
+        Ok(())
+    }
+}
+
 impl Writer {
-    async fn new(store: &SqliteEventStore, number: u64, commands: u64) -> Self {
-        let key = key(number);
+    async fn new(store: &SqliteEventStore, what: Written, number: u64, commands: u64) -> Self {
+        let key = (what.key)(number);
         let last = store.last(&key).await.expect("the head reads");
-        let command = |_| (MessageIdentity::new_from_user("bench"), event());
+        let command = |number| {
+            let identity = MessageIdentity::new_from_user("bench");
+            (identity, (what.event)(number))
+        };
         Self {
             key,
             head: last.map(|event| event.head()),
@@ -105,10 +170,15 @@ impl Writer {
 }
 
 /// The time of `writers` that append `commands` events each, all at the same time.
-async fn time_writers(store: &SqliteEventStore, writers: u64, commands: u64) -> Duration {
+async fn time_writers(
+    store: &SqliteEventStore,
+    what: Written,
+    writers: u64,
+    commands: u64,
+) -> Duration {
     let mut ready = Vec::new();
     for number in 0..writers {
-        ready.push(Writer::new(store, number, commands).await);
+        ready.push(Writer::new(store, what, number, commands).await);
     }
     let start = Instant::now();
     let writing: Vec<_> = ready
@@ -275,7 +345,8 @@ impl Bare {
                 .expect("it keeps the head");
         }
         cached(
-            "INSERT INTO types (number, name, digest, last) VALUES (1, 'infrastructure.compute.registered', 7, ?1)
+            "INSERT INTO types (number, kind, name, digest, last)
+             VALUES (1, 'infrastructure.compute', 'infrastructure.compute.registered', 7, ?1)
              ON CONFLICT (number) DO UPDATE SET last = excluded.last",
         )
         .execute((self.last,))
@@ -385,7 +456,7 @@ fn one_writer(criterion: &mut Criterion) {
         bench.iter_custom(handed)
     });
     let store = SqliteEventStore::open(directory.0.join("store.db")).expect("the file opens");
-    let stored = |events| runtime.block_on(time_writers(&store, 1, events));
+    let stored = |events| runtime.block_on(time_writers(&store, BYTES, 1, events));
     group.bench_function("store", |bench| bench.iter_custom(stored));
     group.finish();
     let each = |time: Duration| time / TURN as u32;
@@ -404,6 +475,77 @@ fn one_writer(criterion: &mut Criterion) {
     );
 }
 
+/// A commit of two events: of one aggregate, and of two by commands on both.
+fn together(_: &mut Criterion) {
+    /// The commits of a turn.
+    const TURN: u64 = 20;
+    let runtime = runtime();
+    let sample = sample(&runtime);
+    let directory = Directory::new();
+    let connection = bare(&directory.0.join("bare.db"));
+    let cid = sample.cid.to_bytes();
+    let store = SqliteEventStore::open(directory.0.join("store.db")).expect("the file opens");
+    let accounts = Repository::<Account>::builder(store.clone())
+        .snapshot_threshold(0)
+        .build();
+    let ids = [Id::<Account>::new(), Id::new()];
+    for id in &ids {
+        let identity = MessageIdentity::new_from_user("bench");
+        let opened = runtime.block_on(accounts.execute(id, AccountCommand::Open, &identity));
+        opened.expect("it opens");
+    }
+    let deposit = || AccountCommand::Deposit { amount: 1 };
+    let by_commands = async || {
+        let start = Instant::now();
+        for _ in 0..TURN {
+            let identity = MessageIdentity::new_from_user("bench");
+            let committed = Together::new(&identity)
+                .execute(&accounts, &ids[0], deposit())
+                .execute(&accounts, &ids[1], deposit())
+                .commit()
+                .await;
+            committed.expect("it is stored");
+        }
+        start.elapsed()
+    };
+    let on_one = async || {
+        let key = key(1);
+        let last = store.last(&key).await.expect("the head reads");
+        let mut head = last.map(|event| event.head());
+        let start = Instant::now();
+        for _ in 0..TURN {
+            let deposit =
+                || NewEvent::of(&AccountEvent::Deposited { amount: 1 }).expect("it encodes");
+            let events = vec![deposit(), deposit()];
+            let commit =
+                CommitRequest::new(MessageIdentity::new_from_user("bench"), SystemClock.now());
+            let commit = match head {
+                None => commit.aggregate(key.clone(), ExpectedVersion::NoStream, events),
+                Some(head) => commit.aggregate_at(key.clone(), head, events),
+            };
+            let stored = store.append(commit).await.expect("it appends");
+            head = stored.last().map(StoredEvent::head);
+        }
+        start.elapsed()
+    };
+    let each = |time: Duration| time / TURN as u32;
+    take_turns(
+        "commit of two events",
+        101,
+        &mut [
+            ("one aggregate", &mut || each(runtime.block_on(on_one()))),
+            ("Together over two aggregates", &mut || {
+                each(runtime.block_on(by_commands()))
+            }),
+            ("bare rusqlite", &mut || {
+                let start = Instant::now();
+                bare_commits(&connection, TURN, 2, &cid, sample.body());
+                each(start.elapsed())
+            }),
+        ],
+    );
+}
+
 fn many_writers(criterion: &mut Criterion) {
     /// The commits of each writer in a turn.
     const TURN: u64 = 10;
@@ -418,7 +560,7 @@ fn many_writers(criterion: &mut Criterion) {
         bench.iter(|| bare_commits(&connection, 1, WRITERS, &cid, sample.body()));
     });
     let store = SqliteEventStore::open(directory.0.join("store.db")).expect("the file opens");
-    let stored = |events| runtime.block_on(time_writers(&store, WRITERS, events));
+    let stored = |events| runtime.block_on(time_writers(&store, BYTES, WRITERS, events));
     group.bench_function("store", |bench| bench.iter_custom(stored));
     group.finish();
     let each = |time: Duration| time / TURN as u32;
@@ -440,6 +582,47 @@ fn many_writers(criterion: &mut Criterion) {
             ("store", &mut || each(stored(TURN))),
         ],
     );
+}
+
+/// The same events with a view of documents in the file, written in the transactions of the events, and without it.
+fn inline_view(criterion: &mut Criterion) {
+    /// The commits of each writer in a turn.
+    const TURN: u64 = 10;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .expect("a runtime starts");
+    let directory = Directory::new();
+    let open = |name| SqliteEventStore::open(directory.0.join(name)).expect("the file opens");
+    let (without, with) = (open("without.db"), open("with.db"));
+    let manager = ProjectionManager::new(with.clone());
+    let view = runtime.block_on(async { manager.inline::<Hosts>(&with).await });
+    let view = view.expect("the view opens");
+    let timed = |store: &SqliteEventStore, events| {
+        runtime.block_on(time_writers(store, HOSTS, WRITERS, events))
+    };
+    let what = "append, 64 writers, a view of documents with the events";
+    let mut group = criterion.benchmark_group(what);
+    group.throughput(Throughput::Elements(WRITERS));
+    for (name, store) in [("without", &without), ("with", &with)] {
+        group.bench_function(name, |bench| {
+            bench.iter_custom(|events| timed(store, events))
+        });
+    }
+    group.finish();
+    let each = |time: Duration| time / TURN as u32;
+    take_turns(
+        "append, 64 writers, a view of documents with the events, for 64 events",
+        201,
+        &mut [
+            ("without", &mut || each(timed(&without, TURN))),
+            ("with", &mut || each(timed(&with, TURN))),
+        ],
+    );
+    let last = runtime.block_on(with.last_position());
+    let up_to = view.status().up_to.position;
+    assert_eq!(up_to, last.expect("it answers"), "the view is level");
 }
 
 fn load(criterion: &mut Criterion) {
@@ -487,5 +670,12 @@ fn load(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, one_writer, many_writers, load);
+criterion_group!(
+    benches,
+    one_writer,
+    together,
+    many_writers,
+    inline_view,
+    load
+);
 criterion_main!(benches);

@@ -11,15 +11,19 @@ mod attr;
 mod command;
 mod ctxt;
 mod derive;
+mod document;
 mod event;
 mod fingerprint;
 #[cfg(test)]
 mod golden;
 mod group;
 mod id;
+mod kind;
 mod machine;
 mod macros;
 mod names;
+mod nearest;
+mod projection;
 mod reexport;
 mod shape;
 
@@ -76,6 +80,8 @@ pub fn state_machine(input: TokenStream) -> TokenStream {
 /// |---|---|---|
 /// | `#[event(aggregate = path)]` | the enum | what the events fold into; without it `ComputeEvent` has `Compute` |
 /// | `#[event(crate = path)]` | the enum | where `cim_es` is, when it has another name or is re-exported |
+/// | `#[event(domain = "…", name = "…")]` | the enum | whose events they are, where the aggregate is declared in another program: see below |
+/// | `#[event(was = "domain.name")]` | such an enum | a former domain and name of that aggregate; may be repeated |
 /// | `#[event(keep)]` | a field, an `Option` | when it is absent, the aggregate's field stays as it is; without it, it is erased |
 /// | `#[event(operation = "…")]` | a variant | the last tokens of its subject; without it the variant in snake_case |
 /// | `#[event(subject = "…")]` | a variant | aggregate and operation behind the domain, such as `network.defined` |
@@ -84,6 +90,8 @@ pub fn state_machine(input: TokenStream) -> TokenStream {
 /// | `#[event(version = 2)]` | a variant | the version of its payload; without it 1 |
 /// | `#[upcast(from = 1, with = path)]` | a variant | brings a payload from one version to the next, `fn(Ipld) -> Result<Ipld, UpcastError>` |
 /// | `#[upcast(from = 1, with_envelope = path)]` | a variant | the same by a function that also takes the envelope, `fn(Ipld, &EnvelopeView<'_>) -> Result<Ipld, UpcastError>` |
+/// | `#[upcast(from = 1, into_several = path)]` | a variant | reads the stored event as several of this enum, or as none, by a function `fn(Ipld, &EnvelopeView<'_>) -> Result<Vec<UpcastEvent>, UpcastError>` |
+/// | `#[event(retired)]` | a variant | all that is stored of it is read as other events, by `into_several`: it has no fields and needs no edge |
 /// | `#[apply(…)]` | a variant | what assignment by name does not cover |
 ///
 /// # How an event folds
@@ -106,6 +114,21 @@ pub fn state_machine(input: TokenStream) -> TokenStream {
 /// (“no field … on type …”): add the field to the aggregate, or say `_ = field`. The struct of `Variant(Struct)` is
 /// called `event` in statements, such as `owner = event.owner`; such a variant always says where its fields go. The
 /// code stands where the enum is declared, so the aggregate's fields must be visible there.
+///
+/// # Events of an aggregate that is declared elsewhere
+///
+/// A program that only reads events, or a crate that several programs share as their contract, declares them with the
+/// aggregate's `domain` and `name`. They have subjects, versions and upcasters like all others, and neither an aggregate
+/// nor a machine: nothing is folded, so there is no `#[apply(…)]` and no `keep`.
+///
+/// ```ignore
+/// #[derive(DomainEvent, Debug, Serialize, Deserialize)]
+/// #[event(domain = "infrastructure", name = "compute")]
+/// enum ComputeEvent {
+///     Registered { hostname: String },
+///     Decommissioned { reason: String },
+/// }
+/// ```
 #[proc_macro_derive(DomainEvent, attributes(event, apply, upcast))]
 pub fn domain_event(input: TokenStream) -> TokenStream {
     event::derive(input.into()).into()
@@ -134,6 +157,7 @@ pub fn command(input: TokenStream) -> TokenStream {
 /// | `state = Type` | the type of its machine; without it the type of the field `state` |
 /// | `error = Type` | why a decision refuses a command; without it `NoErrorDeclared`, which has no value |
 /// | `unique = path` | a function `fn(&Self) -> Vec<UniqueName>`, or of another iterator: the names that this aggregate holds in its present state, and no other at the same time |
+/// | `scope = "word"` | a scope of these names: `domain!` refuses one that is the name of another aggregate, and a repository any other; may be repeated |
 /// | `was = "domain.name"` | a former domain and name, whose histories are still loaded; may be repeated |
 /// | `shares_ids_with = "domain.name"` | another kind of aggregate that may have the same ids; may be repeated |
 /// | `crate = path` | where `cim_es` is, when it has another name or is re-exported |
@@ -146,6 +170,60 @@ pub fn command(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Aggregate, attributes(aggregate, in_state))]
 pub fn aggregate(input: TokenStream) -> TokenStream {
     aggregate::derive(input.into()).into()
+}
+
+/// A projection: which events a view is made of, under which name it is kept, and where.
+///
+/// All keys stand in `#[projection(…)]` on the struct:
+///
+/// | key | meaning |
+/// |---|---|
+/// | `name = "…"` | the name of the view: letters from `a` to `z`, digits, `_` and `-` |
+/// | `version = 1` | raised when the projection changes; the view is then built anew, beside the one before |
+/// | `events = […]` | the enums of events that it is made of, each with an `impl Project`; `BookEvent::{Lent, Returned}` takes these events alone |
+/// | `documents = Card` | it is kept as documents of this type; without it and the next ones, in the value itself |
+/// | `tables = "…"` | it is kept in tables of SQLite that this SQL declares, `{units}` for the table `units`: a text, a constant, or `include_str!("…")`; each enum has an `impl ProjectTables` |
+/// | `postgres_tables = "…"` | the same in PostgreSQL, with an `impl ProjectPostgresTables`; both may stand together |
+/// | `crate = path` | where `cim_es` is, when it has another name or is re-exported |
+///
+/// ```ignore
+/// #[derive(Projection, Debug, Default)]
+/// #[projection(name = "loans", version = 1, events = [BookEvent, ReaderEvent::{Registered}])]
+/// struct Loans { books: BTreeMap<Id<Reader>, BTreeSet<Id<Book>>> }
+///
+/// impl Project<BookEvent> for Loans {
+///     fn project(&mut self, event: BookEvent, at: &Source<Book>) { self.count(event, at.id()) }
+/// }
+/// ```
+#[proc_macro_derive(Projection, attributes(projection))]
+pub fn projection(input: TokenStream) -> TokenStream {
+    projection::derive(input.into()).into()
+}
+
+/// A value that a view keeps by key, from a struct with named fields.
+///
+/// The struct derives serde's `Serialize` and `Deserialize` beside it.
+///
+/// | attribute | on | meaning |
+/// |---|---|---|
+/// | `#[index]` | a field | documents are found by its value: a text, a whole number, a bool, an id, a value object, an enum without data, an `Option` or a list of these |
+/// | `#[document(crate = path)]` | the struct | where `cim_es` is, when it has another name or is re-exported |
+///
+/// What is declared here is part of the fingerprint of each projection into this document: who changes a field, its type,
+/// or what is an index, raises the version of the projection.
+#[proc_macro_derive(Document, attributes(document, index))]
+pub fn document(input: TokenStream) -> TokenStream {
+    document::derive(input.into()).into()
+}
+
+/// A value of the author's own by which documents are found: an enum of variants without data, or a struct with one
+/// unnamed field that is such a value.
+///
+/// The type derives serde's `Serialize` beside it; the text by which documents are found is what that writes, such as the
+/// name of the variant. `#[index_field(crate = path)]` says where `cim_es` is, when it has another name or is re-exported.
+#[proc_macro_derive(IndexField, attributes(index_field))]
+pub fn index_field(input: TokenStream) -> TokenStream {
+    document::derive_index_field(input.into()).into()
 }
 
 /// The public subject of one event, checked: `subject!(ComputeEvent, "infrastructure.compute.registered")`.

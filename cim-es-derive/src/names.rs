@@ -5,6 +5,10 @@ use syn::ext::IdentExt;
 use syn::{Lit, LitStr, Path};
 
 use crate::ctxt::Ctxt;
+use crate::nearest::nearest;
+
+/// The longest name of a view in bytes.
+const LONGEST_VIEW: usize = 64;
 
 /// The text of an identifier without `r#`.
 pub(crate) fn text(ident: &Ident) -> String {
@@ -68,47 +72,11 @@ pub(crate) fn label(path: &Path) -> String {
 
 /// ` ; did you mean …?` when a known name is near.
 pub(crate) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    match nearest(name, known) {
+    let known: Vec<&str> = known.into_iter().collect();
+    match nearest(name, &known) {
         Some(near) => format!("; did you mean `{near}`?"),
         None => String::new(),
     }
-}
-
-fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (name.chars().count() / 3).max(1);
-    known
-        .into_iter()
-        .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// How many letters have to be added, dropped, changed or swapped with their neighbour; case does not count as much as
-/// a letter but breaks ties by being counted once.
-fn distance(a: &str, b: &str) -> usize {
-    if a != b && a.eq_ignore_ascii_case(b) {
-        return 1;
-    }
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                let step = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(change);
-                let is_swap = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-                if is_swap {
-                    step.min(rows[i - 2][j - 2] + 1)
-                } else {
-                    step
-                }
-            };
-        }
-    }
-    rows[a.len()][b.len()]
 }
 
 /// Reads a text of at least `least` tokens joined by `.`; reports what a subject cannot hold on the literal.
@@ -157,6 +125,32 @@ pub(crate) fn check(value: &str, what: &str, least: usize) -> Result<(), String>
         return Err(format!("{what} `{value}` needs {needed}: write `{form}`"));
     }
     Ok(())
+}
+
+/// Reads the name of a view: what every storage can use as it is.
+pub(crate) fn view(ctxt: &Ctxt, lit: Lit) -> Option<LitStr> {
+    let Lit::Str(lit) = lit else {
+        ctxt.error(&lit, "the name is a text: write it in quotes");
+        return None;
+    };
+    let name = lit.value();
+    let may_hold = |c: &char| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-');
+    let mistake = if name.is_empty() {
+        "the name is empty: give the view one".to_owned()
+    } else if name.len() > LONGEST_VIEW {
+        format!("name `{name}` has more than {LONGEST_VIEW} characters")
+    } else if let Some(character) = name.chars().find(|c| !may_hold(c)) {
+        format!(
+            "name `{name}` has the character {character:?}, which not every storage takes: use `a` to `z`, digits, \
+             `_` and `-`"
+        )
+    } else if !name.starts_with(|first: char| first.is_ascii_lowercase()) {
+        format!("name `{name}` does not begin with a letter, as that of a view does")
+    } else {
+        return Some(lit);
+    };
+    ctxt.error(&lit, mistake);
+    None
 }
 
 #[cfg(test)]

@@ -12,7 +12,16 @@ use syn::{Attribute, Meta, Path, Token};
 use crate::names;
 
 /// The attributes that take the key.
-const ATTRIBUTES: [&str; 5] = ["aggregate", "aggregate_id", "command", "event", "machine"];
+const ATTRIBUTES: [&str; 8] = [
+    "aggregate",
+    "aggregate_id",
+    "command",
+    "document",
+    "event",
+    "index_field",
+    "machine",
+    "projection",
+];
 
 /// Reads the path, behind the `=`.
 pub(crate) fn check(input: ParseStream) -> syn::Result<Path> {

@@ -58,11 +58,23 @@
 //! # Where to look
 //!
 #![cfg_attr(
-    all(feature = "jetstream", feature = "sqlite", feature = "testing"),
+    all(
+        feature = "car",
+        feature = "jetstream",
+        feature = "proof",
+        feature = "sqlite",
+        feature = "testing"
+    ),
     doc = "The [`guide`] leads from an empty crate to aggregates on a server, with a page for each concept."
 )]
 #![cfg_attr(
-    not(all(feature = "jetstream", feature = "sqlite", feature = "testing")),
+    not(all(
+        feature = "car",
+        feature = "jetstream",
+        feature = "proof",
+        feature = "sqlite",
+        feature = "testing"
+    )),
     doc = "The documentation with all features has a `guide`, with a page for each concept."
 )]
 //!
@@ -78,36 +90,93 @@
 //! | [`block`] | content ids, the stored form of an event, and proofs |
 //! | [`value`](mod@value) | value objects: valid once they exist, also when they are read back |
 //! | [`store`] | the ports, and what every engine shares |
+//! | `car` (feature) | files of blocks with their CIDs, for every tool of IPLD |
+//! | `bundle` (feature `car`) | what a store has as one file, carried to another store |
+//! | [`document`] | values by key that a view keeps, found by an index |
 //! | [`repository`] | executing commands and loading aggregates |
+//! | [`subscription`] | reacting to what happens, with retries and a place for what failed |
+//! | [`projection`] | views over many aggregates, kept current |
+//! | [`replay`] | going through what was stored once more: for a report, a check, a table of another program |
+//! | `dag` (feature) | what happened because of what: events and their links as a graph |
+//! | [`verify`] | checking a whole store, and what to do about damage |
+//! | `proof` (feature) | signed checkpoints, and proofs that are checked without the store |
 //! | `testing` (feature) | given/when/then, the walk through the machine, the contract of stores |
 //!
 //! The engines are [`MemoryEventStore`] and, with the feature `sqlite` (on by default), `SqliteEventStore`;
 //! the feature `jetstream` adds `jetstream::JetStreamEventStore`.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 // The derives name this crate by its absolute path, also inside it.
 extern crate self as cim_es;
 
 pub mod block;
+#[cfg(feature = "car")]
+pub mod bundle;
+#[cfg(feature = "car")]
+pub mod car;
+#[cfg(feature = "dag")]
+pub mod dag;
+pub mod document;
 mod domain;
 mod engine;
-#[cfg(all(doc, feature = "jetstream", feature = "sqlite", feature = "testing"))]
+#[cfg(all(
+    doc,
+    feature = "car",
+    feature = "jetstream",
+    feature = "proof",
+    feature = "sqlite",
+    feature = "testing"
+))]
 pub mod guide;
 pub mod prelude;
+pub mod projection;
+#[cfg(feature = "proof")]
+pub mod proof;
+pub mod replay;
 pub mod repository;
 pub mod store;
+pub mod subscription;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod verify;
 
 pub use cim_es_derive::{domain, filter, subject};
-pub use domain::{aggregate, machine, message, value};
-#[cfg(feature = "jetstream")]
-pub use engine::jetstream;
-pub use engine::memory::MemoryEventStore;
+pub use domain::{ErrorChain, aggregate, machine, message, value};
+pub use engine::memory::{MemoryEventStore, MemoryReadModels};
+#[cfg(feature = "postgres")]
+pub use engine::postgres::{PostgresOptions, PostgresReadModels};
 #[cfg(feature = "sqlite")]
-pub use engine::sqlite::{CheckReport, SqliteEventStore, SqliteOptions};
+pub use engine::sqlite::{
+    CheckReport, InlineReadModels, SqliteEventStore, SqliteOptions, SqliteReadModels,
+    SqliteReadModelsOptions,
+};
 pub use repository::Repository;
+/// The driver in whose terms a projection writes its tables in SQLite.
+#[cfg(feature = "sqlite")]
+pub use rusqlite;
+/// The driver in whose terms a projection writes its tables in PostgreSQL.
+#[cfg(feature = "postgres")]
+pub use tokio_postgres;
+
+#[cfg(feature = "jetstream")]
+pub mod jetstream {
+    //! The distributed engine: events in one JetStream stream on NATS servers, guarded by their subjects.
+    //!
+    //! An event is stored on `es.<p>.<id>.<domain>.<aggregate>.<operation>` and republished, once it is committed, on its
+    //! public subject `<domain>.<aggregate>.<operation>`. Every write carries the aggregate's guard
+    //! ([`StoredSubjects::guard`](crate::subject::StoredSubjects::guard)), so that two writers never both win.
+    //!
+    //! [Subscriptions](crate::subscription) are the same on every engine; their names stand here as well.
+
+    pub use crate::engine::jetstream::*;
+    pub use crate::subscription::{
+        EventHandler, EventSubscriber, EventSubscriberBuilder, FnEventHandler, HandlerError,
+        ParkedEvent, ParkedEvents, ParkedRequest, Retry, Subscription, SubscriptionError,
+        SubscriptionStart,
+    };
+}
 
 pub mod event {
     //! Events: what happened, and how it is read again years later.

@@ -66,9 +66,11 @@ pub use crate::aggregate::{
     Aggregate, AggregateId, Command, Decide, Decision, Events, Id, UniqueName, emit, emit_all,
     nothing,
 };
-pub use crate::event::{DomainEvent, EnvelopeView, UpcastError};
+pub use crate::document::{Document, Documents, IndexField};
+pub use crate::event::{DomainEvent, EnvelopeView, UpcastError, UpcastEvent};
 pub use crate::machine::StateMachine;
 pub use crate::message::{Context, MessageIdentity, Timestamp};
+pub use crate::projection::{Project, Projection, Source};
 pub use crate::repository::{At, Repository};
 pub use crate::subject::{Domain, Filter, Subject};
 pub use crate::value::ValueError;

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt::Write;
 use std::num::NonZeroU32;
+use std::process::ExitCode;
 
 use cim_es::prelude::*;
 use cim_es::store::EventStore;
@@ -11,7 +12,14 @@ use cim_es_examples::bank_account::{Account, AccountCommand::*, AccountState};
 use cim_es_examples::terminal;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => terminal::fail(&*error),
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let (id, mut text) = (Id::new(), String::new());
     writeln!(text, "In memory:")?;
     show(MemoryEventStore::new(), &id, &mut text).await?;

@@ -2,8 +2,13 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use cim_es::jetstream::{EventStoreConfig, NatsConfig};
 use cim_es::prelude::*;
+use cim_es::projection::ProjectionManager;
+use cim_es::store::EventStore;
+use cim_es_examples::infrastructure::current::{CurrentTopology, GetTopology};
 use cim_es_examples::infrastructure::survey::{Changes, Found, live, record};
 use cim_es_examples::infrastructure::{Compute, Network, Software};
 use cim_es_examples::place;
@@ -18,8 +23,12 @@ use indicatif::ProgressBar;
 #[command(name = "infrastructure", version)]
 struct Args {
     /// The SQLite file that keeps the inventory [default: infrastructure.db in the user's data directory]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "nats")]
     store: Option<PathBuf>,
+
+    /// Keep the inventory on a NATS server with JetStream instead, such as nats://127.0.0.1:4222
+    #[arg(long, value_name = "URL")]
+    nats: Option<String>,
 
     /// List every program too
     #[arg(long)]
@@ -31,17 +40,34 @@ async fn main() -> ExitCode {
     let outcome = run(&Args::parse()).await;
     match outcome.and_then(|text| Ok(terminal::print(&text)?)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            terminal::complain(format_args!("error: {error}"));
-            ExitCode::FAILURE
-        }
+        Err(error) => terminal::fail(&*error),
     }
 }
 
+/// The stream that keeps the events of the domain.
+const STREAM: &str = "INFRASTRUCTURE_EVENTS";
+/// How long the view of the topology may take to be level.
+const LEVEL: Duration = Duration::from_secs(60);
+
 /// Gives what there is to say.
 async fn run(args: &Args) -> Result<String, Box<dyn std::error::Error>> {
-    let path = place::file(args.store.as_deref(), "infrastructure.db", true)?;
-    let store = SqliteEventStore::open(&path)?;
+    let Some(server) = &args.nats else {
+        let path = place::file(args.store.as_deref(), "infrastructure.db", true)?;
+        let store = SqliteEventStore::open(&path)?;
+        return survey(store, &path.display().to_string(), args).await;
+    };
+    let stream = EventStoreConfig::new(STREAM, ["infrastructure.>"]);
+    let stores = NatsConfig::new([server]).event_store(stream).open().await?;
+    let name = format!("stream {STREAM} on {}", stores.connection.servers());
+    survey(stores, &name, args).await
+}
+
+/// Surveys the machine, records what has changed in a store, and says what there is.
+async fn survey(
+    store: impl EventStore + Clone,
+    name: &str,
+    args: &Args,
+) -> Result<String, Box<dyn std::error::Error>> {
     let found = Found::read()?;
     let bar = ProgressBar::new(0).with_message("programs");
     let changes = record(store.clone(), &found, |done, all| {
@@ -63,14 +89,34 @@ async fn run(args: &Args) -> Result<String, Box<dyn std::error::Error>> {
         live::<Network>(&store).await?,
     );
     let programs = live::<Software>(&store).await?;
-    text += &format!("\nIn {}:\n\n", path.display());
+    text += &format!("\nIn {name}:\n\n");
     text += &format!("{}\n", machines(&computes).trim_fmt());
     text += &format!("{}\n", network_table(&networks).trim_fmt());
     text += &match args.programs {
         true => format!("{}\n", program_table(&programs).trim_fmt()),
         false => format!("{} programs (--programs lists them)\n", programs.len()),
     };
+    text += &topology(store).await?;
     Ok(text)
+}
+
+/// Counts what is in use, out of the view over all kinds.
+async fn topology(store: impl EventStore) -> Result<String, Box<dyn std::error::Error>> {
+    let last = store.last_position().await?;
+    let projections = ProjectionManager::new(store);
+    let view = projections.in_memory::<CurrentTopology>().await?;
+    view.wait_for(last, LEVEL).await?;
+    let topology = view.get_topology().await?;
+    projections.stop().await;
+    let current = topology.value;
+    Ok(format!(
+        "In use, up to position {}: {} machines ({} more are there), {} networks, {} connections\n",
+        topology.position,
+        current.active_compute_resources().len(),
+        current.inactive_compute_resources().len(),
+        current.active_networks().len(),
+        current.active_connections().len(),
+    ))
 }
 
 fn changes_as_text(changes: &Changes) -> String {

@@ -6,6 +6,7 @@
 
 pub mod compute;
 pub mod connection;
+pub mod current;
 pub mod network;
 pub mod policy;
 pub mod provision;

@@ -4,6 +4,7 @@
 //! Every command has an identity that follows from the plan's event, so a run that stopped midway, or that another process
 //! does as well, is simply done again: what took effect takes no effect twice.
 
+use cim_es::ErrorChain;
 use cim_es::prelude::*;
 use cim_es::repository::{ExecuteError, LoadError};
 use cim_es::store::EventStore;
@@ -23,13 +24,13 @@ pub enum ProvisionError {
     Abandoned(Reason),
     #[error("the topology was abandoned, and a part of it cannot be taken back: {0}")]
     NotTakenBack(String),
-    #[error("the topology was not decided on: {0}")]
+    #[error("the topology was not decided on")]
     Undecided(#[from] ExecuteError<TopologyError>),
     #[error("a part was not decided on; run it again: {0}")]
     Interrupted(String),
     #[error(transparent)]
     Load(#[from] LoadError),
-    #[error("why a part was refused cannot be recorded: {0}")]
+    #[error("why a part was refused cannot be recorded")]
     Reason(#[from] ValueError),
 }
 
@@ -136,7 +137,7 @@ impl<I: Fn(&str) -> MessageIdentity> Parts<I> {
 fn refusal<E: std::error::Error>(
     error: &ExecuteError<E>,
 ) -> Result<Result<(), Reason>, ProvisionError> {
-    let said = error.to_string();
+    let said = ErrorChain(error).to_string();
     match error {
         ExecuteError::Refused(_)
         | ExecuteError::NameTaken { .. }
@@ -162,8 +163,8 @@ fn taken_back<T, E: std::error::Error>(
     match outcome {
         Ok(_) | Err(ExecuteError::NotAccepted { .. }) => Ok(()),
         Err(error @ ExecuteError::Refused(_)) => {
-            Err(ProvisionError::NotTakenBack(error.to_string()))
+            Err(ProvisionError::NotTakenBack(ErrorChain(&error).to_string()))
         }
-        Err(error) => Err(ProvisionError::Interrupted(error.to_string())),
+        Err(error) => Err(ProvisionError::Interrupted(ErrorChain(&error).to_string())),
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use cim_es_examples::organization::program::args::Args;
 use cim_es_examples::organization::program::run;
-use cim_es_examples::terminal::{complain, print};
+use cim_es_examples::terminal::{complain, fail, print};
 use clap::Parser;
 
 /// The exit code when rows of a file were left out.
@@ -14,10 +14,7 @@ const LEFT_OUT: u8 = 3;
 async fn main() -> ExitCode {
     let outcome = match run(&Args::parse()).await {
         Ok(outcome) => outcome,
-        Err(error) => {
-            complain(format_args!("error: {error}"));
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return fail(&error),
     };
     for problem in &outcome.problems {
         complain(problem);

@@ -10,6 +10,7 @@ pub mod dissolution;
 mod endings;
 mod error;
 mod events;
+pub mod heads;
 pub mod import;
 pub mod lifecycle;
 pub mod merger;

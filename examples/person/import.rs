@@ -1,7 +1,9 @@
 //! Recording what the cards of a file say: each card is one commit, or none.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 
+use cim_es::ErrorChain;
 use cim_es::message::{Clock, SystemClock};
 use cim_es::prelude::*;
 use cim_es::repository::{ExecuteError, LoadError};
@@ -45,7 +47,7 @@ pub enum Mode {
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// A person could not be loaded for the check.
-    #[error("the card at line {line}: {source}")]
+    #[error("the card at line {line} was not taken")]
     Load {
         /// The line of the card.
         line: usize,
@@ -53,7 +55,7 @@ pub enum ImportError {
         source: LoadError,
     },
     /// The store did not take a card, or could not be read.
-    #[error("the card at line {line}: {source}")]
+    #[error("the card at line {line} was not taken")]
     Execute {
         /// The line of the card.
         line: usize,
@@ -135,10 +137,10 @@ impl Outcome {
     }
 }
 
-fn bad(card: &Card, error: &impl ToString) -> BadCard {
+fn bad(card: &Card, error: &(impl Error + 'static)) -> BadCard {
     BadCard {
         line: card.line,
-        reason: error.to_string(),
+        reason: ErrorChain(error).to_string(),
     }
 }
 

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use cim_es::jetstream::{EventStoreConfig, NatsConfig, OpenError};
 use cim_es::prelude::*;
 use cim_es::repository::{ExecuteError, LoadError};
+use cim_es::store::read_model::Page;
 use cim_es::store::{EventStore, StoreError};
 use cim_es_examples::person::import::{ImportError, Mode, Outcome, import};
 use cim_es_examples::person::merge::{MergeError, merge};
+use cim_es_examples::person::search::{Search, SearchError};
 use cim_es_examples::person::values::{Label, Reason};
 use cim_es_examples::person::vcard::{Cards, Identify};
 use cim_es_examples::person::{Person, PersonCommand, PersonError, view};
@@ -52,6 +54,17 @@ enum Action {
     },
     /// List everybody
     List,
+    /// Look for people by words of their names
+    Find {
+        /// One word or several, such as `lovelace` or "ada lovelace"
+        name: String,
+        /// Begin behind this id: the last one of the page before
+        #[arg(long, value_name = "ID")]
+        after: Option<String>,
+        /// How many at most
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
     /// Show one person
     Show {
         /// The id, as `list` shows it
@@ -102,14 +115,14 @@ enum Action {
 enum ProgramError {
     #[error(transparent)]
     Place(#[from] PlaceError),
-    #[error("{} cannot be read: {source}", .file.display())]
+    #[error("{} cannot be read", .file.display())]
     File {
         file: PathBuf,
         source: std::io::Error,
     },
-    #[error("the output cannot be written: {0}")]
+    #[error("the output cannot be written")]
     Output(#[from] std::io::Error),
-    #[error("the name of the file stands for the source of its cards: {0}")]
+    #[error("the name of the file stands for the source of its cards, and cannot")]
     Source(#[from] ValueError),
     #[error("nobody has id {0}: `list` shows the ids")]
     Nobody(Id<Person>),
@@ -126,6 +139,8 @@ enum ProgramError {
     #[error(transparent)]
     Merge(#[from] MergeError),
     #[error(transparent)]
+    Search(#[from] SearchError),
+    #[error(transparent)]
     Execute(#[from] ExecuteError<PersonError>),
 }
 
@@ -136,10 +151,7 @@ async fn main() -> ExitCode {
         terminal::print(&text)?;
         Ok(code)
     });
-    written.unwrap_or_else(|error| {
-        terminal::complain(format_args!("error: {error}"));
-        ExitCode::FAILURE
-    })
+    written.unwrap_or_else(|error| terminal::fail(&error))
 }
 
 /// Gives what there is to say, and how the program ends.
@@ -166,6 +178,14 @@ async fn run(args: &Args) -> Result<(String, ExitCode), ProgramError> {
             let everybody = persons.load_all().await?;
             let count = counted(everybody.len(), "person", "people");
             format!("{}\n{count}\n", view::list(&everybody).trim_fmt())
+        }
+        Action::Find { name, after, limit } => {
+            let first = Page::first(*limit);
+            let page = match after {
+                Some(id) => first.after(id),
+                None => first,
+            };
+            find(args, store, name, &page).await?
         }
         Action::Show { id, at } => {
             let person = match at {
@@ -223,6 +243,28 @@ async fn execute(
     persons.execute(id, command, &identity).await?;
     let person = persons.load(id).await?;
     Ok(format!("{}\n", view::person(id, &person).trim_fmt()))
+}
+
+/// Those who were found, each with an id, and how to ask for the next page.
+async fn find(
+    args: &Args,
+    store: Arc<dyn EventStore>,
+    name: &str,
+    page: &Page,
+) -> Result<String, ProgramError> {
+    let beside = match &args.nats {
+        Some(_) => None,
+        None => Some(place::file(args.store.as_deref(), "person.db", false)?),
+    };
+    let search = Search::open(store, beside.as_deref()).await?;
+    let found = search.find(name, page).await?;
+    search.close().await;
+    let mut text = format!("{}\n", view::entries(&found.value.documents).trim_fmt());
+    if let Some(id) = &found.value.next {
+        text += &format!("There may be more: ask again with --after {id}\n");
+    }
+    let count = counted(found.value.documents.len(), "person", "people");
+    Ok(text + &format!("{count}, as it was at position {}\n", found.position))
 }
 
 async fn open(args: &Args) -> Result<Arc<dyn EventStore>, ProgramError> {

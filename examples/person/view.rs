@@ -1,5 +1,6 @@
 //! People as a terminal shows them.
 
+use cim_es::document::Keyed;
 use cim_es::prelude::*;
 use cim_es::repository::{Loaded, Recorded};
 use comfy_table::{ColumnConstraint, Table};
@@ -7,6 +8,7 @@ use comfy_table::{ColumnConstraint, Table};
 use crate::terminal::{shown, table};
 
 use super::PersonEvent::{self, *};
+use super::search::Entry;
 use super::{Person, PersonState};
 
 /// People by their family names.
@@ -26,6 +28,19 @@ pub fn list(persons: &[(Id<Person>, Loaded<Person>)]) -> Table {
     // An id is to be copied, so it stays in one piece in a narrow terminal too.
     if let Some(ids) = table.column_mut(3) {
         ids.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    table
+}
+
+/// Those who were found by their names.
+pub fn entries(found: &[Keyed<Entry>]) -> Table {
+    let mut table = table(["id", "name", "born"]);
+    for Keyed { key, document } in found {
+        table.add_row([
+            key.clone(),
+            document.name.to_string(),
+            shown(&document.birth_date),
+        ]);
     }
     table
 }

@@ -37,7 +37,7 @@ pub enum QuickstartError {
     #[error(transparent)]
     Load(#[from] LoadError),
     /// The history is not what was written.
-    #[error("the history does not verify: {0}")]
+    #[error("the history does not verify")]
     Verdict(#[from] Verdict),
     /// The command was not executed.
     #[error(transparent)]
@@ -49,6 +49,6 @@ pub enum QuickstartError {
     #[error("the flipped byte was not noticed")]
     NotNoticed,
     /// The result could not be written.
-    #[error("the output cannot be written: {0}")]
+    #[error("the output cannot be written")]
     Output(#[from] io::Error),
 }

@@ -49,7 +49,7 @@ pub enum HostError {
         reason: String,
     },
     /// The operating system tells something that the domain does not take.
-    #[error("this machine has a value that cannot be kept: {0}")]
+    #[error("this machine has a value that cannot be kept")]
     Value(#[from] ValueError),
 }
 

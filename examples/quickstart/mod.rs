@@ -20,6 +20,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use cim_es::ErrorChain;
 use clap::Parser;
 use clap::error::ErrorKind;
 
@@ -74,7 +75,7 @@ pub fn run(
         }
         Err(error) => {
             // When even this cannot be written, the exit code is all that is left to say it with.
-            let _ = writeln!(err, "error: {}", one_line(&error.to_string()));
+            let _ = writeln!(err, "error: {}", one_line(&ErrorChain(&error).to_string()));
             ExitCode::FAILURE
         }
     }

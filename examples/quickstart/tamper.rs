@@ -62,9 +62,12 @@ pub async fn tamper(
         offset,
         before,
         after: before ^ 1,
-        verdict: damage.reason,
-        verdict_position: damage.position.map(|position| position.0),
-        verdict_cid: damage.cid.map(|cid| cid.to_string()),
+        verdict: match damage.verdict() {
+            Some(verdict) => verdict.to_string(),
+            None => damage.to_string(),
+        },
+        verdict_position: damage.position().map(|position| position.0),
+        verdict_cid: damage.cid().map(|cid| cid.to_string()),
     })
 }
 
@@ -112,7 +115,7 @@ async fn damage_in(
     };
     match read {
         Ok(()) => Ok(None),
-        Err(StoreError::Damaged(damage)) => Ok(Some(damage)),
+        Err(StoreError::Damaged(damage)) => Ok(Some(*damage)),
         Err(other) => Err(other.into()),
     }
 }

@@ -2,3 +2,5 @@
 #![forbid(unsafe_code)]
 
 pub mod nats;
+pub mod node;
+pub mod postgres;

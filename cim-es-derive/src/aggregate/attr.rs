@@ -8,7 +8,7 @@ use syn::{Data, DeriveInput, Fields, Lit, LitStr, Path, Token, Type, parse_quote
 use super::model::{Aggregate, InStates};
 use crate::attr::{self, Keys, keys};
 use crate::ctxt::Ctxt;
-use crate::{names, reexport, shape};
+use crate::{kind, names, reexport, shape};
 
 keys! {
     /// The keys of `#[aggregate(…)]`.
@@ -20,11 +20,12 @@ keys! {
         Error = "error",
         Fold = "fold",
         Unique = "unique",
+        Scope = "scope",
         Was = "was",
         SharesIdsWith = "shares_ids_with",
         Crate = "crate",
     }
-    repeatable { Was, SharesIdsWith }
+    repeatable { Scope, Was, SharesIdsWith }
     elsewhere {
         "event" => "into `#[machine(…)]` on the enum of states",
         "command" => "into `#[machine(…)]` on the enum of states",
@@ -52,6 +53,7 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
     let (mut domain, mut name) = (None, None);
     let mut unique: Option<Path> = None;
     let mut fold = None;
+    let mut scopes = Vec::new();
     let (mut was, mut shares_ids_with) = (Vec::new(), Vec::new());
     let (mut id, mut state, mut error): (Option<Type>, Option<Type>, Option<Type>) =
         (None, None, None);
@@ -68,9 +70,10 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
             AggregateKey::State => state = Some(value.parse()?),
             AggregateKey::Error => error = Some(value.parse()?),
             AggregateKey::Unique => unique = Some(function(value)?),
-            AggregateKey::Was => was.extend(kind(ctxt, attr::literal(value)?)),
+            AggregateKey::Scope => scopes.extend(scope(ctxt, attr::literal(value)?)),
+            AggregateKey::Was => was.extend(kind::read(ctxt, attr::literal(value)?)),
             AggregateKey::SharesIdsWith => {
-                shares_ids_with.extend(kind(ctxt, attr::literal(value)?));
+                shares_ids_with.extend(kind::read(ctxt, attr::literal(value)?));
             }
             AggregateKey::Crate => {
                 reexport::check(value)?;
@@ -80,7 +83,7 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
         Ok(())
     });
     if let Some(Some(domain)) = &domain {
-        refuse_reserved(ctxt, domain);
+        kind::refuse_reserved(ctxt, domain);
     }
     for (key, value) in [("domain", &domain), ("name", &name)] {
         if value.is_none() && !keys.has_refused {
@@ -91,6 +94,7 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
         }
     }
 
+    refuse_idle_scopes(ctxt, &scopes, unique.is_some());
     let field = state_field(&data.fields);
     if field.is_none() {
         ctxt.error(
@@ -121,7 +125,7 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
     });
     if let (Some(Some(domain)), Some(Some(name))) = (&domain, &name) {
         let own = format!("{}.{}", domain.value(), name.value());
-        refuse_repeated_kinds(ctxt, &own, &was, &shares_ids_with);
+        kind::refuse_repeated(ctxt, &own, &was, &shares_ids_with);
     }
     let text =
         |value: Option<Option<LitStr>>| value.flatten().map_or_else(String::new, |lit| lit.value());
@@ -135,6 +139,7 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
         state,
         error,
         unique,
+        scopes,
         fold,
         was,
         shares_ids_with,
@@ -205,45 +210,33 @@ fn function(input: ParseStream) -> syn::Result<Path> {
     })
 }
 
-/// `<domain>.<name>` of an aggregate.
-fn kind(ctxt: &Ctxt, lit: Lit) -> Option<LitStr> {
-    let kind = names::tokens(ctxt, lit, "kind", 2)?;
-    refuse_reserved(ctxt, &kind);
-    Some(kind)
-}
-
-/// A kind is this aggregate's own, a former one of it, or another aggregate's.
-fn refuse_repeated_kinds(ctxt: &Ctxt, own: &str, was: &[LitStr], shares_ids_with: &[LitStr]) {
-    let mut known = vec![(own.to_owned(), "the aggregate's present name")];
-    let former = was
-        .iter()
-        .map(|kind| (kind, "a former name of the aggregate"));
-    let others = shares_ids_with
-        .iter()
-        .map(|kind| (kind, "another aggregate that may have its ids"));
-    for (kind, what) in former.chain(others) {
-        let text = kind.value();
-        if let Some((_, is)) = known.iter().find(|(other, _)| *other == text) {
-            ctxt.error(kind, format!("`{text}` is {is} already: remove it here"));
-        }
-        known.push((text, what));
+/// The scope of unique names: one token.
+fn scope(ctxt: &Ctxt, lit: Lit) -> Option<LitStr> {
+    let scope = names::tokens(ctxt, lit, "scope", 1)?;
+    if scope.value().contains('.') {
+        ctxt.error(
+            &scope,
+            "a scope is one token: it is the last part of a kind, behind the domain",
+        );
+        return None;
     }
+    Some(scope)
 }
 
-/// The first token of a public subject must not be one of the store's or the server's own.
-fn refuse_reserved(ctxt: &Ctxt, domain: &LitStr) {
-    let value = domain.value();
-    let first = value.split('.').next().unwrap_or_default();
-    if first == "es" {
-        ctxt.error(
-            domain,
-            "a domain cannot begin with `es`: events are stored under that token",
-        );
-    } else if first.starts_with('_') {
-        ctxt.error(
-            domain,
-            format!("a domain cannot begin with `{first}`: tokens with `_` in front are the server's own"),
-        );
+/// A scope is one of names that a function lists, and is said once.
+fn refuse_idle_scopes(ctxt: &Ctxt, scopes: &[LitStr], has_names: bool) {
+    for (at, scope) in scopes.iter().enumerate() {
+        if !has_names {
+            ctxt.error(
+                scope,
+                "a scope is one of unique names: add `unique = …` with the function that lists them",
+            );
+        } else if scopes[..at]
+            .iter()
+            .any(|known| known.value() == scope.value())
+        {
+            ctxt.error(scope, "the scope is given twice: remove it here");
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use syn::LitStr;
 use syn::spanned::Spanned;
 
 use super::model::{Aggregate, InStates};
-use crate::names;
+use crate::{kind, names};
 
 pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> TokenStream {
     let Aggregate {
@@ -27,6 +27,7 @@ pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> 
     let kind = format!("{domain}.{name}");
     // A private type in a public aggregate is reported where its name stands.
     let types = [
+        quote_spanned!(ident.span()=> type Value = #ident;),
         quote_spanned!(id.span()=> type Id = #id;),
         quote_spanned! {state.span()=>
             type State = #state;
@@ -63,6 +64,12 @@ pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> 
             > = ::core::option::Option::Some(#names);
         }
     });
+    let scopes = (!aggregate.scopes.is_empty()).then(|| {
+        let scopes = aggregate.scopes.iter().map(LitStr::value);
+        quote! {
+            const SCOPES: &'static [&'static str] = &[#(#scopes),*];
+        }
+    });
     let kinds = kinds(aggregate);
     let (in_states, checks) = in_states(aggregate);
     let broken = is_broken.then(|| {
@@ -79,6 +86,7 @@ pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> 
             const NAME: &'static str = #name;
             const KIND: &'static str = #kind;
             const FINGERPRINT: u64 = #fingerprint;
+            #scopes
             #kinds
             #in_states
             #broken
@@ -134,7 +142,9 @@ fn in_states(aggregate: &Aggregate) -> (TokenStream, TokenStream) {
 fn kinds(aggregate: &Aggregate) -> TokenStream {
     let former = (!aggregate.was.is_empty()).then(|| {
         let kinds = aggregate.was.iter().map(LitStr::value);
-        let domains = kinds.clone().map(|kind| domain_of(aggregate, &kind));
+        let domains = kinds
+            .clone()
+            .map(|kind| kind::domain_of(&aggregate.domain, &aggregate.name, &kind));
         quote! {
             const FORMER_KINDS: &'static [&'static str] = &[#(#kinds),*];
             const FORMER_DOMAINS: &'static [&'static str] = &[#(#domains),*];
@@ -147,20 +157,4 @@ fn kinds(aggregate: &Aggregate) -> TokenStream {
         }
     });
     quote!(#former #others)
-}
-
-/// The domain in a former kind. A text does not show where the name begins: when the present domain or the present name
-/// is in it, that says it; else the domain has as many tokens as the present one, and the name one at least.
-fn domain_of(aggregate: &Aggregate, kind: &str) -> String {
-    let behind = |text: &str| format!(".{text}");
-    let in_front = |text: &str| format!("{text}.");
-    if kind.starts_with(&in_front(&aggregate.domain)) {
-        return aggregate.domain.clone();
-    }
-    if let Some(domain) = kind.strip_suffix(&behind(&aggregate.name)) {
-        return domain.to_owned();
-    }
-    let tokens: Vec<&str> = kind.split('.').collect();
-    let count = aggregate.domain.split('.').count().min(tokens.len() - 1);
-    tokens[..count].join(".")
 }

@@ -14,6 +14,8 @@ pub(super) fn of(aggregate: &Aggregate) -> u64 {
         state,
         error,
         unique,
+        // Under which words names are kept says nothing about what events fold into.
+        scopes: _,
         fold,
         // Which histories are read says nothing about what they fold into.
         was: _,

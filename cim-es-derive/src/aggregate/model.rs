@@ -15,6 +15,8 @@ pub(crate) struct Aggregate {
     pub error: Option<Type>,
     /// The function that lists the unique names.
     pub unique: Option<Path>,
+    /// The scopes of the unique names; none where they are not said.
+    pub scopes: Vec<LitStr>,
     /// Raised where a function folds otherwise than before.
     pub fold: Option<LitInt>,
     /// Former kinds, `<domain>.<name>`.

@@ -77,6 +77,22 @@ pub(crate) fn read(ctxt: &Ctxt, variant: &syn::Variant, shape: &Shape, aggregate
     apply
 }
 
+/// Events of an aggregate that is declared elsewhere are folded there.
+pub(crate) fn refuse(ctxt: &Ctxt, variant: &syn::Variant) -> Apply {
+    for attr in &variant.attrs {
+        if attr.path().is_ident("apply") {
+            ctxt.error(
+                attr,
+                "the aggregate of these events is declared elsewhere, where they are folded: remove `#[apply(…)]`",
+            );
+        }
+    }
+    Apply::Fields {
+        statements: Vec::new(),
+        dropped: Vec::new(),
+    }
+}
+
 fn takes_payload(apply: &Apply) -> bool {
     match apply {
         Apply::Fields {

@@ -3,11 +3,11 @@
 use proc_macro2::Ident;
 use syn::{Data, DeriveInput, Fields, Lit, LitStr, Path};
 
-use super::model::{Events, Shape, Step, Tail, Upcast, Variant, WireName};
+use super::model::{Events, Owner, Shape, Step, Tail, Upcast, Variant, WireName};
 use super::{apply, serde};
 use crate::attr::{self, Keys, keys};
 use crate::ctxt::Ctxt;
-use crate::{names, reexport, shape};
+use crate::{kind, names, reexport, shape};
 
 const ON_VARIANT: &str = "on a variant of the enum";
 
@@ -15,14 +15,18 @@ keys! {
     /// The keys of `#[event(…)]` on the enum.
     EnumKey of "event" {
         Aggregate = "aggregate",
+        Domain = "domain",
+        Name = "name",
+        Was = "was",
         Crate = "crate",
     }
+    repeatable { Was }
     elsewhere {
         "operation" => "on a variant",
         "subject" => "on a variant",
-        "was" => "on a variant",
         "was_subject" => "on a variant",
         "version" => "on a variant",
+        "retired" => "on a variant",
     }
 }
 
@@ -34,10 +38,13 @@ keys! {
         Was = "was",
         WasSubject = "was_subject",
         Version = "version",
+        Retired = "retired",
     }
     repeatable { Was, WasSubject }
     elsewhere {
         "aggregate" => "on the enum",
+        "domain" => "on the enum",
+        "name" => "on the enum",
         "crate" => "on the enum",
         "keep" => "on a field",
     }
@@ -55,6 +62,7 @@ keys! {
         "was" => "on a variant",
         "was_subject" => "on a variant",
         "version" => "on a variant",
+        "retired" => "on a variant",
     }
 }
 
@@ -64,6 +72,7 @@ keys! {
         From = "from",
         With = "with",
         WithEnvelope = "with_envelope",
+        IntoSeveral = "into_several",
     }
 }
 
@@ -80,47 +89,106 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Events> {
     attr::misplaced(ctxt, &input.attrs, &["apply", "upcast"], ON_VARIANT);
     serde::refuse_on_enum(ctxt, &input.attrs);
 
-    let mut aggregate = None;
-    Keys::new().read_all(ctxt, &input.attrs, |key, name, value| {
-        attr::equals(name, value)?;
+    let owner = owner(ctxt, input)?;
+    let variants = data
+        .variants
+        .iter()
+        .map(|declared| variant(ctxt, declared, &owner))
+        .collect();
+    Some(Events {
+        ident: ident.clone(),
+        attrs: input.attrs.clone(),
+        owner,
+        variants,
+    })
+}
+
+/// Whose events they are: those of an aggregate that is named or follows from the name, or, where `domain` and `name`
+/// stand here, of one that is declared elsewhere.
+fn owner(ctxt: &Ctxt, input: &DeriveInput) -> Option<Owner> {
+    let ident = &input.ident;
+    let mut aggregate: Option<(Ident, Path)> = None;
+    let (mut domain, mut name, mut was) = (None, None, Vec::new());
+    let mut first_of_kind: Option<Ident> = None;
+    let mut keys = Keys::new();
+    keys.read_all(ctxt, &input.attrs, |key, ident, value| {
+        attr::equals(ident, value)?;
+        if matches!(key, EnumKey::Domain | EnumKey::Name | EnumKey::Was) {
+            first_of_kind.get_or_insert_with(|| ident.clone());
+        }
         match key {
-            EnumKey::Aggregate => aggregate = Some(value.parse::<Path>()?),
+            EnumKey::Aggregate => aggregate = Some((ident.clone(), value.parse()?)),
+            EnumKey::Domain => {
+                domain = Some(names::tokens(ctxt, attr::literal(value)?, "domain", 1));
+            }
+            EnumKey::Name => {
+                name = Some(names::tokens(ctxt, attr::literal(value)?, "name", 1));
+            }
+            EnumKey::Was => was.extend(kind::read(ctxt, attr::literal(value)?)),
             EnumKey::Crate => {
                 reexport::check(value)?;
             }
         }
         Ok(())
     });
-    let convention = || names::sibling(ident, "Event", "");
-    let aggregate = aggregate.or_else(convention).or_else(|| {
+    if let (Some((key, path)), Some(_)) = (&aggregate, &first_of_kind) {
         ctxt.error(
-            ident,
-            format!(
-                "`{}` does not end in `Event`, so its aggregate must be named: add `#[event(aggregate = …)]`",
-                names::text(ident)
-            ),
+            key,
+            "events have an aggregate here, whose `#[aggregate(…)]` says its domain and its name, or one that is declared \
+             elsewhere, by `domain` and `name`: keep one",
         );
-        names::guessed_sibling(ident, "")
-    })?;
-    let variants = data
-        .variants
-        .iter()
-        .map(|declared| variant(ctxt, declared, &aggregate))
-        .collect();
-    Some(Events {
-        ident: ident.clone(),
-        attrs: input.attrs.clone(),
-        aggregate,
-        variants,
+        return Some(Owner::Aggregate(path.clone()));
+    }
+    let Some(first) = first_of_kind else {
+        return aggregate
+            .map(|(_, path)| path)
+            .or_else(|| names::sibling(ident, "Event", ""))
+            .or_else(|| {
+                ctxt.error(
+                    ident,
+                    format!(
+                        "`{}` does not end in `Event`, so its aggregate must be named: add `#[event(aggregate = …)]`",
+                        names::text(ident)
+                    ),
+                );
+                names::guessed_sibling(ident, "")
+            })
+            .map(Owner::Aggregate);
+    };
+    for (key, value) in [("domain", &domain), ("name", &name)] {
+        if value.is_none() && !keys.has_refused {
+            ctxt.error(
+                &first,
+                format!(
+                    "events of an aggregate that is declared elsewhere need its domain and its name: add `{key} = \"…\"`; \
+                     where the aggregate is declared here, its domain, its name and what they were belong into \
+                     `#[aggregate(…)]`"
+                ),
+            );
+        }
+    }
+    if let Some(Some(domain)) = &domain {
+        kind::refuse_reserved(ctxt, domain);
+    }
+    if let (Some(Some(domain)), Some(Some(name))) = (&domain, &name) {
+        let own = format!("{}.{}", domain.value(), name.value());
+        kind::refuse_repeated(ctxt, &own, &was, &[]);
+    }
+    let text =
+        |value: Option<Option<LitStr>>| value.flatten().map_or_else(String::new, |lit| lit.value());
+    Some(Owner::Elsewhere {
+        domain: text(domain),
+        name: text(name),
+        was,
     })
 }
 
-fn variant(ctxt: &Ctxt, declared: &syn::Variant, aggregate: &Path) -> Variant {
+fn variant(ctxt: &Ctxt, declared: &syn::Variant, owner: &Owner) -> Variant {
     serde::refuse_on_variant(ctxt, &declared.attrs);
     let shape = shape(ctxt, declared);
     let mut keys = Keys::new();
     let (mut name, mut former, mut version) = (None, Vec::new(), None);
-    let mut is_named = false;
+    let (mut is_named, mut retired) = (false, None);
     let mut set_name = |ctxt: &Ctxt, tail: fn(String) -> Tail, lit: Lit| {
         let wire_name = wire_name(ctxt, tail, lit);
         match (&name, wire_name) {
@@ -133,7 +201,11 @@ fn variant(ctxt: &Ctxt, declared: &syn::Variant, aggregate: &Path) -> Variant {
         }
     };
     keys.read_all(ctxt, &declared.attrs, |key, ident, value| {
-        attr::equals(ident, value)?;
+        if key == VariantKey::Retired {
+            attr::flag(ident, value)?;
+        } else {
+            attr::equals(ident, value)?;
+        }
         match key {
             VariantKey::Operation => {
                 is_named = true;
@@ -150,6 +222,7 @@ fn variant(ctxt: &Ctxt, declared: &syn::Variant, aggregate: &Path) -> Variant {
                 former.extend(wire_name(ctxt, Tail::Subject, attr::literal(value)?));
             }
             VariantKey::Version => version = attr::number(ctxt, value, "a version")?,
+            VariantKey::Retired => retired = Some(ident.clone()),
         }
         Ok(())
     });
@@ -178,16 +251,20 @@ fn variant(ctxt: &Ctxt, declared: &syn::Variant, aggregate: &Path) -> Variant {
         }),
         former,
         version,
+        retired,
         upcasts,
-        kept: kept(ctxt, declared),
+        kept: kept(ctxt, declared, owner),
         is_chain_misread: is_chain_misread || keys.has_refused,
-        apply: apply::read(ctxt, declared, &shape, aggregate),
+        apply: match owner {
+            Owner::Aggregate(aggregate) => apply::read(ctxt, declared, &shape, aggregate),
+            Owner::Elsewhere { .. } => apply::refuse(ctxt, declared),
+        },
         shape,
     }
 }
 
 /// The fields with `#[event(keep)]`, each with the key.
-fn kept(ctxt: &Ctxt, variant: &syn::Variant) -> Vec<(Ident, Ident)> {
+fn kept(ctxt: &Ctxt, variant: &syn::Variant, owner: &Owner) -> Vec<(Ident, Ident)> {
     let mut kept = Vec::new();
     for field in &variant.fields {
         Keys::new().read_all(ctxt, &field.attrs, |key, name, value| {
@@ -195,6 +272,10 @@ fn kept(ctxt: &Ctxt, variant: &syn::Variant) -> Vec<(Ident, Ident)> {
                 FieldKey::Keep => {
                     attr::flag(name, value)?;
                     match &field.ident {
+                        _ if matches!(owner, Owner::Elsewhere { .. }) => ctxt.error(
+                            name,
+                            "`keep` is about an aggregate's field, and these events fold into none here: remove it",
+                        ),
                         Some(field) => kept.push((field.clone(), name.clone())),
                         None => ctxt.error(
                             name,
@@ -261,7 +342,7 @@ fn upcast(ctxt: &Ctxt, attr: &syn::Attribute) -> Option<Upcast> {
         let mut set_step = |given| match step {
             Some(_) => ctxt.error(
                 ident,
-                "an upcaster has one function: keep `with` or `with_envelope`",
+                "an upcaster has one function: keep one of `with`, `with_envelope` and `into_several`",
             ),
             None => step = Some(given),
         };
@@ -272,6 +353,7 @@ fn upcast(ctxt: &Ctxt, attr: &syn::Attribute) -> Option<Upcast> {
             }
             UpcastKey::With => set_step(Step::Payload(value.parse()?)),
             UpcastKey::WithEnvelope => set_step(Step::WithEnvelope(value.parse()?)),
+            UpcastKey::IntoSeveral => set_step(Step::IntoSeveral(value.parse()?)),
         }
         Ok(())
     });

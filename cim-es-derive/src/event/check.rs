@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{Apply, Events, Shape, Tail, Variant, WireName};
+use super::model::{Apply, Events, Owner, Shape, Step, Tail, Upcast, Variant, WireName};
 use crate::ctxt::Ctxt;
 use crate::names;
 
@@ -16,7 +16,10 @@ pub(crate) fn check(ctxt: &Ctxt, events: &Events) {
     wire_names(ctxt, events);
     for variant in &events.variants {
         upcasters(ctxt, variant);
-        state_is_moved_by_the_machine(ctxt, variant);
+        retired(ctxt, variant);
+        if matches!(events.owner, Owner::Aggregate(_)) {
+            state_is_moved_by_the_machine(ctxt, variant);
+        }
         kept_fields(ctxt, variant);
     }
 }
@@ -87,13 +90,59 @@ fn upcasters(ctxt: &Ctxt, variant: &Variant) {
         }
     }
     // The first gap is enough: a version of a million would give a million errors.
-    if let Some(gap) = (1..schema).find(|from| !known.contains_key(from)) {
+    let is_missing = |from: &u32| {
+        // What a retired event lacks at the end is said there.
+        let is_said = variant.retired.is_some() && *from == schema - 1;
+        !known.contains_key(from) && !is_said
+    };
+    if let Some(gap) = (1..schema).find(is_missing) {
         ctxt.error(
             &variant.version,
             format!(
                 "version {schema} needs an upcaster from version {gap}: add `#[upcast(from = {gap}, with = …)]`, \
                  a function `fn(Ipld) -> Result<Ipld, UpcastError>`"
             ),
+        );
+    }
+}
+
+/// Whatever is stored of a retired event is read as others, so that no edge has to lead anywhere.
+fn retired(ctxt: &Ctxt, variant: &Variant) {
+    let Some(key) = variant
+        .retired
+        .as_ref()
+        .filter(|_| !variant.is_chain_misread)
+    else {
+        return;
+    };
+    let (name, last) = (variant.name(), variant.schema() - 1);
+    let is_last = |upcast: &&Upcast| {
+        upcast
+            .from
+            .base10_parse()
+            .is_ok_and(|from: u32| from == last)
+    };
+    let leads_elsewhere = variant
+        .upcasts
+        .iter()
+        .find(is_last)
+        .is_some_and(|upcast| matches!(upcast.step, Step::IntoSeveral(_)));
+    if !leads_elsewhere {
+        let remedy = match last {
+            0 => "write `#[event(version = 2, retired)]` with `#[upcast(from = 1, into_several = …)]`".to_owned(),
+            last => format!("bring it up from version {last} by `#[upcast(from = {last}, into_several = …)]`"),
+        };
+        ctxt.error(
+            key,
+            format!(
+                "event `{name}` is retired, so what is stored of it is read as others: {remedy}"
+            ),
+        );
+    }
+    if !matches!(variant.shape, Shape::Unit | Shape::Refused) {
+        ctxt.error(
+            &variant.declared,
+            format!("event `{name}` is retired, so nothing is read as it: write it without fields"),
         );
     }
 }

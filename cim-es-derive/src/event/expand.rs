@@ -3,34 +3,64 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
+use syn::{LitStr, Path};
 
 use super::fold;
-use super::model::{Events, Step, Tail, Variant, WireName};
-use crate::{names, shape};
+use super::model::{Events, Owner, Step, Tail, Variant, WireName};
+use crate::{kind, names, shape};
 
 pub(crate) fn whole(events: &Events, fingerprint: u64) -> TokenStream {
-    let fold = fold::function(events);
-    let implementation = implementation(events, fingerprint, &fold);
+    let declaration = declaration(events, fingerprint, false);
+    let fold = events.aggregate().map(|aggregate| {
+        let fold = fold::function(events, aggregate);
+        aggregate_event(events, aggregate, &fold)
+    });
+    let is_several = events.variants.iter().any(Variant::is_several);
+    let one_to_one = (!is_several).then(|| one_to_one(events));
     let checks = checks(events);
-    quote!(#implementation #checks)
+    quote!(#declaration #fold #one_to_one #checks)
 }
 
 /// What stands beside the errors: it compiles, and it is marked so that nothing more is reported about it.
 pub(crate) fn fallback(events: &Events) -> TokenStream {
-    let aggregate = &events.aggregate;
-    let fold = quote! {
-        const BROKEN: bool = true;
-        fn fold_into(self, _: &mut #aggregate) {}
-    };
-    implementation(events, 0, &fold)
+    let declaration = declaration(events, 0, true);
+    let fold = events.aggregate().map(|aggregate| {
+        let fold = quote!(fn fold_into(self, _: &mut #aggregate) {});
+        aggregate_event(events, aggregate, &fold)
+    });
+    let one_to_one = one_to_one(events);
+    quote!(#declaration #fold #one_to_one)
 }
 
-fn implementation(events: &Events, fingerprint: u64, fold: &TokenStream) -> TokenStream {
+/// Each stored event is read as one.
+fn one_to_one(events: &Events) -> TokenStream {
+    let ident = &events.ident;
+    quote! {
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl ::cim_es::event::OneToOne for #ident {}
+    }
+}
+
+/// How the events fold.
+fn aggregate_event(events: &Events, aggregate: &Path, fold: &TokenStream) -> TokenStream {
+    let ident = &events.ident;
+    // A private type in a public declaration is reported where its name stands.
+    let owner = quote_spanned!(aggregate.span()=> type Aggregate = #aggregate;);
+    quote! {
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl ::cim_es::event::AggregateEvent for #ident {
+            #owner
+            #fold
+        }
+    }
+}
+
+/// What is known of the events without folding them.
+fn declaration(events: &Events, fingerprint: u64, is_broken: bool) -> TokenStream {
     let Events {
-        ident,
-        aggregate,
-        variants,
-        ..
+        ident, variants, ..
     } = events;
     let names = variants.iter().map(Variant::name);
     let idents: Vec<_> = variants
@@ -40,36 +70,83 @@ fn implementation(events: &Events, fingerprint: u64, fold: &TokenStream) -> Toke
     let specs = variants.iter().map(spec);
     let event_count = variants.len();
     let index = shape::index(ident, &idents);
-    // A private type in a public declaration is reported where its name stands.
-    let owner = quote_spanned!(aggregate.span()=> type Aggregate = #aggregate;);
+    let kind = kind_of(events);
+    let value = quote_spanned!(ident.span()=> type Value = #ident;);
+    let origin = match events.aggregate() {
+        Some(_) => quote!(<#ident as ::cim_es::event::AggregateEvent>::Aggregate),
+        None => quote!(::cim_es::event::Elsewhere),
+    };
+    let lifecycle = events.aggregate().map(|_| {
+        quote! {
+            const LIFECYCLE: ::cim_es::__private::Lifecycle =
+                ::cim_es::__private::lifecycle::<#ident>();
+        }
+    });
+    let broken = is_broken.then(|| {
+        quote!(
+            const BROKEN: bool = true;
+        )
+    });
     quote! {
         #[automatically_derived]
         #[allow(deprecated)]
         impl ::cim_es::__private::EventDeclaration for #ident {
+            const KIND: ::cim_es::__private::Kind = #kind;
             const SPECS: &'static [::cim_es::__private::EventSpec] = &[#(#specs),*];
             const TEXT: &'static [u8] = &::cim_es::__private::types_text::<
                 #ident,
-                #aggregate,
-                { ::cim_es::__private::types_length::<#ident, #aggregate>() },
+                { ::cim_es::__private::types_length::<#ident>() },
             >();
             const TYPES: &'static [&'static str] = &::cim_es::__private::types::<
                 #ident,
-                #aggregate,
-                { ::cim_es::__private::types_count::<#ident, #aggregate>() },
+                { ::cim_es::__private::types_count::<#ident>() },
             >();
         }
         #[automatically_derived]
         #[allow(deprecated)]
         impl ::cim_es::event::DomainEvent for #ident {
-            #owner
+            #value
+            type Origin = #origin;
+            const DOMAIN: &'static str =
+                <#ident as ::cim_es::__private::EventDeclaration>::KIND.domain;
+            const NAME: &'static str = <#ident as ::cim_es::__private::EventDeclaration>::KIND.name;
+            const KIND: &'static str = <#ident as ::cim_es::__private::EventDeclaration>::KIND.kind;
+            const FORMER_KINDS: &'static [&'static str] =
+                <#ident as ::cim_es::__private::EventDeclaration>::KIND.former;
             const VARIANTS: &'static [&'static str] = &[#(#names),*];
             const EVENTS: &'static [::cim_es::event::EventInfo] =
-                &::cim_es::__private::events::<#ident, #aggregate, #event_count>();
+                &::cim_es::__private::events::<#ident, #event_count>();
             const TYPES: &'static [&'static str] =
                 <#ident as ::cim_es::__private::EventDeclaration>::TYPES;
             const FINGERPRINT: u64 = #fingerprint;
+            #lifecycle
+            #broken
             #index
-            #fold
+        }
+    }
+}
+
+/// The aggregate's names: its own declaration has them, or this one.
+fn kind_of(events: &Events) -> TokenStream {
+    let ident = &events.ident;
+    match &events.owner {
+        // By way of the events, so that an aggregate without its derive is reported where its name stands alone.
+        Owner::Aggregate(_) => quote!(::cim_es::__private::kind::<#ident>()),
+        Owner::Elsewhere { domain, name, was } => {
+            let own = format!("{domain}.{name}");
+            let former: Vec<String> = was.iter().map(LitStr::value).collect();
+            let domains = former
+                .iter()
+                .map(|former| kind::domain_of(domain, name, former));
+            quote! {
+                ::cim_es::__private::Kind {
+                    domain: #domain,
+                    name: #name,
+                    kind: #own,
+                    former: &[#(#former),*],
+                    former_domains: &[#(#domains),*],
+                }
+            }
         }
     }
 }
@@ -100,6 +177,7 @@ fn step(step: &Step) -> TokenStream {
     match step {
         Step::Payload(path) => quote!(::cim_es::event::Upcaster::Payload { 0: #path }),
         Step::WithEnvelope(path) => quote!(::cim_es::event::Upcaster::WithEnvelope { 0: #path }),
+        Step::IntoSeveral(path) => quote!(::cim_es::event::Upcaster::IntoSeveral { 0: #path }),
     }
 }
 
@@ -113,12 +191,6 @@ fn wire_name(name: &WireName) -> TokenStream {
 /// Checks that need the machine, or the aggregate's name, each on the token that they are about.
 fn checks(events: &Events) -> TokenStream {
     let ident = &events.ident;
-    let used = events.variants.iter().enumerate().map(|(at, variant)| {
-        quote_spanned! {variant.ident.span()=>
-            #[allow(deprecated)]
-            const _: () = ::cim_es::__private::check_event_is_used::<#ident>(#at);
-        }
-    });
     // Among operations alone the enum shows every repetition; a whole subject has to be compared with the others.
     let distinct = events
         .variants
@@ -137,19 +209,6 @@ fn checks(events: &Events) -> TokenStream {
             })
         })
         });
-    let sets = events
-        .variants
-        .iter()
-        .enumerate()
-        .flat_map(|(at, variant)| {
-            fold::sets(variant).into_iter().map(move |field| {
-                let name = names::text(&field);
-                quote_spanned! {field.span()=>
-                    #[allow(deprecated)]
-                    const _: () = ::cim_es::__private::check_event_may_set::<#ident>(#at, #name);
-                }
-            })
-        });
     let payloads = events.variants.iter().filter_map(|variant| {
         let (payload, name) = (variant.payload()?, variant.name());
         Some(quote_spanned! {payload.span()=>
@@ -164,10 +223,40 @@ fn checks(events: &Events) -> TokenStream {
             };
         })
     });
-    let (label, aggregate) = (names::text(ident), names::label(&events.aggregate));
-    let applied = quote_spanned! {ident.span()=>
+    let folded = events
+        .aggregate()
+        .map(|aggregate| checks_of_aggregate(events, aggregate));
+    quote!(#folded #(#distinct)* #(#payloads)*)
+}
+
+/// Checks of events that fold into an aggregate.
+fn checks_of_aggregate(events: &Events, aggregate: &Path) -> TokenStream {
+    let ident = &events.ident;
+    let declared = events.variants.iter().enumerate();
+    let used = declared.filter(|(_, variant)| variant.retired.is_none());
+    let used = used.map(|(at, variant)| {
+        quote_spanned! {variant.ident.span()=>
+            #[allow(deprecated)]
+            const _: () = ::cim_es::__private::check_event_is_used::<#ident>(#at);
+        }
+    });
+    let sets = events
+        .variants
+        .iter()
+        .enumerate()
+        .flat_map(|(at, variant)| {
+            fold::sets(variant).into_iter().map(move |field| {
+                let name = names::text(&field);
+                quote_spanned! {field.span()=>
+                    #[allow(deprecated)]
+                    const _: () = ::cim_es::__private::check_event_may_set::<#ident>(#at, #name);
+                }
+            })
+        });
+    let (label, aggregate) = (names::text(ident), names::label(aggregate));
+    quote_spanned! {ident.span()=>
         #[allow(deprecated)]
         const _: () = ::cim_es::__private::check_events_are_applied::<#ident>(#label, #aggregate);
-    };
-    quote!(#applied #(#used)* #(#distinct)* #(#payloads)* #(#sets)*)
+        #(#used)* #(#sets)*
+    }
 }

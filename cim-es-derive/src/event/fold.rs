@@ -11,12 +11,9 @@ use super::scope;
 use crate::names;
 
 /// `fn fold_into(self, aggregate)`.
-pub(super) fn function(events: &Events) -> TokenStream {
+pub(super) fn function(events: &Events, ty: &Path) -> TokenStream {
     let Events {
-        ident,
-        aggregate: ty,
-        variants,
-        ..
+        ident, variants, ..
     } = events;
     let aggregate = scope::aggregate(Span::mixed_site());
     let mut is_used = false;

@@ -1,21 +1,26 @@
 //! What events mean, for their fingerprint.
 
-use super::model::{Apply, Events, Statement, Step, Tail, Upcast, Variant, WireName};
+use super::model::{Apply, Events, Owner, Statement, Step, Tail, Upcast, Variant, WireName};
 use crate::fingerprint::Digest;
 
 pub(super) fn of(events: &Events) -> u64 {
     let Events {
         ident,
         attrs,
-        aggregate,
+        owner,
         variants,
     } = events;
-    Digest::new()
-        .name(ident)
-        .attributes(attrs)
-        .code(aggregate)
-        .set(variants.iter().map(variant))
-        .value()
+    let digest = Digest::new().name(ident).attributes(attrs);
+    let digest = match owner {
+        Owner::Aggregate(aggregate) => digest.code(aggregate),
+        // Which histories are read says nothing about what is read.
+        Owner::Elsewhere {
+            domain,
+            name,
+            was: _,
+        } => digest.text(domain).text(name),
+    };
+    digest.set(variants.iter().map(variant)).value()
 }
 
 fn variant(variant: &Variant) -> Digest {
@@ -27,6 +32,8 @@ fn variant(variant: &Variant) -> Digest {
         name,
         former,
         version: _,
+        // What is read as other events is folded as these.
+        retired: _,
         upcasts,
         kept,
         is_chain_misread: _,
@@ -78,5 +85,6 @@ fn upcast(upcast: &Upcast) -> Digest {
     match step {
         Step::Payload(path) => digest.code(path),
         Step::WithEnvelope(path) => digest.text("with_envelope").code(path),
+        Step::IntoSeveral(path) => digest.text("into_several").code(path),
     }
 }

@@ -8,8 +8,21 @@ use crate::names;
 pub(crate) struct Events {
     pub ident: Ident,
     pub attrs: Vec<Attribute>,
-    pub aggregate: Path,
+    pub owner: Owner,
     pub variants: Vec<Variant>,
+}
+
+/// Whose events they are.
+pub(crate) enum Owner {
+    /// An aggregate of this program, into which they fold.
+    Aggregate(Path),
+    /// An aggregate that is declared in another program: here its events are read, and no more.
+    Elsewhere {
+        domain: String,
+        name: String,
+        /// Former kinds, `<domain>.<name>`.
+        was: Vec<LitStr>,
+    },
 }
 
 pub(crate) struct Variant {
@@ -21,6 +34,8 @@ pub(crate) struct Variant {
     pub name: WireName,
     pub former: Vec<WireName>,
     pub version: Option<LitInt>,
+    /// The key that says that nothing is read as this event any more.
+    pub retired: Option<Ident>,
     pub upcasts: Vec<Upcast>,
     /// Fields that leave the aggregate's as it is when they are absent, by their `keep`.
     pub kept: Vec<(Ident, Ident)>,
@@ -66,6 +81,8 @@ pub(crate) enum Step {
     Payload(Path),
     /// `with_envelope`: it takes the payload and a view of the envelope.
     WithEnvelope(Path),
+    /// `into_several`: it takes the same, and gives the events as which the stored one is read.
+    IntoSeveral(Path),
 }
 
 /// What takes the fields of a variant into the aggregate.
@@ -89,6 +106,16 @@ pub(crate) struct Statement {
     pub names: Vec<Ident>,
 }
 
+impl Events {
+    /// The aggregate into which they fold; none where that is declared elsewhere.
+    pub(crate) fn aggregate(&self) -> Option<&Path> {
+        match &self.owner {
+            Owner::Aggregate(aggregate) => Some(aggregate),
+            Owner::Elsewhere { .. } => None,
+        }
+    }
+}
+
 impl Variant {
     pub(crate) fn name(&self) -> String {
         names::text(&self.ident)
@@ -109,6 +136,12 @@ impl Variant {
             .next()
             .map(|field| &field.ty)
             .filter(|_| is_payload)
+    }
+
+    /// Whether some of what is stored of this event is read as several.
+    pub(crate) fn is_several(&self) -> bool {
+        let mut upcasts = self.upcasts.iter();
+        upcasts.any(|upcast| matches!(upcast.step, Step::IntoSeveral(_)))
     }
 
     /// Whether a field leaves the aggregate's as it is when it is absent.

@@ -1,6 +1,7 @@
 #[automatically_derived]
 #[allow(deprecated)]
 impl ::cim_es::aggregate::Aggregate for Compute {
+    type Value = Compute;
     type Id = ::cim_es::aggregate::Id<Compute>;
     type State = ComputeState;
     type Event = <ComputeState as ::cim_es::machine::StateMachine>::Event;

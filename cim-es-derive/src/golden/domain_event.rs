@@ -1,6 +1,7 @@
 #[automatically_derived]
 #[allow(deprecated)]
 impl ::cim_es::__private::EventDeclaration for ComputeEvent {
+    const KIND: ::cim_es::__private::Kind = ::cim_es::__private::kind::<ComputeEvent>();
     const SPECS: &'static [::cim_es::__private::EventSpec] = &[
         ::cim_es::__private::EventSpec {
             variant: "Registered",
@@ -57,19 +58,26 @@ impl ::cim_es::__private::EventDeclaration for ComputeEvent {
     ];
     const TEXT: &'static [u8] = &::cim_es::__private::types_text::<
         ComputeEvent,
-        Compute,
-        { ::cim_es::__private::types_length::<ComputeEvent, Compute>() },
+        { ::cim_es::__private::types_length::<ComputeEvent>() },
     >();
     const TYPES: &'static [&'static str] = &::cim_es::__private::types::<
         ComputeEvent,
-        Compute,
-        { ::cim_es::__private::types_count::<ComputeEvent, Compute>() },
+        { ::cim_es::__private::types_count::<ComputeEvent>() },
     >();
 }
 #[automatically_derived]
 #[allow(deprecated)]
 impl ::cim_es::event::DomainEvent for ComputeEvent {
-    type Aggregate = Compute;
+    type Value = ComputeEvent;
+    type Origin = <ComputeEvent as ::cim_es::event::AggregateEvent>::Aggregate;
+    const DOMAIN: &'static str = <ComputeEvent as ::cim_es::__private::EventDeclaration>::KIND
+        .domain;
+    const NAME: &'static str = <ComputeEvent as ::cim_es::__private::EventDeclaration>::KIND
+        .name;
+    const KIND: &'static str = <ComputeEvent as ::cim_es::__private::EventDeclaration>::KIND
+        .kind;
+    const FORMER_KINDS: &'static [&'static str] = <ComputeEvent as ::cim_es::__private::EventDeclaration>::KIND
+        .former;
     const VARIANTS: &'static [&'static str] = &[
         "Registered",
         "Updated",
@@ -80,11 +88,13 @@ impl ::cim_es::event::DomainEvent for ComputeEvent {
     ];
     const EVENTS: &'static [::cim_es::event::EventInfo] = &::cim_es::__private::events::<
         ComputeEvent,
-        Compute,
         6usize,
     >();
     const TYPES: &'static [&'static str] = <ComputeEvent as ::cim_es::__private::EventDeclaration>::TYPES;
     const FINGERPRINT: u64 = 13235708134340053034u64;
+    const LIFECYCLE: ::cim_es::__private::Lifecycle = ::cim_es::__private::lifecycle::<
+        ComputeEvent,
+    >();
     fn index(&self) -> usize {
         match *self {
             ComputeEvent::Registered { .. } => 0usize,
@@ -95,6 +105,11 @@ impl ::cim_es::event::DomainEvent for ComputeEvent {
             ComputeEvent::Cleaned { .. } => 5usize,
         }
     }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::cim_es::event::AggregateEvent for ComputeEvent {
+    type Aggregate = Compute;
     #[allow(unused_mut, clippy::explicit_auto_deref)]
     fn fold_into(self, the_aggregate: &mut Compute) {
         match self {
@@ -134,6 +149,9 @@ impl ::cim_es::event::DomainEvent for ComputeEvent {
         }
     }
 }
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::cim_es::event::OneToOne for ComputeEvent {}
 #[allow(deprecated)]
 const _: () = ::cim_es::__private::check_events_are_applied::<
     ComputeEvent,
@@ -150,19 +168,6 @@ const _: () = ::cim_es::__private::check_event_is_used::<ComputeEvent>(3usize);
 const _: () = ::cim_es::__private::check_event_is_used::<ComputeEvent>(4usize);
 #[allow(deprecated)]
 const _: () = ::cim_es::__private::check_event_is_used::<ComputeEvent>(5usize);
-#[allow(deprecated)]
-const _: () = ::cim_es::__private::check_type_is_distinct::<
-    ComputeEvent,
->(1usize, 0usize);
-#[allow(deprecated)]
-const _: () = {
-    #[allow(unused_imports)]
-    use ::cim_es::__private::AnyPayload as _;
-    ::cim_es::__private::check_payload_is_a_map(
-        <::cim_es::__private::Payload<Sale>>::FORM,
-        "Sold",
-    );
-};
 #[allow(deprecated)]
 const _: () = ::cim_es::__private::check_event_may_set::<
     ComputeEvent,
@@ -181,3 +186,16 @@ const _: () = ::cim_es::__private::check_event_may_set::<
 const _: () = ::cim_es::__private::check_event_may_set::<ComputeEvent>(2usize, "count");
 #[allow(deprecated)]
 const _: () = ::cim_es::__private::check_event_may_set::<ComputeEvent>(3usize, "owner");
+#[allow(deprecated)]
+const _: () = ::cim_es::__private::check_type_is_distinct::<
+    ComputeEvent,
+>(1usize, 0usize);
+#[allow(deprecated)]
+const _: () = {
+    #[allow(unused_imports)]
+    use ::cim_es::__private::AnyPayload as _;
+    ::cim_es::__private::check_payload_is_a_map(
+        <::cim_es::__private::Payload<Sale>>::FORM,
+        "Sold",
+    );
+};

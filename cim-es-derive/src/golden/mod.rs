@@ -112,6 +112,80 @@ fn an_aggregate() {
     check("aggregate", crate::aggregate::derive(aggregate_input()));
 }
 
+fn projection_input() -> TokenStream {
+    quote! {
+        #[projection(name = "open-loans", version = 2, events = [BookEvent, lending::ReaderEvent::{Registered, Moved}])]
+        struct Loans {
+            books: BTreeMap<Id<Reader>, BTreeSet<Id<Book>>>,
+        }
+    }
+}
+
+#[test]
+fn a_projection_in_memory() {
+    check("projection", crate::projection::derive(projection_input()));
+}
+
+#[test]
+fn a_projection_of_documents() {
+    let projection = quote! {
+        #[projection(name = "cards", version = 1, events = [BookEvent], documents = Card)]
+        struct Cards;
+    };
+    check(
+        "projection_of_documents",
+        crate::projection::derive(projection),
+    );
+}
+
+fn tables_input() -> TokenStream {
+    quote! {
+        #[projection(
+            name = "heads",
+            version = 1,
+            events = [UnitEvent, PersonEvent::{Named}],
+            tables = include_str!("heads.sql"),
+            postgres_tables = "CREATE TABLE {heads} (id text)",
+        )]
+        struct Heads;
+    }
+}
+
+#[test]
+fn a_projection_of_tables() {
+    check(
+        "projection_of_tables",
+        crate::projection::derive(tables_input()),
+    );
+}
+
+#[test]
+fn a_broken_projection() {
+    let projection = quote! {
+        #[projection(name = "My cards", version = 0, events = [])]
+        struct Cards;
+    };
+    check("broken_projection", crate::projection::derive(projection));
+}
+
+fn document_input() -> TokenStream {
+    quote! {
+        struct Card {
+            title: String,
+            #[index]
+            reader: Option<Id<Reader>>,
+            #[index]
+            #[serde(default)]
+            r#type: Kind,
+        }
+    }
+}
+
+#[test]
+fn a_document() {
+    check("document", crate::document::derive(document_input()));
+}
+
 #[test]
 fn an_id() {
     let id = quote! {
@@ -154,11 +228,14 @@ fn shortened(tokens: TokenStream) -> Vec<TokenStream> {
 #[test]
 fn whatever_token_is_missing_a_derive_writes_items_and_does_not_panic() {
     type Derive = fn(TokenStream) -> TokenStream;
-    let derives: [(TokenStream, Derive); 4] = [
+    let derives: [(TokenStream, Derive); 7] = [
         (machine_input(), crate::machine::derive),
         (events_input(), crate::event::derive),
         (commands_input(), crate::command::derive),
         (aggregate_input(), crate::aggregate::derive),
+        (document_input(), crate::document::derive),
+        (projection_input(), crate::projection::derive),
+        (tables_input(), crate::projection::derive),
     ];
     let mut refused = 0;
     for (input, derive) in derives {

@@ -40,19 +40,14 @@ impl Parse for Input {
 }
 
 pub(crate) fn subject(tokens: TokenStream) -> TokenStream {
-    expand(tokens, "check_subject", "Subject", |_| Ok(()))
+    expand(tokens, "check_subject", "Subject")
 }
 
 pub(crate) fn filter(tokens: TokenStream) -> TokenStream {
-    expand(tokens, "check_filter", "Filter", well_formed)
+    expand(tokens, "check_filter", "Filter")
 }
 
-fn expand(
-    tokens: TokenStream,
-    check: &str,
-    ty: &str,
-    own_check: impl Fn(&LitStr) -> syn::Result<()>,
-) -> TokenStream {
+fn expand(tokens: TokenStream, check: &str, ty: &str) -> TokenStream {
     let input: Input = match syn::parse2(tokens) {
         Ok(input) => input,
         Err(error) => return error.to_compile_error(),
@@ -65,12 +60,9 @@ fn expand(
     let label = names::label(events);
     let check = proc_macro2::Ident::new(check, text.span());
     let ty = proc_macro2::Ident::new(ty, proc_macro2::Span::call_site());
-    let check = match own_check(text) {
-        Ok(()) => quote_spanned! {text.span()=>
-            #[allow(deprecated)]
-            const _: () = ::cim_es::__private::#check::<#events>(#text, #label);
-        },
-        Err(error) => error.to_compile_error(),
+    let check = quote_spanned! {text.span()=>
+        #[allow(deprecated)]
+        const _: () = ::cim_es::__private::#check::<#events>(#text, #label);
     };
     let code = quote! {
         {
@@ -79,40 +71,4 @@ fn expand(
         }
     };
     reexport::replace(code, reexport.as_ref())
-}
-
-/// The rules of NATS for a pattern: no empty token, `*` and `>` alone in theirs, `>` last.
-fn well_formed(text: &LitStr) -> syn::Result<()> {
-    let pattern = text.value();
-    let error = |reason: String| {
-        Err(syn::Error::new(
-            text.span(),
-            format!("filter `{pattern}` {reason}"),
-        ))
-    };
-    let parts: Vec<&str> = pattern.split('.').collect();
-    for (at, part) in parts.iter().enumerate() {
-        if part.is_empty() {
-            return error("has an empty token: write tokens joined by `.`".to_owned());
-        }
-        if *part == ">" && at + 1 < parts.len() {
-            return error(
-                "goes on behind `>`, which stands for all the rest: put it last".to_owned(),
-            );
-        }
-        if matches!(*part, "*" | ">") {
-            continue;
-        }
-        if part.contains(['*', '>']) {
-            return error(format!(
-                "has `{part}`: `*` and `>` stand for whole tokens, alone between dots"
-            ));
-        }
-        if let Some(character) = part.chars().find(|c| c.is_whitespace() || c.is_control()) {
-            return error(format!(
-                "has the character {character:?}, which no subject holds"
-            ));
-        }
-    }
-    Ok(())
 }

@@ -4,14 +4,16 @@ use std::collections::HashSet;
 use std::fmt;
 
 use ::cid::Cid;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    AggregateKey, CommitPart, Envelope, Head, Place, Position, StoredEvent, Truncation, Verdict,
+    AggregateKey, CommitPart, Envelope, Fault, Head, Place, Position, StoredEvent, Truncation,
+    Verdict,
 };
 use crate::domain::message::Timestamp;
 
 /// An event of a chain by its place and its CID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainHead {
     /// The version of the aggregate after the event.
     pub sequence: u64,
@@ -136,6 +138,12 @@ impl<'a> ChainVerifier<'a> {
         }
     }
 
+    /// For what follows an event of whichever aggregate, which the caller has told apart.
+    pub(crate) fn behind(head: ChainHead) -> Self {
+        let next = head.sequence.checked_add(1);
+        Self::start(None, next, Previous::Is(Some(head.cid)))
+    }
+
     /// For a history from a sequence on, when the event before it is not known: its link is then not checked. 0 and 1
     /// are the first event.
     pub fn from_sequence(aggregate: &AggregateKey, first: u64) -> Self {
@@ -181,20 +189,20 @@ impl<'a> ChainVerifier<'a> {
         };
         let unmet = match self.previous {
             Previous::Is(Some(known)) if is_last && known == head.cid => return self,
-            Previous::Is(Some(other)) if is_last => Verdict::Fork { place, other },
+            Previous::Is(Some(other)) if is_last => Fault::Fork { other }.at(place),
             Previous::Unknown if is_last => {
                 // The first event links to it.
                 self.previous = Previous::Is(Some(head.cid));
                 self.heads.push(head);
                 return self;
             }
-            _ => Verdict::Truncated {
-                place,
-                missing: Truncation::BeforeStart {
+            _ => {
+                let missing = Truncation::BeforeStart {
                     head: head.sequence,
                     first: self.first(),
-                },
-            },
+                };
+                Fault::Truncated { missing }.at(place)
+            }
         };
         self.unmet.get_or_insert(unmet);
         self
@@ -268,7 +276,7 @@ impl<'a> ChainVerifier<'a> {
     /// Says that no event follows; gives the last one.
     ///
     /// # Errors
-    /// [`Verdict::Truncated`] when an expected head was not reached or cannot be, or the last commit is not whole.
+    /// [`Fault::Truncated`] when an expected head was not reached or cannot be, or the last commit is not whole.
     pub fn finish(self) -> Result<Option<ChainHead>, Verdict> {
         if let Some(unmet) = self.unmet {
             return Err(unmet);
@@ -288,7 +296,7 @@ impl<'a> ChainVerifier<'a> {
                 last: reached.min(head.sequence - 1),
                 expected: head.sequence,
             };
-            return Err(Verdict::Truncated { place, missing });
+            return Err(Fault::Truncated { missing }.at(place));
         }
         let Some(last) = self.last else {
             return Ok(None);
@@ -302,11 +310,11 @@ impl<'a> ChainVerifier<'a> {
 
     fn check_owner(&self, place: Place, envelope: &Envelope) -> Result<(), Verdict> {
         match &self.owner {
-            Some(owner) if !owner.has(envelope) => Err(Verdict::WrongAggregate {
-                place,
+            Some(owner) if !owner.has(envelope) => Err(Fault::WrongAggregate {
                 expected: owner.to_string(),
                 found: Owner::of(envelope).to_string(),
-            }),
+            }
+            .at(place)),
             _ => Ok(()),
         }
     }
@@ -315,36 +323,33 @@ impl<'a> ChainVerifier<'a> {
         if self.next == Some(found) {
             return Ok(());
         }
-        match self.previous {
+        let fault = match self.previous {
             Previous::Is(Some(other))
                 if found.checked_add(1) == self.next && other != place.cid =>
             {
-                Err(Verdict::Fork { place, other })
+                Fault::Fork { other }
             }
-            Previous::Is(None) => Err(Verdict::Truncated {
-                place,
+            Previous::Is(None) => Fault::Truncated {
                 missing: Truncation::Start { first: found },
-            }),
-            _ => Err(Verdict::Gap {
-                place,
+            },
+            _ => Fault::Gap {
                 expected: self.first(),
                 found,
-            }),
-        }
+            },
+        };
+        Err(fault.at(place))
     }
 
     fn check_previous(&self, place: Place, envelope: &Envelope) -> Result<(), Verdict> {
         let found = envelope.previous;
         match self.previous {
-            Previous::Is(expected) if expected != found => Err(Verdict::PreviousMismatch {
-                place,
-                expected,
-                found,
-            }),
-            Previous::Unknown if found.is_none() => Err(Verdict::NotCanonical {
-                place,
+            Previous::Is(expected) if expected != found => {
+                Err(Fault::PreviousMismatch { expected, found }.at(place))
+            }
+            Previous::Unknown if found.is_none() => Err(Fault::NotCanonical {
                 reason: "only the first event of an aggregate links to no predecessor".to_owned(),
-            }),
+            }
+            .at(place)),
             _ => Ok(()),
         }
     }
@@ -359,7 +364,7 @@ impl<'a> ChainVerifier<'a> {
                     return Ok(());
                 }
                 let last = Some(last.commit);
-                Err(Verdict::CommitMismatch { place, last, found })
+                Err(Fault::CommitMismatch { last, found }.at(place))
             }
             Some(last) => {
                 whole_commit(last)?;
@@ -373,10 +378,7 @@ impl<'a> ChainVerifier<'a> {
     fn check_heads(&self, place: Place, sequence: u64) -> Result<(), Verdict> {
         let mut heads = self.heads.iter();
         match heads.find(|head| head.sequence == sequence && head.cid != place.cid) {
-            Some(head) => Err(Verdict::Fork {
-                place,
-                other: head.cid,
-            }),
+            Some(head) => Err(Fault::Fork { other: head.cid }.at(place)),
             None => Ok(()),
         }
     }
@@ -387,10 +389,7 @@ impl<'a> ChainVerifier<'a> {
         };
         let is_known = |parent: &&Cid| parents.seen.contains(*parent) || (parents.knows)(parent);
         match envelope.parents.iter().find(|parent| !is_known(parent)) {
-            Some(parent) => Err(Verdict::MissingParent {
-                place,
-                parent: *parent,
-            }),
+            Some(parent) => Err(Fault::MissingParent { parent: *parent }.at(place)),
             None => Ok(()),
         }
     }
@@ -424,5 +423,5 @@ fn broken_off(place: Place, part: CommitPart) -> Verdict {
         index: part.index,
         count: part.of,
     };
-    Verdict::Truncated { place, missing }
+    Fault::Truncated { missing }.at(place)
 }

@@ -19,6 +19,32 @@ pub enum HashCode {
     Blake3_256,
 }
 
+/// A CID of this library in 33 bytes, for who keeps many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ShortCid {
+    hash: HashCode,
+    digest: [u8; 32],
+}
+
+impl ShortCid {
+    /// None for a CID that this library does not make.
+    pub(crate) fn of(cid: &Cid) -> Option<Self> {
+        let hash = HashCode::from_code(cid.hash().code())?;
+        let digest = cid.hash().digest().try_into().ok()?;
+        Some(Self { hash, digest })
+    }
+
+    pub(crate) fn cid(&self) -> Cid {
+        self.hash.cid_of(&self.digest)
+    }
+
+    /// The digest, which nobody can choose.
+    #[cfg(feature = "dag")]
+    pub(crate) fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+}
+
 /// Why bytes or a text are not accepted as a CID.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CidError {

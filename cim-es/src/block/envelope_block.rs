@@ -7,8 +7,9 @@ use ::cid::Cid;
 use uuid::Uuid;
 
 use super::canonical;
-use super::cid::{CID_BYTES, parse_cid};
+use super::cid::parse_cid;
 use super::reader::{FALSE, NULL, Reader, Refusal, TRUE, major, refuse};
+use super::writer::{bytes, head, integer, key, link, text};
 use super::{CommitPart, Envelope, FORMAT};
 use crate::domain::message::{Meta, MetaValue, Timestamp};
 
@@ -113,62 +114,6 @@ fn write_meta(meta: &Meta, out: &mut Vec<u8>) -> Result<(), String> {
     Ok(())
 }
 
-fn head(out: &mut Vec<u8>, major: u8, argument: u64) {
-    let major = major << 5;
-    match argument {
-        0..24 => out.push(major | argument as u8),
-        24..=0xff => out.extend_from_slice(&[major | 24, argument as u8]),
-        0x100..=0xffff => {
-            out.push(major | 25);
-            out.extend_from_slice(&(argument as u16).to_be_bytes());
-        }
-        0x1_0000..=0xffff_ffff => {
-            out.push(major | 26);
-            out.extend_from_slice(&(argument as u32).to_be_bytes());
-        }
-        _ => {
-            out.push(major | 27);
-            out.extend_from_slice(&argument.to_be_bytes());
-        }
-    }
-}
-
-fn key(out: &mut Vec<u8>, key: &'static str) {
-    text(out, key);
-}
-
-fn text(out: &mut Vec<u8>, text: &str) {
-    head(out, major::TEXT, text.len() as u64);
-    out.extend_from_slice(text.as_bytes());
-}
-
-fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    head(out, major::BYTES, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-fn integer(out: &mut Vec<u8>, integer: i64) {
-    match u64::try_from(integer) {
-        Ok(positive) => head(out, major::UNSIGNED, positive),
-        // The argument of a negative integer is -1 - n, which is its complement.
-        Err(_) => head(out, major::NEGATIVE, !integer as u64),
-    }
-}
-
-fn link(out: &mut Vec<u8>, cid: &Cid) {
-    // Tag 42, a byte string, and the zero byte that stands before a CID in binary form.
-    out.extend_from_slice(&[0xd8, 42]);
-    let mut binary = [0; 1 + CID_BYTES];
-    match cid.write_bytes(&mut binary[1..]) {
-        Ok(CID_BYTES) => bytes(out, &binary),
-        _ => {
-            let mut binary = vec![0];
-            binary.extend_from_slice(&cid.to_bytes());
-            bytes(out, &binary);
-        }
-    }
-}
-
 /// Reads an envelope in its canonical form.
 pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Envelope, Refusal> {
     let start = reader.at();
@@ -252,6 +197,48 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Envelope, Refusal> {
         meta,
         encryption,
     })
+}
+
+/// The kind and the id of the aggregate that a body names, without proving any of it; none where it does not read as a body.
+#[cfg(feature = "sqlite")]
+pub(crate) fn aggregate_of(body: &[u8]) -> Option<(&str, &str)> {
+    let (&super::BODY_HEAD, blocks) = body.split_first()? else {
+        return None;
+    };
+    let mut reader = Reader::new(blocks);
+    let (major::MAP, fields) = reader.head().ok()? else {
+        return None;
+    };
+    let mut kind = None;
+    for _ in 0..fields {
+        let (major::TEXT, length) = reader.head().ok()? else {
+            return None;
+        };
+        match reader.take(length).ok()? {
+            b"aggregate" => kind = Some(reader.text().ok()?),
+            b"aggregate_id" => return Some((kind?, reader.text().ok()?)),
+            _ => pass_over(&mut reader, ENCRYPTION_DEPTH)?,
+        }
+    }
+    None
+}
+
+/// Passes over a value, without looking whether it is canonical.
+#[cfg(feature = "sqlite")]
+fn pass_over(reader: &mut Reader<'_>, depth: u32) -> Option<()> {
+    let (major, argument) = reader.head().ok()?;
+    let items = match major {
+        major::BYTES | major::TEXT => return reader.take(argument).ok().map(drop),
+        major::ARRAY => argument,
+        major::MAP => argument.checked_mul(2)?,
+        major::TAG => 1,
+        _ => return Some(()),
+    };
+    let depth = depth.checked_sub(1)?;
+    for _ in 0..items {
+        pass_over(reader, depth)?;
+    }
+    Some(())
 }
 
 #[inline]

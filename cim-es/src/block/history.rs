@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::Position;
 use super::stored::read_envelope;
 use super::{
-    ChainHead, ChainVerifier, CidError, Envelope, Place, StoredEvent, Truncation, Verdict,
+    ChainHead, ChainVerifier, CidError, Envelope, Fault, Place, StoredEvent, Truncation, Verdict,
     accept_cid, parse_cid, verify_cid,
 };
 
@@ -155,11 +155,11 @@ impl Provable for EnvelopeBlock {
         };
         if accept_cid(self.cid).is_err() || !verify_cid(&self.cid, &self.bytes) {
             let reason = "the envelope does not hash to the CID beside it".to_owned();
-            return Err(Verdict::Tampered { place, reason });
+            return Err(Fault::Tampered { reason }.at(place));
         }
         read_envelope(&self.bytes).map_err(|refusal| {
             let reason = format!("the envelope: {refusal}");
-            Verdict::NotCanonical { place, reason }
+            Fault::NotCanonical { reason }.at(place)
         })
     }
 }
@@ -190,36 +190,28 @@ fn walk<B: Provable>(
 /// Says more precisely what the whole list shows and one event at a time does not: a start that stands elsewhere in the
 /// list, and a second event for a sequence further back.
 fn look_around<B: Provable>(verdict: Verdict, blocks: &[B]) -> Verdict {
-    match verdict {
-        Verdict::Truncated {
-            place,
+    let Verdict { place, fault } = verdict;
+    let fault = match fault {
+        Fault::Truncated {
             missing: Truncation::Start { first },
-        } if blocks.iter().any(is_first) => Verdict::Gap {
-            place,
+        } if blocks.iter().any(is_first) => Fault::Gap {
             expected: 1,
             found: first,
         },
-        Verdict::Gap {
-            place,
-            expected,
-            found,
-        } if found < expected => {
+        Fault::Gap { expected, found } if found < expected => {
             // What was accepted so far stands in order from 1, so the sequence is the place in the list.
             let other = usize::try_from(found - 1)
                 .ok()
                 .and_then(|index| blocks.get(index))
                 .map(B::cid);
             match other {
-                Some(other) if other != place.cid => Verdict::Fork { place, other },
-                _ => Verdict::Gap {
-                    place,
-                    expected,
-                    found,
-                },
+                Some(other) if other != place.cid => Fault::Fork { other },
+                _ => Fault::Gap { expected, found },
             }
         }
-        verdict => verdict,
-    }
+        fault => fault,
+    };
+    fault.at(place)
 }
 
 fn is_first<B: Provable>(block: &B) -> bool {

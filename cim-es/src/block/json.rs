@@ -1,4 +1,4 @@
-//! Events and values as JSON, without knowing their types.
+//! Events and values as JSON, without knowing their types; how they are read back is in `json_read`.
 //!
 //! [DAG-JSON](https://ipld.io/specs/codecs/dag-json/spec/) is lossless: links and bytes stand in maps with the key `/`, floats
 //! keep their point. The form for people has texts in their place.

@@ -69,9 +69,20 @@ impl AggregateKey {
         }
     }
 
+    /// The key of the aggregate that an event is of, by its kind's name alone.
+    pub fn of_event(event: &StoredEvent) -> Self {
+        let id = IdText::trusted(&event.envelope.aggregate_id);
+        Self::new(event.envelope.aggregate.clone(), id)
+    }
+
     /// `<domain>.<name>` of the aggregate's kind.
     pub fn kind(&self) -> &str {
         &self.kind
+    }
+
+    /// The kind by value, without a copy of a declared one.
+    pub(crate) fn kind_name(&self) -> Cow<'static, str> {
+        self.kind.clone()
     }
 
     /// The aggregate's id.
@@ -87,6 +98,13 @@ impl AggregateKey {
     /// The types of events that this program knows for the kind; empty when it is known by name alone.
     pub fn types(&self) -> &'static [&'static str] {
         self.types
+    }
+}
+
+impl super::Envelope {
+    /// The aggregate that it names; its id stood in a key before.
+    pub(crate) fn aggregate_key(&self) -> AggregateKey {
+        AggregateKey::new(self.aggregate.clone(), IdText::trusted(&self.aggregate_id))
     }
 }
 

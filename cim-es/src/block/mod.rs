@@ -13,6 +13,7 @@ pub(crate) mod envelope_block;
 mod head;
 mod history;
 mod json;
+mod json_read;
 mod key;
 pub(crate) mod payload;
 #[cfg(test)]
@@ -21,9 +22,12 @@ pub(crate) mod reader;
 mod stored;
 mod verdict;
 mod whole_commit;
+pub(crate) mod writer;
 
-pub(crate) use self::cid::accept_cid;
+#[cfg(any(feature = "car", feature = "proof"))]
+pub(crate) use self::cid::CID_BYTES;
 pub use self::cid::{CidError, HashCode, parse_cid, parse_cid_text, verify_cid};
+pub(crate) use self::cid::{ShortCid, accept_cid};
 pub use ::cid::Cid;
 pub use chain::{ChainHead, ChainVerifier};
 pub use commit_part::CommitPart;
@@ -36,8 +40,9 @@ pub use history::{
     verify_event_chain_with_parents,
 };
 pub use json::{NotDagJson, dag_json};
+pub use json_read::{DagJsonError, parse_dag_json};
 pub use key::{AggregateKey, Position};
-pub(crate) use stored::BODY_HEAD;
 pub use stored::StoredEvent;
-pub use verdict::{Place, Truncation, Verdict};
+pub(crate) use stored::{BODY_HEAD, delimited_envelope, read_envelope};
+pub use verdict::{Fault, Place, Truncation, Verdict};
 pub use whole_commit::CommitVerifier;

@@ -5,11 +5,10 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::reader::{NULL, NotCanonical, Reader};
-use super::{Envelope, Place, Verdict, accept_cid, canonical, envelope_block, verify_cid};
+use super::{Envelope, Fault, Place, Verdict, accept_cid, canonical, envelope_block, verify_cid};
 use super::{Head, Position};
-use crate::block::payload::{PayloadError, decode_enveloped};
-use crate::domain::aggregate::Aggregate;
-use crate::domain::event::DomainEvent;
+use crate::block::payload::{Decoded, PayloadError, decode_enveloped};
+use crate::domain::event::{DomainEvent, OneToOne};
 use crate::domain::message::{Cause, Timestamp};
 use crate::domain::subject::Subjects;
 
@@ -53,7 +52,7 @@ impl StoredEvent {
     /// [`ChainVerifier`](super::ChainVerifier) to say.
     ///
     /// # Errors
-    /// [`Verdict::Tampered`], [`Verdict::NotCanonical`] or [`Verdict::PayloadMissing`].
+    /// [`Fault::Tampered`], [`Fault::NotCanonical`] or [`Fault::PayloadMissing`].
     pub fn verify(position: Position, cid: Cid, body: Bytes) -> Result<Self, Verdict> {
         match prove(&cid, &body) {
             Some((envelope, payload_at)) => Ok(Self {
@@ -64,6 +63,41 @@ impl StoredEvent {
                 payload_at,
             }),
             None => Err(judge(position, cid, &body)),
+        }
+    }
+
+    /// The event of two blocks that were proved to hash to their CIDs, proved as [`verify`](Self::verify) does it.
+    #[cfg(feature = "car")]
+    pub(crate) fn of_blocks(
+        position: Position,
+        (cid, envelope): (Cid, &[u8]),
+        (payload_cid, payload): (Cid, &[u8]),
+    ) -> Result<Self, Verdict> {
+        let mut body = Vec::with_capacity(1 + envelope.len() + payload.len());
+        body.push(BODY_HEAD);
+        body.extend_from_slice(envelope);
+        body.extend_from_slice(payload);
+        let body = Bytes::from(body);
+        match read_envelope(envelope) {
+            Ok(read) if read.payload == payload_cid && check_payload(&read, payload).is_ok() => {
+                Ok(Self {
+                    position,
+                    cid,
+                    envelope: read,
+                    body,
+                    payload_at: 1 + envelope.len(),
+                })
+            }
+            _ => Err(judge(position, cid, &body)),
+        }
+    }
+
+    /// Where it stands, as verdicts name it.
+    pub fn place(&self) -> Place {
+        Place {
+            cid: self.cid,
+            position: self.position,
+            sequence: Some(self.envelope.sequence),
         }
     }
 
@@ -87,6 +121,14 @@ impl StoredEvent {
         }
     }
 
+    /// Whether it is a further event of the commit of one that stands before it.
+    pub(crate) fn continues(&self, earlier: &Self) -> bool {
+        let (earlier, later) = (&earlier.envelope, &self.envelope);
+        earlier.causation_id == later.causation_id
+            && earlier.commit.whole_of == later.commit.whole_of
+            && earlier.commit.whole_index < later.commit.whole_index
+    }
+
     /// The body as stored: the dag-cbor array `[envelope, payload]`.
     pub fn body(&self) -> &Bytes {
         &self.body
@@ -106,11 +148,25 @@ impl StoredEvent {
     ///
     /// # Errors
     /// [`PayloadError`] when this program does not know the event, or its payload does not decode.
-    pub fn decode<E: DomainEvent>(&self) -> Result<E, PayloadError> {
-        let kind = E::Aggregate::KIND;
+    pub fn decode<E: OneToOne>(&self) -> Result<E, PayloadError> {
+        let events = self.decoded::<E>()?;
+        events.one(self.event_type(), self.envelope.schema)
+    }
+
+    /// The typed events as which this one is read, in order: one, unless an upcaster with `into_several` reads it as
+    /// several, or as none. It stays one event for the version of its aggregate.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_all<E: DomainEvent>(&self) -> Result<Vec<E>, PayloadError> {
+        Ok(self.decoded()?.into_iter().collect())
+    }
+
+    pub(crate) fn decoded<E: DomainEvent>(&self) -> Result<Decoded<E>, PayloadError> {
+        let kind = E::KIND;
         decode_enveloped(&self.envelope.view(), self.payload()).map_err(|error| match error {
             PayloadError::NewerThanThisProgram { event_type, .. }
-                if !E::Aggregate::is_kind(&self.envelope.aggregate) =>
+                if !E::is_kind(&self.envelope.aggregate) =>
             {
                 PayloadError::OfAnotherAggregate {
                     event_type,
@@ -153,9 +209,21 @@ impl StoredEvent {
     ///
     /// # Errors
     /// As [`decode`](Self::decode), for an event of this kind of aggregate.
-    pub fn event_of<E: DomainEvent>(&self) -> Result<Option<E>, PayloadError> {
-        let is_one = E::Aggregate::is_kind(&self.envelope.aggregate);
+    pub fn event_of<E: OneToOne>(&self) -> Result<Option<E>, PayloadError> {
+        let is_one = E::is_kind(&self.envelope.aggregate);
         is_one.then(|| self.decode()).transpose()
+    }
+
+    /// As [`event_of`](Self::event_of), for events of which what is stored as one may be read as several: all of them, in
+    /// order, and none for an event of another kind of aggregate.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode), for an event of this kind of aggregate.
+    pub fn events_of<E: DomainEvent>(&self) -> Result<Vec<E>, PayloadError> {
+        match E::is_kind(&self.envelope.aggregate) {
+            true => self.decode_all(),
+            false => Ok(Vec::new()),
+        }
     }
 }
 
@@ -193,9 +261,9 @@ fn judge(position: Position, cid: Cid, body: &[u8]) -> Verdict {
         position,
         sequence: None,
     };
-    let tampered = |reason: &str| Verdict::Tampered {
-        place,
-        reason: reason.to_owned(),
+    let tampered = |reason: &str| {
+        let reason = reason.to_owned();
+        Fault::Tampered { reason }.at(place)
     };
     if let Err(error) = accept_cid(cid) {
         return tampered(&format!(
@@ -223,7 +291,7 @@ fn judge(position: Position, cid: Cid, body: &[u8]) -> Verdict {
         Ok(envelope) => envelope,
         Err(refusal) => {
             let reason = format!("the envelope: {refusal}");
-            return Verdict::NotCanonical { place, reason };
+            return Fault::NotCanonical { reason }.at(place);
         }
     };
     let place = Place {
@@ -231,35 +299,42 @@ fn judge(position: Position, cid: Cid, body: &[u8]) -> Verdict {
         ..place
     };
     if payload.is_empty() || (elements == 2 && payload == [NULL]) {
-        return Verdict::PayloadMissing {
-            place,
-            payload: envelope.payload,
-        };
+        let payload = envelope.payload;
+        return Fault::PayloadMissing { payload }.at(place);
     }
     if !verify_cid(&envelope.payload, payload) {
         let reason = "the payload does not hash to the link in the envelope".to_owned();
-        return Verdict::Tampered { place, reason };
+        return Fault::Tampered { reason }.at(place);
     }
     let reason = match check_payload(&envelope, payload) {
         Err(refusal) => format!("the payload: {refusal}"),
         Ok(()) => "the body is not an array of two in its shortest form".to_owned(),
     };
-    Verdict::NotCanonical { place, reason }
+    Fault::NotCanonical { reason }.at(place)
+}
+
+/// The block that a damaged body has where its envelope belongs, proved to be nothing.
+pub(crate) fn delimited_envelope(body: &[u8]) -> Option<&[u8]> {
+    let blocks = match body {
+        [BODY_HEAD | 0x81, blocks @ ..] => blocks,
+        _ => body,
+    };
+    blocks.get(..canonical::delimit(blocks)?)
 }
 
 /// The whole body is the envelope block.
 fn judge_lone_envelope(place: Place, body: &[u8]) -> Verdict {
     match read_envelope(body) {
-        Ok(envelope) => Verdict::PayloadMissing {
-            place: Place {
+        Ok(envelope) => {
+            let payload = envelope.payload;
+            Fault::PayloadMissing { payload }.at(Place {
                 sequence: Some(envelope.sequence),
                 ..place
-            },
-            payload: envelope.payload,
-        },
+            })
+        }
         Err(refusal) => {
             let reason = format!("the envelope: {refusal}");
-            Verdict::NotCanonical { place, reason }
+            Fault::NotCanonical { reason }.at(place)
         }
     }
 }

@@ -85,31 +85,43 @@ impl fmt::Display for Truncation {
     }
 }
 
-/// What is wrong with a block or a chain of blocks.
+/// What is wrong with a block or a chain of blocks, and where.
 ///
 /// The first fault that is met is the verdict; what comes after it was not looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Where.
+    pub place: Place,
+    /// What is wrong there.
+    pub fault: Fault,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.place, self.fault)
+    }
+}
+
+impl std::error::Error for Verdict {}
+
+/// What is wrong with a block, or with its place in a chain of blocks. It shows as the rest of a sentence that begins
+/// with the event.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Verdict {
+pub enum Fault {
     /// The bytes do not hash to the CID beside them, or are no block at all.
     Tampered {
-        /// Where.
-        place: Place,
         /// What does not fit.
         reason: String,
     },
     /// The bytes hash to their CIDs but are not what this library seals: not canonical dag-cbor, or not the envelope of
     /// a known format.
     NotCanonical {
-        /// Where.
-        place: Place,
         /// What is not canonical, with byte and path.
         reason: String,
     },
     /// The sequence is not the next: events are missing, repeated or out of order.
     Gap {
-        /// Where.
-        place: Place,
         /// The sequence that was to follow.
         expected: u64,
         /// The sequence that was found.
@@ -117,15 +129,11 @@ pub enum Verdict {
     },
     /// Two different events claim the same sequence.
     Fork {
-        /// Where.
-        place: Place,
         /// The other event with the sequence.
         other: Cid,
     },
     /// The event belongs to another aggregate.
     WrongAggregate {
-        /// Where.
-        place: Place,
         /// Kind and id of the aggregate whose history this is.
         expected: String,
         /// Kind and id in the envelope.
@@ -133,8 +141,6 @@ pub enum Verdict {
     },
     /// The link to the predecessor does not lead to the predecessor.
     PreviousMismatch {
-        /// Where.
-        place: Place,
         /// The CID of the predecessor; none before the first event.
         expected: Option<Cid>,
         /// The link in the envelope.
@@ -142,8 +148,6 @@ pub enum Verdict {
     },
     /// The event cannot stand in the commit that was begun before it, or at such a place of any.
     CommitMismatch {
-        /// Where.
-        place: Place,
         /// The place in its commit that the event before it names; none where there is none.
         last: Option<CommitPart>,
         /// The place in its commit that this event names.
@@ -151,90 +155,68 @@ pub enum Verdict {
     },
     /// A causal parent is not known.
     MissingParent {
-        /// Where.
-        place: Place,
         /// The parent.
         parent: Cid,
     },
     /// The envelope is whole, its payload is not there.
     PayloadMissing {
-        /// Where.
-        place: Place,
         /// The CID of the payload.
         payload: Cid,
     },
-    /// A part of the history is not there.
+    /// A part of the history is not there. The verdict names the event at the end where something is missing, or the
+    /// expected head when there is no event.
     Truncated {
-        /// The event at the end where something is missing; the expected head when there is no event.
-        place: Place,
         /// What is missing.
         missing: Truncation,
     },
 }
 
-impl fmt::Display for Verdict {
+impl Fault {
+    /// The verdict that this is wrong at a place.
+    pub fn at(self, place: Place) -> Verdict {
+        Verdict { place, fault: self }
+    }
+}
+
+impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.place(), self.finding())
-    }
-}
-
-impl std::error::Error for Verdict {}
-
-fn shown(link: &Option<Cid>) -> String {
-    link.map_or_else(|| "none".to_owned(), |cid| cid.to_string())
-}
-
-impl Verdict {
-    /// Where the verdict applies.
-    pub fn place(&self) -> &Place {
         match self {
-            Self::Tampered { place, .. }
-            | Self::NotCanonical { place, .. }
-            | Self::Gap { place, .. }
-            | Self::Fork { place, .. }
-            | Self::WrongAggregate { place, .. }
-            | Self::PreviousMismatch { place, .. }
-            | Self::CommitMismatch { place, .. }
-            | Self::MissingParent { place, .. }
-            | Self::PayloadMissing { place, .. }
-            | Self::Truncated { place, .. } => place,
-        }
-    }
-
-    /// What is wrong, without the place: the rest of a sentence that starts with the event.
-    pub fn finding(&self) -> String {
-        match self {
-            Self::Tampered { reason, .. } => format!("is tampered with: {reason}"),
-            Self::NotCanonical { reason, .. } => format!("is not canonical: {reason}"),
-            Self::Gap {
-                expected, found, ..
-            } => format!("leaves a gap: sequence {expected} was to follow, found {found}"),
-            Self::Fork { other, .. } => {
-                format!("forks the history: {other} has the same sequence")
+            Self::Tampered { reason } => write!(f, "is tampered with: {reason}"),
+            Self::NotCanonical { reason } => write!(f, "is not canonical: {reason}"),
+            Self::Gap { expected, found } => write!(
+                f,
+                "leaves a gap: sequence {expected} was to follow, found {found}"
+            ),
+            Self::Fork { other } => {
+                write!(f, "forks the history: {other} has the same sequence")
             }
-            Self::WrongAggregate {
-                expected, found, ..
-            } => format!("belongs to another aggregate: expected {expected}, found {found}"),
-            Self::PreviousMismatch {
-                expected, found, ..
-            } => format!(
+            Self::WrongAggregate { expected, found } => write!(
+                f,
+                "belongs to another aggregate: expected {expected}, found {found}"
+            ),
+            Self::PreviousMismatch { expected, found } => write!(
+                f,
                 "does not follow from its predecessor: expected link {}, found {}",
                 shown(expected),
                 shown(found)
             ),
-            Self::CommitMismatch { last, found, .. } => match last {
-                Some(last) => format!("does not go on with its commit: {found}, after {last}"),
-                None => format!("does not start a commit: {found}"),
+            Self::CommitMismatch { last, found } => match last {
+                Some(last) => write!(f, "does not go on with its commit: {found}, after {last}"),
+                None => write!(f, "does not start a commit: {found}"),
             },
-            Self::MissingParent { parent, .. } => {
-                format!("names a parent that is not known: {parent}")
+            Self::MissingParent { parent } => {
+                write!(f, "names a parent that is not known: {parent}")
             }
-            Self::PayloadMissing { payload, .. } => {
-                format!("has no payload: {payload} is not there")
+            Self::PayloadMissing { payload } => {
+                write!(f, "has no payload: {payload} is not there")
             }
-            Self::Truncated { missing, .. } => {
-                format!("is an end of a truncated history: {missing}")
+            Self::Truncated { missing } => {
+                write!(f, "is an end of a truncated history: {missing}")
             }
         }
     }
+}
+
+fn shown(link: &Option<Cid>) -> String {
+    link.map_or_else(|| "none".to_owned(), |cid| cid.to_string())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{CommitPart, Place, StoredEvent, Truncation, Verdict};
+use super::{CommitPart, Envelope, Fault, Place, StoredEvent, Truncation, Verdict};
 use crate::domain::message::Timestamp;
 
 /// Checks that events come as whole commits: those of one commit side by side, none missing, each aggregate's events
@@ -48,16 +48,18 @@ impl CommitVerifier {
     /// Takes the next event of the store. Says whether a commit ends with it.
     ///
     /// # Errors
-    /// [`Verdict::Truncated`] where events of a commit are missing, [`Verdict::CommitMismatch`] where the event cannot
+    /// [`Fault::Truncated`] where events of a commit are missing, [`Fault::CommitMismatch`] where the event cannot
     /// stand in the commit that was begun. The verifier is then unchanged.
     pub fn accept(&mut self, event: &StoredEvent) -> Result<bool, Verdict> {
-        let envelope = &event.envelope;
+        self.accept_envelope(event.place(), &event.envelope)
+    }
+
+    /// Takes the next event of the store by its envelope alone, which must have been proved to hash to the CID.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    pub fn accept_envelope(&mut self, place: Place, envelope: &Envelope) -> Result<bool, Verdict> {
         let part = envelope.commit;
-        let place = Place {
-            cid: event.cid,
-            position: event.position,
-            sequence: Some(envelope.sequence),
-        };
         if self.open.is_none() && part == CommitPart::ALONE {
             return Ok(true);
         }
@@ -99,10 +101,15 @@ impl CommitVerifier {
         Ok(part.is_last_of_whole())
     }
 
+    /// Whether events of a commit are still to come.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Says that no event follows.
     ///
     /// # Errors
-    /// [`Verdict::Truncated`] when events of the last commit are missing.
+    /// [`Fault::Truncated`] when events of the last commit are missing.
     pub fn finish(self) -> Result<(), Verdict> {
         match self.open {
             Some(open) => Err(missing(open.place, open.last)),
@@ -140,9 +147,9 @@ fn missing(place: Place, part: CommitPart) -> Verdict {
         index: part.whole_index,
         count: part.whole_of,
     };
-    Verdict::Truncated { place, missing }
+    Fault::Truncated { missing }.at(place)
 }
 
 fn mismatch(place: Place, last: Option<CommitPart>, found: CommitPart) -> Verdict {
-    Verdict::CommitMismatch { place, last, found }
+    Fault::CommitMismatch { last, found }.at(place)
 }

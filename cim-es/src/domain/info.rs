@@ -17,6 +17,8 @@ pub struct AggregateInfo {
     pub former_kinds: &'static [&'static str],
     /// The kinds of other aggregates that may have the same ids.
     pub shares_ids_with: &'static [&'static str],
+    /// The scopes of its unique names, where it says them.
+    pub scopes: &'static [&'static str],
     /// Its events, in order of declaration.
     pub events: &'static [EventInfo],
     /// The types that a store may hold: the present subjects, then the former ones.
@@ -32,20 +34,70 @@ pub struct AggregateInfo {
 }
 
 impl AggregateInfo {
-    /// The aggregate into which events of type `E` fold.
+    /// The aggregate of events of type `E`. Where it is declared in another program, it has neither commands nor states
+    /// nor edges here.
     pub const fn of<E: DomainEvent>() -> Self {
+        let Lifecycle {
+            shares_ids_with,
+            scopes,
+            commands,
+            states,
+            edges,
+            diagram,
+            is_broken: _,
+        } = E::LIFECYCLE;
         Self {
-            domain: <E::Aggregate as Aggregate>::DOMAIN,
-            name: <E::Aggregate as Aggregate>::NAME,
-            kind: <E::Aggregate as Aggregate>::KIND,
-            former_kinds: <E::Aggregate as Aggregate>::FORMER_KINDS,
-            shares_ids_with: <E::Aggregate as Aggregate>::SHARES_IDS_WITH,
+            domain: E::DOMAIN,
+            name: E::NAME,
+            kind: E::KIND,
+            former_kinds: E::FORMER_KINDS,
+            shares_ids_with,
+            scopes,
             events: E::EVENTS,
             types: E::TYPES,
-            commands: <<E::Aggregate as Aggregate>::Command as Command>::VARIANTS,
-            states: <<E::Aggregate as Aggregate>::State as StateMachine>::STATES,
-            edges: <<E::Aggregate as Aggregate>::State as StateMachine>::EDGES,
-            diagram: <<E::Aggregate as Aggregate>::State as StateMachine>::DIAGRAM,
+            commands,
+            states,
+            edges,
+            diagram,
+        }
+    }
+}
+
+/// What an aggregate declares beside its events.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Lifecycle {
+    pub shares_ids_with: &'static [&'static str],
+    pub scopes: &'static [&'static str],
+    pub commands: &'static [&'static str],
+    pub states: &'static [&'static str],
+    pub edges: &'static [Edge],
+    pub diagram: &'static str,
+    /// Whether its declaration has errors.
+    pub is_broken: bool,
+}
+
+impl Lifecycle {
+    /// That of an aggregate which is declared in another program.
+    pub const ELSEWHERE: Self = Self {
+        shares_ids_with: &[],
+        scopes: &[],
+        commands: &[],
+        states: &[],
+        edges: &[],
+        diagram: "",
+        is_broken: false,
+    };
+
+    pub(crate) const fn of<A: Aggregate>() -> Self {
+        Self {
+            shares_ids_with: A::SHARES_IDS_WITH,
+            scopes: A::SCOPES,
+            commands: <A::Command as Command>::VARIANTS,
+            states: <A::State as StateMachine>::STATES,
+            edges: <A::State as StateMachine>::EDGES,
+            diagram: <A::State as StateMachine>::DIAGRAM,
+            is_broken: A::BROKEN,
         }
     }
 }

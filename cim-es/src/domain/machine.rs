@@ -1,7 +1,5 @@
 //! The lifecycle of an aggregate: a Mealy machine on its edges, a Moore machine in its states.
 
-use std::fmt;
-
 pub use cim_es_derive::StateMachine;
 
 use crate::domain::aggregate::Command;
@@ -29,7 +27,7 @@ pub struct Edge {
     label = "this type has no declared states and edges",
     note = "add `#[derive(StateMachine)]` to the enum of states"
 )]
-pub trait StateMachine: Copy + Eq + Default + fmt::Debug + Send + Sync + 'static {
+pub trait StateMachine: Copy + Eq + Default + Send + Sync + 'static {
     /// The events that move the machine.
     type Event: DomainEvent;
     /// The commands that the machine accepts or refuses.

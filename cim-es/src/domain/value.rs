@@ -132,6 +132,8 @@ macro_rules! value {
             }
         }
 
+        impl $crate::document::IndexField for $name {}
+
         impl $crate::__private::Serialize for $name {
             fn serialize<S: $crate::__private::Serializer>(
                 &self,

@@ -3,5 +3,7 @@
 #[cfg(feature = "jetstream")]
 pub mod jetstream;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

@@ -20,10 +20,21 @@
 //! | [`snapshot`] | How do long histories load fast? |
 //! | [`test_kit`] | How do I state the rules as tests? |
 //! | [`schema_change`] | How do I change what is stored already? |
+//! | [`event_contract`] | How does a program read events whose aggregate it does not have? |
 //! | [`unique_name`] | How is a name given to one aggregate only? |
 //! | [`subscription`] | How do I react to what happens? |
 //! | [`projection`] | How do I answer questions over many aggregates? |
+//! | [`document`] | How do views keep what does not fit into memory, and who finds it? |
+//! | [`table`] | How does a view become tables that SQL asks? |
+//! | [`inline_view`] | How is a view level with every commit? |
+//! | [`replay`] | How is a view made again, and how is everything gone through once more? |
+//! | [`bundle`] | How do events get from one store into another, over an air gap if need be? |
+//! | [`proof`] | How do I show to others what was stored, and find a history that was rewritten? |
+//! | [`command_line`] | How do I look into a store without writing Rust? |
+//! | [`verify`] | What in a store is damaged, if anything? |
+//! | [`dag`] | What happened because of what? |
 //! | [`nats`] | How do I run it on NATS servers? |
+//! | [`scale`] | How many aggregates fit one stream? |
 
 macro_rules! pages {
     ($($page:ident)*) => {
@@ -50,8 +61,19 @@ pages! {
     snapshot
     test_kit
     schema_change
+    event_contract
     unique_name
     subscription
     projection
+    document
+    table
+    inline_view
+    replay
+    bundle
+    proof
+    command_line
+    verify
+    dag
     nats
+    scale
 }

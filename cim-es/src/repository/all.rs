@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use futures_util::StreamExt;
 
 use super::kind::two_histories;
-use super::unique::is_of_a_name;
+use super::scope::is_of_a_name;
 use super::{LoadError, Loaded, Repository};
 use crate::block::StoredEvent;
 use crate::domain::aggregate::{Aggregate, AggregateId, IdText};
@@ -59,11 +59,23 @@ impl<A: Aggregate> Repository<A> {
     pub async fn load_each(&self) -> Result<Vec<Each<A>>, LoadError> {
         let mut all: Vec<Each<A>> = Vec::new();
         let mut places = HashMap::new();
+        let mut has_names = false;
         let selection = Selection::kind::<A>();
         let mut events = self.inner.store.read(selection, Bookmark::START);
         while let Some(event) = events.next().await {
             let event = event?;
-            if !A::is_kind(&event.envelope.aggregate) || is_of_a_name::<A>(&event) {
+            if !A::is_kind(&event.envelope.aggregate) {
+                continue;
+            }
+            if is_of_a_name(&event) {
+                if !has_names {
+                    has_names = true;
+                    tracing::warn!(
+                        aggregate = A::KIND,
+                        event = %event.cid,
+                        "a scope of unique names is the name of this aggregate: its names are passed over; give the scope another word"
+                    );
+                }
                 continue;
             }
             let text = IdText::new(&event.envelope.aggregate_id)?;

@@ -48,7 +48,7 @@ fn part_of(bound: Duration) -> Duration {
 }
 
 /// Waits under any executor, or none: a thread of its own keeps the time.
-async fn pause(time: Duration) {
+pub(super) async fn pause(time: Duration) {
     let alarm = Arc::new(Alarm {
         at: Instant::now() + time,
         waker: Mutex::new(None),

@@ -4,6 +4,7 @@ use super::loaded::read;
 use super::{LoadError, Recorded};
 use crate::block::StoredEvent;
 use crate::domain::event::DomainEvent;
+use crate::store::Position;
 
 /// What a command led to: the events as they are stored, each with its CID, and the version after them.
 #[derive(Clone, Debug)]
@@ -28,7 +29,7 @@ impl Commit {
         &self.events
     }
 
-    /// The events as the author declared them, in order.
+    /// The events as the author declared them, in order; of an earlier commit, each as what it is read as today.
     ///
     /// ```
     /// # use cim_es::prelude::*;
@@ -59,7 +60,11 @@ impl Commit {
     /// # Errors
     /// [`LoadError::Unreadable`] for an event that this program cannot read, as an earlier commit may have.
     pub fn typed<E: DomainEvent>(&self) -> Result<Vec<E>, LoadError> {
-        self.events.iter().map(read).collect()
+        let mut typed = Vec::with_capacity(self.events.len());
+        for stored in &self.events {
+            typed.extend(read(stored)?);
+        }
+        Ok(typed)
     }
 
     /// The events as the author declared them, each with what is stored of it.
@@ -67,7 +72,15 @@ impl Commit {
     /// # Errors
     /// As [`typed`](Self::typed).
     pub fn recorded<E: DomainEvent>(&self) -> Result<Vec<Recorded<E>>, LoadError> {
-        self.events.iter().cloned().map(Recorded::of).collect()
+        Recorded::all(self.events.iter().cloned())
+    }
+
+    /// The position of its last event in the store, for who waits until a view has counted it; the start for a commit
+    /// without events.
+    pub fn position(&self) -> Position {
+        self.events
+            .last()
+            .map_or(Position::START, |event| event.position)
     }
 
     /// The version of the aggregate after the commit.

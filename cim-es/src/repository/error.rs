@@ -1,5 +1,7 @@
 //! What can go wrong between a command and its commit.
 
+use std::fmt;
+
 use cid::Cid;
 use uuid::Uuid;
 
@@ -10,17 +12,12 @@ use crate::domain::machine::UnexpectedEvent;
 use crate::store::{AggregateKey, StoreError};
 
 /// Why a command did not lead to a commit; `E` is the aggregate's own error.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum ExecuteError<E: std::error::Error + 'static> {
     /// A rule of the domain refuses the command.
-    #[error(transparent)]
     Refused(E),
     /// The present state has no edge for the command.
-    #[error(
-        "`{command}` is not accepted in state `{state}`, which accepts {}",
-        list(accepted)
-    )]
     NotAccepted {
         /// The present state.
         state: &'static str,
@@ -30,9 +27,6 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
         accepted: Vec<&'static str>,
     },
     /// The decision emitted an event that the machine does not declare there; nothing was stored.
-    #[error(
-        "`{command}` emitted `{event}` in state `{state}`, for which no edge is declared: add `#[on({command} / {event} => …)]` to `{state}`, or correct `decide`"
-    )]
     UndeclaredEvent {
         /// The state that was reached when the event came.
         state: &'static str,
@@ -42,9 +36,6 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
         event: &'static str,
     },
     /// The decision gave an empty list of events; nothing was stored.
-    #[error(
-        "`{command}` gave an empty list of events in state `{state}`: say `nothing()` when it changes nothing"
-    )]
     NoEvents {
         /// The present state.
         state: &'static str,
@@ -52,7 +43,6 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
         command: &'static str,
     },
     /// One of several commands that belong together is refused; none of them took effect.
-    #[error("command {} of {of}, `{command}`: {}", place + 1, text(reason))]
     OneOfSeveral {
         /// The place of the command among them, from 0.
         place: usize,
@@ -64,9 +54,6 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
         reason: Box<ExecuteError<E>>,
     },
     /// The message id belongs to an earlier command, which was another one; nothing was stored.
-    #[error(
-        "message id {message_id} was used before: it led to `{event_type}` at version {version}, which `{command}` never does; give each command an identity of its own"
-    )]
     MessageIdReused {
         /// The message id.
         message_id: Uuid,
@@ -78,7 +65,6 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
         version: u64,
     },
     /// Another aggregate holds a name that this one would hold after the command; nothing was stored.
-    #[error("{name} is held by {holder}: choose another, or have it released first")]
     NameTaken {
         /// The name.
         name: UniqueName,
@@ -86,7 +72,6 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
         holder: Holder,
     },
     /// The scope of a unique name cannot be one; nothing was stored.
-    #[error("{name} cannot be reserved: {source}")]
     NameScope {
         /// The name.
         name: UniqueName,
@@ -94,12 +79,8 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
         source: ScopeError,
     },
     /// An event cannot be stored; nothing was stored.
-    #[error(transparent)]
     Payload(PayloadError),
     /// The fold of an event panicked before the event was stored; nothing was stored.
-    #[error(
-        "the fold of `{event}`, to which `{command}` led, panicked: {reason}; nothing was stored, correct what the event does to the aggregate"
-    )]
     FoldPanicked {
         /// The command.
         command: &'static str,
@@ -110,13 +91,9 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
     },
     /// The command took effect: its events are stored. They cannot be folded, so the aggregate does not load before the
     /// program is corrected.
-    #[error("the command took effect, and the aggregate does not load: {0}")]
     StoredAndNotFolded(LoadError),
     /// It cannot be told whether the message took effect before: it is older than what is remembered, and the history
     /// cannot be read. Nothing was stored.
-    #[error(
-        "it cannot be told whether message {message_id} took effect on {aggregate} before: it is older than the commits that are remembered, and the history before them cannot be read: {source}; nothing was stored"
-    )]
     MayHaveTakenEffect {
         /// The message id.
         message_id: Uuid,
@@ -126,11 +103,107 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
         source: StoreError,
     },
     /// The aggregate could not be loaded.
-    #[error(transparent)]
     Load(LoadError),
     /// The store did not take the commit; [`StoreError::Conflict`] when others were first each time.
-    #[error(transparent)]
     Store(StoreError),
+}
+
+// Written by hand: the derive would bound the error on itself, by the reason of one of several, and such a bound never ends.
+impl<E: std::error::Error + 'static> fmt::Display for ExecuteError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(error) => fmt::Display::fmt(error, f),
+            Self::NotAccepted {
+                state,
+                command,
+                accepted,
+            } => write!(
+                f,
+                "`{command}` is not accepted in state `{state}`, which accepts {}",
+                list(accepted)
+            ),
+            Self::UndeclaredEvent {
+                state,
+                command,
+                event,
+            } => write!(
+                f,
+                "`{command}` emitted `{event}` in state `{state}`, for which no edge is declared: add \
+                 `#[on({command} / {event} => …)]` to `{state}`, or correct `decide`"
+            ),
+            Self::NoEvents { state, command } => write!(
+                f,
+                "`{command}` gave an empty list of events in state `{state}`: say `nothing()` when it changes nothing"
+            ),
+            Self::OneOfSeveral {
+                place, of, command, ..
+            } => write!(
+                f,
+                "command {} of {of}, `{command}`, was not carried out",
+                place + 1
+            ),
+            Self::MessageIdReused {
+                message_id,
+                command,
+                event_type,
+                version,
+            } => write!(
+                f,
+                "message id {message_id} was used before: it led to `{event_type}` at version {version}, which \
+                 `{command}` never does; give each command an identity of its own"
+            ),
+            Self::NameTaken { name, holder } => write!(
+                f,
+                "{name} is held by {holder}: choose another, or have it released first"
+            ),
+            Self::NameScope { name, .. } => write!(f, "{name} cannot be reserved"),
+            Self::Payload(error) => fmt::Display::fmt(error, f),
+            Self::FoldPanicked {
+                command,
+                event,
+                reason,
+            } => write!(
+                f,
+                "the fold of `{event}`, to which `{command}` led, panicked: {reason}; nothing was stored, correct what \
+                 the event does to the aggregate"
+            ),
+            Self::StoredAndNotFolded(_) => {
+                f.write_str("the command took effect, and the aggregate does not load")
+            }
+            Self::MayHaveTakenEffect {
+                message_id,
+                aggregate,
+                ..
+            } => write!(
+                f,
+                "it cannot be told whether message {message_id} took effect on {aggregate} before: it is older than the \
+                 commits that are remembered, and the history before them cannot be read; nothing was stored"
+            ),
+            Self::Load(error) => fmt::Display::fmt(error, f),
+            Self::Store(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for ExecuteError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Refused(error) => error.source(),
+            Self::OneOfSeveral { reason, .. } => Some(&**reason),
+            Self::NameScope { source, .. } => Some(source),
+            Self::Payload(error) => error.source(),
+            Self::StoredAndNotFolded(error) => Some(error),
+            Self::MayHaveTakenEffect { source, .. } => Some(source),
+            Self::Load(error) => error.source(),
+            Self::Store(error) => error.source(),
+            Self::NotAccepted { .. }
+            | Self::UndeclaredEvent { .. }
+            | Self::NoEvents { .. }
+            | Self::MessageIdReused { .. }
+            | Self::NameTaken { .. }
+            | Self::FoldPanicked { .. } => None,
+        }
+    }
 }
 
 impl<E: std::error::Error + 'static> ExecuteError<E> {
@@ -162,7 +235,7 @@ pub enum LoadError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// An event of the aggregate cannot be read by this program.
-    #[error("{aggregate}, version {version} (event {cid}) cannot be read: {source}")]
+    #[error("{aggregate}, version {version} (event {cid}) cannot be read")]
     Unreadable {
         /// The aggregate.
         aggregate: Box<AggregateKey>,
@@ -174,7 +247,7 @@ pub enum LoadError {
         source: PayloadError,
     },
     /// An event met a state that has no edge for it.
-    #[error("{aggregate}, version {version} (event {cid}) cannot be replayed: {source}")]
+    #[error("{aggregate}, version {version} (event {cid}) cannot be replayed")]
     UnexpectedEvent {
         /// The aggregate.
         aggregate: Box<AggregateKey>,
@@ -259,11 +332,6 @@ impl<E: std::error::Error + 'static> From<LoadError> for ExecuteError<E> {
     fn from(error: LoadError) -> Self {
         Self::Load(error)
     }
-}
-
-/// In the message of the error around it; a bound of that error on itself, as the derive would write, never ends.
-fn text<E: std::error::Error + 'static>(error: &ExecuteError<E>) -> String {
-    error.to_string()
 }
 
 fn list(names: &[&'static str]) -> String {

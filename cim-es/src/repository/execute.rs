@@ -16,7 +16,8 @@ impl<A: Aggregate> Repository<A> {
     ///
     /// A command takes effect once, for ever: one with the same message id gives the earlier commit again, whatever it
     /// says, and [`Commit::is_repeated`] tells so. Each command therefore needs an identity of its own. What was
-    /// refused, or changed nothing, took no effect, and leaves nothing behind: sent again, it is decided anew.
+    /// refused, or changed nothing ([`nothing()`](crate::aggregate::nothing)), took no effect, and leaves nothing behind:
+    /// sent again later, it is decided anew, and may take effect then.
     ///
     /// After a conflict it is decided again on the newer history, up to the set number of times, with the same ids; the
     /// time in the [`Context`](crate::message::Context) is the one that the events get.
@@ -113,7 +114,7 @@ impl<A: Aggregate> Repository<A> {
                 Ok(pending) if pending.is_empty() => None,
                 Ok(pending) => match work.append(pending, &context).await {
                     Err(error) if error.is_conflict() && attempts.next().await => {
-                        work.catch_up().await?;
+                        work.catch_up_with_others().await?;
                         continue;
                     }
                     // It was decided on an aggregate from memory, which may claim another name by now.
@@ -132,7 +133,7 @@ impl<A: Aggregate> Repository<A> {
 /// The earlier commit as the answer to commands that came again; an error when others made it.
 ///
 /// The event of a commit does not name its command, so the machine is asked: a command that has no edge with the first
-/// event, in any state, cannot have led to it.
+/// event, in any state, cannot have led to it. Where that is read as several, one of them is enough.
 pub(super) fn answer_again<A: Aggregate>(
     commands: &[A::Command],
     commit: Commit,
@@ -141,14 +142,25 @@ pub(super) fn answer_again<A: Aggregate>(
     let (Some(first), Some(command)) = (commit.events.first(), commands.first()) else {
         return Ok(commit);
     };
-    let known = A::Event::info_of(first.event_type());
-    let is_possible = known.is_none_or(|event| {
+    let leads_to = |event: &str| {
         let mut edges = A::State::EDGES.iter();
         edges.any(|edge| {
             let mut names = commands.iter().map(|command| Some(command.name()));
-            edge.event == event.variant && names.any(|name| name == edge.command)
+            edge.event == event && names.any(|name| name == edge.command)
         })
-    });
+    };
+    let is_possible = match A::Event::info_of(first.event_type()) {
+        None => true,
+        Some(event) if leads_to(event.variant) => true,
+        Some(event) if event.schema == first.envelope.schema => false,
+        Some(event) => match first.decode_all::<A::Event>() {
+            Ok(events) if !events.is_empty() => {
+                let mut events = events.iter().map(|event| event.info().variant);
+                events.any(leads_to)
+            }
+            _ => event.is_read_as_others(),
+        },
+    };
     if is_possible {
         return Ok(commit);
     }

@@ -1,11 +1,11 @@
 //! Folding one event, whatever the author's functions do in it.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::domain::aggregate::Aggregate;
 use crate::domain::event::DomainEvent;
 use crate::domain::machine::UnexpectedEvent;
+use crate::domain::panicked;
 
 /// Why an event was not folded.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -31,14 +31,9 @@ pub(crate) fn fold<A: Aggregate>(aggregate: &mut A, event: A::Event) -> Result<(
         Ok(folded) => Ok(folded?),
         Err(panic) => Err(FoldFault::Panicked {
             event: name,
-            reason: text(&*panic),
+            reason: panicked::text(&*panic)
+                .unwrap_or("with something that is not a text")
+                .to_owned(),
         }),
     }
-}
-
-fn text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("with something that is not a text")
-        .to_owned()
 }

@@ -6,6 +6,7 @@ use super::loaded::{Known, Loaded, read};
 use super::work::Work;
 use super::{LoadError, Repository, snapshot};
 use crate::block::StoredEvent;
+use crate::domain::ErrorChain;
 use crate::domain::aggregate::Aggregate;
 use crate::domain::event::DomainEvent;
 use crate::domain::message::Timestamp;
@@ -45,7 +46,8 @@ impl From<Cid> for At {
     }
 }
 
-/// A typed event beside what is stored of it.
+/// A typed event beside what is stored of it. What is stored as one event and read as several stands beside each of these,
+/// one after another; what is read as none is not among them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorded<E> {
     /// The event, brought up to the present schema.
@@ -55,9 +57,23 @@ pub struct Recorded<E> {
 }
 
 impl<E: DomainEvent> Recorded<E> {
-    pub(super) fn of(stored: StoredEvent) -> Result<Self, LoadError> {
-        let event = read(&stored)?;
-        Ok(Self { event, stored })
+    /// What is read from a stored event.
+    fn of(stored: StoredEvent) -> Result<impl Iterator<Item = Self>, LoadError> {
+        let events = read(&stored)?;
+        let stored = std::iter::repeat_n(stored, events.len());
+        let pairs = events.into_iter().zip(stored);
+        Ok(pairs.map(|(event, stored)| Self { event, stored }))
+    }
+
+    /// What is read from stored events.
+    pub(super) fn all(
+        stored: impl IntoIterator<Item = StoredEvent>,
+    ) -> Result<Vec<Self>, LoadError> {
+        let mut recorded = Vec::new();
+        for stored in stored {
+            recorded.extend(Self::of(stored)?);
+        }
+        Ok(recorded)
     }
 }
 
@@ -100,6 +116,21 @@ impl<A: Aggregate> Repository<A> {
         }
     }
 
+    /// The aggregate as it is now, folded from its whole history, event by event: past every snapshot and all that is kept
+    /// in memory. [`load`](Self::load) gives the same with less reading; this one proves it.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub async fn replay(&self, id: &A::Id) -> Result<Loaded<A>, LoadError> {
+        let key = self.key(id).await?;
+        let mut loaded = Loaded::<A>::empty();
+        let mut events = self.inner.store.history(&key, Versions::ALL);
+        while let Some(event) = events.next().await {
+            loaded.fold(&event?)?;
+        }
+        Ok(loaded)
+    }
+
     /// Every event of the aggregate with what is stored of it, in order.
     ///
     /// # Errors
@@ -107,11 +138,12 @@ impl<A: Aggregate> Repository<A> {
     pub async fn history(&self, id: &A::Id) -> Result<Vec<Recorded<A::Event>>, LoadError> {
         let key = self.key(id).await?;
         let events = self.events(&key).await?;
-        events.into_iter().map(Recorded::of).collect()
+        Recorded::all(events)
     }
 
-    /// At most `limit` events of one subject after a position, over all aggregates of this kind, in the store's order;
-    /// those stored under a former name of the event are among them.
+    /// At most `limit` events stored under one subject after a position, over all aggregates of this kind, in the store's
+    /// order; those stored under a former name of the event are among them. An event that is read as several counts as
+    /// one, and those as which it is read may have other subjects.
     ///
     /// # Errors
     /// [`LoadError`].
@@ -131,7 +163,7 @@ impl<A: Aggregate> Repository<A> {
             std::future::ready(!event.as_ref().is_ok_and(is_other))
         };
         let events = events.filter(of_this_kind).take(limit);
-        events.map(|event| Recorded::of(event?)).try_collect().await
+        Recorded::all(events.try_collect::<Vec<_>>().await?)
     }
 
     async fn load_version(&self, key: &AggregateKey, version: u64) -> Result<Loaded<A>, LoadError> {
@@ -205,9 +237,7 @@ impl<A: Aggregate> Repository<A> {
 
     async fn newest_snapshot(&self, key: &AggregateKey) -> Option<Known<A>> {
         let snapshots = self.inner.snapshots.as_ref()?;
-        let found = snapshots
-            .get_latest_snapshot(key, snapshot::tag::<A>())
-            .await;
+        let found = snapshots.newest(key, snapshot::tag::<A>()).await;
         let found = found.and_then(|found| found.map(snapshot::open::<A>).transpose());
         match found {
             Ok(known) => known.map(|known| Known {
@@ -217,7 +247,7 @@ impl<A: Aggregate> Repository<A> {
                 loaded: known.loaded,
             }),
             Err(error) => {
-                tracing::warn!(aggregate = %key, %error, "a snapshot is not used");
+                tracing::warn!(aggregate = %key, error = %ErrorChain(&error), "a snapshot is not used");
                 None
             }
         }

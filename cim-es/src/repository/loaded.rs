@@ -4,16 +4,17 @@ use std::ops::Deref;
 
 use super::LoadError;
 use super::fold::{FoldFault, fold};
-use super::recent::RecentCommits;
 use crate::block::StoredEvent;
+use crate::block::payload::Decoded;
 use crate::domain::aggregate::{Aggregate, IdText};
 use crate::domain::event::DomainEvent;
-use crate::store::{AggregateKey, Head};
+use crate::domain::kept;
+use crate::store::{AggregateKey, Head, RecentCommits};
 
 /// An aggregate as it is after its events up to a version; it dereferences to the aggregate.
 ///
 /// An id without events gives version 0 and the aggregate's default, whose state is the initial one.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Loaded<A> {
     pub(super) aggregate: A,
     pub(super) head: Option<Head>,
@@ -28,7 +29,7 @@ pub(super) struct Known<A> {
 impl<A: Aggregate> Loaded<A> {
     pub(super) fn empty() -> Self {
         Self {
-            aggregate: A::default(),
+            aggregate: kept::initial(),
             head: None,
         }
     }
@@ -48,10 +49,12 @@ impl<A: Aggregate> Loaded<A> {
         self.aggregate
     }
 
-    /// Folds a stored event.
+    /// Folds a stored event: all that is read from it, as one version.
     pub(super) fn fold(&mut self, stored: &StoredEvent) -> Result<(), LoadError> {
-        let folded = fold(&mut self.aggregate, read(stored)?);
-        folded.map_err(|fault| not_folded(stored, fault))?;
+        for event in read(stored)? {
+            let folded = fold(&mut self.aggregate, event);
+            folded.map_err(|fault| not_folded(stored, fault))?;
+        }
         self.head = Some(stored.head());
         Ok(())
     }
@@ -96,9 +99,9 @@ pub(super) fn not_folded(stored: &StoredEvent, fault: FoldFault) -> LoadError {
     }
 }
 
-/// The typed event, or where the one that cannot be read stands.
-pub(super) fn read<E: DomainEvent>(stored: &StoredEvent) -> Result<E, LoadError> {
-    stored.decode().map_err(|source| LoadError::Unreadable {
+/// The typed events, or where the one that cannot be read stands.
+pub(super) fn read<E: DomainEvent>(stored: &StoredEvent) -> Result<Decoded<E>, LoadError> {
+    stored.decoded().map_err(|source| LoadError::Unreadable {
         aggregate: Box::new(key_of(stored)),
         cid: stored.cid,
         version: stored.envelope.sequence,
@@ -112,6 +115,15 @@ fn key_of(stored: &StoredEvent) -> AggregateKey {
         envelope.aggregate.clone(),
         IdText::trusted(&envelope.aggregate_id),
     )
+}
+
+impl<A: Aggregate> Clone for Loaded<A> {
+    fn clone(&self) -> Self {
+        Self {
+            aggregate: kept::copy_of(&self.aggregate),
+            head: self.head,
+        }
+    }
 }
 
 impl<A> Deref for Loaded<A> {

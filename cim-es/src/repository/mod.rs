@@ -2,6 +2,7 @@
 
 mod all;
 mod backoff;
+mod cache;
 mod commit;
 mod decide;
 mod error;
@@ -11,8 +12,8 @@ mod kind;
 mod load;
 mod loaded;
 mod pending;
-mod recent;
 mod rehearse;
+mod scope;
 mod snapshot;
 mod together;
 mod unique;
@@ -25,23 +26,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::aggregate::Aggregate;
+use crate::domain::info::Domain;
 use crate::domain::message::{Clock, SystemClock};
 use crate::store::{CLOCK_SKEW, EventStore, SnapshotStore};
+use cache::SnapshotCache;
 use kind::KnownKinds;
+use scope::KnownScopes;
 use warm::WarmAggregates;
 
 pub use all::Each;
 pub use commit::Commit;
 pub use error::{ExecuteError, LoadError};
+#[cfg(feature = "testing")]
+pub(crate) use fold::{FoldFault, fold};
 pub use load::{At, Recorded};
 pub use loaded::Loaded;
 #[cfg(feature = "testing")]
 pub(crate) use pending::PendingCommit;
 pub use rehearse::rehearse;
+pub use scope::ScopeError;
 #[cfg(feature = "testing")]
 pub(crate) use snapshot::{encode as encode_snapshot, tag as snapshot_tag};
 pub use together::{Together, TogetherError};
-pub use unique::{Holder, ScopeError};
+pub use unique::Holder;
 
 /// After how many events of an aggregate a snapshot is written, where neither the program nor the store says it.
 const SNAPSHOT_THRESHOLD: u64 = 100;
@@ -60,11 +67,13 @@ pub struct Repository<A: Aggregate> {
 
 struct Inner<A: Aggregate> {
     store: Arc<dyn EventStore>,
-    snapshots: Option<Arc<dyn SnapshotStore>>,
+    snapshots: Option<SnapshotCache>,
     clock: Arc<dyn Clock>,
     options: Options,
     warm: Arc<WarmAggregates<A>>,
     kinds: KnownKinds<A>,
+    scopes: KnownScopes,
+    domain: Option<Domain>,
 }
 
 #[derive(Clone, Copy)]
@@ -100,6 +109,7 @@ impl<A: Aggregate> Repository<A> {
                 remembered_commits: 1_000,
                 clock_skew: CLOCK_SKEW,
             },
+            domain: None,
             aggregate: std::marker::PhantomData,
         }
     }
@@ -134,6 +144,7 @@ pub struct RepositoryBuilder<A: Aggregate> {
     clock: Arc<dyn Clock>,
     warm_aggregates: usize,
     options: Options,
+    domain: Option<Domain>,
     aggregate: std::marker::PhantomData<fn() -> A>,
 }
 
@@ -146,7 +157,18 @@ impl<A: Aggregate> RepositoryBuilder<A> {
         }
     }
 
-    /// Keeps snapshots in another place than the store's own.
+    /// Says which aggregates the domain has, as [`domain!`](crate::domain!) declares them: a
+    /// [unique name](crate::aggregate::UniqueName) whose scope is the name of one of them is refused. Without it, only an
+    /// aggregate that has events in the store is noticed, and this one itself.
+    pub fn domain(self, domain: Domain) -> Self {
+        Self {
+            domain: Some(domain),
+            ..self
+        }
+    }
+
+    /// Keeps snapshots in another place than the store's own. They are a cache: one that does not answer in less than a
+    /// second is passed over for a while, which is logged once.
     pub fn snapshots(self, snapshots: impl SnapshotStore) -> Self {
         Self {
             snapshots: Some(Arc::new(snapshots)),
@@ -204,11 +226,13 @@ impl<A: Aggregate> RepositoryBuilder<A> {
         Repository {
             inner: Arc::new(Inner {
                 store: self.store,
-                snapshots: self.snapshots,
+                snapshots: self.snapshots.map(SnapshotCache::new),
                 clock: self.clock,
                 options: self.options,
                 warm: Arc::new(WarmAggregates::new(self.warm_aggregates)),
                 kinds: KnownKinds::new(),
+                scopes: KnownScopes::default(),
+                domain: self.domain,
             }),
         }
     }

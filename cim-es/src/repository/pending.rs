@@ -4,6 +4,7 @@ use super::ExecuteError;
 use super::decide::decide;
 use super::fold::{FoldFault, fold};
 use crate::domain::aggregate::{Aggregate, Command, Decide};
+use crate::domain::kept::copy_of;
 use crate::domain::message::Context;
 use crate::store::NewEvent;
 
@@ -63,11 +64,11 @@ where
         if let [command] = commands {
             let pending = Self::decide(aggregate, command, context)?;
             return match A::UNIQUE_NAMES.is_some() && !pending.is_empty() {
-                true => pending.folded(aggregate.clone(), command),
+                true => pending.folded(copy_of(aggregate), command),
                 false => Ok(pending),
             };
         }
-        let (mut after, mut new) = (aggregate.clone(), Vec::new());
+        let (mut after, mut new) = (copy_of(aggregate), Vec::new());
         for (place, command) in commands.iter().enumerate() {
             let mut take = || {
                 let context = context.of_command(place);

@@ -2,7 +2,7 @@
 
 use super::ExecuteError;
 use super::pending::{PendingCommit, refused};
-use crate::block::payload::decode_payload;
+use crate::block::payload::decode_present;
 use crate::domain::aggregate::Decide;
 use crate::domain::message::Context;
 use crate::store::NewEvent;
@@ -59,7 +59,7 @@ where
     A::Command: Clone,
 {
     let pending = PendingCommit::decide(aggregate, &command, context)?;
-    let read_back = |new: &NewEvent| decode_payload(&new.event_type, new.schema, &new.payload);
+    let read_back = |new: &NewEvent| decode_present(&new.event_type, &new.payload);
     let events: Result<Vec<_>, _> = pending.new_events().iter().map(read_back).collect();
     let events = events.map_err(ExecuteError::Payload)?;
     // The machine has said already that each has its edge, so from here on nothing is refused half way.

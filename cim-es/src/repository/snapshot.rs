@@ -8,27 +8,30 @@ use serde::{Deserialize, Serialize};
 
 use super::Repository;
 use super::loaded::{Known, Loaded};
-use super::recent::RecentCommits;
 #[cfg(feature = "testing")]
 use crate::block::payload::NotReadBack;
 use crate::block::payload::{encoded, outline, written};
+use crate::domain::ErrorChain;
 use crate::domain::aggregate::Aggregate;
 use crate::domain::event::DomainEvent;
+use crate::domain::kept::{Plain, Same, Storable, Written};
 use crate::domain::machine::StateMachine;
 use crate::domain::message::Timestamp;
-use crate::store::{AggregateKey, Head, Snapshot, StoreError};
+use crate::store::{AggregateKey, Head, RecentCommits, Snapshot, StoreError};
 
 /// What a snapshot holds beside its place in the history.
 #[derive(Serialize)]
-struct Kept<'a, A> {
-    aggregate: &'a A,
+#[serde(bound = "T: Storable")]
+struct Kept<'a, T> {
+    aggregate: Written<'a, T>,
     recent: &'a RecentCommits,
     timestamp: Timestamp,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Opened<A> {
-    aggregate: A,
+#[serde(bound = "T: Storable")]
+struct Opened<T> {
+    aggregate: Plain<T>,
     recent: RecentCommits,
     timestamp: Timestamp,
 }
@@ -56,7 +59,7 @@ fn tag_of<A: Aggregate>() -> u64 {
         A::FINGERPRINT,
         <A::Event as DomainEvent>::FINGERPRINT,
         <A::State as StateMachine>::FINGERPRINT,
-        outline::<A>().digest,
+        outline::<Plain<A::Value>>().digest,
     ];
     parts.iter().fold(0xcbf2_9ce4_8422_2325, |tag: u64, part| {
         (tag.rotate_left(5) ^ part).wrapping_mul(PRIME)
@@ -65,7 +68,7 @@ fn tag_of<A: Aggregate>() -> u64 {
 
 /// The aggregate that a snapshot holds.
 pub(super) fn open<A: Aggregate>(snapshot: Snapshot) -> Result<Known<A>, StoreError> {
-    let opened: Opened<A> = serde_ipld_dagcbor::from_slice(&snapshot.state)
+    let opened: Opened<A::Value> = serde_ipld_dagcbor::from_slice(&snapshot.state)
         .map_err(|error| engine("decoding it", error))?;
     // Fields that its types have gained or lost show here where the tag does not.
     let again = encoded(&opened).map_err(|error| engine("encoding it again", error))?;
@@ -79,7 +82,7 @@ pub(super) fn open<A: Aggregate>(snapshot: Snapshot) -> Result<Known<A>, StoreEr
         timestamp: opened.timestamp,
     };
     let loaded = Loaded {
-        aggregate: opened.aggregate,
+        aggregate: opened.aggregate.0.into_it(),
         head: Some(head),
     };
     let recent = opened.recent;
@@ -88,11 +91,12 @@ pub(super) fn open<A: Aggregate>(snapshot: Snapshot) -> Result<Known<A>, StoreEr
 
 fn close<A: Aggregate>(known: &Known<A>, head: Head) -> Result<Snapshot, StoreError> {
     let kept = Kept {
-        aggregate: &known.loaded.aggregate,
+        aggregate: Written(A::Value::of_ref(&known.loaded.aggregate)),
         recent: &known.recent,
         timestamp: head.timestamp,
     };
-    let state = written::<_, Opened<A>>(&kept).map_err(|error| engine("encoding it", error))?;
+    let state =
+        written::<_, Opened<A::Value>>(&kept).map_err(|error| engine("encoding it", error))?;
     Ok(Snapshot {
         tag: tag::<A>(),
         version: head.version,
@@ -112,7 +116,7 @@ struct OtherTypes;
 /// The bytes of an aggregate as a snapshot keeps it.
 #[cfg(feature = "testing")]
 pub(crate) fn encode<A: Aggregate>(aggregate: &A) -> Result<Vec<u8>, NotReadBack> {
-    written::<A, A>(aggregate)
+    written::<_, Plain<A::Value>>(&Written(A::Value::of_ref(aggregate)))
 }
 
 fn engine(
@@ -120,7 +124,7 @@ fn engine(
     source: impl std::error::Error + Send + Sync + 'static,
 ) -> StoreError {
     StoreError::Engine {
-        place: "the snapshot".to_owned(),
+        location: "the snapshot".into(),
         operation,
         source: std::sync::Arc::new(source),
     }
@@ -139,11 +143,11 @@ impl<A: Aggregate> Repository<A> {
             return;
         }
         let kept = match close(known, head) {
-            Ok(snapshot) => snapshots.save_snapshot(key, snapshot).await,
+            Ok(snapshot) => snapshots.save(key, snapshot).await,
             Err(error) => Err(error),
         };
         if let Err(error) = kept {
-            tracing::warn!(aggregate = %key, version = head.version, %error, "no snapshot was written");
+            tracing::warn!(aggregate = %key, version = head.version, error = %ErrorChain(&error), "no snapshot was written");
         }
     }
 }

@@ -3,18 +3,15 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{ExecuteError, LoadError, Repository};
 use crate::block::StoredEvent;
 use crate::block::payload::PayloadError;
 use crate::domain::aggregate::{Aggregate, UniqueName};
-use crate::domain::event::DomainEvent;
-use crate::domain::subject::{Token, TokenError};
 use crate::store::{AggregateKey, CommitRequest, ExpectedVersion, Head, NewEvent};
 
-const RESERVED: &str = "reserved";
-const RELEASED: &str = "released";
+pub(super) const RESERVED: &str = "reserved";
+pub(super) const RELEASED: &str = "released";
 const SCHEMA: u32 = 1;
 
 /// Who holds a unique name.
@@ -32,27 +29,10 @@ impl std::fmt::Display for Holder {
     }
 }
 
-/// A word that cannot be the scope of a [`UniqueName`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ScopeError {
-    /// It is no token of a subject.
-    #[error("its scope is a part of a subject, and {0}")]
-    Token(#[from] TokenError),
-    /// The aggregate's own events have it.
-    #[error(
-        "its scope would give it the subjects of `{kind}`, which are those of events of the aggregate itself: take another word"
-    )]
-    OwnSubjects {
-        /// The kind that the names would have, `<domain>.<scope>`.
-        kind: String,
-    },
-}
-
 /// The payload of both events: the same fields, so that each tells the whole.
 #[derive(Serialize, Deserialize)]
-struct Reservation {
-    name: String,
+pub(super) struct Reservation {
+    pub(super) name: String,
     holder_id: String,
     holder_kind: String,
 }
@@ -112,10 +92,28 @@ impl<A: Aggregate> Repository<A> {
     /// Who holds a name of this aggregate's domain at the moment; none when it is free.
     ///
     /// # Errors
-    /// [`LoadError`]; also for a scope that cannot stand in a subject.
+    /// [`LoadError`]; [`LoadError::NameScope`] for a word that cannot be a scope.
     pub async fn holder(&self, name: &UniqueName) -> Result<Option<Holder>, LoadError> {
-        let key = key::<A>(name)?;
+        let key = self.key_of_name(name).await?;
         Ok(self.present(key).await?.holder)
+    }
+
+    /// A commit with what becomes of the names of an aggregate that is otherwise after it than before.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn with_names(
+        &self,
+        request: CommitRequest,
+        holder: &AggregateKey,
+        aggregates: [&A; 2],
+    ) -> Result<CommitRequest, ExecuteError<A::Error>> {
+        let Some(list) = A::UNIQUE_NAMES else {
+            return Ok(request);
+        };
+        let names = aggregates.map(|aggregate| list(aggregate).into_iter().collect());
+        let mut changes = NameChanges::default();
+        self.release_names(&mut changes, holder, &names).await?;
+        self.claim_names(&mut changes, holder, &names).await?;
+        Ok(changes.add_to(request))
     }
 
     /// Releases the names that an aggregate no longer holds. In a commit over several aggregates, all of them release
@@ -169,9 +167,13 @@ impl<A: Aggregate> Repository<A> {
         changes: &'a mut NameChanges,
         name: &UniqueName,
     ) -> Result<&'a mut Present, ExecuteError<A::Error>> {
-        let key = key::<A>(name).map_err(|source| ExecuteError::NameScope {
-            name: name.clone(),
-            source,
+        let key = self.key_of_name(name).await;
+        let key = key.map_err(|error| match error {
+            LoadError::NameScope(source) => ExecuteError::NameScope {
+                name: name.clone(),
+                source,
+            },
+            error => ExecuteError::Load(error),
         })?;
         let known = changes.0.iter().position(|present| present.key == key);
         let place = match known {
@@ -203,35 +205,6 @@ impl<A: Aggregate> Repository<A> {
             key,
         })
     }
-}
-
-/// Whether an event under this kind of aggregate is one of a name, whose scope an earlier program took for its own.
-pub(super) fn is_of_a_name<A: Aggregate>(event: &StoredEvent) -> bool {
-    let operation = event.event_type().strip_prefix(A::KIND);
-    let operation = operation.and_then(|operation| operation.strip_prefix('.'));
-    matches!(operation, Some(RESERVED | RELEASED))
-        && A::Event::info_of(event.event_type()).is_none()
-}
-
-/// The key under which a name is stored: its kind is `<domain>.<scope>`, its id the SHA-256 of kind and name in
-/// hexadecimal digits, because a name may hold what a subject cannot. It never changes. A kind whose events could be taken
-/// for the aggregate's own is refused.
-fn key<A: Aggregate>(name: &UniqueName) -> Result<AggregateKey, ScopeError> {
-    let scope = Token::new(name.scope())?;
-    // Under the domain under which the first of them were, so that a renamed aggregate finds those that are held.
-    let domain = A::FORMER_DOMAINS.first().unwrap_or(&A::DOMAIN);
-    let kind = format!("{domain}.{}", scope.as_str());
-    let is_own = |operation| A::Event::info_of(&format!("{kind}.{operation}")).is_some();
-    if kind == A::KIND || is_own(RESERVED) || is_own(RELEASED) {
-        return Err(ScopeError::OwnSubjects { kind });
-    }
-    let digest = Sha256::new()
-        .chain_update(kind.as_bytes())
-        .chain_update([0])
-        .chain_update(name.name().as_bytes())
-        .finalize();
-    let id: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(AggregateKey::new(kind, Token::new(&id)?))
 }
 
 fn event(

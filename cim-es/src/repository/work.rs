@@ -2,19 +2,24 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use uuid::Uuid;
+
 use super::load::after_head;
 use super::loaded::{Known, Loaded, not_folded};
 use super::pending::PendingCommit;
-use super::recent::{Seen, Versions};
 use super::unique::NameChanges;
 use super::warm::Turn;
 use super::{Commit, ExecuteError, LoadError, Repository};
 use crate::block::StoredEvent;
-use crate::domain::aggregate::{Aggregate, Decide, UniqueName};
+use crate::domain::aggregate::{Aggregate, AggregateId, Decide, UniqueName};
 use crate::domain::message::{Context, MessageIdentity, Timestamp};
 use crate::store::{
-    self, AggregateKey, CommitRequest, EventStoreExt, ExpectedVersion, StoreError, event_time,
+    AggregateKey, CommitRequest, CommitVersions, EventStore, EventStoreExt, Seen, StoreError,
+    TryStreamExt, Versions, event_time,
 };
+
+/// How many events are looked through first when a message is looked for in a history.
+const FIRST_SLICE: u64 = 256;
 
 /// An aggregate whose turn has come: nobody else in this repository works on it, and it is loaded.
 pub(super) struct Work<A: Aggregate> {
@@ -78,6 +83,18 @@ impl<A: Aggregate> Work<A> {
         Ok(self.loaded().head() != before)
     }
 
+    /// Catches up after another writer was first. Where the aggregate still has no event, that one began a history under
+    /// another kind: a release that knows it by a former name, or one that this program does not know.
+    pub(super) async fn catch_up_with_others(&mut self) -> Result<(), LoadError> {
+        self.catch_up().await?;
+        if self.version() == 0 {
+            let id = A::Id::from_text(self.key.id())?;
+            self.key = self.repository.key(&id).await?;
+            self.read().await?;
+        }
+        Ok(())
+    }
+
     /// Whether an answer that stores nothing may be given: what does not publish is not guarded, so one from memory
     /// counts once the store agrees.
     pub(super) async fn confirm(&mut self) -> Result<bool, LoadError> {
@@ -94,41 +111,62 @@ impl<A: Aggregate> Work<A> {
             Seen::Never => Ok(None),
             Seen::At(versions) => Ok(Some(self.commit_at(versions).await?)),
             Seen::Unknown => {
-                let events = self.repository.store().get_events(&self.key, 1).await;
-                let events = events.map_err(|source| ExecuteError::MayHaveTakenEffect {
+                let found = self.look_back(message_id).await;
+                let found = found.map_err(|source| ExecuteError::MayHaveTakenEffect {
                     message_id,
                     aggregate: Box::new(self.key.clone()),
                     source,
                 })?;
-                Ok(self.look_back(identity, events))
+                match found {
+                    Some(versions) => Ok(Some(self.commit_at(versions).await?)),
+                    None => Ok(None),
+                }
             }
         }
     }
 
-    async fn commit_at(&self, versions: Versions) -> Result<Commit, LoadError> {
+    async fn commit_at(&self, versions: CommitVersions) -> Result<Commit, LoadError> {
         let port = self.repository.store();
         let last = versions.first + versions.count - 1;
-        let versions = store::Versions::from(versions.first..=last);
+        let versions = Versions::from(versions.first..=last);
         let events = port.get_versions(&self.key, versions).await?;
         Ok(Commit::earlier(events))
     }
 
-    /// Looks for a message in the whole history, and keeps which ones are in it.
-    fn look_back(
-        &mut self,
-        identity: &MessageIdentity,
-        events: Vec<StoredEvent>,
-    ) -> Option<Commit> {
-        let of = |event: &StoredEvent| event.envelope.causation_id;
-        let ids: HashSet<_> = events.iter().map(of).collect();
-        let is_there = ids.contains(&identity.message_id());
-        self.turn.known.recent.know_all(ids);
-        if !is_there {
-            return None;
+    /// Looks for a message in the history, from its end back: what comes again mostly came lately. Where all of it was
+    /// looked through, keeps which messages are in it.
+    ///
+    /// It goes on to the first event whatever times the events have: a clock that was wrong would hide what is before.
+    /// Each slice is larger than the one before, for a store that reads from the start each time; its events are dropped
+    /// as they are read.
+    async fn look_back(&mut self, message_id: Uuid) -> Result<Option<CommitVersions>, StoreError> {
+        let store = self.repository.store().clone();
+        let mut ids = HashSet::new();
+        let (mut last, mut slice) = (self.version(), FIRST_SLICE);
+        while last > 0 {
+            let first = last.saturating_sub(slice) + 1;
+            let versions = Versions::from(first..=last);
+            let mut events = store.history(&self.key, versions);
+            let mut found = None;
+            while let Some(event) = events.try_next().await? {
+                let envelope = &event.envelope;
+                ids.insert(envelope.causation_id);
+                if envelope.causation_id == message_id {
+                    let before = u64::from(envelope.commit.index.saturating_sub(1));
+                    found = found.or(Some(CommitVersions {
+                        first: envelope.sequence.saturating_sub(before),
+                        count: u64::from(envelope.commit.of),
+                    }));
+                }
+            }
+            if found.is_some() {
+                return Ok(found);
+            }
+            last = first - 1;
+            slice = slice.saturating_mul(4);
         }
-        let its_own = |event: &StoredEvent| of(event) == identity.message_id();
-        let from_it = events.into_iter().skip_while(|event| !its_own(event));
-        Some(Commit::earlier(from_it.take_while(its_own).collect()))
+        self.turn.known.recent.know_all(ids);
+        Ok(None)
     }
 
     /// What a decision may know: its time is the one that the events get.
@@ -136,7 +174,8 @@ impl<A: Aggregate> Work<A> {
         let skew = self.repository.inner.options.clock_skew;
         let head = self.loaded().head();
         let now = event_time(reading, head.iter().map(|head| (&self.key, head)), skew);
-        Context::at(identity.clone(), reading, now).with_aggregate(A::KIND, self.key.id().clone())
+        Context::at(identity.clone(), reading, now)
+            .with_aggregate(self.key.kind_name(), self.key.id().clone())
     }
 
     /// Decides commands on the aggregate as it is known, without storing anything.
@@ -158,7 +197,7 @@ impl<A: Aggregate> Work<A> {
         pending: PendingCommit<A>,
         context: &Context,
     ) -> Result<Commit, ExecuteError<A::Error>> {
-        let request = self.add_to(CommitRequest::of(context), &pending);
+        let request = self.add_to(CommitRequest::of(context).looked_up(), &pending);
         let mut changes = NameChanges::default();
         if let Some(names) = self.names(&pending) {
             let repository = &self.repository;
@@ -200,7 +239,7 @@ impl<A: Aggregate> Work<A> {
         let (key, events) = (self.key.clone(), pending.new_events().to_vec());
         match self.loaded().head() {
             Some(head) => request.aggregate_at(key, head, events),
-            None => request.aggregate(key, ExpectedVersion::NoStream, events),
+            None => request.first(key, A::SHARES_IDS_WITH, events),
         }
     }
 

@@ -3,7 +3,7 @@
 use cid::Cid;
 use serde::{Deserialize, Serialize};
 
-use super::{AnotherHistory, Position, StoreError};
+use super::{AnotherHistory, Location, Position, StoreError};
 use crate::block::StoredEvent;
 
 /// Where a reader of a store goes on: behind a position, which it knows by number, or better by number and event.
@@ -42,11 +42,16 @@ impl Bookmark {
     };
 
     /// Compares it with a store that ends at `last` and has the event `found` at the position; none where that is not
-    /// known, such as for an event that the store has dropped by age. `place` names the file or stream.
+    /// known, such as for an event that the store has dropped by age. `location` names the file or stream.
     ///
     /// # Errors
     /// [`StoreError::AnotherHistory`].
-    pub fn check(&self, place: &str, last: Position, found: Option<Cid>) -> Result<(), StoreError> {
+    pub fn check(
+        &self,
+        location: &Location,
+        last: Position,
+        found: Option<Cid>,
+    ) -> Result<(), StoreError> {
         let is_other = match (self.cid, found) {
             (Some(known), Some(found)) => known != found,
             _ => false,
@@ -55,7 +60,7 @@ impl Bookmark {
             return Ok(());
         }
         Err(StoreError::AnotherHistory(Box::new(AnotherHistory {
-            place: place.to_owned(),
+            location: location.clone(),
             known: *self,
             last,
             found,

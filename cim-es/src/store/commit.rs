@@ -123,6 +123,9 @@ pub struct AggregateCommit {
     pub events: Vec<NewEvent>,
     /// Whether it gets no event and must not have moved when the others do.
     pub is_unchanged: bool,
+    /// For the first events of an aggregate: the other kinds that may have events under its id. Where that is said, the
+    /// events of any further kind are a conflict, as those of a release that knows the aggregate under another name.
+    pub shares_ids_with: Option<&'static [&'static str]>,
 }
 
 impl AggregateCommit {
@@ -147,9 +150,32 @@ impl AggregateCommit {
             actual: version,
         })
     }
+
+    /// Compares the kinds that the store has under the id with those that it may have there, when the aggregate has no
+    /// event yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`].
+    pub fn check_kinds<K: AsRef<str>>(&self, kinds: &[K]) -> Result<(), StoreError> {
+        let Some(shared) = self.shares_ids_with else {
+            return Ok(());
+        };
+        let is_known = |kind: &str| kind == self.aggregate.kind() || shared.contains(&kind);
+        match kinds.iter().all(|kind| is_known(kind.as_ref())) {
+            true => Ok(()),
+            false => Err(StoreError::Conflict {
+                aggregate: self.aggregate.clone(),
+                expected: self.expected,
+                actual: 0,
+            }),
+        }
+    }
 }
 
 /// One commit: all of it is stored, or nothing.
+///
+/// It takes effect once by the [message id](MessageIdentity::message_id) of its identity: see
+/// [`EventStore::append`](super::EventStore::append).
 ///
 /// ```
 /// # use cim_es::{store::*, subject::Token, message::*};
@@ -169,6 +195,8 @@ pub struct CommitRequest {
     /// How far the events' time may be raised above `now`, to that of the events before them; none where `now` is the
     /// time of the events.
     pub(crate) clock_skew: Option<Duration>,
+    /// Whether the caller has looked for what the message led to before, up to the versions that it expects.
+    is_looked_up: bool,
     /// The aggregate of each event by its place, in the order of the commit; empty where the events of each aggregate
     /// follow those of the one before.
     order: Vec<usize>,
@@ -183,6 +211,7 @@ impl CommitRequest {
             now,
             aggregates: Vec::new(),
             clock_skew: Some(CLOCK_SKEW),
+            is_looked_up: false,
             order: Vec::new(),
         }
     }
@@ -201,6 +230,19 @@ impl CommitRequest {
             clock_skew: Some(bound),
             ..self
         }
+    }
+
+    /// The same commit of a caller that has looked for what the message led to before, on every aggregate up to the
+    /// version that it expects: the store does not look again.
+    pub(crate) fn looked_up(self) -> Self {
+        Self {
+            is_looked_up: true,
+            ..self
+        }
+    }
+
+    pub(crate) fn is_looked_up(&self) -> bool {
+        self.is_looked_up
     }
 
     /// The time that the events get on these heads, in the order of the aggregates.
@@ -227,6 +269,24 @@ impl CommitRequest {
             head: None,
             events,
             is_unchanged: false,
+            shares_ids_with: None,
+        })
+    }
+
+    /// Adds the first events of one aggregate, under an id that has no events of other kinds than some.
+    pub(crate) fn first(
+        self,
+        aggregate: AggregateKey,
+        shares_ids_with: &'static [&'static str],
+        events: Vec<NewEvent>,
+    ) -> Self {
+        self.push(AggregateCommit {
+            aggregate,
+            expected: ExpectedVersion::NoStream,
+            head: None,
+            events,
+            is_unchanged: false,
+            shares_ids_with: Some(shares_ids_with),
         })
     }
 
@@ -239,6 +299,7 @@ impl CommitRequest {
             head: Some(head),
             events,
             is_unchanged: false,
+            shares_ids_with: None,
         })
     }
 
@@ -298,6 +359,7 @@ impl CommitRequest {
             head,
             events: Vec::new(),
             is_unchanged: true,
+            shares_ids_with: None,
         })
     }
 

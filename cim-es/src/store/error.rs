@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use cid::Cid;
+use uuid::Uuid;
 
-use super::{AggregateKey, Bookmark, ExpectedVersion, Position, SelectionError};
+use super::{AggregateKey, Bookmark, Damage, ExpectedVersion, Location, Position, SelectionError};
 use crate::block::Verdict;
 use crate::block::payload::PayloadError;
 use crate::domain::aggregate::IdTextError;
 
-/// What can go wrong in a store; each says what was wrong, where, and what to do.
+/// What can go wrong in a store; each says what was wrong, where, and what to do. What led to it is its source, see
+/// [`ErrorChain`](crate::ErrorChain).
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -25,6 +27,20 @@ pub enum StoreError {
         /// The version that the store has.
         actual: u64,
     },
+    /// The message led to another commit on the aggregate before; nothing was stored now.
+    #[error(
+        "message {message_id} was used before: on {aggregate} it led to `{event_type}` at version {version}, in another commit than this one; send the same commit again, or give this one an identity of its own"
+    )]
+    MessageIdReused {
+        /// The message id.
+        message_id: Uuid,
+        /// The aggregate.
+        aggregate: Box<AggregateKey>,
+        /// The type of the first event that the message led to there.
+        event_type: String,
+        /// The version that the event gave.
+        version: u64,
+    },
     /// The commit itself is not well formed.
     #[error("the commit is refused: {reason}")]
     InvalidCommit {
@@ -38,8 +54,8 @@ pub enum StoreError {
     #[error(transparent)]
     Id(#[from] IdTextError),
     /// A block that comes from outside is not what it says.
-    #[error("the commit is refused: {0}")]
-    Unproved(Box<Verdict>),
+    #[error("the commit is refused: one of its blocks is not what it says")]
+    Unproved(#[source] Box<Verdict>),
     /// A commit that comes from outside goes on from where another event stands here: both histories went on from one
     /// event. It concerns this aggregate alone.
     #[error(
@@ -68,57 +84,57 @@ pub enum StoreError {
         needed: u64,
     },
     /// A selection can match nothing.
-    #[error("nothing can be selected: {0}")]
+    #[error("nothing can be selected")]
     NothingSelected(#[from] SelectionError),
     /// The reader was at a place that this history does not have: the store was made anew, or restored from an older
     /// copy, since.
     #[error(transparent)]
     AnotherHistory(Box<AnotherHistory>),
     /// What is stored is not what was written.
-    #[error("the store is damaged: {0}")]
-    Damaged(Damage),
+    #[error(transparent)]
+    Damaged(Box<Damage>),
     /// The medium is full; nothing of the commit was stored.
-    #[error("no room left in {place}: {reason}; nothing of the commit was stored")]
+    #[error("no room left in {location}: {reason}; nothing of the commit was stored")]
     Full {
         /// The file or stream.
-        place: String,
+        location: Location,
         /// What the engine said.
         reason: String,
     },
     /// The store can be read but not written.
     #[error(
-        "{place} is read-only: {reason}; give the program the right to write, or open it for reading only"
+        "{location} is read-only: {reason}; give the program the right to write, or open it for reading only"
     )]
     ReadOnly {
         /// The file or stream.
-        place: String,
+        location: Location,
         /// What the engine said.
         reason: String,
     },
     /// The store takes no commit at the moment: another process holds it too long, other writers were faster each time, or
     /// no server answers.
-    #[error("{place} is busy: {reason}; nothing of the commit was stored, try again")]
+    #[error("{location} is busy: {reason}; nothing of the commit was stored, try again")]
     Busy {
         /// The file or stream.
-        place: String,
+        location: Location,
         /// What the engine said.
         reason: String,
     },
     /// The store was made by another program or another version of this one.
-    #[error("{place} cannot be used: {reason}")]
+    #[error("{location} cannot be used: {reason}")]
     Incompatible {
         /// The file or stream.
-        place: String,
+        location: Location,
         /// What was found, what was expected, and what to do.
         reason: String,
     },
     /// The file under the open store was deleted, renamed or replaced: what is written to it would be gone with it.
     #[error(
-        "{place} is not what was opened: {reason}; nothing of the commit was stored, close the store and find out what became of the file before you open it again"
+        "{location} is not what was opened: {reason}; nothing of the commit was stored, close the store and find out what became of the file before you open it again"
     )]
     Replaced {
         /// The file.
-        place: String,
+        location: Location,
         /// What was found.
         reason: String,
     },
@@ -137,10 +153,10 @@ pub enum StoreError {
         reason: String,
     },
     /// The engine under the store failed in another way.
-    #[error("{place}: {operation} failed: {source}")]
+    #[error("{location}: {operation} failed")]
     Engine {
         /// The file or stream.
-        place: String,
+        location: Location,
         /// What was being done.
         operation: &'static str,
         /// What the engine said.
@@ -148,37 +164,15 @@ pub enum StoreError {
     },
 }
 
-/// What was found damaged, and where.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place}{}: {reason}", at(.position, .cid))]
-pub struct Damage {
-    /// The file or stream, or the aggregate in it.
-    pub place: String,
-    /// The position, when known.
-    pub position: Option<Position>,
-    /// The CID that stands beside the block, when known.
-    pub cid: Option<Cid>,
-    /// The verdict in words.
-    pub reason: String,
-}
-
-fn at(position: &Option<Position>, cid: &Option<Cid>) -> String {
-    let position = position
-        .map(|position| format!(", position {position}"))
-        .unwrap_or_default();
-    let cid = cid.map(|cid| format!(", event {cid}")).unwrap_or_default();
-    position + &cid
-}
-
 /// Where a reader was that a store does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{place} has another history than the reader knows: {}; build what was made from it again, from the start",
+    "{location} has another history than the reader knows: {}; build what was made from it again, from the start",
     self.difference()
 )]
 pub struct AnotherHistory {
     /// The file or stream.
-    pub place: String,
+    pub location: Location,
     /// Where the reader was.
     pub known: Bookmark,
     /// Where the store ends.
@@ -213,18 +207,5 @@ impl From<Verdict> for StoreError {
     /// The verdict on a block that comes from outside.
     fn from(verdict: Verdict) -> Self {
         Self::Unproved(Box::new(verdict))
-    }
-}
-
-impl Verdict {
-    /// The error of a store that found this; `store` names the file or stream.
-    pub fn into_damage(self, store: impl Into<String>) -> StoreError {
-        let place = *self.place();
-        StoreError::Damaged(Damage {
-            place: store.into(),
-            position: Some(place.position),
-            cid: Some(place.cid),
-            reason: format!("the event {}", self.finding()),
-        })
     }
 }

@@ -9,8 +9,8 @@ use futures_core::Stream;
 
 use super::forward::forward_event_store;
 use super::{
-    AggregateKey, AppendedCommit, Bookmark, CommitRequest, EngineSettings, SealedCommit, Selection,
-    StoreError, Versions,
+    AggregateKey, AppendedCommit, Bookmark, CommitRequest, EngineSettings, Position, SealedCommit,
+    Selection, StoreError, Versions,
 };
 use crate::block::StoredEvent;
 use crate::domain::aggregate::IdText;
@@ -66,7 +66,7 @@ pub type EventStream = Pin<Box<dyn Stream<Item = Result<StoredEvent, StoreError>
 /// struct List<'a>(MutexGuard<'a, Vec<StoredEvent>>);
 ///
 /// impl Standing for List<'_> {
-///     fn place(&self) -> String {
+///     fn location(&self) -> Location {
 ///         "the list".into()
 ///     }
 ///     fn head(&mut self, key: &AggregateKey) -> Result<Option<Head>, StoreError> {
@@ -100,7 +100,7 @@ pub type EventStream = Pin<Box<dyn Stream<Item = Result<StoredEvent, StoreError>
 ///         let place = usize::try_from(after.position.0).unwrap_or(usize::MAX);
 ///         let found = place.checked_sub(1).and_then(|place| list.get(place));
 ///         let end = Position(list.len() as u64);
-///         after.check("the list", end, found.map(|event| event.cid))?;
+///         after.check(&"the list".into(), end, found.map(|event| event.cid))?;
 ///         let is_wanted = |event: &&StoredEvent| selection.includes(event);
 ///         Ok(list[place..].iter().filter(is_wanted).cloned().collect())
 ///     }
@@ -117,6 +117,13 @@ pub type EventStream = Pin<Box<dyn Stream<Item = Result<StoredEvent, StoreError>
 /// impl EventStore for ListStore {
 ///     async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
 ///         let mut list = self.list();
+///         let of_message = |key: &AggregateKey, id| {
+///             let is_of_it = |it: &&StoredEvent| key.has(it) && it.envelope.causation_id == id;
+///             Ok(list.0.iter().filter(is_of_it).cloned().collect())
+///         };
+///         if let Some(earlier) = repeated(&commit, of_message)? {
+///             return Ok(earlier);
+///         }
 ///         let mut heads = Vec::new();
 ///         for part in &commit.aggregates {
 ///             let head = list.head(&part.aggregate)?;
@@ -162,6 +169,9 @@ pub type EventStream = Pin<Box<dyn Stream<Item = Result<StoredEvent, StoreError>
 ///     async fn find(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
 ///         Ok(self.list().0.iter().find(|event| event.cid == *cid).cloned())
 ///     }
+///     async fn last_position(&self) -> Result<Position, StoreError> {
+///         Ok(Position(self.list().0.len() as u64))
+///     }
 ///     fn read(&self, selection: Selection, after: Bookmark) -> EventStream {
 ///         streamed(self.select(&selection, after))
 ///     }
@@ -197,8 +207,11 @@ pub type EventStream = Pin<Box<dyn Stream<Item = Result<StoredEvent, StoreError>
 /// # let identity = || MessageIdentity::new_from_user("me");
 /// # let first = CommitRequest::new(identity(), SystemClock.now())
 /// #     .aggregate(key.clone(), ExpectedVersion::NoStream, vec![event(), event()]);
-/// # store.append(first.clone()).await?;
-/// # assert!(store.append(first).await.unwrap_err().is_conflict());
+/// # let stored = store.append(first.clone()).await?;
+/// # assert_eq!(store.append(first).await?, stored);
+/// # let second = CommitRequest::new(identity(), SystemClock.now())
+/// #     .aggregate(key.clone(), ExpectedVersion::NoStream, vec![event()]);
+/// # assert!(store.append(second).await.unwrap_err().is_conflict());
 /// # let copy = MemoryEventStore::new();
 /// # let all: Vec<_> = store.read_all(Position::START).try_collect().await?;
 /// # copy.append_sealed(SealedCommit::split(&all)?).await?;
@@ -225,10 +238,17 @@ pub type EventStream = Pin<Box<dyn Stream<Item = Result<StoredEvent, StoreError>
 pub trait EventStore: Send + Sync + 'static {
     /// Stores a commit over one or several aggregates: all of it or nothing. Gives the sealed events in order.
     ///
+    /// A commit takes effect once, by the id of its message. One that comes again, with the same events for the same
+    /// aggregates, gives the earlier one as it is stored, whatever it expects and however much was stored since; nothing
+    /// is stored then. On aggregates that the message wrote nothing to, it is a new commit. An engine asks
+    /// [`repeated`](super::repeated). Ids that sort by time ([UUID v7](crate::message::MessageIdentity::new_from_user)) are
+    /// found to be new without a look at the history; other ids on a long history are looked for in it each time.
+    ///
     /// # Errors
-    /// [`StoreError::Conflict`] when an aggregate does not have the expected version; [`StoreError::Payload`] and
-    /// [`StoreError::InvalidCommit`] when the commit is refused; what else keeps the engine from storing it. Only
-    /// [`StoreError::OutcomeUnknown`] leaves open whether it was stored.
+    /// [`StoreError::Conflict`] when an aggregate does not have the expected version;
+    /// [`StoreError::MessageIdReused`] when the message led to another commit on one of the aggregates before;
+    /// [`StoreError::Payload`] and [`StoreError::InvalidCommit`] when the commit is refused; what else keeps the engine
+    /// from storing it. Only [`StoreError::OutcomeUnknown`] leaves open whether it was stored.
     async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError>;
 
     /// Stores commits that were sealed elsewhere as they are, byte by byte: what imports and replicas do. Gives for each
@@ -261,8 +281,8 @@ pub trait EventStore: Send + Sync + 'static {
     /// [`StoreError::Damaged`] and the engine's failures.
     async fn last(&self, aggregate: &AggregateKey) -> Result<Option<StoredEvent>, StoreError>;
 
-    /// The kinds of the aggregates that have events under an id, in any order: by it, an aggregate whose kind was renamed
-    /// is told from one that is new.
+    /// The kinds of the aggregates that have events under an id, each once, in any order: by it, an aggregate whose kind
+    /// was renamed is told from one that is new.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] and the engine's failures.
@@ -273,6 +293,13 @@ pub trait EventStore: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Damaged`] and the engine's failures.
     async fn find(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError>;
+
+    /// The position of the last event of all, [`START`](Position::START) where there is none: how far a reader has to
+    /// come to have seen what is there. An engine that keeps other messages among its events may name one behind it.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] and the engine's failures.
+    async fn last_position(&self) -> Result<Position, StoreError>;
 
     /// The events of a selection behind a bookmark, in the store's order, up to the last one that the store had when
     /// the stream was made or first asked for an event; then the stream ends, even while others keep writing.

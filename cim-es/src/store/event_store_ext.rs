@@ -5,10 +5,13 @@ use cid::Cid;
 use futures_util::{StreamExt, TryStreamExt};
 
 use super::{
-    AggregateKey, Bookmark, EventStore, EventStream, Position, Selection, SelectionError,
-    StoreError, Versions,
+    AggregateKey, Bookmark, CommitRequest, EventStore, EventStream, ExpectedVersion, NewEvent,
+    Position, Selection, SelectionError, StoreError, Versions,
 };
 use crate::block::StoredEvent;
+use crate::domain::aggregate::Aggregate;
+use crate::domain::event::AggregateEvent;
+use crate::domain::message::{Clock, MessageIdentity, SystemClock};
 use crate::domain::subject::pattern::is_literal;
 
 /// What callers want of every store, made of the methods of [`EventStore`].
@@ -16,6 +19,54 @@ use crate::domain::subject::pattern::is_literal;
 /// The methods that give a list hold all of it in memory; the streams of the port do not.
 #[async_trait]
 pub trait EventStoreExt: EventStore {
+    /// Appends typed events to one aggregate as one commit, at the time of the system's clock: the short way to append
+    /// without a repository, as an import or a test does. Nothing asks whether an event fits the state of its aggregate.
+    ///
+    /// A commit takes effect once by its identity, as [`EventStore::append`] says. [`CommitRequest`] makes what is more:
+    /// several aggregates, another clock, a known head, payloads of other programs.
+    ///
+    /// ```
+    /// # use cim_es::prelude::*;
+    /// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    /// # enum LampState { #[state(initial)] #[on(Switch / Switched => _)] Any }
+    /// # #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
+    /// # enum LampEvent { Switched { on: bool } }
+    /// # #[derive(Command, Clone, Debug)]
+    /// # enum LampCommand { Switch }
+    /// # #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+    /// # #[aggregate(domain = "home", name = "lamp")]
+    /// # struct Lamp { state: LampState, on: bool }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use cim_es::store::{EventStoreExt, ExpectedVersion};
+    ///
+    /// let store = MemoryEventStore::new();
+    /// let (hall, import) = (Id::new(), MessageIdentity::new_from_user("import"));
+    /// let events = [LampEvent::Switched { on: true }];
+    /// let stored = store.append_events(&hall, ExpectedVersion::NoStream, &events, &import).await?;
+    /// // Sent again, it is the same commit.
+    /// let again = store.append_events(&hall, ExpectedVersion::NoStream, &events, &import).await?;
+    /// assert_eq!(again, stored);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`StoreError::Payload`] with the path of a field that cannot stand in a block, [`StoreError::Id`] for an id that is
+    /// empty or too long; else as [`EventStore::append`].
+    async fn append_events<E: AggregateEvent>(
+        &self,
+        id: &<E::Aggregate as Aggregate>::Id,
+        expected: ExpectedVersion,
+        events: &[E],
+        identity: &MessageIdentity,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let key = AggregateKey::of::<E::Aggregate>(id)?;
+        let events = events.iter().map(NewEvent::of).collect::<Result<_, _>>()?;
+        let commit = CommitRequest::new(identity.clone(), SystemClock.now());
+        self.append(commit.aggregate(key, expected, events)).await
+    }
+
     /// The events of an aggregate from a version (1 and 0: from the first) to its last, in order; empty when the
     /// aggregate has no such version.
     ///

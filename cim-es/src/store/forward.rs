@@ -56,6 +56,13 @@ macro_rules! forward_event_store {
                 $store.find(cid).await
             }
 
+            async fn last_position(
+                &self,
+            ) -> Result<$crate::store::Position, $crate::store::StoreError> {
+                let $this = self;
+                $store.last_position().await
+            }
+
             fn read(
                 &self,
                 selection: $crate::store::Selection,

@@ -6,24 +6,37 @@
 mod bookmark;
 mod checkpoint;
 mod commit;
+mod damage;
+#[cfg(feature = "jetstream")]
+pub(crate) mod denied;
 mod error;
 mod event_store;
 mod event_store_ext;
 mod forward;
+mod listing;
+mod location;
+mod messages;
 mod object;
+mod pages;
+pub(crate) mod raw;
+pub mod read_model;
+mod recent;
+mod repeat;
 mod seal;
 mod sealed;
 mod selection;
 mod settings;
 mod snapshot;
 mod stored_subjects;
+pub(crate) mod subscription;
 mod time;
 mod versions;
 
 pub use bookmark::Bookmark;
 pub use checkpoint::CheckpointStore;
 pub use commit::{AggregateCommit, CommitRequest, ExpectedVersion, NewEvent};
-pub use error::{AnotherHistory, Damage, StoreError};
+pub use damage::{Damage, Finding};
+pub use error::{AnotherHistory, StoreError};
 pub use event_store::{EventStore, EventStream};
 pub use event_store_ext::EventStoreExt;
 #[cfg(feature = "jetstream")]
@@ -31,7 +44,17 @@ pub(crate) use forward::forward_event_store;
 /// `next` and the like on an [`EventStream`].
 #[doc(no_inline)]
 pub use futures_util::{StreamExt, TryStreamExt};
-pub use object::ObjectStore;
+pub use listing::{AggregateEntry, AggregatePage, AggregateQuery, StoredType};
+pub use location::Location;
+pub(crate) use messages::{KnownMessages, Message};
+pub use object::{ObjectError, ObjectStore, ObjectStoreExt};
+pub(crate) use pages::{EventPage, EventPages};
+pub(crate) use recent::{CommitVersions, RecentCommits, Seen};
+#[cfg(any(feature = "sqlite", feature = "jetstream"))]
+pub(crate) use repeat::compare;
+pub use repeat::repeated;
+#[cfg(feature = "sqlite")]
+pub(crate) use seal::seal_commit;
 pub use seal::{SealOptions, SealedEvent, seal};
 pub use sealed::{AppendedCommit, Plan, ProvedCommit, SealedCommit, Standing, plan};
 pub use selection::{Selection, SelectionError};

@@ -11,6 +11,7 @@ use crate::block::{
     BODY_HEAD, CommitPart, Envelope, FORMAT, HashCode, StoredEvent, accept_cid, envelope_block,
 };
 use crate::domain::message::Timestamp;
+use crate::domain::subject::pattern::is_subject;
 
 /// The most events that one commit may have: what an atomic batch of a JetStream server takes.
 pub(super) const MAX_EVENTS: usize = 1_000;
@@ -90,7 +91,17 @@ pub fn seal(
     heads: &[Option<Head>],
     options: &SealOptions,
 ) -> Result<Vec<SealedEvent>, StoreError> {
-    check(&commit, heads)?;
+    seal_commit(&commit, heads, options)
+}
+
+/// The same for a commit that is still needed.
+pub(crate) fn seal_commit(
+    commit: &CommitRequest,
+    heads: &[Option<Head>],
+    options: &SealOptions,
+) -> Result<Vec<SealedEvent>, StoreError> {
+    check_form(commit)?;
+    check_heads(commit, heads)?;
     let timestamp = commit.time(heads);
     let count = commit
         .aggregates
@@ -118,7 +129,7 @@ pub fn seal(
         };
         let place = chain.next(aggregate, part)?;
         let event = seal_event(
-            &commit,
+            commit,
             sealed.len(),
             aggregate,
             event,
@@ -225,17 +236,22 @@ fn seal_event(
 /// Room for a usual envelope, so that the body grows once.
 const ENVELOPE_ROOM: usize = 640;
 
-fn check(commit: &CommitRequest, heads: &[Option<Head>]) -> Result<(), StoreError> {
-    if commit.aggregates.is_empty() {
-        return Err(invalid(
-            "it names no aggregate: add events, or do not append",
-        ));
-    }
+fn check_heads(commit: &CommitRequest, heads: &[Option<Head>]) -> Result<(), StoreError> {
     if heads.len() != commit.aggregates.len() {
         let (heads, aggregates) = (heads.len(), commit.aggregates.len());
         return Err(invalid(format!(
             "{heads} heads were read for {aggregates} aggregates: give one for each, in the order of the commit"
         )));
+    }
+    Ok(())
+}
+
+/// Refuses a commit that is not well formed, whatever is stored.
+pub(super) fn check_form(commit: &CommitRequest) -> Result<(), StoreError> {
+    if commit.aggregates.is_empty() {
+        return Err(invalid(
+            "it names no aggregate: add events, or do not append",
+        ));
     }
     let mut seen = HashSet::new();
     let mut count = 0;
@@ -304,16 +320,6 @@ fn check_event(event: &NewEvent, options: &SealOptions) -> Result<(), StoreError
         return Err(PayloadError::too_large(event_type, &event.payload, limit).into());
     }
     Ok(check_block(event_type, &event.payload)?)
-}
-
-/// Whether a text is tokens with dots between, under the rules of [`Token`](crate::subject::Token).
-pub(super) fn is_subject(text: &str) -> bool {
-    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'.' | b'*' | b'>');
-    text.split('.').all(|token| {
-        !token.is_empty()
-            && (token.as_bytes().iter().all(is_plain)
-                || crate::domain::subject::Token::new(token).is_ok())
-    })
 }
 
 fn invalid(reason: impl Into<String>) -> StoreError {

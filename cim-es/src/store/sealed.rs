@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use cid::Cid;
 
-use super::seal::{MAX_ENVELOPE, MAX_EVENTS, is_subject};
-use super::{AggregateKey, Head, Position, SealOptions, SealedEvent, StoreError};
+use super::seal::{MAX_ENVELOPE, MAX_EVENTS};
+use super::{AggregateKey, Damage, Head, Location, Position, SealOptions, SealedEvent, StoreError};
 use crate::block::payload::PayloadError;
-use crate::block::{ChainVerifier, CommitVerifier, EventBlock, Place, StoredEvent, Verdict};
+use crate::block::{ChainVerifier, CommitVerifier, EventBlock, Fault, StoredEvent, Verdict};
 use crate::domain::aggregate::IdText;
+use crate::domain::subject::pattern::is_subject;
 
 /// A commit as it was sealed elsewhere: its blocks, all of them, in their order.
 ///
@@ -65,44 +66,11 @@ impl SealedCommit {
     /// [`StoreError::InvalidCommit`] and [`StoreError::Payload`] for what no store would have sealed.
     pub fn prove(self, options: &SealOptions) -> Result<ProvedCommit, StoreError> {
         let count = self.events.len();
-        if count == 0 {
-            return Err(invalid("it has no event: leave it out"));
-        }
-        if count > MAX_EVENTS {
-            return Err(invalid(format!(
-                "it has {count} events, a commit has at most {MAX_EVENTS}"
-            )));
-        }
-        let mut commit = CommitVerifier::new();
-        let mut parts: Vec<Part> = Vec::new();
-        let mut places = HashMap::new();
-        let mut events: Vec<SealedEvent> = Vec::with_capacity(count);
-        for (block, number) in self.events.into_iter().zip(1..) {
-            let event = StoredEvent::verify(Position(number), block.cid, block.body)?;
-            check_event(&event, options)?;
-            let is_end = commit.accept(&event)?;
-            if is_end && (number as usize) < count {
-                return Err(invalid(format!(
-                    "it has more than one commit: the first one ends with block {number}"
-                )));
-            }
-            let first = events.first();
-            if first.is_some_and(|first| first.envelope.causation_id != event.envelope.causation_id)
-            {
-                return Err(invalid(format!(
-                    "block {number} is of another command than the first"
-                )));
-            }
-            let key = key_of(&event)?;
-            let place = *places.entry(key.clone()).or_insert(parts.len());
-            if place == parts.len() {
-                parts.push(Part::beginning_with(key, &event)?);
-            }
-            parts[place].accept(&event, events.len())?;
-            events.push(event.into());
-        }
-        commit.finish()?;
-        Ok(ProvedCommit { parts, events })
+        let events = self.events.into_iter().zip(1..);
+        let verified = events.map(|(block, number)| {
+            StoredEvent::verify(Position(number), block.cid, block.body).map_err(StoreError::from)
+        });
+        ProvedCommit::of(count, verified, options)
     }
 }
 
@@ -129,12 +97,11 @@ impl Part {
     fn beginning_with(aggregate: AggregateKey, first: &StoredEvent) -> Result<Self, StoreError> {
         let (sequence, previous) = (first.envelope.sequence, first.envelope.previous);
         if (sequence == 1) != previous.is_none() {
-            let verdict = Verdict::PreviousMismatch {
-                place: place_of(first),
+            let fault = Fault::PreviousMismatch {
                 expected: None,
                 found: previous,
             };
-            return Err(verdict.into());
+            return Err(fault.at(first.place()).into());
         }
         Ok(Self {
             chain: ChainVerifier::from_sequence(&aggregate, sequence),
@@ -153,6 +120,52 @@ impl Part {
 }
 
 impl ProvedCommit {
+    /// Proves that events, a number of them and each proved by itself, are one whole commit.
+    pub(crate) fn of(
+        count: usize,
+        verified: impl IntoIterator<Item = Result<StoredEvent, StoreError>>,
+        options: &SealOptions,
+    ) -> Result<Self, StoreError> {
+        if count == 0 {
+            return Err(invalid("it has no event: leave it out"));
+        }
+        if count > MAX_EVENTS {
+            return Err(invalid(format!(
+                "it has {count} events, a commit has at most {MAX_EVENTS}"
+            )));
+        }
+        let mut commit = CommitVerifier::new();
+        let mut parts: Vec<Part> = Vec::new();
+        let mut places = HashMap::new();
+        let mut events: Vec<SealedEvent> = Vec::with_capacity(count);
+        for (event, number) in verified.into_iter().zip(1..) {
+            let event = event?;
+            check_event(&event, options)?;
+            let is_end = commit.accept(&event)?;
+            if is_end && number < count {
+                return Err(invalid(format!(
+                    "it has more than one commit: the first one ends with block {number}"
+                )));
+            }
+            let first = events.first();
+            if first.is_some_and(|first| first.envelope.causation_id != event.envelope.causation_id)
+            {
+                return Err(invalid(format!(
+                    "block {number} is of another command than the first"
+                )));
+            }
+            let key = key_of(&event)?;
+            let place = *places.entry(key.clone()).or_insert(parts.len());
+            if place == parts.len() {
+                parts.push(Part::beginning_with(key, &event)?);
+            }
+            parts[place].accept(&event, events.len())?;
+            events.push(event.into());
+        }
+        commit.finish()?;
+        Ok(Self { parts, events })
+    }
+
     /// The aggregates in the order in which the commit first names them.
     pub fn aggregates(&self) -> impl Iterator<Item = &AggregateKey> {
         self.parts.iter().map(|part| &part.aggregate)
@@ -169,16 +182,16 @@ impl ProvedCommit {
     }
 
     /// The same, each with its aggregate.
-    pub fn into_events_of(self) -> impl Iterator<Item = (AggregateKey, SealedEvent)> {
+    pub fn events_of(&self) -> impl Iterator<Item = (&AggregateKey, &SealedEvent)> {
         let mut part_of = vec![0; self.events.len()];
         for (number, part) in self.parts.iter().enumerate() {
             for place in &part.places {
                 part_of[*place] = number;
             }
         }
-        let keys: Vec<_> = self.parts.into_iter().map(|part| part.aggregate).collect();
-        let of = move |(event, part): (SealedEvent, usize)| (keys[part].clone(), event);
-        self.events.into_iter().zip(part_of).map(of)
+        let parts = &self.parts;
+        let of = move |(event, part): (_, usize)| (&parts[part].aggregate, event);
+        self.events.iter().zip(part_of).map(of)
     }
 
     /// The versions of an aggregate that the commit gives events, first and last.
@@ -194,7 +207,7 @@ impl ProvedCommit {
 /// What a store has, as far as [`plan`] compares it with what comes from outside.
 pub trait Standing {
     /// The file or stream, for messages.
-    fn place(&self) -> String;
+    fn location(&self) -> Location;
 
     /// The last event of an aggregate; none when it has no event.
     ///
@@ -277,7 +290,7 @@ pub fn plan(commits: &[ProvedCommit], store: &mut dyn Standing) -> Result<Vec<Pl
         } else if found == there.len() {
             plans.push(Plan::There(there.into_iter().flatten().collect()));
         } else {
-            return Err(in_part(commit, &there, store.place()));
+            return Err(in_part(commit, &there, store.location()));
         }
     }
     Ok(plans)
@@ -343,20 +356,17 @@ impl Part {
 }
 
 /// The error for a commit of which a part stands: it was stored by someone who did not keep to whole commits.
-fn in_part(commit: &ProvedCommit, there: &[Option<StoredEvent>], place: String) -> StoreError {
+fn in_part(commit: &ProvedCommit, there: &[Option<StoredEvent>], location: Location) -> StoreError {
     let missing = there.iter().position(Option::is_none).unwrap_or(0);
     let found = there.iter().flatten().next();
-    StoreError::Damaged(super::Damage {
-        place,
-        position: found.map(|event| event.position),
-        cid: found.map(|event| event.cid),
-        reason: format!(
-            "a part of its commit stands here without event {} of {}, which is {}",
-            missing + 1,
-            there.len(),
-            commit.events[missing].cid
-        ),
-    })
+    let reason = format!(
+        "a part of its commit stands here without event {} of {}, which is {}",
+        missing + 1,
+        there.len(),
+        commit.events[missing].cid
+    );
+    let position = found.map(|event| event.position);
+    Damage::new(location, position, found.map(|event| event.cid), reason).into()
 }
 
 fn is_same(one: &ProvedCommit, other: &ProvedCommit) -> bool {
@@ -402,14 +412,6 @@ fn check_event(event: &StoredEvent, options: &SealOptions) -> Result<(), StoreEr
 fn key_of(event: &StoredEvent) -> Result<AggregateKey, StoreError> {
     let id = IdText::new(&event.envelope.aggregate_id)?;
     Ok(AggregateKey::new(event.envelope.aggregate.clone(), id))
-}
-
-fn place_of(event: &StoredEvent) -> Place {
-    Place {
-        cid: event.cid,
-        position: event.position,
-        sequence: Some(event.envelope.sequence),
-    }
 }
 
 fn invalid(reason: impl Into<String>) -> StoreError {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{AggregateKey, PARTITIONS, partition};
+use super::{AggregateKey, Location, PARTITIONS, partition};
 use crate::block::StoredEvent;
 use crate::domain::aggregate::Aggregate;
 use crate::domain::event::DomainEvent;
@@ -13,7 +13,8 @@ use crate::domain::subject::{Filter, Pattern, PatternError, Subject, Subjects};
 /// Which events of a store a reader wants: all; those of some public subjects; those of some kinds of aggregates; those
 /// of one aggregate. Of each of these all, or the aggregates of some partitions alone.
 ///
-/// An engine reads no more than that where it can: by its index over types, or by letting the server filter.
+/// An engine reads no more than that where it can: by its index over types, by passing over what is of other partitions, or
+/// by letting the server filter.
 ///
 /// ```
 /// # use cim_es::prelude::*;
@@ -109,11 +110,11 @@ pub enum SelectionError {
     },
     /// The store keeps none of the subjects.
     #[error(
-        "{place} keeps events on {kept}, and none of {wanted} is among them: open the store of that domain, or correct the subjects"
+        "{location} keeps events on {kept}, and none of {wanted} is among them: open the store of that domain, or correct the subjects"
     )]
     NotKept {
         /// The file or stream.
-        place: String,
+        location: Location,
         /// The subjects whose events it keeps.
         kept: String,
         /// The subjects that are wanted.
@@ -152,8 +153,13 @@ impl Selection {
     }
 
     /// All events of kinds of aggregates by their names, `<domain>.<name>`, as a tool needs it that does not know the
-    /// types. The kind of an event stands in its envelope and in no index, so an engine looks at every event;
-    /// [`kind`](Self::kind) is found by its subjects.
+    /// types.
+    ///
+    /// A SQLite file knows which types each kind has events of, and reads those alone. On JetStream every event of the
+    /// stream is read: a server filters by subjects alone, and those hold the id and the type of an event. Its type says
+    /// nothing sure of its kind, since an event may name another aggregate in its subject, and a renamed kind keeps the
+    /// types of its former name. Where the events' type is known, take [`kind`](Self::kind), which is found by its
+    /// subjects on every engine.
     pub fn kinds<K: Into<String>>(kinds: impl IntoIterator<Item = K>) -> Self {
         Self::of(Wanted::Kinds(kinds.into_iter().map(Into::into).collect()))
     }
@@ -203,7 +209,7 @@ impl Selection {
             Wanted::Kinds(kinds) => kinds.iter().try_for_each(|kind| check_kind(kind)),
             Wanted::Aggregate(key) => {
                 let partition = partition(key.id().as_str());
-                match self.has_partition(partition) {
+                match self.may_have_partition(partition) {
                     true => Ok(()),
                     false => Err(SelectionError::OtherPartition {
                         aggregate: key.clone(),
@@ -216,18 +222,15 @@ impl Selection {
 
     /// Whether an event is wanted.
     pub fn includes(&self, event: &StoredEvent) -> bool {
-        self.includes_apart_from_partition(event)
-            && (self.partitions.bits == u64::MAX
-                || self.has_partition(partition(&event.envelope.aggregate_id)))
-    }
-
-    fn includes_apart_from_partition(&self, event: &StoredEvent) -> bool {
-        match &self.wanted {
+        let is_wanted = match &self.wanted {
             Wanted::Everything => true,
             Wanted::Subjects(subjects) => subjects.includes(event),
             Wanted::Kinds(kinds) => kinds.contains(&event.envelope.aggregate),
             Wanted::Aggregate(key) => key.has(event),
-        }
+        };
+        is_wanted
+            && (self.partitions.bits == u64::MAX
+                || self.may_have_partition(partition(&event.envelope.aggregate_id)))
     }
 
     /// Whether every event is wanted.
@@ -251,6 +254,21 @@ impl Selection {
         }
     }
 
+    /// Whether an event of a kind of aggregates could be wanted: what an engine that knows the kinds of the events of
+    /// each type asks of each kind.
+    pub fn may_have_kind(&self, kind: &str) -> bool {
+        match &self.wanted {
+            Wanted::Kinds(kinds) => kinds.contains(kind),
+            Wanted::Aggregate(key) => key.kind() == kind,
+            Wanted::Everything | Wanted::Subjects(_) => true,
+        }
+    }
+
+    /// Whether it helps to know the kinds of the events of each type.
+    pub fn is_by_kind(&self) -> bool {
+        matches!(self.wanted, Wanted::Kinds(_))
+    }
+
     /// Whether an index over types helps to find what is wanted.
     pub fn is_by_type(&self) -> bool {
         let is_all = |subjects: &Subjects| subjects.patterns().any(|pattern| pattern == ">");
@@ -271,13 +289,15 @@ impl Selection {
         let is_some = self.partitions.bits != u64::MAX;
         is_some.then(|| {
             (0..PARTITIONS)
-                .filter(|number| self.has_partition(*number))
+                .filter(|number| self.may_have_partition(*number))
                 .collect()
         })
     }
 
-    fn has_partition(&self, number: u8) -> bool {
-        self.partitions.bits & (1 << number) != 0
+    /// Whether an event of an aggregate in a [partition](partition) could be wanted: what an engine that knows the
+    /// partitions of events asks of each. There is no partition past 63.
+    pub fn may_have_partition(&self, number: u8) -> bool {
+        number < PARTITIONS && self.partitions.bits & (1 << number) != 0
     }
 }
 

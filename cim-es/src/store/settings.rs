@@ -3,9 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::SnapshotStore;
+use super::raw::RawEvents;
+use super::read_model::ReadModelsBeside;
+use super::subscription::SubscriptionEngine;
+use super::{EventPages, SnapshotStore};
 
 /// What an engine says of itself to those who use it.
+///
+/// A store that hands another one on and changes what is read of it gives settings of its own: those of the other lead past
+/// it, to what the engine itself has.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -30,6 +36,14 @@ pub struct EngineSettings {
     /// What handles to this store have in common, within a program, and no handle to another; none where nothing tells
     /// them apart. A commit over several repositories needs it, because it is made in one store.
     pub store_id: Option<usize>,
+    /// What opens the storage of read models that the engine keeps beside its events.
+    pub(crate) read_models: Option<Arc<dyn ReadModelsBeside>>,
+    /// What runs subscriptions, where the engine has a way of its own.
+    pub(crate) subscriptions: Option<Arc<dyn SubscriptionEngine>>,
+    /// What gives everything that is stored, where the engine has a way under its readers.
+    pub(crate) raw: Option<Arc<dyn RawEvents>>,
+    /// What reads between any two positions, where the engine does so cheaply.
+    pub(crate) pages: Option<Arc<dyn EventPages>>,
 }
 
 impl EngineSettings {
@@ -65,6 +79,40 @@ impl EngineSettings {
         }
     }
 
+    /// The same with read models beside the events.
+    pub(crate) fn with_read_models(self, beside: Arc<dyn ReadModelsBeside>) -> Self {
+        Self {
+            read_models: Some(beside),
+            ..self
+        }
+    }
+
+    /// The same for an engine that runs subscriptions in its own way.
+    #[cfg(feature = "jetstream")]
+    pub(crate) fn with_subscriptions(self, subscriptions: Arc<dyn SubscriptionEngine>) -> Self {
+        Self {
+            subscriptions: Some(subscriptions),
+            ..self
+        }
+    }
+
+    /// The same for an engine that has a way under its readers.
+    #[cfg(any(feature = "sqlite", feature = "jetstream"))]
+    pub(crate) fn with_raw_events(self, raw: Arc<dyn RawEvents>) -> Self {
+        Self {
+            raw: Some(raw),
+            ..self
+        }
+    }
+
+    /// The same for an engine that reads from any position on as cheaply as from the first.
+    pub(crate) fn with_pages(self, pages: Arc<dyn EventPages>) -> Self {
+        Self {
+            pages: Some(pages),
+            ..self
+        }
+    }
+
     /// The same for an engine that has an index by CID.
     pub fn with_cid_index(self) -> Self {
         Self {
@@ -82,6 +130,6 @@ impl fmt::Debug for EngineSettings {
             .field("publishes", &self.publishes)
             .field("has_cid_index", &self.has_cid_index)
             .field("store_id", &self.store_id)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

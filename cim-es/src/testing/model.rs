@@ -10,8 +10,10 @@ use uuid::Uuid;
 
 use super::scenario::DEFAULT_NOW;
 use super::survival::{demand_survival, read_back};
+use crate::domain::ErrorChain;
 use crate::domain::aggregate::{Aggregate, Command, Decide};
 use crate::domain::event::DomainEvent;
+use crate::domain::kept::{Plain, Same, initial};
 use crate::domain::machine::{Edge, StateMachine};
 use crate::domain::message::{Context, MessageIdentity, Timestamp};
 use crate::repository::{ExecuteError, PendingCommit, encode_snapshot};
@@ -98,6 +100,7 @@ where
     A: Decide,
     A::Command: Clone,
     A::Event: fmt::Debug,
+    A::Command: fmt::Debug,
     S: Strategy<Value = A::Command>,
 {
     check_machine_after::<A, S>(TERMS, commands)
@@ -117,6 +120,7 @@ where
     A: Decide,
     A::Command: Clone,
     A::Event: fmt::Debug,
+    A::Command: fmt::Debug,
     S: Strategy<Value = A::Command>,
 {
     let mut walk = Walk::<A>::new(times.into_iter().collect());
@@ -157,6 +161,7 @@ impl<A: Decide> Walk<A>
 where
     A::Command: Clone,
     A::Event: fmt::Debug,
+    A::Command: fmt::Debug,
 {
     fn new(times: Vec<Duration>) -> Self {
         let runner = TestRunner::new_with_rng(
@@ -167,8 +172,8 @@ where
         );
         Self {
             runner,
-            aggregate: A::default(),
-            kept: A::default(),
+            aggregate: initial(),
+            kept: initial(),
             events: Vec::new(),
             steps: 0,
             times,
@@ -180,7 +185,7 @@ where
 
     #[track_caller]
     fn start(&mut self) {
-        self.aggregate = A::default();
+        self.aggregate = initial();
         self.kept = kept(&self.aggregate, 0);
         self.events.clear();
         self.steps = 0;
@@ -306,7 +311,7 @@ where
                 None
             }
             Err(ExecuteError::Refused(_)) => None,
-            Err(error) => panic!("{error}"),
+            Err(error) => panic!("{}", ErrorChain(&error)),
         }
     }
 
@@ -339,7 +344,7 @@ where
     #[track_caller]
     fn check_snapshots(&self) {
         let whole = bytes(&self.aggregate);
-        let mut prefix = A::default();
+        let mut prefix: A = initial();
         for cut in 0..=self.events.len() {
             let mut aggregate = kept(&prefix, cut);
             for event in &self.events[cut..] {
@@ -405,8 +410,8 @@ fn bytes<A: Aggregate>(aggregate: &A) -> Vec<u8> {
 /// The aggregate as a snapshot after a number of events gives it back.
 #[track_caller]
 fn kept<A: Aggregate>(aggregate: &A, events: usize) -> A {
-    match serde_ipld_dagcbor::from_slice(&bytes(aggregate)) {
-        Ok(aggregate) => aggregate,
+    match serde_ipld_dagcbor::from_slice::<Plain<A::Value>>(&bytes(aggregate)) {
+        Ok(aggregate) => aggregate.0.into_it(),
         Err(error) => panic!("a snapshot after {events} events cannot be read again: {error}"),
     }
 }

@@ -3,11 +3,14 @@
 use std::fmt::Debug;
 use std::path::Path;
 
+use ipld_core::ipld::Ipld;
+
 use super::page::check_page;
 use super::scenario::Given;
 use super::schema_lock::SchemaLock;
 use super::table::{decision_table, diagram, subject_table};
 use crate::domain::aggregate::{Command, Decide};
+use crate::domain::event::EnvelopeView;
 use crate::domain::machine::StateMachine;
 
 /// The specification of a domain: for each aggregate the cases of its states and of its commands, from which come the
@@ -87,6 +90,7 @@ impl Specification {
     where
         A::Command: Clone,
         A::Event: Debug,
+        A::Command: Debug,
     {
         for (name, given) in &states {
             let reached = given.aggregate().state().name();
@@ -117,6 +121,15 @@ impl Specification {
             (format!("{name} rules"), decision_table(states, commands)),
         ]);
         self.lock = self.lock.aggregate::<A>(samples);
+        self
+    }
+
+    /// Adds payloads as older programs stored them; see [`SchemaLock::former`].
+    pub fn former<'a, A: Decide>(
+        mut self,
+        samples: impl IntoIterator<Item = (EnvelopeView<'a>, Ipld)>,
+    ) -> Self {
+        self.lock = self.lock.former::<A>(samples);
         self
     }
 

@@ -3,7 +3,7 @@
 use ipld_core::ipld::Ipld;
 
 use crate::block::payload::{PayloadError, decode_enveloped, decode_payload};
-use crate::domain::event::{DomainEvent, EnvelopeView};
+use crate::domain::event::{DomainEvent, EnvelopeView, OneToOne};
 
 /// The event that a payload of an older program gives: through the former names and the upcasters of `E`.
 ///
@@ -41,7 +41,7 @@ use crate::domain::event::{DomainEvent, EnvelopeView};
 ///
 /// # Errors
 /// [`PayloadError`], as a load of such an event would give it.
-pub fn read_stored<E: DomainEvent>(
+pub fn read_stored<E: OneToOne>(
     event_type: &str,
     schema: u32,
     payload: &Ipld,
@@ -89,11 +89,61 @@ pub fn read_stored<E: DomainEvent>(
 ///
 /// # Errors
 /// [`PayloadError`], as a load of such an event would give it.
-pub fn read_stored_with<E: DomainEvent>(
+pub fn read_stored_with<E: OneToOne>(
     envelope: &EnvelopeView<'_>,
     payload: &Ipld,
 ) -> Result<E, PayloadError> {
-    decode_enveloped(envelope, &bytes_of(envelope.event_type, payload)?)
+    let events = decode_enveloped::<E>(envelope, &bytes_of(envelope.event_type, payload)?)?;
+    events.one(envelope.event_type, envelope.schema)
+}
+
+/// As [`read_stored_with`], for events of which what is stored as one may be read as several (`into_several = path`): all
+/// of them, in order.
+///
+/// ```
+/// # use cim_es::prelude::*;
+/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # enum LampState { #[state(initial)] #[on(Mount / Mounted => _, Mount / Dimmed => _)] Any }
+/// # #[derive(Command, Clone, Debug)]
+/// # enum LampCommand { Mount }
+/// # #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+/// # #[aggregate(domain = "home", name = "lamp")]
+/// # struct Lamp { state: LampState, room: String, level: u8 }
+/// # #[derive(DomainEvent, Debug, PartialEq, Serialize, Deserialize)]
+/// # enum LampEvent {
+/// #     #[event(version = 2)]
+/// #     #[upcast(from = 1, into_several = mounted_then_dimmed)]
+/// #     Mounted { room: String },
+/// #     Dimmed { level: u8 },
+/// # }
+/// # fn mounted_then_dimmed(payload: Ipld, _: &EnvelopeView<'_>) -> Result<Vec<UpcastEvent>, UpcastError> {
+/// #     let Ipld::Map(mut mounted) = payload else { return Err(UpcastError::new("not a map")) };
+/// #     let level = mounted.remove("level").ok_or_else(|| UpcastError::new("no level"))?;
+/// #     let dimmed = Ipld::Map([("level".to_owned(), level)].into());
+/// #     Ok(vec![
+/// #         UpcastEvent::new(subject!(LampEvent, "home.lamp.mounted"), 2, Ipld::Map(mounted)),
+/// #         UpcastEvent::new(subject!(LampEvent, "home.lamp.dimmed"), 1, dimmed),
+/// #     ])
+/// # }
+/// use cim_es::testing::read_stored_all;
+///
+/// let stored = [("room".to_owned(), "hall".into()), ("level".to_owned(), 7.into())];
+/// let events = read_stored_all::<LampEvent>(
+///     &EnvelopeView::new("home.lamp.mounted", 1),
+///     &Ipld::Map(stored.into()),
+/// );
+/// let room = "hall".to_owned();
+/// assert_eq!(events, Ok(vec![LampEvent::Mounted { room }, LampEvent::Dimmed { level: 7 }]));
+/// ```
+///
+/// # Errors
+/// [`PayloadError`], as a load of such an event would give it.
+pub fn read_stored_all<E: DomainEvent>(
+    envelope: &EnvelopeView<'_>,
+    payload: &Ipld,
+) -> Result<Vec<E>, PayloadError> {
+    let events = decode_enveloped(envelope, &bytes_of(envelope.event_type, payload)?)?;
+    Ok(events.into_iter().collect())
 }
 
 fn bytes_of(event_type: &str, payload: &Ipld) -> Result<Vec<u8>, PayloadError> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use crate::block::payload::decode_payload;
+use crate::block::payload::decode_present;
 use crate::domain::event::DomainEvent;
 use crate::store::NewEvent;
 
@@ -54,6 +54,6 @@ fn words(text: &str) -> Vec<&str> {
 
 #[track_caller]
 pub(super) fn read_back<E: DomainEvent>(event: &NewEvent) -> E {
-    decode_payload(&event.event_type, event.schema, &event.payload)
+    decode_present(&event.event_type, &event.payload)
         .unwrap_or_else(|error| panic!("the event cannot be read again: {error}"))
 }

@@ -69,6 +69,7 @@ pub fn decision_table<A: Decide>(
 where
     A::Command: Clone,
     A::Event: std::fmt::Debug,
+    A::Command: std::fmt::Debug,
 {
     let states: Vec<_> = states.into_iter().collect();
     let commands: Vec<_> = commands.into_iter().collect();

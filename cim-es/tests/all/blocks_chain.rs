@@ -1,14 +1,17 @@
 //! A history is proved as a whole: each fault has its verdict, and with the head known none goes unseen.
 
 use crate::blocks_support::*;
+use std::path::Path;
+
 use bytes::Bytes;
+use cim_es::ErrorChain;
 use cim_es::block::{
-    ChainHead, ChainVerifier, Cid, CommitVerifier, Envelope, EnvelopeBlock, EventBlock, HashCode,
-    StoredEvent, Truncation, Verdict, verify_envelope_chain, verify_event_chain,
+    ChainHead, ChainVerifier, Cid, CommitVerifier, Envelope, EnvelopeBlock, EventBlock, Fault,
+    HashCode, StoredEvent, Truncation, Verdict, verify_envelope_chain, verify_event_chain,
     verify_event_chain_with_parents,
 };
 use cim_es::message::Timestamp;
-use cim_es::store::{ExpectedVersion, NewEvent, SealOptions, seal};
+use cim_es::store::{ExpectedVersion, Location, NewEvent, SealOptions, StoreError, seal};
 
 fn blocks(events: &[StoredEvent]) -> Vec<EventBlock> {
     events.iter().map(EventBlock::from).collect()
@@ -72,7 +75,7 @@ fn every_flipped_byte_of_every_block_is_tampering() {
                 changed[index].body = body.into();
                 let found = verdict(&changed, head);
                 assert!(
-                    matches!(&found, Verdict::Tampered { place, .. }
+                    matches!(&found, Verdict { place, fault: Fault::Tampered { .. } }
                         if place.cid == whole[index].cid && place.position.0 == index as u64 + 1),
                     "block {index}, byte {at}, pattern {pattern:#x}: {found:?}"
                 );
@@ -96,7 +99,7 @@ fn every_flipped_byte_of_every_cid_is_refused_or_tampering() {
                 }
                 let found = verdict(&changed, head(&events));
                 assert!(
-                    matches!(found, Verdict::Tampered { .. }),
+                    matches!(found.fault, Fault::Tampered { .. }),
                     "byte {at}: {found:?}"
                 );
             }
@@ -110,7 +113,7 @@ fn a_cid_of_another_codec_over_the_right_digest_is_tampering() {
     let mut changed = blocks(&events);
     changed[4].cid = Cid::new_v1(0x55, *events[4].cid.hash());
     let found = verdict(&changed, None);
-    assert!(matches!(found, Verdict::Tampered { .. }), "{found:?}");
+    assert!(matches!(found.fault, Fault::Tampered { .. }), "{found:?}");
 }
 
 #[test]
@@ -123,12 +126,12 @@ fn every_truncated_or_lengthened_body_is_seen() {
             let found = verdict(&changed, head(&events));
             if length == event.body().len() - event.payload().len() {
                 assert!(
-                    matches!(found, Verdict::PayloadMissing { .. }),
+                    matches!(found.fault, Fault::PayloadMissing { .. }),
                     "{length}: {found:?}"
                 );
             } else {
                 assert!(
-                    matches!(found, Verdict::Tampered { .. }),
+                    matches!(found.fault, Fault::Tampered { .. }),
                     "{length}: {found:?}"
                 );
             }
@@ -136,7 +139,7 @@ fn every_truncated_or_lengthened_body_is_seen() {
         let mut changed = blocks(&events);
         changed[index].body = [event.body(), &[0xf6][..]].concat().into();
         let found = verdict(&changed, head(&events));
-        assert!(matches!(found, Verdict::Tampered { .. }), "{found:?}");
+        assert!(matches!(found.fault, Fault::Tampered { .. }), "{found:?}");
     }
 }
 
@@ -146,37 +149,29 @@ fn every_dropped_block_leaves_a_gap_or_a_truncated_end() {
     for index in 0..5 {
         let mut changed = blocks(&events);
         changed.remove(index);
-        match (index, verdict(&changed, head(&events))) {
+        let Verdict { place, fault } = verdict(&changed, head(&events));
+        match (index, fault) {
             (
                 0,
-                Verdict::Truncated {
+                Fault::Truncated {
                     missing: Truncation::Start { first: 2 },
-                    place,
                 },
             ) => {
                 assert_eq!(place.cid, events[1].cid);
             }
             (
                 4,
-                Verdict::Truncated {
+                Fault::Truncated {
                     missing:
                         Truncation::End {
                             last: 4,
                             expected: 5,
                         },
-                    place,
                 },
             ) => {
                 assert_eq!(place.cid, events[3].cid);
             }
-            (
-                1..4,
-                Verdict::Gap {
-                    expected,
-                    found,
-                    place,
-                },
-            ) => {
+            (1..4, Fault::Gap { expected, found }) => {
                 assert_eq!((expected, found), (index as u64 + 1, index as u64 + 2));
                 assert_eq!(place.cid, events[index + 1].cid);
             }
@@ -194,7 +189,7 @@ fn every_duplicated_block_is_a_gap_wherever_it_stands() {
             changed.insert(place, changed[index].clone());
             let found = verdict(&changed, head(&events));
             assert!(
-                matches!(found, Verdict::Gap { expected, found, .. }
+                matches!(found.fault, Fault::Gap { expected, found, .. }
                     if (expected, found) == (place as u64 + 1, index as u64 + 1)),
                 "{index} at {place}: {found:?}"
             );
@@ -211,7 +206,7 @@ fn every_swap_of_two_blocks_is_a_gap() {
             changed.swap(first, second);
             let found = verdict(&changed, head(&events));
             assert!(
-                matches!(found, Verdict::Gap { expected, found, .. }
+                matches!(found.fault, Fault::Gap { expected, found, .. }
                     if (expected, found) == (first as u64 + 1, second as u64 + 1)),
                 "{first} and {second}: {found:?}"
             );
@@ -231,7 +226,7 @@ fn a_dropped_end_without_a_known_head_is_seen_only_inside_a_commit() {
     let found = verdict(&blocks(&events[..3]), None);
     let missing = Truncation::Commit { index: 1, count: 2 };
     assert!(
-        matches!(found, Verdict::Truncated { missing: m, .. } if m == missing),
+        matches!(found.fault, Fault::Truncated { missing: m } if m == missing),
         "{found:?}"
     );
 }
@@ -245,7 +240,7 @@ fn nothing_at_all_is_truncated_when_a_head_is_known() {
         expected: 5,
     };
     assert!(
-        matches!(found, Verdict::Truncated { missing: m, .. } if m == missing),
+        matches!(found.fault, Fault::Truncated { missing: m } if m == missing),
         "{found:?}"
     );
 }
@@ -271,7 +266,7 @@ fn a_rewritten_history_is_a_fork_when_the_head_is_known_and_unseen_otherwise() {
     verify_event_chain(&blocks(&rewritten), None).unwrap();
     let found = verdict(&blocks(&rewritten), Some(ChainHead::from(&events[0])));
     assert!(
-        matches!(found, Verdict::Fork { other, .. } if other == events[0].cid),
+        matches!(found.fault, Fault::Fork { other, .. } if other == events[0].cid),
         "{found:?}"
     );
 }
@@ -286,7 +281,7 @@ fn a_second_event_for_a_sequence_is_a_fork_wherever_it_stands() {
             changed.insert(place, other.clone());
             let found = verdict(&changed, head(&events));
             assert!(
-                matches!(&found, Verdict::Fork { place, other: kept }
+                matches!(&found, Verdict { place, fault: Fault::Fork { other: kept } }
                     if place.cid == other.cid && *kept == events[index].cid),
                 "{index} at {place}: {found:?}"
             );
@@ -304,8 +299,9 @@ fn an_event_of_another_aggregate_is_named_with_both() {
         let mut changed = blocks(&events);
         changed[1] = forged(&events[1], change);
         let found = verdict(&changed, None);
-        let Verdict::WrongAggregate {
-            expected, place, ..
+        let Verdict {
+            place,
+            fault: Fault::WrongAggregate { expected, .. },
         } = &found
         else {
             panic!("{found:?}")
@@ -322,10 +318,7 @@ fn a_link_to_anything_but_the_predecessor_is_a_mismatch() {
         let mut changed = blocks(&events);
         changed[1] = forged(&events[1], |envelope| envelope.previous = wrong);
         let found = verdict(&changed, None);
-        let Verdict::PreviousMismatch {
-            expected, found, ..
-        } = found
-        else {
+        let Fault::PreviousMismatch { expected, found } = found.fault else {
             panic!("{found:?}")
         };
         assert_eq!((expected, found), (Some(events[0].cid), wrong));
@@ -336,7 +329,7 @@ fn a_link_to_anything_but_the_predecessor_is_a_mismatch() {
     });
     let found = verdict(&changed, None);
     assert!(
-        matches!(found, Verdict::PreviousMismatch { expected: None, .. }),
+        matches!(found.fault, Fault::PreviousMismatch { expected: None, .. }),
         "{found:?}"
     );
 }
@@ -359,7 +352,7 @@ fn a_block_that_hashes_right_but_is_not_canonical_says_where() {
         body: body.into(),
     }];
     let found = verdict(&changed, None);
-    let Verdict::NotCanonical { reason, .. } = &found else {
+    let Fault::NotCanonical { reason } = &found.fault else {
         panic!("{found:?}")
     };
     assert!(
@@ -373,7 +366,10 @@ fn a_block_that_hashes_right_but_is_not_canonical_says_where() {
         body: body.into(),
     }];
     let found = verdict(&changed, None);
-    assert!(matches!(found, Verdict::NotCanonical { .. }), "{found:?}");
+    assert!(
+        matches!(found.fault, Fault::NotCanonical { .. }),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -395,7 +391,7 @@ fn a_payload_that_hashes_right_but_is_not_canonical_says_where() {
         let envelope_end = block.body.len() - events[0].payload().len();
         let body: Bytes = [&block.body[..envelope_end], payload].concat().into();
         let found = verdict(&[EventBlock { body, ..block }], None);
-        let Verdict::NotCanonical { reason, .. } = &found else {
+        let Fault::NotCanonical { reason } = &found.fault else {
             panic!("{found:?}")
         };
         assert!(reason.contains(shown), "{reason}");
@@ -405,7 +401,7 @@ fn a_payload_that_hashes_right_but_is_not_canonical_says_where() {
 #[test]
 fn an_envelope_of_a_newer_format_is_not_guessed_at() {
     let found = verdict(&[forged(&five()[0], |envelope| envelope.format = 2)], None);
-    let Verdict::NotCanonical { reason, .. } = &found else {
+    let Fault::NotCanonical { reason } = &found.fault else {
         panic!("{found:?}")
     };
     assert!(
@@ -427,7 +423,11 @@ fn an_event_without_its_payload_is_told_from_tampering() {
         let mut changed = blocks(&events);
         changed[0].body = body.into();
         let found = verdict(&changed, None);
-        let Verdict::PayloadMissing { payload, place } = found else {
+        let Verdict {
+            place,
+            fault: Fault::PayloadMissing { payload },
+        } = found
+        else {
             panic!("{found:?}")
         };
         assert_eq!(payload, events[0].envelope.payload);
@@ -455,7 +455,7 @@ fn the_chain_of_envelopes_is_proved_without_the_payloads() {
             changed[index].bytes = bytes.into();
             let found = verify_envelope_chain(&changed, head(&events)).unwrap_err();
             assert!(
-                matches!(found, Verdict::Tampered { .. }),
+                matches!(found.fault, Fault::Tampered { .. }),
                 "{index}, byte {at}: {found:?}"
             );
         }
@@ -490,7 +490,11 @@ fn a_parent_is_known_from_the_chain_or_from_the_caller() {
     verify_event_chain_with_parents(&blocks(&events), head(&events), knows).unwrap();
     let found =
         verify_event_chain_with_parents(&blocks(&events), head(&events), |_| false).unwrap_err();
-    let Verdict::MissingParent { parent, place } = found else {
+    let Verdict {
+        place,
+        fault: Fault::MissingParent { parent },
+    } = found
+    else {
         panic!("{found:?}")
     };
     assert_eq!((parent, place.sequence), (elsewhere[0].cid, Some(6)));
@@ -512,7 +516,7 @@ fn a_verifier_goes_on_behind_a_known_event_and_from_a_sequence() {
     );
     let found = wrong.accept(&events[3]).unwrap_err();
     assert!(
-        matches!(found, Verdict::PreviousMismatch { .. }),
+        matches!(found.fault, Fault::PreviousMismatch { .. }),
         "{found:?}"
     );
     let mut forked = ChainVerifier::after(
@@ -523,7 +527,7 @@ fn a_verifier_goes_on_behind_a_known_event_and_from_a_sequence() {
         },
     );
     let found = forked.accept(&events[3]).unwrap_err();
-    assert!(matches!(found, Verdict::Fork { .. }), "{found:?}");
+    assert!(matches!(found.fault, Fault::Fork { .. }), "{found:?}");
     let mut from = ChainVerifier::from_sequence(&key("node-1"), 4);
     from.accept(&events[3]).unwrap();
     from.accept(&events[4]).unwrap();
@@ -531,8 +535,8 @@ fn a_verifier_goes_on_behind_a_known_event_and_from_a_sequence() {
     let found = from.accept(&events[3]).unwrap_err();
     assert!(
         matches!(
-            found,
-            Verdict::Gap {
+            found.fault,
+            Fault::Gap {
                 expected: 3,
                 found: 4,
                 ..
@@ -543,7 +547,10 @@ fn a_verifier_goes_on_behind_a_known_event_and_from_a_sequence() {
     let found = ChainVerifier::new(&key("node-2"))
         .accept(&events[0])
         .unwrap_err();
-    assert!(matches!(found, Verdict::WrongAggregate { .. }), "{found:?}");
+    assert!(
+        matches!(found.fault, Fault::WrongAggregate { .. }),
+        "{found:?}"
+    );
 }
 
 fn head_at(events: &[StoredEvent], sequence: u64) -> ChainHead {
@@ -565,7 +572,7 @@ fn a_head_that_the_walk_cannot_meet_is_refused() {
     let before_start = |found: Result<(), Verdict>, head: u64, first: u64| {
         let missing = Truncation::BeforeStart { head, first };
         assert!(
-            matches!(found, Err(Verdict::Truncated { missing: m, .. }) if m == missing),
+            matches!(&found, Err(verdict) if verdict.fault == Fault::Truncated { missing }),
             "{head} from {first}: {found:?}"
         );
     };
@@ -622,16 +629,16 @@ fn a_head_just_before_the_walk_is_met_by_the_link_to_it() {
     walk(after().expecting(third), &events[3..]).unwrap();
     walk(after().expecting(third), &[]).unwrap();
     let found = walk(after().expecting(other), &events[3..]).unwrap_err();
-    assert!(matches!(found, Verdict::Fork { .. }), "{found:?}");
+    assert!(matches!(found.fault, Fault::Fork { .. }), "{found:?}");
     let from = || ChainVerifier::from_sequence(&node, 4);
     walk(from().expecting(third), &events[3..]).unwrap();
     let found = walk(from().expecting(other), &events[3..]).unwrap_err();
     assert!(
-        matches!(found, Verdict::PreviousMismatch { .. }),
+        matches!(found.fault, Fault::PreviousMismatch { .. }),
         "{found:?}"
     );
     let found = walk(from().expecting(third), &[]).unwrap_err();
-    assert!(matches!(found, Verdict::Truncated { .. }), "{found:?}");
+    assert!(matches!(found.fault, Fault::Truncated { .. }), "{found:?}");
 }
 
 #[test]
@@ -646,10 +653,10 @@ fn each_of_several_heads_must_be_met() {
     walk(chain().expecting(second).expecting(last), &events).unwrap();
     for (one, other) in [(wrong, last), (last, wrong)] {
         let found = walk(chain().expecting(one).expecting(other), &events).unwrap_err();
-        assert!(matches!(found, Verdict::Fork { .. }), "{found:?}");
+        assert!(matches!(found.fault, Fault::Fork { .. }), "{found:?}");
     }
     let found = walk(chain().expecting(second).expecting(last), &events[..4]).unwrap_err();
-    assert!(matches!(found, Verdict::Truncated { .. }), "{found:?}");
+    assert!(matches!(found.fault, Fault::Truncated { .. }), "{found:?}");
 }
 
 #[test]
@@ -676,7 +683,10 @@ fn a_history_does_not_go_on_behind_the_last_sequence_and_has_one_beginning() {
     let found = chain
         .accept_envelope(events[3].position, cid, &rootless)
         .unwrap_err();
-    assert!(matches!(found, Verdict::NotCanonical { .. }), "{found:?}");
+    assert!(
+        matches!(found.fault, Fault::NotCanonical { .. }),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -692,7 +702,7 @@ fn a_commit_that_is_broken_off_in_the_middle_of_a_history_is_seen() {
     let found = chain.accept(&next).unwrap_err();
     let missing = Truncation::Commit { index: 1, count: 3 };
     assert!(
-        matches!(found, Verdict::Truncated { missing: m, .. } if m == missing),
+        matches!(found.fault, Fault::Truncated { missing: m } if m == missing),
         "{found:?}"
     );
 }
@@ -758,15 +768,15 @@ fn a_commit_over_several_aggregates_that_lacks_an_event_is_seen() {
         let found = commits(&cut).unwrap_err();
         assert!(
             matches!(
-                found,
-                Verdict::Truncated { .. } | Verdict::CommitMismatch { .. }
+                found.fault,
+                Fault::Truncated { .. } | Fault::CommitMismatch { .. }
             ),
             "without {missing}: {found:?}"
         );
     }
     for end in 2..=3 {
         let found = commits(&events[..end]).unwrap_err();
-        assert!(matches!(found, Verdict::Truncated { .. }), "{found:?}");
+        assert!(matches!(found.fault, Fault::Truncated { .. }), "{found:?}");
     }
 }
 
@@ -798,7 +808,7 @@ fn events_of_a_commit_that_contradict_each_other_are_a_mismatch() {
         change(&mut changed[at].envelope);
         let found = commits(&changed).unwrap_err();
         assert!(
-            matches!(found, Verdict::CommitMismatch { .. }),
+            matches!(found.fault, Fault::CommitMismatch { .. }),
             "{shows}: {found:?}"
         );
     }
@@ -810,7 +820,7 @@ fn events_of_a_commit_that_contradict_each_other_are_a_mismatch() {
         changed.envelope.commit = part.into();
         let found = chain.accept(&changed).unwrap_err();
         assert!(
-            matches!(found, Verdict::CommitMismatch { .. }),
+            matches!(found.fault, Fault::CommitMismatch { .. }),
             "{part:?}: {found:?}"
         );
     }
@@ -818,7 +828,7 @@ fn events_of_a_commit_that_contradict_each_other_are_a_mismatch() {
     later.envelope.timestamp = Timestamp::from_micros(i64::MAX);
     let found = chain.accept(&later).unwrap_err();
     assert_eq!(
-        found.finding(),
+        found.fault.to_string(),
         "does not go on with its commit: event 2 of 2 of its aggregate, 2 of 3 of the commit, \
          after event 1 of 2 of its aggregate, 1 of 3 of the commit"
     );
@@ -838,14 +848,21 @@ fn a_verdict_reads_as_a_sentence_that_names_the_event_and_its_place() {
             "event {cid} at position 3 (sequence 4) leaves a gap: sequence 3 was to follow, found 4"
         )
     );
-    let damage = verdict(&changed, None).into_damage("events.db").to_string();
+    let damage = verdict(&changed, None).into_damage(Location::from(Path::new("events.db")));
+    assert_eq!(damage.to_string(), "events.db is damaged");
     assert_eq!(
-        damage,
-        format!(
-            "the store is damaged: events.db, position 3, event {cid}: \
-             the event leaves a gap: sequence 3 was to follow, found 4"
-        )
+        ErrorChain(&damage).to_string(),
+        format!("events.db is damaged: {text}")
     );
+    let StoreError::Damaged(damage) = damage else {
+        panic!("{damage:?}")
+    };
+    let fault = damage.verdict().map(|verdict| &verdict.fault);
+    let gap = Fault::Gap {
+        expected: 3,
+        found: 4,
+    };
+    assert_eq!(fault, Some(&gap), "a program can tell what it is");
 }
 
 #[test]
@@ -878,7 +895,7 @@ fn an_encrypted_payload_may_be_bytes_and_is_covered_by_its_link() {
         };
         let found = verdict(&[changed], None);
         assert!(
-            matches!(found, Verdict::Tampered { .. }),
+            matches!(found.fault, Fault::Tampered { .. }),
             "byte {at}: {found:?}"
         );
     }
@@ -946,7 +963,7 @@ fn an_envelope_that_breaks_its_own_rules_is_not_canonical() {
     ];
     for (field, change) in cases {
         let found = verdict(&[forged(&events[0], change)], None);
-        let Verdict::NotCanonical { reason, .. } = &found else {
+        let Fault::NotCanonical { reason } = &found.fault else {
             panic!("{field}: {found:?}")
         };
         let (named, _) = field.split_once(':').unwrap_or((field, ""));

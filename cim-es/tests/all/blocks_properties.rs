@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::blocks_support::*;
-use cim_es::block::{HashCode, StoredEvent, Verdict};
+use cim_es::block::{Fault, HashCode, StoredEvent};
 use cim_es::event::{DomainEvent, decode_payload, encode_payload};
 use cim_es::store::{Position, SealOptions};
 use proptest::collection::{btree_map, vec};
@@ -71,7 +71,7 @@ proptest! {
     fn bytes_that_are_no_block_are_tampering_and_never_a_panic(bytes in vec(any::<u8>(), 0..200)) {
         let cid = HashCode::Sha2_256.cid(b"something else");
         let verdict = StoredEvent::verify(Position(1), cid, bytes.into()).unwrap_err();
-        let is_tampered = matches!(verdict, Verdict::Tampered { .. });
+        let is_tampered = matches!(verdict.fault, Fault::Tampered { .. });
         prop_assert!(is_tampered, "{:?}", verdict);
     }
 

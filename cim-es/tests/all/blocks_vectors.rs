@@ -65,7 +65,7 @@ fn refusal(payload: &[u8]) -> String {
 }
 
 fn verdict_name(verdict: &Verdict) -> String {
-    let debug = format!("{verdict:?}");
+    let debug = format!("{:?}", verdict.fault);
     debug.split(' ').next().unwrap().to_owned()
 }
 

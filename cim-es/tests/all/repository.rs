@@ -1,9 +1,10 @@
-//! What a repository promises beside the contract of stores: once for ever, turns, time, and who is left alone.
+//! What a repository promises beside the contract of stores: turns, time, and who is left alone.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::account::{Account, AccountCommand, AccountEvent};
+use cim_es::ErrorChain;
 use cim_es::aggregate::IdText;
 use cim_es::block::{EventBlock, verify_event_chain};
 use cim_es::message::{Clock, FixedClock};
@@ -44,119 +45,6 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
             return done;
         }
         std::thread::park();
-    }
-}
-
-mod once {
-    use super::*;
-
-    /// More commits than a repository remembers.
-    const MANY: usize = 1_050;
-
-    async fn grow(accounts: &Repository<Account>, id: &Id<Account>) {
-        for _ in 0..MANY {
-            accounts
-                .execute(id, Deposit { amount: 1 }, &someone())
-                .await
-                .expect("a deposit is accepted");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_command_takes_effect_once_however_much_came_after_it() {
-        let store = MemoryEventStore::new();
-        let accounts = Repository::<Account>::new(store.clone());
-        let id = Id::new();
-        let event = accounts.execute(&id, Open, &someone()).await.unwrap();
-        let cause = &event.events()[0];
-        let identities = [
-            someone(),
-            MessageIdentity::root(Uuid::from_u128(7), Some("a browser")),
-            MessageIdentity::caused_once_by(cause, "interest"),
-            MessageIdentity::caused_once_by(
-                &MessageIdentity::root(Uuid::from_u128(8), None),
-                "interest",
-            ),
-        ];
-        for identity in &identities {
-            let first = accounts.execute(&id, Deposit { amount: 100 }, identity);
-            assert!(!first.await.unwrap().is_repeated());
-        }
-        grow(&accounts, &id).await;
-        let cold = Repository::<Account>::new(store);
-        for accounts in [&accounts, &cold] {
-            for (place, identity) in identities.iter().enumerate() {
-                let again = accounts.execute(&id, Deposit { amount: 100 }, identity);
-                let again = again.await.unwrap();
-                assert!(again.is_repeated(), "{identity:?}");
-                assert_eq!(again.version(), 2 + place as u64);
-                assert_eq!(again.events().len(), 1);
-            }
-            let account = accounts.load(&id).await.unwrap();
-            assert_eq!(account.balance, 400 + MANY as u64);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_new_identity_of_any_form_takes_effect_after_any_number_of_commits() {
-        let accounts = Repository::<Account>::new(MemoryEventStore::new());
-        let id = Id::new();
-        accounts.execute(&id, Open, &someone()).await.unwrap();
-        for number in 0..MANY as u128 {
-            let identity = MessageIdentity::root(Uuid::from_u128(number << 1), None);
-            let deposited = accounts.execute(&id, Deposit { amount: 1 }, &identity);
-            assert!(!deposited.await.unwrap().is_repeated());
-        }
-        for identity in [
-            someone(),
-            MessageIdentity::root(Uuid::from_u128(1), None),
-            MessageIdentity::root(Uuid::now_v7(), None),
-        ] {
-            let deposited = accounts.execute(&id, Deposit { amount: 1 }, &identity);
-            assert!(!deposited.await.unwrap().is_repeated());
-        }
-    }
-
-    #[tokio::test]
-    async fn with_nothing_remembered_the_history_tells() {
-        let accounts = Repository::<Account>::builder(MemoryEventStore::new());
-        let accounts = accounts.remembered_commits(0).build();
-        let (id, first, second) = (Id::new(), someone(), someone());
-        accounts.execute(&id, Open, &first).await.unwrap();
-        let deposit = Deposit { amount: 5 };
-        accounts
-            .execute(&id, deposit.clone(), &second)
-            .await
-            .unwrap();
-        assert!(
-            accounts
-                .execute(&id, deposit, &second)
-                .await
-                .unwrap()
-                .is_repeated()
-        );
-        assert!(
-            accounts
-                .execute(&id, Open, &first)
-                .await
-                .unwrap()
-                .is_repeated()
-        );
-    }
-
-    #[tokio::test]
-    async fn what_changed_nothing_may_take_effect_when_it_is_sent_again() {
-        let accounts = Repository::<Account>::new(MemoryEventStore::new());
-        let (id, identity) = (Id::new(), someone());
-        accounts.execute(&id, Open, &someone()).await.unwrap();
-        let nothing = accounts
-            .execute(&id, Deposit { amount: 0 }, &identity)
-            .await;
-        assert!(nothing.unwrap().events().is_empty());
-        let later = accounts
-            .execute(&id, Deposit { amount: 3 }, &identity)
-            .await;
-        assert!(!later.unwrap().is_repeated());
     }
 }
 
@@ -594,7 +482,8 @@ mod neighbours {
             reason: "thirteen is more than the tap can take".to_owned(),
         };
         let expected = format!("the command took effect, and the aggregate does not load: {fault}");
-        assert_eq!(stored.unwrap_err().to_string(), expected);
+        let stored = stored.unwrap_err();
+        assert_eq!(ErrorChain(&stored).to_string(), expected);
         for error in [
             taps.load(&bad).await.map(drop).unwrap_err(),
             taps.load_at(&bad, 2).await.map(drop).unwrap_err(),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::sqlite_support::{Directory, any, collect, commit, key, large, note, run};
+use cim_es::ErrorChain;
 use cim_es::SqliteEventStore;
 use cim_es::block::StoredEvent;
 use cim_es::store::{
@@ -14,7 +15,7 @@ use rusqlite::Connection;
 
 fn refused(path: &Path) -> StoreError {
     let error = SqliteEventStore::open(path).expect_err("the file cannot be used");
-    let text = error.to_string();
+    let text = ErrorChain(&error).to_string();
     let name = path.file_name().expect("it has a name").to_string_lossy();
     assert!(text.contains(&*name), "`{text}` does not name the file");
     error
@@ -27,7 +28,7 @@ fn assert_incompatible(path: &Path, reason: &str) {
         "{error:?}"
     );
     assert!(
-        error.to_string().contains(reason),
+        ErrorChain(&error).to_string().contains(reason),
         "`{error}` does not say `{reason}`"
     );
 }
@@ -65,9 +66,9 @@ fn a_file_of_another_version_is_refused_by_its_version() {
     let directory = Directory::new();
     let path = filled(&directory);
     Connection::open(&path)
-        .and_then(|file| file.execute_batch("PRAGMA user_version = 3"))
+        .and_then(|file| file.execute_batch("PRAGMA user_version = 5"))
         .expect("the version is set");
-    assert_incompatible(&path, "has version 3, this program knows version 2");
+    assert_incompatible(&path, "has version 5, this program knows versions 2 to 4");
 }
 
 #[test]
@@ -190,7 +191,7 @@ fn a_store_that_was_opened_for_reading_reads_everything_and_refuses_every_write(
                 matches!(refused, Err(StoreError::ReadOnly { .. })),
                 "{refused:?}"
             );
-            let refused = store.save_checkpoint("reader", Position(1)).await;
+            let refused = store.save_checkpoint("reader", Position(1).into()).await;
             assert!(
                 matches!(refused, Err(StoreError::ReadOnly { .. })),
                 "{refused:?}"
@@ -378,7 +379,9 @@ fn a_read_only_disk_is_read_as_immutable_and_says_so_otherwise() {
     let error = SqliteEventStore::options().read_only().open(&path);
     let error = error.expect_err("its log cannot be shared with other processes");
     assert!(
-        error.to_string().contains("open it as immutable"),
+        ErrorChain(&error)
+            .to_string()
+            .contains("open it as immutable"),
         "{error}"
     );
     let store = SqliteEventStore::options().immutable().open(&path);

@@ -163,7 +163,7 @@ fn a_limit_of_the_system_on_the_size_of_files_fails_what_does_not_fit_alone() {
     let mut child = child::start_limited(module_path!(), "a_child_may_write_small_files", &path);
     let told: Vec<_> = Told::by(&mut child).collect();
     assert!(child.wait().expect("the child ends").success());
-    assert_eq!(told, ["small: 200 of 200, large: 0 of 10"]);
+    assert_eq!(told, ["small: 200 of 200, large: 0 of 10, full: 10"]);
 }
 
 #[cfg(unix)]
@@ -176,7 +176,7 @@ fn a_child_may_write_small_files() {
     };
     run(async {
         let store = SqliteEventStore::open(&path).expect("the file opens");
-        let (mut small, mut large_ones) = (0, 0);
+        let (mut small, mut large_ones, mut full) = (0, 0, 0);
         for round in 0..10 {
             let mut commits: Vec<_> = (0..20)
                 .map(|number| any(format!("{round}-{number}"), vec![large(1_000)]))
@@ -190,11 +190,18 @@ fn a_child_may_write_small_files() {
             );
             let outcomes = together(&store, &path, commits).await;
             large_ones += usize::from(outcomes[5].is_ok());
+            let said = |error: &StoreError| error.to_string().contains("ulimit -f");
+            full += usize::from(matches!(
+                &outcomes[5],
+                Err(error @ StoreError::Full { .. }) if said(error)
+            ));
             small += outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         }
         small -= large_ones;
         store.check().await.expect("the file is whole");
-        child::tell(&format!("small: {small} of 200, large: {large_ones} of 10"));
+        child::tell(&format!(
+            "small: {small} of 200, large: {large_ones} of 10, full: {full}"
+        ));
     });
 }
 
@@ -219,7 +226,7 @@ fn a_damaged_object_fails_no_other_write() {
                 let object = object(number);
                 tokio::spawn(async move {
                     let kept = store.put_object(object).await;
-                    let saved = store.save_checkpoint("reader", Position(1)).await;
+                    let saved = store.save_checkpoint("reader", Position(1).into()).await;
                     saved.and(kept)
                 })
             })

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::sqlite_support::child::{self, Told};
 use crate::sqlite_support::{Directory, any, key, large, note, run};
+use cim_es::ErrorChain;
 use cim_es::SqliteEventStore;
 use cim_es::store::{
     CheckpointStore, EventStore, EventStoreExt, ObjectStore, Position, SnapshotStore, StoreError,
@@ -52,7 +53,7 @@ fn assert_replaced(store: &SqliteEventStore, what: &str) {
         says("object", store.put_object(vec![0xa0].into()).await.err());
         says(
             "checkpoint",
-            store.save_checkpoint("r", Position(1)).await.err(),
+            store.save_checkpoint("r", Position(1).into()).await.err(),
         );
         says("history", store.get_events(&key("a"), 1).await.err());
         says(
@@ -151,7 +152,7 @@ fn a_new_file_is_not_made_beside_what_a_deleted_one_left() {
             matches!(error, StoreError::Incompatible { .. }),
             "{error:?}"
         );
-        assert!(error.to_string().contains(suffix), "{error}");
+        assert!(ErrorChain(&error).to_string().contains(suffix), "{error}");
         assert!(!path.exists(), "a file was made all the same");
         fs::remove_file(left).expect("it is deleted");
         append(&open(&path), "a");
@@ -246,7 +247,10 @@ fn a_file_with_two_names_is_refused_and_one_that_was_left_half_made_is_not() {
         let error = options
             .open(&other)
             .expect_err("its log goes by another name");
-        assert!(error.to_string().contains("2 names"), "{error}");
+        assert!(
+            ErrorChain(&error).to_string().contains("2 names"),
+            "{error}"
+        );
     }
     fs::remove_file(&other).expect("it is deleted");
     let draft = directory.file("store.db.0123456789abcdef0123456789abcdef.new");
@@ -315,7 +319,7 @@ fn a_file_with_something_added_is_not_opened_and_says_how_to_remove_it() {
         filled(&path, "a");
         add(&path, sql);
         let error = SqliteEventStore::open(&path).expect_err("something was added");
-        let text = error.to_string();
+        let text = ErrorChain(&error).to_string();
         assert!(matches!(error, StoreError::Damaged(_)), "{error:?}");
         let (_, remedy) = text.split_once('`').expect("it quotes");
         assert!(remedy.contains(name) && text.contains("DROP"), "{text}");
@@ -339,11 +343,14 @@ fn what_is_added_while_the_store_is_open_refuses_every_write() {
         run(async {
             for error in [
                 store.append(any("a", vec![note(2)])).await.err(),
-                store.save_checkpoint("reader", Position(1)).await.err(),
+                store
+                    .save_checkpoint("reader", Position(1).into())
+                    .await
+                    .err(),
             ] {
                 let error = error.expect("something was added");
                 assert!(matches!(error, StoreError::Damaged(_)), "{error:?}");
-                assert!(error.to_string().contains(name), "{error}");
+                assert!(ErrorChain(&error).to_string().contains(name), "{error}");
             }
         });
         assert_eq!(events(&store, "a"), 1);
@@ -356,9 +363,11 @@ fn a_checkpoint_reads_back_as_it_was_saved() {
     let store = open(directory.file("store.db"));
     for position in [0, 1, i64::MAX as u64, i64::MAX as u64 + 1, u64::MAX] {
         let read = run(async {
-            store.save_checkpoint("reader", Position(position)).await?;
+            store
+                .save_checkpoint("reader", Position(position).into())
+                .await?;
             store.get_checkpoint("reader").await
         });
-        assert_eq!(read.expect("it reads"), Some(Position(position)));
+        assert_eq!(read.expect("it reads"), Some(Position(position).into()));
     }
 }

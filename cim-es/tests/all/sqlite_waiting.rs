@@ -12,6 +12,7 @@ use crate::sqlite_support::{Directory, any, collect, key, large, note, run};
 use cim_es::SqliteEventStore;
 use cim_es::store::{EventStore, EventStoreExt, ObjectStore, Position};
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use rusqlite::Connection;
 
 /// Long enough for everything that happens at all.
@@ -210,5 +211,70 @@ fn a_store_opens_with_settings_at_their_limits() {
         let store = store.expect("the file opens");
         let refused = run(store.append(any("a", vec![large(90_000)])));
         assert!(refused.is_err(), "{refused:?}");
+    });
+}
+
+#[test]
+fn while_another_process_holds_the_file_a_commit_that_is_alone_waits_in_line() {
+    ends(|| {
+        let directory = Directory::new();
+        let path = directory.file("store.db");
+        let store = SqliteEventStore::options()
+            .longest_block(EVER)
+            .busy_timeout(EVER)
+            .open(&path)
+            .expect("it opens");
+        run(store.append(any("a", vec![note(1)]))).expect("it appends");
+        let other = Connection::open(&path).expect("it opens");
+        other.execute_batch("BEGIN IMMEDIATE").expect("it begins");
+        run(async {
+            let mut appending = pin!(store.append(any("a", vec![note(2)])));
+            for _ in 0..20 {
+                assert!(
+                    appending.as_mut().now_or_never().is_none(),
+                    "nothing can be stored"
+                );
+                tokio::task::yield_now().await;
+            }
+            other.execute_batch("ROLLBACK").expect("it ends");
+            let stored = appending.await.expect("it appends");
+            assert_eq!(stored[0].envelope.sequence, 2);
+        });
+    });
+}
+
+#[test]
+fn writers_on_one_thread_share_transactions() {
+    const WRITERS: u64 = 64;
+    const COMMITS: u64 = 15;
+    ends(|| {
+        let directory = Directory::new();
+        let path = directory.file("store.db");
+        let store = SqliteEventStore::options()
+            .longest_block(EVER)
+            .open(&path)
+            .expect("it opens");
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let local = async {
+            let write = |writer: u64, numbers: std::ops::Range<u64>| {
+                let store = &store;
+                async move {
+                    for number in numbers {
+                        let commit = any(format!("writer{writer}"), vec![note(number)]);
+                        store.append(commit).await.expect("it appends");
+                    }
+                }
+            };
+            // What is known of an aggregate lets a commit on it be stored at once.
+            for writer in 0..WRITERS {
+                write(writer, 0..1).await;
+            }
+            join_all((0..WRITERS).map(|writer| write(writer, 1..COMMITS))).await;
+        };
+        runtime.expect("a runtime starts").block_on(local);
+        // A commit of its own writes three pages at least, with a header of 24 bytes each.
+        let alone = WRITERS * COMMITS * 3 * (4096 + 24);
+        let log = std::fs::metadata(path.with_extension("db-wal")).expect("the log is there");
+        assert!(log.len() < alone / 2, "{} bytes of {alone}", log.len());
     });
 }

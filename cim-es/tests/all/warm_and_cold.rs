@@ -1,6 +1,7 @@
 //! What a repository remembers is what it would read: from memory, from a snapshot and from the events alone.
 
 use crate::account::{Account, AccountCommand};
+use cim_es::ErrorChain;
 use cim_es::message::FixedClock;
 use cim_es::prelude::*;
 use cim_es::repository::Loaded;
@@ -146,7 +147,10 @@ async fn an_event_that_cannot_be_read_is_named_by_its_place() {
         notes.load(&id).await.map(drop).unwrap_err(),
         notes.history(&id).await.map(drop).unwrap_err(),
     ] {
-        assert!(error.to_string().starts_with(&place), "{error}");
+        assert!(
+            ErrorChain(&error).to_string().starts_with(&place),
+            "{error}"
+        );
     }
 }
 

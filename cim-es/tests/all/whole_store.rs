@@ -167,6 +167,10 @@ impl EventStore for Shortened {
         self.0.find(cid).await
     }
 
+    async fn last_position(&self) -> Result<Position, StoreError> {
+        self.0.last_position().await
+    }
+
     fn read(&self, selection: Selection, after: Bookmark) -> EventStream {
         let after = after.position.max(Position(1));
         self.0.read(selection, after.into())

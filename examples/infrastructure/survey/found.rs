@@ -43,10 +43,10 @@ pub enum FoundError {
     #[error(transparent)]
     Host(#[from] HostError),
     /// It has something that the domain does not take.
-    #[error("this machine has a value that cannot be kept: {0}")]
+    #[error("this machine has a value that cannot be kept")]
     Value(#[from] ValueError),
     /// A file of the system could not be read.
-    #[error("{path} cannot be read: {source}")]
+    #[error("{path} cannot be read")]
     File {
         /// The file.
         path: &'static str,

@@ -34,13 +34,13 @@ pub enum SurveyError {
     )]
     Decommissioned(Id<Compute>),
     /// A command about the machine was refused.
-    #[error("the machine: {0}")]
+    #[error("the machine was not recorded")]
     Compute(#[from] ExecuteError<ComputeError>),
     /// A command about a network was refused.
-    #[error("a network: {0}")]
+    #[error("a network was not recorded")]
     Network(#[from] ExecuteError<NetworkError>),
     /// A command about a program was refused.
-    #[error("a program: {0}")]
+    #[error("a program was not recorded")]
     Software(#[from] ExecuteError<SoftwareError>),
     /// A value could not be made.
     #[error(transparent)]

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cim_es::ErrorChain;
 use cim_es::repository::{ExecuteError, LoadError};
 use cim_es::store::StoreError;
 
@@ -153,6 +154,7 @@ impl<P: Fn(usize, usize)> Import<'_, P> {
                 }
                 Err(_) if attempts < ATTEMPTS => {}
                 Err(error) => {
+                    let error = ErrorChain(&error);
                     let reason = format!("imported, but not put under its parent: {error}");
                     let problem = Problem::of(&planned.rows[0], reason);
                     self.report.problems.push(problem);

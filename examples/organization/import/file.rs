@@ -121,8 +121,8 @@ pub enum FileError {
     #[error(transparent)]
     Read(#[from] io::Error),
     /// The first line is not text in UTF-8.
-    #[error("the first line cannot be read: {0}; save the file as UTF-8")]
-    Header(csv::Error),
+    #[error("the first line cannot be read; save the file as UTF-8")]
+    Header(#[source] csv::Error),
     /// A column is missing.
     #[error("there is no column `{0}`: the first line names the columns {columns}", columns = COLUMNS.join(","))]
     MissingColumn(&'static str),

@@ -41,7 +41,7 @@ pub enum ImportError {
     #[error(transparent)]
     Load(#[from] LoadError),
     /// The store did not take a commit.
-    #[error("organization {code}: {source}")]
+    #[error("organization {code} was not imported")]
     Execute {
         /// The organization.
         code: Code,

@@ -82,6 +82,16 @@ pub enum Task {
         #[arg(long, value_name = "DATE")]
         effective: NaiveDate,
     },
+    /// Who heads each unit, out of tables that are kept beside the history
+    Heads {
+        /// Keep the tables in this PostgreSQL database, such as postgresql://user@localhost/database, and not in the file
+        /// heads.db
+        #[arg(long, value_name = "URL")]
+        postgres: Option<String>,
+        /// The SQLite file that keeps the tables [default: heads.db in the user's data directory]
+        #[arg(long, value_name = "FILE", conflicts_with = "postgres")]
+        views: Option<PathBuf>,
+    },
     /// Every event of an organization
     History {
         /// Its id or its code

@@ -14,16 +14,19 @@ use cim_es::jetstream::{EventStoreConfig, NatsConfig, OpenError};
 use cim_es::prelude::*;
 use cim_es::repository::{ExecuteError, LoadError};
 use cim_es::store::StoreError;
+use cim_es::store::read_model::ReadModelError;
+use cim_es::{PostgresReadModels, SqliteReadModels};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::args::{Args, Task};
 use self::known::Known;
 use super::dissolution::dissolve;
+use super::heads::{self, Head, HeadsError};
 use super::import::{self, File, FileError, ImportError, Options, Report};
 use super::merger::{MergerError, merge};
 use super::{Organization, OrganizationError, OrganizationEvent};
 use crate::place::{self, PlaceError};
-use crate::terminal::table;
+use crate::terminal::{shown, table};
 
 /// The stream that keeps the events of the domain on NATS servers.
 const STREAM: &str = "ORGANIZATION_EVENTS";
@@ -36,9 +39,9 @@ const ACTOR: &str = "organization program";
 pub enum ProgramError {
     #[error(transparent)]
     Place(#[from] PlaceError),
-    #[error("{path} cannot be read: {source}")]
+    #[error("{path} cannot be read")]
     Path { path: PathBuf, source: io::Error },
-    #[error("{path}: {source}")]
+    #[error("{path} cannot be imported")]
     File { path: PathBuf, source: FileError },
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -52,6 +55,10 @@ pub enum ProgramError {
     Refused(#[from] ExecuteError<OrganizationError>),
     #[error(transparent)]
     Merger(#[from] MergerError),
+    #[error(transparent)]
+    Heads(#[from] HeadsError),
+    #[error(transparent)]
+    ReadModels(#[from] ReadModelError),
     #[error("no organization has the id or the code {0}: show lists those that there are")]
     Unknown(String),
     #[error("{0} is no id and no code of an organization")]
@@ -141,6 +148,20 @@ pub async fn run(args: &Args) -> Result<Outcome, ProgramError> {
             let identity = MessageIdentity::new_from_user(ACTOR);
             let events = dissolve(&organizations, id, how, &identity).await?;
             format!("Events recorded: {events}\n")
+        }
+        Task::Heads { postgres, views } => {
+            let store = open(args).await?.store().clone();
+            let found = match postgres {
+                Some(address) => {
+                    let models = PostgresReadModels::open(address).await?;
+                    heads::in_postgres(store, models).await?
+                }
+                None => {
+                    let path = place::file(views.as_deref(), "heads.db", true)?;
+                    heads::in_sqlite(store, SqliteReadModels::open(path)?).await?
+                }
+            };
+            heads_of(&found.value)
         }
         Task::History { organization } => {
             let organizations = open(args).await?;
@@ -239,6 +260,21 @@ async fn history(
         ]);
     }
     Ok(format!("Organization {id}\n{}\n", table.trim_fmt()))
+}
+
+/// The heads of units as a table.
+fn heads_of(heads: &[Head]) -> String {
+    let mut table = table(["organization", "unit", "head", "", "reports to"]);
+    for head in heads {
+        table.add_row([
+            head.organization.clone(),
+            head.unit.clone(),
+            shown(&head.title),
+            head.state.clone().unwrap_or_default(),
+            shown(&head.superior),
+        ]);
+    }
+    format!("{}\n", table.trim_fmt())
 }
 
 /// The fields of an event that are filled, as `name value`, in the order in which they are declared.

@@ -298,9 +298,12 @@ async fn two_machines_share_an_inventory_and_no_name() {
     let mut other = machine();
     other.machine = Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0002);
     let refused = record(store.clone(), &other, |_, _| {}).await;
-    let message = refused.expect_err("the name is taken").to_string();
+    let refused = refused.expect_err("the name is taken");
+    let message = cim_es::ErrorChain(&refused).to_string();
     assert!(
-        message.starts_with("the machine: hostname `server01` is held by infrastructure.compute "),
+        message.starts_with(
+            "the machine was not recorded: hostname `server01` is held by infrastructure.compute "
+        ),
         "{message}"
     );
     other.hostname = value("server02");

@@ -286,7 +286,12 @@ fn the_page_shows_the_lifecycle_the_subjects_and_the_rules() {
 
 #[test]
 fn stored_events_survive() {
-    let lock = SchemaLock::new().aggregate::<Person>(samples());
+    let fields = ["name", "source"].map(str::to_owned);
+    let values = ["Augusta Ada King", "people.vcf"].map(Ipld::from);
+    let created = Ipld::Map(fields.into_iter().zip(values).collect());
+    let lock = SchemaLock::new()
+        .aggregate::<Person>(samples())
+        .former::<Person>([(EnvelopeView::new("people.person.created", 1), created)]);
     lock.check(here("schema.lock"));
 }
 

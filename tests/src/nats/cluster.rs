@@ -7,6 +7,7 @@ use async_nats::Client;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use super::network::Network;
 use super::place::Place;
 use super::port::Port;
 use super::server::Server;
@@ -23,13 +24,21 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Cluster {
     servers: Vec<Server>,
     routes: Vec<Port>,
+    network: Option<Network>,
     _place: Place,
 }
 
 impl Cluster {
     /// Starts a cluster with `deploy/nats/three-nodes.conf` and waits until every server is healthy.
     pub fn start(count: usize) -> Self {
-        let mut cluster = Self::launch(count, None);
+        let mut cluster = Self::launch(count, None, false);
+        cluster.wait_until_healthy();
+        cluster
+    }
+
+    /// Starts a cluster whose servers reach each other through a [`Network`] alone, and tell nobody another address.
+    pub fn start_apart(count: usize) -> Self {
+        let mut cluster = Self::launch(count, None, true);
         cluster.wait_until_healthy();
         cluster
     }
@@ -44,25 +53,32 @@ impl Cluster {
     /// Starts a cluster with `deploy/nats/three-nodes-tls.conf` and waits until every server takes connections; whether it
     /// has found the others is then for the caller to wait for, who has a certificate.
     pub fn start_with_tls(count: usize, tls: &Tls) -> Self {
-        let mut cluster = Self::launch(count, Some(tls));
+        let mut cluster = Self::launch(count, Some(tls), false);
         for server in &mut cluster.servers {
             server.wait_until_ready();
         }
         cluster
     }
 
-    fn launch(count: usize, tls: Option<&Tls>) -> Self {
+    fn launch(count: usize, tls: Option<&Tls>, is_apart: bool) -> Self {
         let place = Place::wait();
         let ports: Vec<_> = (0..count).map(|_| Port::reserve()).collect();
-        let routes: Vec<_> = ports.iter().map(Port::number).collect();
-        let servers = routes
+        let network = is_apart.then(|| Network::before(&ports));
+        let all: Vec<_> = ports.iter().map(Port::number).collect();
+        let servers = all
             .iter()
             .enumerate()
             .map(|(index, port)| {
-                let layout = Layout::Cluster {
-                    port: *port,
-                    routes: routes.clone(),
-                    tls: tls.cloned(),
+                let layout = match &network {
+                    Some(network) => Layout::Apart {
+                        port: *port,
+                        routes: network.ports_of(index),
+                    },
+                    None => Layout::Cluster {
+                        port: *port,
+                        routes: all.clone(),
+                        tls: tls.cloned(),
+                    },
                 };
                 Server::launch(&format!("node-{}", index + 1), &layout)
             })
@@ -70,8 +86,15 @@ impl Cluster {
         Self {
             servers,
             routes: ports,
+            network,
             _place: place,
         }
+    }
+
+    /// The network between the servers of a cluster that was [started apart](Self::start_apart).
+    pub fn network(&self) -> &Network {
+        let network = self.network.as_ref();
+        network.unwrap_or_else(|| panic!("the servers reach each other directly"))
     }
 
     /// The servers.

@@ -11,14 +11,14 @@ const COUNT: u16 = 10_000;
 
 /// A port; its lock file keeps other test processes away from it for as long as this lives.
 #[derive(Debug)]
-pub(super) struct Port {
+pub(crate) struct Port {
     number: u16,
     _held: File,
 }
 
 impl Port {
     /// A free port.
-    pub(super) fn reserve() -> Self {
+    pub(crate) fn reserve() -> Self {
         static TRIED: AtomicU16 = AtomicU16::new(0);
         let directory = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/ports"));
         fs::create_dir_all(directory)
@@ -46,7 +46,7 @@ impl Port {
         })
     }
 
-    pub(super) fn number(&self) -> u16 {
+    pub(crate) fn number(&self) -> u16 {
         self.number
     }
 }

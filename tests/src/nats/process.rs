@@ -59,6 +59,16 @@ impl Process {
         self.server.try_wait().ok().flatten()
     }
 
+    /// How much memory the server has in use, in bytes; none where the system does not show it.
+    pub(super) fn memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.id())).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+        Some(kibibytes * 1_024)
+    }
+
     /// Sends a signal by name.
     pub(super) fn signal(&self, name: &str) {
         let status = Command::new("kill")
@@ -69,6 +79,12 @@ impl Process {
             "kill -s {name} {}: {status:?}",
             self.server.id()
         );
+    }
+
+    /// Asks the process to end in order (SIGTERM), and waits until it has.
+    pub(super) fn end(&mut self) {
+        self.signal("TERM");
+        let _ = self.server.wait();
     }
 
     /// Stops the process, and waits until each of its threads stands still: the signal alone is on its way only.

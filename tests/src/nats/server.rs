@@ -29,6 +29,7 @@ pub struct Server {
     site: Site,
     port: Port,
     name: String,
+    has_jetstream: bool,
 }
 
 impl Server {
@@ -60,6 +61,7 @@ impl Server {
             site,
             port,
             name: name.to_owned(),
+            has_jetstream: layout.has_jetstream(),
         }
     }
 
@@ -93,17 +95,36 @@ impl Server {
         fs::read_to_string(self.site.log_file()).unwrap_or_default()
     }
 
+    /// How much memory the process has in use, in bytes; none where the system does not show it.
+    pub fn memory(&self) -> Option<u64> {
+        self.running().memory()
+    }
+
     /// Kills the process (SIGKILL); what it stored stays.
     pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Ends the process in order (SIGTERM), as one ends a server before an update.
+    pub fn end(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.end();
+        }
         self.process = None;
     }
 
     /// Starts the process again on the same port and directory, killing it first if it runs, and waits until it takes
     /// connections.
     pub fn restart(&mut self) {
+        self.restart_within(START);
+    }
+
+    /// The same for a server that has much to read before it takes connections.
+    pub fn restart_within(&mut self, limit: Duration) {
         self.kill();
         self.process = Some(Process::start(&self.site));
-        self.wait_until_ready();
+        let has_jetstream = self.has_jetstream;
+        self.wait_for("ready", limit, |port| is_ready(port, has_jetstream));
     }
 
     /// Stops the process without ending it (SIGSTOP): its connections stay open and nothing is answered.
@@ -125,20 +146,19 @@ impl Server {
 
     /// Waits until the server takes connections.
     pub(super) fn wait_until_ready(&mut self) {
-        self.wait_for("ready", |port| {
-            Wire::open(port).is_ok_and(|wire| wire.has_jetstream())
-        });
+        let has_jetstream = self.has_jetstream;
+        self.wait_for("ready", START, |port| is_ready(port, has_jetstream));
     }
 
     /// Waits until the server is healthy: its streams are there, and in a cluster it follows the leader.
     pub fn wait_until_healthy(&mut self) {
-        self.wait_for("healthy", |port| {
+        self.wait_for("healthy", START, |port| {
             Wire::open(port).and_then(Wire::ask_health).unwrap_or(false)
         });
     }
 
-    fn wait_for(&mut self, what: &str, is_so: impl Fn(u16) -> bool) {
-        let end = Instant::now() + START;
+    fn wait_for(&mut self, what: &str, limit: Duration, is_so: impl Fn(u16) -> bool) {
+        let end = Instant::now() + limit;
         while !is_so(self.port.number()) {
             assert!(
                 self.is_running(),
@@ -150,7 +170,7 @@ impl Server {
                 Instant::now() < end,
                 "{} is not {what} after {} s:\n{}",
                 self.name,
-                START.as_secs(),
+                limit.as_secs(),
                 self.log()
             );
             sleep(PAUSE);
@@ -162,4 +182,9 @@ impl Server {
             .as_ref()
             .unwrap_or_else(|| panic!("{} was killed and not restarted", self.name))
     }
+}
+
+/// Whether a server takes connections, and has JetStream where it is to have it.
+fn is_ready(port: u16, has_jetstream: bool) -> bool {
+    Wire::open(port).is_ok_and(|wire| wire.has_jetstream() == has_jetstream)
 }

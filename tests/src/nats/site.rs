@@ -21,6 +21,8 @@ pub enum Layout {
         /// That configuration.
         text: String,
     },
+    /// A server that passes messages on and stores none.
+    WithoutJetStream,
     /// `three-nodes.conf`, or `three-nodes-tls.conf`.
     Cluster {
         /// The server's own port for the others.
@@ -29,6 +31,13 @@ pub enum Layout {
         routes: Vec<u16>,
         /// For TLS alone.
         tls: Option<Tls>,
+    },
+    /// `server.conf` and `permissions.conf`, in a cluster that tells nobody its addresses.
+    Apart {
+        /// The server's own port for the others.
+        port: u16,
+        /// The ports under which it reaches the others.
+        routes: Vec<u16>,
     },
 }
 
@@ -44,12 +53,18 @@ pub struct Tls {
 }
 
 impl Layout {
+    pub(super) fn has_jetstream(&self) -> bool {
+        !matches!(self, Self::WithoutJetStream)
+    }
+
     fn file(&self) -> &'static str {
         match self {
             Self::OneNode => "one-node.conf",
             Self::Tls(_) => "one-node-tls.conf",
             Self::Jwt { .. } => "one-node-jwt.conf",
             Self::Login { .. } => "one-node-login.conf",
+            Self::Apart { .. } => "three-nodes-apart.conf",
+            Self::WithoutJetStream => "without-jetstream.conf",
             Self::Cluster { tls: None, .. } => "three-nodes.conf",
             Self::Cluster { tls: Some(_), .. } => "three-nodes-tls.conf",
         }
@@ -79,6 +94,10 @@ impl Site {
         copy_samples(&site.directory);
         site.write("site.conf", &site.own(name, port));
         site.write_layout(layout);
+        if !layout.has_jetstream() {
+            let text = format!("server_name: {name:?}\nhost: \"127.0.0.1\"\nport: {port}\n");
+            site.write(site.file, &text);
+        }
         site
     }
 
@@ -98,13 +117,13 @@ impl Site {
         let store = self.directory.join("store");
         format!(
             "SITE_NAME: {name:?}\nSITE_HOST: \"127.0.0.1\"\nSITE_PORT: {port}\nSITE_DIRECTORY: {store:?}\n\
-             SITE_DISK: 4GB\nSITE_MEMORY: 64MB\n"
+             SITE_DISK: 32GB\nSITE_MEMORY: 64MB\n"
         )
     }
 
     fn write_layout(&self, layout: &Layout) {
         match layout {
-            Layout::OneNode => {}
+            Layout::OneNode | Layout::WithoutJetStream => {}
             Layout::Tls(tls) => self.write_tls(tls),
             Layout::Jwt { accounts } => {
                 self.write("site-jwt.conf", accounts);
@@ -119,14 +138,19 @@ impl Site {
                 if let Some(tls) = tls {
                     self.write_tls(tls);
                 }
-                let routes: Vec<_> = routes
-                    .iter()
-                    .map(|port| format!("nats://127.0.0.1:{port}"))
-                    .collect();
+                let routes = urls(routes);
                 let site = format!(
                     "SITE_CLUSTER_HOST: \"127.0.0.1\"\nSITE_CLUSTER_PORT: {port}\nSITE_ROUTES: {routes:?}\n"
                 );
                 self.write("site-cluster.conf", &site);
+            }
+            Layout::Apart { port, routes } => {
+                let routes = urls(routes);
+                let main = format!(
+                    "include \"server.conf\"\ninclude \"permissions.conf\"\ncluster {{\n  name: \"cim-es\"\n  host: \
+                     \"127.0.0.1\"\n  port: {port}\n  routes: {routes:?}\n  no_advertise: true\n}}\n"
+                );
+                self.write("three-nodes-apart.conf", &main);
             }
         }
     }
@@ -152,6 +176,13 @@ impl Drop for Site {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.directory);
     }
+}
+
+fn urls(ports: &[u16]) -> Vec<String> {
+    let ports = ports.iter();
+    ports
+        .map(|port| format!("nats://127.0.0.1:{port}"))
+        .collect()
 }
 
 fn make_directory(path: &Path) {

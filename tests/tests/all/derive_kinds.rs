@@ -136,7 +136,17 @@ fn said(locked: &cim_es::testing::SchemaLock, program: &cim_es::testing::SchemaL
 
 #[test]
 fn the_lock_knows_a_renamed_aggregate_and_keeps_its_former_names() {
-    let added = said(&first::lock(), &second::lock());
+    let asked = said(&first::lock(), &second::lock());
+    assert!(
+        asked.contains("no sample of `home.lamp.switched`, version 1, which `#[aggregate(was = \"home.lamp\")]` says is stored"),
+        "{asked}"
+    );
+    let stored = (
+        EnvelopeView::new("home.lamp.switched", 1),
+        Ipld::Map([].into()),
+    );
+    let second = second::lock().former::<second::Lamp>([stored]);
+    let added = said(&first::lock(), &second);
     assert!(
         added.contains("the program has what the file lacks"),
         "{added}"
@@ -145,14 +155,14 @@ fn the_lock_knows_a_renamed_aggregate_and_keeps_its_former_names() {
         added.contains("aggregate `home.lamp` is `home.light` now"),
         "{added}"
     );
-    assert_eq!(said(&second::lock(), &second::lock()), "nothing");
+    assert_eq!(said(&second, &second), "nothing");
 
     let gone = said(&first::lock(), &renamed::lock());
     assert!(
         gone.contains("if it was renamed, add `#[aggregate(was = \"home.lamp\")]`"),
         "{gone}"
     );
-    let dropped = said(&second::lock(), &renamed::lock());
+    let dropped = said(&second, &renamed::lock());
     assert!(
         dropped.contains("restore its `#[aggregate(was = \"home.lamp\")]`"),
         "{dropped}"

@@ -192,3 +192,11 @@ fn every_way_to_make_a_command_and_a_state_is_there() {
     assert!(KeyState::default().can_accept(&KeyCommand::Make));
     assert!(after::Phase::default().can_accept(&after::Order::Create));
 }
+
+#[test]
+fn derives_and_constants_suggest_by_one_rule() {
+    assert_eq!(
+        include_str!("../../../cim-es-derive/src/nearest.rs"),
+        include_str!("../../../cim-es/src/domain/declared/nearest.rs")
+    );
+}

@@ -1,6 +1,7 @@
 //! Versions of an event's payload, and the chain that brings old ones up.
 
-use cim_es::event::{PayloadError, decode_payload};
+use cim_es::ErrorChain;
+use cim_es::event::{PayloadError, Upcast, decode_payload};
 use cim_es::prelude::*;
 
 #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +100,7 @@ fn an_event_says_its_version_and_its_chain_in_order() {
     assert_eq!((named.schema, named.upcasters.len()), (3, 2));
     let title = Ipld::Map([("title".to_owned(), Ipld::String("Ada".to_owned()))].into());
     let first = named.upcasters[0].upcast(title, None);
-    assert!(matches!(first, Ok(Ipld::Map(map)) if map.contains_key("name")));
+    assert!(matches!(first, Ok(Upcast::Payload(Ipld::Map(map))) if map.contains_key("name")));
     assert!(PersonState::Known.can_accept(&PersonCommand::Name));
     let aged = PersonEvent::Aged { years: 1 };
     assert_eq!((aged.info().schema, aged.info().upcasters.len()), (1, 0));
@@ -121,7 +122,7 @@ fn a_payload_of_every_former_version_is_brought_up() {
 fn an_unknown_type_says_how_a_renamed_event_is_read() {
     let error =
         decode_payload::<PersonEvent>("people.person.called", 1, &payload(&[])).unwrap_err();
-    let text = error.to_string();
+    let text = ErrorChain(&error).to_string();
     assert!(text.contains("people.person.called"), "{text}");
     assert!(text.contains("#[event(was = …)]"), "{text}");
 }
@@ -138,7 +139,12 @@ fn a_version_newer_than_this_program_is_never_guessed_at() {
 #[test]
 fn an_upcaster_that_refuses_says_why() {
     let error = decode_payload::<PersonEvent>(NAMED, 1, &payload(&[("x", "y")])).unwrap_err();
-    assert!(error.to_string().contains("a field is missing"), "{error}");
+    assert!(
+        ErrorChain(&error)
+            .to_string()
+            .contains("a field is missing"),
+        "{error}"
+    );
 }
 
 /// A release whose events say less than what a later one wants, which finds it in the envelope.
@@ -308,7 +314,7 @@ async fn an_upcaster_that_refuses_an_envelope_says_why_and_of_which_event() {
         .await
         .unwrap();
     let registers = Repository::<now::Till>::new(store);
-    let error = registers.load(&id.into()).await.unwrap_err().to_string();
+    let error = ErrorChain(&registers.load(&id.into()).await.unwrap_err()).to_string();
     assert!(
         error.contains("shop.till 00000000-0000-0000-0000-000000000001, version 1"),
         "{error}"
@@ -327,7 +333,7 @@ fn a_payload_without_its_envelope_is_not_guessed_at_by_an_upcaster_that_takes_it
         matches!(error, PayloadError::NotUpcast { from: 1, to: 2, .. }),
         "{error:?}"
     );
-    let says = error.to_string();
+    let says = ErrorChain(&error).to_string();
     assert!(
         says.contains("`StoredEvent::decode`") && says.contains("`read_stored_with`"),
         "{says}"

@@ -85,11 +85,8 @@ async fn a_lost_acknowledgement_is_found_also_when_others_appended_behind() {
     for count in [1_usize, 3] {
         let (proxy, deaf, hearing) = lossy().await;
         let (key, other) = (key(), key_of("contract.other", "shared"));
-        let first = hearing.append(commit().aggregate(
-            key.clone(),
-            ExpectedVersion::NoStream,
-            notes([100]),
-        ));
+        let first =
+            deaf.append(commit().aggregate(key.clone(), ExpectedVersion::NoStream, notes([100])));
         let head = first.await.unwrap()[0].head();
         proxy.lose_answers();
         let request = commit().aggregate_at(key.clone(), head, notes(0..count as u64));
@@ -256,9 +253,10 @@ async fn nothing_follows_a_commit_of_which_only_a_part_is_stored() {
         let Err(StoreError::Damaged(damage)) = refused else {
             panic!("{refused:?}");
         };
+        let said = damage.to_string();
         assert!(
-            damage.reason.contains("not whole") && damage.reason.contains("doctor"),
-            "{damage}"
+            said.contains("not whole") && said.contains("doctor"),
+            "{said}"
         );
     }
 }
@@ -603,4 +601,31 @@ async fn a_replay_goes_on_where_its_connection_was_cut() {
         }
     }
     assert_eq!(seen, stored);
+}
+
+#[tokio::test]
+async fn an_append_whose_aggregate_cannot_be_read_says_that_nothing_was_stored() {
+    let proxy = Proxy::to(Server::shared().address()).await;
+    let options = impatient(options(1)).patience(Duration::from_millis(600));
+    let deaf = open(client_through(&proxy).await, &options).await;
+    let hearing = open(client().await, &options).await;
+    let stored = hearing.append(commit().aggregate(key(), ExpectedVersion::Any, notes([1])));
+    let stored = stored.await.unwrap();
+    let key = key_of("contract.sample", &stored[0].envelope.aggregate_id);
+    proxy.lose_answers();
+    for expected in [ExpectedVersion::Any, ExpectedVersion::Exactly(1)] {
+        let request = commit().aggregate(key.clone(), expected, notes([2]));
+        let outcome = deaf.append(request).await;
+        assert!(
+            matches!(outcome, Err(StoreError::Busy { .. })),
+            "{outcome:?}"
+        );
+    }
+    let commits = SealedCommit::split(&stored).unwrap();
+    let outcome = deaf.append_sealed(commits).await;
+    assert!(
+        matches!(outcome, Err(StoreError::Busy { .. })),
+        "{outcome:?}"
+    );
+    assert_eq!(events_in(&hearing).await, 1);
 }

@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions};
+use cim_es::ErrorChain;
 use cim_es::block::StoredEvent;
 use cim_es::jetstream::{Connection, EventSubscriberBuilder, FnEventHandler, JetStreamEventStore};
 use cim_es::store::*;
-use cim_es_tests::nats::{Server, User};
+use cim_es_tests::nats::{Cluster, Server, User};
 use futures_util::StreamExt;
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::jetstream::proxy::Proxy;
+use crate::jetstream::proxy::{Proxy, Weather};
 use crate::jetstream::sample::*;
 use crate::jetstream::{ask, open, options};
 
@@ -41,6 +43,35 @@ fn passing_on() -> (FnEventHandler, UnboundedReceiver<StoredEvent>) {
         Ok(())
     });
     (handler, receiver)
+}
+
+/// Answers of many messages are read with holes, again and again, and the stream is whole.
+#[tokio::test]
+async fn a_network_that_loses_messages_is_not_taken_for_a_damaged_history() {
+    const EVENTS: u64 = 400;
+    let proxy = Proxy::to(Server::shared().address()).await;
+    let options = options(1);
+    let near = open(client().await, &options).await;
+    let key = key();
+    let request = commit().aggregate(key.clone(), ExpectedVersion::Any, notes(0..EVENTS));
+    near.append(request).await.unwrap();
+    let far = open(through(&proxy).await, &options).await;
+    proxy.set(Weather {
+        lost_of_a_thousand: 30,
+        ..Weather::default()
+    });
+    let reads = (0..6).map(|_| async {
+        match timeout(SOON, far.get_events(&key, 1)).await {
+            Ok(Ok(events)) => assert_eq!(events.len() as u64, EVENTS),
+            Ok(Err(error @ StoreError::Damaged(_))) => panic!("{}", ErrorChain(&error)),
+            // It may take longer than anybody waits.
+            Ok(Err(_)) | Err(_) => {}
+        }
+    });
+    futures_util::future::join_all(reads).await;
+    proxy.set(Weather::default());
+    let events = far.get_events(&key, 1).await.unwrap();
+    assert_eq!(events.len() as u64, EVENTS);
 }
 
 #[tokio::test]
@@ -154,7 +185,7 @@ async fn a_stream_that_is_made_anew_is_not_read_on_as_if_it_were_the_old_one() {
         .expect("it is noticed");
     let error = next.expect("an error, not the end").unwrap_err();
     assert!(
-        is_remade(&error) || error.to_string().contains("not found"),
+        is_remade(&error) || ErrorChain(&error).to_string().contains("not found"),
         "{error}"
     );
     let all: Vec<_> = store.read_all(Position(5)).collect().await;
@@ -201,7 +232,7 @@ async fn a_durable_subscription_does_not_go_on_in_a_stream_that_was_made_anew() 
         };
         assert!(
             {
-                let text = error.to_string();
+                let text = ErrorChain(&error).to_string();
                 text.contains("made anew") || text.contains("another history")
             },
             "{kind}: {error}"
@@ -360,4 +391,74 @@ fn a_store_that_outlives_its_runtime_says_so_at_once() {
             assert!(matches!(error, StoreError::Closed { .. }), "{error}");
         });
     }
+}
+/// A client of one server of a cluster.
+async fn client_of(server: &Server) -> Client {
+    server.connect(User::Operator).await
+}
+
+/// How many events the nearest replica gives of an aggregate, asked past the store.
+async fn nearest(client: &Client, store: &JetStreamEventStore, subject: &str) -> usize {
+    let request = serde_json::json!({ "seq": 1, "batch": 10, "next_by_subj": subject });
+    let inbox = client.new_inbox();
+    let mut answers = client.subscribe(inbox.clone()).await.unwrap();
+    let get = format!("$JS.API.DIRECT.GET.{}", store.stream_name());
+    let asked = client.publish_with_reply(get, inbox, request.to_string().into());
+    asked.await.unwrap();
+    let mut count = 0;
+    while answers
+        .next()
+        .await
+        .is_some_and(|answer| answer.status.is_none())
+    {
+        count += 1;
+    }
+    count
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_was_acknowledged_is_read_also_where_the_nearest_replica_lags() {
+    const ROUNDS: usize = 200;
+    let cluster = Cluster::start(3);
+    let options = options(3);
+    let operator = cluster.connect(User::Operator).await;
+    let store = open(operator.clone(), &options).await;
+    let leader = cluster.leader(&operator, store.stream_name()).await;
+    let (leader, lagging) = (
+        &cluster.servers()[leader],
+        &cluster.servers()[(leader + 1) % 3],
+    );
+    let writing = open(client_of(leader).await, &options).await;
+    let near = client_of(lagging).await;
+    let reading = open(near.clone(), &options).await;
+    let mut late = 0;
+    for round in 0..ROUNDS {
+        let key = tally();
+        let first = commit().aggregate(key.clone(), ExpectedVersion::NoStream, vec![counted(1)]);
+        writing.append(first).await.unwrap();
+        lagging.pause();
+        let second = commit().aggregate(key.clone(), ExpectedVersion::Exactly(1), vec![counted(2)]);
+        writing.append(second).await.unwrap();
+        let mut reads = JoinSet::new();
+        for _ in 0..8 {
+            let (reading, key) = (reading.clone(), key.clone());
+            reads.spawn(async move { reading.get_events(&key, 0).await });
+        }
+        let subject = store.subjects().stored(key.id(), "contract.tally.counted");
+        let raw = tokio::spawn({
+            let (near, store) = (near.clone(), store.clone());
+            async move { nearest(&near, &store, &subject).await }
+        });
+        sleep(Duration::from_millis(50)).await;
+        lagging.resume();
+        while let Some(read) = reads.join_next().await {
+            assert_eq!(numbers(&read.unwrap().unwrap()), [1, 2]);
+        }
+        late += usize::from(raw.await.unwrap() < 2);
+        if late > 0 {
+            println!("an answer of the replica was late in round {round}");
+            return;
+        }
+    }
+    panic!("no replica was late in {ROUNDS} rounds, so nothing was shown");
 }

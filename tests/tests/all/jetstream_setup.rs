@@ -4,13 +4,15 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::jetstream::sample::*;
-use crate::jetstream::{ask, open};
+use crate::jetstream::{ask, open, open_all, options};
+use cim_es::ErrorChain;
 use cim_es::jetstream::{
-    EventStoreConfig, Finding, JetStreamEventStore, JetStreamOptions, NatsConfig, Severity,
+    EventStoreConfig, Finding, JetStreamEventStore, JetStreamObjectStore, JetStreamOptions,
+    NatsConfig, Severity,
 };
 use cim_es::prelude::*;
 use cim_es::store::*;
-use cim_es_tests::nats::{Cluster, Server, User};
+use cim_es_tests::nats::{Cluster, Layout, Server, User};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
@@ -138,6 +140,122 @@ async fn a_stream_that_could_lose_events_is_refused_unless_that_is_accepted() {
 }
 
 #[tokio::test]
+async fn every_setting_that_hinders_the_store_is_refused_or_reported() {
+    let client = client().await;
+    let second = 1_000_000_000_u64;
+    for (setting, value, about, severity) in [
+        (
+            "max_msg_size",
+            json!(2_000),
+            "max_msg_size",
+            Severity::Danger,
+        ),
+        (
+            "max_msg_size",
+            json!(200_000),
+            "max_msg_size",
+            Severity::Warning,
+        ),
+        (
+            "max_consumers",
+            json!(3),
+            "max_consumers",
+            Severity::Warning,
+        ),
+        (
+            "consumer_limits",
+            json!({ "inactive_threshold": second }),
+            "consumer_limits.inactive_threshold",
+            Severity::Danger,
+        ),
+        (
+            "consumer_limits",
+            json!({ "max_ack_pending": 10 }),
+            "consumer_limits.max_ack_pending",
+            Severity::Warning,
+        ),
+        (
+            "allow_batched",
+            json!(true),
+            "allow_batched",
+            Severity::Warning,
+        ),
+        ("max_msgs", json!(5), "max_msgs", Severity::Warning),
+    ] {
+        let name = stream_with(&client, setting, value.clone()).await;
+        let opened = JetStreamEventStore::open(client.clone(), alone(named(&name))).await;
+        match (severity, opened) {
+            (Severity::Danger, Err(StoreError::Incompatible { reason, .. })) => {
+                assert!(reason.contains(about), "{setting}: {reason}");
+            }
+            (Severity::Warning, Ok(store)) => {
+                let findings = store.doctor().await.unwrap();
+                assert_eq!(
+                    is_found(&findings, about),
+                    Some(severity),
+                    "{setting} {value}"
+                );
+            }
+            (_, outcome) => panic!("{setting} {value}: {outcome:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_configured_and_not_so_on_the_stream_that_is_there_is_reported() {
+    let client = client().await;
+    let name = unique();
+    open(client.clone(), &alone(named(&name))).await;
+    let config = EventStoreConfig {
+        max_age: Some(Duration::from_secs(3_600)),
+        max_messages: Some(1_000),
+        drop_oldest_when_full: true,
+        ..named(&name).accept_losing_events()
+    };
+    let store = open(client, &alone(config)).await;
+    let findings = store.doctor().await.unwrap();
+    for setting in ["max_age", "discard", "max_msgs"] {
+        let found = is_found(&findings, setting);
+        assert_eq!(found, Some(Severity::Warning), "{setting}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_small_messages_alone_keeps_large_objects_and_snapshots() {
+    let text = |bytes: u32| Layout::Login {
+        text: format!(
+            "max_payload: {bytes}\nauthorization {{ user: operator, password: operator-password }}"
+        ),
+    };
+    let server = Server::start_with(&text(20_000));
+    let client = server.connect(User::Operator).await;
+    let stores = open_all(client, &options(1), 1).await;
+    let bytes: Vec<u8> = (0..300_000_u32).map(|number| number as u8).collect();
+    let cid = stores.put_object(bytes.clone().into()).await.unwrap();
+    assert_eq!(stores.get_object(&cid).await.unwrap().unwrap(), bytes);
+    let snapshot = Snapshot {
+        tag: 1,
+        version: 1,
+        last_cid: cid,
+        position: Position(1),
+        state: bytes.into(),
+    };
+    let key = key();
+    let saved = stores.snapshots.save_snapshot(&key, snapshot.clone());
+    saved.await.unwrap();
+    let kept = stores.snapshots.get_latest_snapshot(&key, 1).await;
+    assert_eq!(kept.unwrap(), Some(snapshot));
+    let findings = stores.events.doctor().await.unwrap();
+    assert_eq!(is_found(&findings, "max_payload"), Some(Severity::Warning));
+
+    let server = Server::start_with(&text(3_000));
+    let client = server.connect(User::Operator).await;
+    let refused = JetStreamObjectStore::open(client, "objects", 1).await;
+    let said = refused.unwrap_err().to_string();
+    assert!(said.contains("max_payload"), "{said}");
+}
+
+#[tokio::test]
 async fn reading_ends_also_where_an_operator_removed_the_last_events() {
     let client = client().await;
     let name = stream_with(&client, "deny_delete", json!(false)).await;
@@ -194,7 +312,7 @@ async fn a_history_without_its_beginning_loads_from_a_snapshot_that_it_follows()
     let loaded = tallies().build().load(&id).await.unwrap();
     assert_eq!((loaded.version(), loaded.total), (7, 28));
     let without = tallies().without_snapshots().build().load(&id).await;
-    let error = without.unwrap_err().to_string();
+    let error = ErrorChain(&without.unwrap_err()).to_string();
     assert!(error.contains("truncated"), "{error}");
     let key = AggregateKey::of::<Tally>(&id).unwrap();
     let other = event("contract.tally.counted", 3);
@@ -260,7 +378,7 @@ async fn a_stream_whose_subjects_another_one_stores_names_that_one() {
     let same_prefix = first.parse().unwrap();
     let options = JetStreamOptions::new(config).stored_subjects(same_prefix);
     let refused = JetStreamEventStore::open(client().await, options).await;
-    let said = refused.unwrap_err().to_string();
+    let said = ErrorChain(&refused.unwrap_err()).to_string();
     let expected = format!("stream {first} stores some of its subjects");
     assert!(
         said.contains(&expected) && said.contains(&format!("d{first}.lamp.>")),
@@ -393,7 +511,7 @@ async fn an_older_server_is_refused_with_both_versions() {
     let url = server_of_version("2.14.3").await;
     let connection = NatsConfig::new([url]).connect().await.unwrap();
     let outcome = JetStreamEventStore::open(connection, EventStoreConfig::default()).await;
-    let reason = outcome.unwrap_err().to_string();
+    let reason = ErrorChain(&outcome.unwrap_err()).to_string();
     assert!(
         reason.contains("2.14.3") && reason.contains("2.14.4"),
         "{reason}"
@@ -412,4 +530,54 @@ async fn a_server_that_does_not_answer_is_an_error_once_patience_ends() {
         matches!(outcome, Err(StoreError::Engine { .. })),
         "{outcome:?}"
     );
+}
+
+async fn append_one(store: &JetStreamEventStore, stream: &str) -> Result<(), StoreError> {
+    let events = vec![event(&format!("d{stream}.thing.made"), 1)];
+    let request = commit().aggregate(key(), ExpectedVersion::NoStream, events);
+    store.append(request).await.map(|_| ())
+}
+
+#[tokio::test]
+async fn the_doctor_says_when_the_index_comes_near_the_memory_of_the_servers() {
+    let name = unique();
+    let config = EventStoreConfig {
+        server_memory: Some(20_000),
+        ..named(&name)
+    };
+    let store = open(client().await, &alone(config)).await;
+    for (events, severity) in [(10, None), (20, Some(Severity::Warning))] {
+        for _ in 0..events {
+            append_one(&store, &name).await.unwrap();
+        }
+        let findings = store.doctor().await.unwrap();
+        assert_eq!(
+            is_found(&findings, "num_subjects"),
+            severity,
+            "{findings:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_says_that_a_limit_comes_near_before_it_is_reached() {
+    let text = "accounts { A { jetstream { max_file: 60000, max_mem: 100000 }, \
+                users: [ { user: operator, password: \"operator-password\" } ] } }";
+    let text = text.to_owned();
+    let server = Server::start_with(&Layout::Login { text });
+    for (limit, about) in [(Some(20), "max_msgs"), (None, "max_file")] {
+        let name = unique();
+        let config = EventStoreConfig {
+            max_messages: limit,
+            ..named(&name)
+        };
+        let store = open(server.connect(User::Operator).await, &alone(config)).await;
+        let mut stored = 0;
+        while is_found(&store.doctor().await.unwrap(), about).is_none() {
+            append_one(&store, &name).await.unwrap();
+            stored += 1;
+        }
+        assert!(stored > 10, "{about} after {stored} events");
+        append_one(&store, &name).await.unwrap();
+    }
 }

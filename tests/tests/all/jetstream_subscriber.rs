@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::subscriber::{Log, Meter, MeterEvent, Plant, connect};
+use cim_es::ErrorChain;
 use cim_es::block::StoredEvent;
 use cim_es::jetstream::{
     EventSubscriberBuilder, FnEventHandler, HandlerError, ParkedEvents, SubscriptionError,
@@ -494,7 +495,9 @@ async fn a_name_belongs_to_one_kind_of_subscription() {
         let subscriber = builder.handler(log.handler(1)).build().unwrap();
         let error = subscriber.subscribe().await.unwrap_err();
         assert!(
-            error.to_string().contains("is durable and cannot also be"),
+            ErrorChain(&error)
+                .to_string()
+                .contains("is durable and cannot also be"),
             "{error}"
         );
     }
@@ -527,7 +530,7 @@ async fn a_name_belongs_to_one_stream() {
         let first = first.handler(log.handler(0)).build().unwrap();
         first.subscribe().await.unwrap().stop().await.unwrap();
         let second = second.handler(log.handler(1)).build().unwrap();
-        let error = second.subscribe().await.unwrap_err().to_string();
+        let error = ErrorChain(&second.subscribe().await.unwrap_err()).to_string();
         let expected = format!(
             "reads stream {} and cannot also read {}",
             one.name, two.name

@@ -1,12 +1,16 @@
 //! Subscriptions with several members: groups, and partitions in order, while members come, go and are killed.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::jetstream::proxy::Proxy;
 use crate::subscriber::{Log, MeterEvent, Plant};
 use cim_es::block::StoredEvent;
-use cim_es::jetstream::{FnEventHandler, ParkedEvents, Subscription};
-use cim_es_tests::nats::Server;
+use cim_es::jetstream::{
+    Connection, FnEventHandler, HandlerError, NatsConfig, ParkedEvents, Subscription,
+};
+use cim_es_tests::nats::{Server, User};
 use tokio::time::{Instant, sleep};
 
 async fn join(plant: &Plant, log: &Log, member: usize) -> Subscription {
@@ -318,4 +322,86 @@ async fn an_event_that_kills_its_member_again_and_again_is_parked() {
         "{}",
         found[0].reason
     );
+}
+
+/// A connection that waits for less long than servers may be away.
+async fn impatient(proxy: &Proxy) -> Connection {
+    let config = NatsConfig::new([proxy.url()])
+        .user_and_password("operator", User::Operator.password())
+        .max_reconnects(0)
+        .reconnect_delay(Duration::from_millis(50))
+        .request_timeout(Duration::from_millis(200))
+        .patience(Duration::from_millis(600));
+    config.connect().await.unwrap()
+}
+
+/// How many events are parked; none before the first subscription of the account has made room for them.
+async fn parked_of(plant: &Plant) -> usize {
+    let parked = async {
+        let parked = ParkedEvents::open(plant.connection.clone(), &plant.name).await?;
+        parked.list().await
+    };
+    parked.await.map_or(0, |parked| parked.len())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_goes_on_though_the_servers_were_away_while_a_handler_failed() {
+    let server = Server::shared();
+    for (kind, is_permanent) in [
+        ("live", true),
+        ("durable", true),
+        ("group", true),
+        ("group", false),
+        ("partitioned", true),
+    ] {
+        let plant = Plant::new(server).await;
+        let proxy = Arc::new(Proxy::to(server.address()).await);
+        let calls = Arc::new(AtomicUsize::new(0));
+        let handler = FnEventHandler::new({
+            let (proxy, calls) = (Arc::clone(&proxy), Arc::clone(&calls));
+            move |_: StoredEvent| {
+                if calls.fetch_add(1, Ordering::SeqCst) == 0 {
+                    proxy.lose_answers();
+                }
+                match (is_permanent, calls.load(Ordering::SeqCst)) {
+                    (true, _) => Err(HandlerError::permanent("it is not welcome")),
+                    (false, 1) => Err(HandlerError::new("it fails once")),
+                    (false, _) => Ok(()),
+                }
+            }
+        });
+        let builder = plant.subscriber().client(impatient(&proxy).await);
+        let builder = match kind {
+            "live" => builder.name(&plant.name),
+            "durable" => builder.durable(&plant.name),
+            "group" => builder.group(&plant.name),
+            _ => builder.partitioned(&plant.name),
+        };
+        let subscriber = builder.handler(handler).build().unwrap();
+        let subscription = subscriber.subscribe().await.unwrap();
+        plant.record("m", 1).await;
+        let end = Instant::now() + Duration::from_secs(30);
+        while calls.load(Ordering::SeqCst) == 0 {
+            assert!(Instant::now() < end, "{kind}: nothing comes");
+            sleep(Duration::from_millis(20)).await;
+        }
+        sleep(Duration::from_secs(2)).await;
+        proxy.cut();
+        let end = Instant::now() + Duration::from_secs(60);
+        loop {
+            let parked = parked_of(&plant).await;
+            if is_permanent && parked == 1 {
+                break;
+            }
+            if !is_permanent && calls.load(Ordering::SeqCst) > 1 {
+                assert_eq!(parked, 0);
+                break;
+            }
+            assert!(!subscription.is_over(), "{kind} ended");
+            assert!(Instant::now() < end, "{kind}: {parked} events are parked");
+            sleep(Duration::from_millis(100)).await;
+        }
+        assert!(!subscription.is_over(), "{kind} ended");
+        subscription.stop().await.unwrap();
+    }
 }

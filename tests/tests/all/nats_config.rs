@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cim_es::ErrorChain;
 use cim_es::jetstream::{
     EventStoreConfig, JetStreamEventStore, JetStreamStores, NatsConfig, OpenError, ParkedEvents,
 };
@@ -81,7 +82,10 @@ async fn an_account_without_jetstream_is_said_so() {
     let config = NatsConfig::new([server.url()]).user_and_password(user.name(), user.password());
     let error = config.open().await.unwrap_err();
     assert!(matches!(error, OpenError::Connect(_)), "{error}");
-    assert!(error.to_string().contains("JetStream"), "{error}");
+    assert!(
+        ErrorChain(&error).to_string().contains("JetStream"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -91,7 +95,10 @@ async fn more_replicas_than_there_are_servers_is_an_error_at_once() {
     config.event_store.replicas = 3;
     let opened = tokio::time::timeout(Duration::from_secs(10), config.open()).await;
     let error = opened.expect("there is nothing to wait for").unwrap_err();
-    assert!(error.to_string().contains("replicas"), "{error}");
+    assert!(
+        ErrorChain(&error).to_string().contains("replicas"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -103,7 +110,7 @@ async fn an_operator_makes_room_for_subscriptions_on_as_many_servers_as_for_even
     let config = config.event_store(stream);
     let connection = config.connect().await.unwrap();
     let before = ParkedEvents::open(connection, "statements").await;
-    let error = before.unwrap_err().to_string();
+    let error = ErrorChain(&before.unwrap_err()).to_string();
     assert!(error.contains("no subscription"), "{error}");
     let stores = config.open().await.unwrap();
     ParkedEvents::open(stores.connection.clone(), "statements")
@@ -148,7 +155,9 @@ async fn the_presets_work_side_by_side_on_three_servers_once_losing_events_is_ac
                 "{name}: {error}"
             );
             assert!(
-                error.to_string().contains("accept_losing_events"),
+                ErrorChain(&error)
+                    .to_string()
+                    .contains("accept_losing_events"),
                 "{name}: {error}"
             );
             assert!(
@@ -181,7 +190,7 @@ async fn the_presets_work_side_by_side_on_three_servers_once_losing_events_is_ac
     let error = JetStreamEventStore::open(connection, overlapping)
         .await
         .unwrap_err();
-    let said = error.to_string();
+    let said = ErrorChain(&error).to_string();
     let expected = "stream CIM_KEYS_EVENTS stores some of its subjects";
     assert!(said.contains(expected), "{said}");
 }
@@ -216,7 +225,10 @@ async fn a_writer_and_a_reader_open_what_the_operator_has_made() {
             ))
     };
     let error = config(User::Writer).open().await.unwrap_err();
-    assert!(error.to_string().contains("does not permit"), "{error}");
+    assert!(
+        ErrorChain(&error).to_string().contains("does not permit"),
+        "{error}"
+    );
     config(User::Operator).open().await.unwrap();
     let writer = config(User::Writer).open().await.unwrap();
     writer

@@ -58,11 +58,11 @@ impl ObjectStore for Kept {
 
 #[async_trait]
 impl CheckpointStore for Kept {
-    async fn save_checkpoint(&self, reader: &str, position: Position) -> Result<(), StoreError> {
-        self.checkpoints.save_checkpoint(reader, position).await
+    async fn save_checkpoint(&self, reader: &str, at: Bookmark) -> Result<(), StoreError> {
+        self.checkpoints.save_checkpoint(reader, at).await
     }
 
-    async fn get_checkpoint(&self, reader: &str) -> Result<Option<Position>, StoreError> {
+    async fn get_checkpoint(&self, reader: &str) -> Result<Option<Bookmark>, StoreError> {
         self.checkpoints.get_checkpoint(reader).await
     }
 }
@@ -94,6 +94,10 @@ impl EventStore for Kept {
 
     async fn find(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
         self.events.find(cid).await
+    }
+
+    async fn last_position(&self) -> Result<Position, StoreError> {
+        self.events.last_position().await
     }
 
     fn read(&self, selection: Selection, after: Bookmark) -> EventStream {
@@ -387,6 +391,37 @@ async fn links_are_kept_over_a_restart_and_can_be_traversed() {
 const CHECKPOINTS: &str = "INFRASTRUCTURE_EVENTS-checkpoints";
 
 #[tokio::test]
+async fn a_bucket_that_would_lose_what_it_keeps_is_refused() {
+    let server = Server::start();
+    let operator = server.connect(User::Operator).await;
+    let context = async_nats::jetstream::new(operator);
+    let expiring = async_nats::jetstream::kv::Config {
+        bucket: CHECKPOINTS.to_owned(),
+        max_age: std::time::Duration::from_secs(3_600),
+        ..Default::default()
+    };
+    context.create_key_value(expiring).await.unwrap();
+    let connection = connect(vec![server.url()], User::Operator).await;
+    let refused = JetStreamCheckpointStore::open(connection.clone(), CHECKPOINTS, 1).await;
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        format!(
+            "bucket `{CHECKPOINTS}` cannot be used: `max_age` is 3600s, and what was kept would be dropped by age: let \
+             an operator change it, or use another bucket"
+        )
+    );
+    // Snapshots are made again.
+    let expiring = async_nats::jetstream::kv::Config {
+        bucket: "expiring".to_owned(),
+        max_age: std::time::Duration::from_secs(3_600),
+        ..Default::default()
+    };
+    context.create_key_value(expiring).await.unwrap();
+    let taken = JetStreamSnapshotStore::open(connection, "expiring", 1).await;
+    taken.unwrap();
+}
+
+#[tokio::test]
 async fn a_writer_keeps_what_the_operator_made_room_for_and_makes_no_room_itself() {
     let server = Server::start();
     let operator = connect(vec![server.url()], User::Operator).await;
@@ -423,7 +458,7 @@ async fn a_writer_keeps_what_the_operator_made_room_for_and_makes_no_room_itself
         let checkpoints = JetStreamCheckpointStore::open(connection, CHECKPOINTS, 1);
         let checkpoints = checkpoints.await.unwrap();
         checkpoints
-            .save_checkpoint("reader", Position(7))
+            .save_checkpoint("reader", Position(7).into())
             .await
             .unwrap();
     }
@@ -432,10 +467,10 @@ async fn a_writer_keeps_what_the_operator_made_room_for_and_makes_no_room_itself
     let checkpoints = checkpoints.await.unwrap();
     assert_eq!(
         checkpoints.get_checkpoint("reader").await.unwrap(),
-        Some(Position(7))
+        Some(Position(7).into())
     );
     let refused = checkpoints
-        .save_checkpoint("reader", Position(8))
+        .save_checkpoint("reader", Position(8).into())
         .await
         .unwrap_err();
     assert!(matches!(refused, StoreError::ReadOnly { .. }), "{refused}");
@@ -445,18 +480,20 @@ async fn a_writer_keeps_what_the_operator_made_room_for_and_makes_no_room_itself
 async fn a_write_waits_for_a_server_that_restarts() {
     let mut server = Server::start();
     let kept = kept_on(&server).await;
-    kept.save_checkpoint("reader", Position(1)).await.unwrap();
+    kept.save_checkpoint("reader", Position(1).into())
+        .await
+        .unwrap();
     server.kill();
     let writing = tokio::spawn({
         let kept = kept.clone();
-        async move { kept.save_checkpoint("reader", Position(2)).await }
+        async move { kept.save_checkpoint("reader", Position(2).into()).await }
     });
     tokio::time::sleep(std::time::Duration::from_millis(700)).await;
     server.restart();
     writing.await.unwrap().unwrap();
     assert_eq!(
         kept.get_checkpoint("reader").await.unwrap(),
-        Some(Position(2))
+        Some(Position(2).into())
     );
 }
 
@@ -478,7 +515,7 @@ async fn what_was_acknowledged_outlives_step_downs_kills_and_pauses() {
                 let count = cids.len() as u64 + 1;
                 let bytes = count.to_be_bytes().repeat(20_000);
                 cids.push(kept.put_object(Bytes::from(bytes)).await.unwrap());
-                kept.save_checkpoint("reader", Position(count))
+                kept.save_checkpoint("reader", Position(count).into())
                     .await
                     .unwrap();
                 kept.save_snapshot(&some_key(), snapshot(count, 1_000))
@@ -487,7 +524,7 @@ async fn what_was_acknowledged_outlives_step_downs_kills_and_pauses() {
                 let found = kept.get_checkpoint("reader").await.unwrap();
                 assert_eq!(
                     found,
-                    Some(Position(count)),
+                    Some(Position(count).into()),
                     "what was just written is read"
                 );
             }
@@ -518,7 +555,7 @@ async fn what_was_acknowledged_outlives_step_downs_kills_and_pauses() {
     let count = cids.len() as u64;
     assert_eq!(
         kept.get_checkpoint("reader").await.unwrap(),
-        Some(Position(count))
+        Some(Position(count).into())
     );
     let found = kept.get_latest_snapshot(&some_key(), 1).await.unwrap();
     assert_eq!(found, Some(snapshot(count, 1_000)));
@@ -554,7 +591,7 @@ async fn an_object_of_equal_chunks_is_whole_when_answers_are_lost() {
             kept_on(&server).await.get_object(&cid).await.unwrap(),
             Some(bytes)
         );
-        kept.save_checkpoint("reader", Position(u64::from(round)))
+        kept.save_checkpoint("reader", Position(u64::from(round)).into())
             .await
             .unwrap();
     }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
+use cim_es::ErrorChain;
 use cim_es::jetstream::{
     Action, ApiFailure, Connection, EventStoreConfig, JetStreamEventStore, NatsConfig,
     PermissionDenied,
@@ -396,7 +397,7 @@ async fn a_right_that_reading_needs_is_named_when_it_is_missing() {
                         let mut events = store.read_all(Position::START);
                         while let Some(event) = events.next().await {
                             if let Err(error) = event {
-                                return error.to_string();
+                                return ErrorChain(&error).to_string();
                             }
                         }
                         "it was all read".to_owned()
@@ -406,7 +407,7 @@ async fn a_right_that_reading_needs_is_named_when_it_is_missing() {
                         .await
                     {
                         Ok(_) => "it was all read".to_owned(),
-                        Err(error) => error.to_string(),
+                        Err(error) => ErrorChain(&error).to_string(),
                     },
                     kind => {
                         let handler = FnEventHandler::new(|_| Ok(()));
@@ -423,9 +424,9 @@ async fn a_right_that_reading_needs_is_named_when_it_is_missing() {
                         match builder.build().unwrap().subscribe().await {
                             Ok(subscription) => match subscription.await {
                                 Ok(()) => "it ended well".to_owned(),
-                                Err(error) => error.to_string(),
+                                Err(error) => ErrorChain(&error).to_string(),
                             },
-                            Err(error) => error.to_string(),
+                            Err(error) => ErrorChain(&error).to_string(),
                         }
                     }
                 }

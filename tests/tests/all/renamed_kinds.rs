@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use cim_es::SqliteEventStore;
 use cim_es::prelude::*;
-use cim_es::repository::{ExecuteError, LoadError};
+use cim_es::repository::{ExecuteError, LoadError, Together};
 use cim_es::store::{
     AggregateKey, CommitRequest, EventStore, EventStoreExt, ExpectedVersion, NewEvent, Position,
     StreamExt,
@@ -42,6 +42,7 @@ on_every_engine!(
     histories_under_former_kinds_go_on_under_them,
     a_renamed_aggregate_without_its_former_name_is_no_empty_one,
     two_releases_around_a_rename_share_a_history,
+    two_releases_that_meet_at_the_first_event_begin_one_history,
 );
 
 #[derive(Default)]
@@ -208,6 +209,55 @@ async fn a_renamed_aggregate_without_its_former_name_is_no_empty_one(provider: i
     assert_eq!(lamps.load(&id.into()).await.unwrap().times, 1);
 }
 
+/// Of two releases that saw an id without events, the second one to write does not begin a history of its own: the one that
+/// knows both names goes on with that of the other, and the other refuses what it does not know.
+async fn two_releases_that_meet_at_the_first_event_begin_one_history(provider: impl Provider) {
+    use std::slice::from_ref;
+    let lamps = Repository::<first::Lamp>::new(provider.open().await);
+    let lanterns = Repository::<third::Lamp>::new(provider.open().await);
+    let ids: [Uuid; 4] = std::array::from_fn(|_| Uuid::now_v7());
+    for id in &ids {
+        assert_eq!(lamps.load(&(*id).into()).await.unwrap().version(), 0);
+        assert_eq!(lanterns.load(&(*id).into()).await.unwrap().version(), 0);
+    }
+    let on = first::LampCommand::Switch;
+    let light = third::LampCommand::Switch;
+    for (place, id) in ids.iter().enumerate() {
+        let (lamp, lantern) = (Id::from_uuid(*id), Id::from_uuid(*id));
+        let user = user();
+        if place < 2 {
+            lamps.execute(&lamp, on.clone(), &user).await.unwrap();
+            let next = MessageIdentity::caused_by(&user);
+            let commit = match place {
+                0 => lanterns
+                    .execute(&lantern, light.clone(), &next)
+                    .await
+                    .unwrap(),
+                _ => {
+                    let together = Together::new(&next).execute(&lanterns, &lantern, light.clone());
+                    together.commit().await.unwrap().remove(0)
+                }
+            };
+            assert_eq!(commit.version(), 2);
+            assert_eq!(commit.events()[0].envelope.aggregate, "contract.lamp");
+        } else {
+            lanterns
+                .execute(&lantern, light.clone(), &user)
+                .await
+                .unwrap();
+            let next = MessageIdentity::caused_by(&user);
+            let refused = lamps.execute(&lamp, on.clone(), &next).await.unwrap_err();
+            assert!(
+                matches!(&refused, ExecuteError::Load(LoadError::UnknownKind { .. })),
+                "{refused}"
+            );
+        }
+        let store = provider.open().await;
+        let kinds = store.kinds(&lamp.text().unwrap()).await.unwrap();
+        assert_eq!(from_ref(&kinds[0]), kinds, "one history");
+    }
+}
+
 /// A release that knows the former name alone, and one that knows both, append to one history under one guard.
 async fn two_releases_around_a_rename_share_a_history(provider: impl Provider) {
     let store = provider.open().await;
@@ -241,4 +291,83 @@ async fn two_releases_around_a_rename_share_a_history(provider: impl Provider) {
     }
     let twice = lanterns.load(&Id::from_uuid(other)).await;
     assert!(matches!(twice, Err(LoadError::TwoHistories { .. })));
+}
+
+/// An aggregate that draws an id for each of its events, before and after it was renamed.
+macro_rules! counter {
+    ($release:ident, $($aggregate:tt)*) => {
+        mod $release {
+            use cim_es::prelude::*;
+
+            #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+            pub enum CounterState {
+                #[state(initial)]
+                #[on(Draw / Drawn => _)]
+                Open,
+            }
+
+            #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
+            pub enum CounterEvent {
+                #[apply(drawn.push(number))]
+                Drawn { number: Uuid },
+            }
+
+            #[derive(Command, Clone, Debug)]
+            pub enum CounterCommand {
+                Draw,
+            }
+
+            #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+            #[aggregate(domain = "contract", $($aggregate)*)]
+            pub struct Counter {
+                state: CounterState,
+                pub drawn: Vec<Uuid>,
+            }
+
+            impl Decide for Counter {
+                fn decide(&self, _: CounterCommand, context: &Context) -> Decision<Self> {
+                    emit(CounterEvent::Drawn {
+                        number: context.id(1),
+                    })
+                }
+            }
+        }
+    };
+}
+
+counter!(counter, name = "counter");
+counter!(desk, name = "desk", was = "contract.counter");
+
+#[tokio::test]
+async fn a_command_that_comes_again_after_a_rename_draws_the_same_ids() {
+    use cim_es::message::{FixedClock, Timestamp};
+    let id = Uuid::from_u128(1);
+    let now = || FixedClock(Timestamp::from_micros(1_700_000_000_000_000));
+    let began = MessageIdentity::new_from_user("Ann");
+    let again = MessageIdentity::new_from_user("Ann");
+    let mut drawn = Vec::new();
+    for is_renamed in [false, true] {
+        let store = MemoryEventStore::new();
+        let before = Repository::<counter::Counter>::builder(store.clone())
+            .clock(now())
+            .build();
+        let draw = counter::CounterCommand::Draw;
+        before
+            .execute(&id.into(), draw.clone(), &began)
+            .await
+            .unwrap();
+        if is_renamed {
+            let after = Repository::<desk::Counter>::builder(store)
+                .clock(now())
+                .build();
+            let draw = desk::CounterCommand::Draw;
+            after.execute(&id.into(), draw, &again).await.unwrap();
+            drawn.push(after.load(&id.into()).await.unwrap().drawn.clone());
+        } else {
+            before.execute(&id.into(), draw, &again).await.unwrap();
+            drawn.push(before.load(&id.into()).await.unwrap().drawn.clone());
+        }
+    }
+    assert_eq!(drawn[0].len(), 2);
+    assert_eq!(drawn[0], drawn[1]);
 }

@@ -70,6 +70,27 @@ fn first_samples() -> Vec<first::LampEvent> {
     ]
 }
 
+/// What the first program stored.
+fn first_payload() -> Ipld {
+    let fields = [
+        ("on", Ipld::Bool(true)),
+        (
+            "capacity",
+            Ipld::Map([("watts".to_owned(), 40.into())].into()),
+        ),
+        ("colour", "White".into()),
+    ];
+    Ipld::Map(
+        fields
+            .map(|(field, value)| (field.to_owned(), value))
+            .into(),
+    )
+}
+
+fn switched(version: u32) -> EnvelopeView<'static> {
+    EnvelopeView::new("home.lamp.switched", version)
+}
+
 fn first_lock() -> SchemaLock {
     SchemaLock::new().aggregate::<first::Lamp>(first_samples())
 }
@@ -292,11 +313,15 @@ fn what_stored_events_survive_is_an_addition() {
 
 lamp!(raised, [#[state(initial)] #[on(Switch / Turned => _)] Any], {
     #[event(version = 2, was = "switched")]
-    #[upcast(from = 1, with = same)]
+    #[upcast(from = 1, with = on_is_to)]
     #[apply(_ = to)]
     Turned { to: bool },
 },
-fn same(payload: Ipld) -> Result<Ipld, UpcastError> { Ok(payload) });
+fn on_is_to(payload: Ipld) -> Result<Ipld, UpcastError> {
+    let Ipld::Map(mut fields) = payload else { return Err(UpcastError::new("no map")) };
+    let on = fields.remove("on").ok_or_else(|| UpcastError::new("it has no `on`"))?;
+    Ok(Ipld::Map([("to".to_owned(), on)].into()))
+});
 
 lamp!(lowered, [#[state(initial)] #[on(Switch / Turned => _)] Any], {
     #[apply(_ = to)]
@@ -305,8 +330,9 @@ lamp!(lowered, [#[state(initial)] #[on(Switch / Turned => _)] Any], {
 
 #[test]
 fn a_higher_version_under_another_name_is_an_addition_and_a_lower_one_breaks() {
-    let program =
-        SchemaLock::new().aggregate::<raised::Lamp>([raised::LampEvent::Turned { to: true }]);
+    let program = SchemaLock::new()
+        .aggregate::<raised::Lamp>([raised::LampEvent::Turned { to: true }])
+        .former::<raised::Lamp>([(switched(1), first_payload())]);
     adds(
         &program,
         "event `home.lamp.turned` has version 2 instead of 1",
@@ -326,6 +352,209 @@ fn a_higher_version_under_another_name_is_an_addition_and_a_lower_one_breaks() {
         said.contains("no longer read under its former name `home.lamp.switched`"),
         "{said}"
     );
+}
+
+/// What a program says whose lock is that of the first one, and what it leaves there when it is blessed.
+fn said_to_first(program: &SchemaLock) -> String {
+    said(&first_lock(), program)
+}
+
+fn raised_lock() -> SchemaLock {
+    SchemaLock::new().aggregate::<raised::Lamp>([raised::LampEvent::Turned { to: true }])
+}
+
+#[test]
+fn a_former_version_and_a_former_name_without_a_sample_are_asked_for_with_their_shape() {
+    let said = said_to_first(&raised_lock());
+    assert!(
+        said.contains("what older programs stored is not shown to be read"),
+        "{said}"
+    );
+    let asked = "no sample of `home.lamp.switched`, version 1, which `version = 2` says is stored: add `.former::<Lamp>([(EnvelopeView::new(\"home.lamp.switched\", 1), payload)])` with a payload as it was stored, with `capacity: struct`, `capacity.watts: u16`, ";
+    assert!(said.contains(asked), "{said}");
+    assert!(
+        said.contains(
+            "no sample of `home.lamp.switched`, version 1, which its `was` says is stored"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_sample_that_an_older_program_did_not_store_is_refused_with_the_field() {
+    let Ipld::Map(mut fields) = first_payload() else {
+        panic!("a map");
+    };
+    fields.insert("colour".to_owned(), "Blue".into());
+    fields.remove("capacity");
+    fields.insert("by".to_owned(), "Ann".into());
+    let said =
+        said_to_first(&raised_lock().former::<raised::Lamp>([(switched(1), Ipld::Map(fields))]));
+    assert!(
+        said.contains("the sample of `home.lamp.switched`, version 1, is not as that version was stored: `by` is there, and was not a field; `colour` is the text \"Blue\", and was `\"Red\" | \"White\" | Mixed(…)`; `capacity` is missing, and was `struct`: give one that is, such as a stored one"),
+        "{said}"
+    );
+}
+
+lamp!(broken_upcaster, [#[state(initial)] #[on(Switch / Switched => _)] Any], {
+    #[event(version = 2)]
+    #[upcast(from = 1, with = broken)]
+    #[apply(_ = to)]
+    Switched { to: bool },
+},
+fn broken(payload: Ipld) -> Result<Ipld, UpcastError> {
+    match payload {
+        Ipld::Map(fields) if fields.contains_key("to") => Ok(Ipld::Map(fields)),
+        _ => Err(UpcastError::new("it has no `to`")),
+    }
+});
+
+#[test]
+fn an_upcaster_that_fails_on_a_sample_is_told_with_its_reason() {
+    let program = SchemaLock::new()
+        .aggregate::<broken_upcaster::Lamp>([broken_upcaster::LampEvent::Switched { to: true }])
+        .former::<broken_upcaster::Lamp>([(switched(1), first_payload())]);
+    let said = said_to_first(&program);
+    assert!(
+        said.contains("the sample of `home.lamp.switched`, version 1, does not become a part of a history: event `home.lamp.switched` could not be brought from schema version 1 to 2: it has no `to`"),
+        "{said}"
+    );
+}
+
+lamp!(panicking, [#[state(initial)] #[on(Switch / Switched => _, Switch / Dimmed => Dim)] Any, #[on(Switch / Switched => _)] Dim], {
+    #[event(version = 2)]
+    #[upcast(from = 1, with = dimmed)]
+    #[apply(with = kept)]
+    Switched { to: u8 },
+    Dimmed,
+},
+fn kept(lamp: &mut Lamp, to: u8) {
+    let steps = match lamp.state { LampState::Any => 0, LampState::Dim => 100 };
+    assert!(to <= steps, "{to} of {steps} steps");
+}
+fn dimmed(payload: Ipld) -> Result<Ipld, UpcastError> {
+    let Ipld::Map(fields) = payload else { return Err(UpcastError::new("no map")) };
+    let Some(Ipld::Map(capacity)) = fields.get("capacity") else { return Err(UpcastError::new("no capacity")) };
+    Ok(Ipld::Map([("to".to_owned(), capacity["watts"].clone())].into()))
+});
+
+#[test]
+fn a_sample_folds_in_a_state_that_takes_it_or_says_what_the_fold_says() {
+    let program = || {
+        use panicking::LampEvent::{Dimmed, Switched};
+        SchemaLock::new().aggregate::<panicking::Lamp>([Switched { to: 1 }, Dimmed])
+    };
+    let folds = program().former::<panicking::Lamp>([(switched(1), first_payload())]);
+    adds(
+        &folds,
+        "event `home.lamp.switched` has version 2 instead of 1",
+    );
+    let Ipld::Map(mut fields) = first_payload() else {
+        panic!("a map");
+    };
+    let watts = Ipld::Map([("watts".to_owned(), 101.into())].into());
+    fields.insert("capacity".to_owned(), watts);
+    let said =
+        said_to_first(&program().former::<panicking::Lamp>([(switched(1), Ipld::Map(fields))]));
+    assert!(
+        said.contains(
+            "does not become a part of a history: the fold of `Switched` panicked: 101 of 100 steps"
+        ),
+        "{said}"
+    );
+}
+
+lamp!(several, [#[state(initial)] #[on(Switch / Turned => _, Switch / Coloured => _)] Any], {
+    #[apply(_ = to)]
+    Turned { to: bool },
+    #[apply(_ = colour)]
+    Coloured { colour: Colour },
+    #[event(version = 2, retired)]
+    #[upcast(from = 1, into_several = turned_and_coloured)]
+    Switched,
+},
+fn turned_and_coloured(payload: Ipld, _: &EnvelopeView<'_>) -> Result<Vec<UpcastEvent>, UpcastError> {
+    let Ipld::Map(mut fields) = payload else { return Err(UpcastError::new("no map")) };
+    let mut field = |name: &str, now: &str| {
+        let value = fields.remove(name).ok_or_else(|| UpcastError::new(format!("it has no `{name}`")))?;
+        Ok::<_, UpcastError>(Ipld::Map([(now.to_owned(), value)].into()))
+    };
+    Ok(vec![
+        UpcastEvent::new(subject!(LampEvent, "home.lamp.turned"), 1, field("on", "to")?),
+        UpcastEvent::new(subject!(LampEvent, "home.lamp.coloured"), 1, field("colour", "colour")?),
+    ])
+});
+
+#[test]
+fn an_event_that_is_read_as_several_is_shown_by_what_was_stored_and_asked_for_no_more() {
+    use several::LampEvent::{Coloured, Turned};
+    let colours = [Colour::White, Colour::Mixed { parts: vec![1] }];
+    let colours = colours.map(|colour| Coloured { colour });
+    let samples = || colours.iter().cloned().chain([Turned { to: true }]);
+    let program = || SchemaLock::new().aggregate::<several::Lamp>(samples());
+    let said = said_to_first(&program());
+    assert!(
+        said.contains(
+            "no sample of `home.lamp.switched`, version 1, which `version = 2` says is stored"
+        ),
+        "{said}"
+    );
+    let shown = program().former::<several::Lamp>([(switched(1), first_payload())]);
+    adds(
+        &shown,
+        "event `home.lamp.switched` has version 2 instead of 1",
+    );
+    adds(
+        &shown,
+        "the edge for event `home.lamp.switched` is gone, which is read as others",
+    );
+    let Ipld::Map(mut fields) = first_payload() else {
+        panic!("a map");
+    };
+    fields.remove("colour");
+    let said =
+        said_to_first(&program().former::<several::Lamp>([(switched(1), Ipld::Map(fields))]));
+    assert!(said.contains("it has no `colour`"), "{said}");
+}
+
+#[test]
+fn the_former_shape_stays_in_the_lock_and_a_lock_without_it_still_reads() {
+    let program = raised_lock().former::<raised::Lamp>([(switched(1), first_payload())]);
+    let file = fresh_file();
+    std::fs::write(&file, first_lock().text()).unwrap();
+    // As `CIM_ES_BLESS=1` would write it.
+    let kept = first_lock()
+        .text()
+        .split("\nmachine")
+        .next()
+        .unwrap()
+        .replace(
+            "event home.lamp.switched version 1",
+            "event home.lamp.switched@1",
+        );
+    let kept = kept.split_once("\nevent").unwrap().1;
+    let blessed = program
+        .text()
+        .replace("\nmachine", &format!("\nevent{kept}\nmachine"));
+    std::fs::write(&file, &blessed).unwrap();
+    assert_eq!(checked(&program, &file), "nothing");
+    // What is kept is asked for for ever.
+    let said = checked(&raised_lock(), &file);
+    assert!(
+        said.contains("`colour: \"Red\" | \"White\" | Mixed(…)`"),
+        "{said}"
+    );
+    // A lock of before has no former shapes: the samples are read all the same.
+    std::fs::write(&file, program.text()).unwrap();
+    assert_eq!(checked(&program, &file), "nothing");
+    let said = checked(&raised_lock(), &file);
+    assert!(
+        said.contains("no sample of `home.lamp.switched`, version 1, which its `was`"),
+        "{said}"
+    );
+    let foreign = raised_lock().former::<raised::Lamp>([(switched(3), first_payload())]);
+    let said = checked(&foreign, &file);
+    assert!(said.contains("knows schema versions up to 2"), "{said}");
 }
 
 lamp!(other_edges, [

@@ -11,10 +11,12 @@ use super::PayloadError;
 use super::check::{check_keys, compare, list_of_bytes};
 use super::decode::decode;
 use super::inspect::{Inspection, Refused, inspect};
+use super::orders::{self, Way};
 use super::probe::{is_unordered, misfit};
 use crate::block::canonical;
 use crate::block::reader::{Reader, major};
 use crate::domain::event::DomainEvent;
+use crate::domain::kept::{Plain, Same, Storable, Written};
 
 /// The payload block of an event: canonical dag-cbor, readable again.
 ///
@@ -30,8 +32,9 @@ pub fn encode_payload<E: DomainEvent>(event: &E) -> Result<Vec<u8>, PayloadError
 pub(crate) fn encode_readable<E: DomainEvent>(event: &E) -> Result<(Vec<u8>, E), PayloadError> {
     let index = event.index();
     let refuse = |refused| not_storable(event.event_type(), refused);
+    let value = Written(E::Value::of_ref(event));
     // First, because it bounds how deep the encoder recurses.
-    let met = inspect(event, Inspection::Values).map_err(refuse)?;
+    let met = inspect(&value, Inspection::Values).map_err(refuse)?;
     let payload = write(event).map_err(refuse)?;
     check_keys(&payload).map_err(refuse)?;
     let read_back = match decode::<E>(index, &payload) {
@@ -39,19 +42,38 @@ pub(crate) fn encode_readable<E: DomainEvent>(event: &E) -> Result<(Vec<u8>, E),
         Err(reason) => return Err(unreadable(event, reason, &payload)),
     };
     // Only a list can have no order.
-    let read =
-        (met.list.get() && is_unordered::<E>(index)).then_some(|| decode::<E>(index, &payload));
-    compare(event, &read_back, &payload, &met, write, read).map_err(refuse)?;
+    let lists = match met.list.get() && is_unordered::<E>(index) {
+        true => lists(&value).map_err(refuse)?,
+        false => Vec::new(),
+    };
+    let is_to_try = !orders::are_known::<E>(index, &lists);
+    let read = || decode::<E>(index, &payload).map(|event| Plain(E::Value::of(event)));
+    let read_back = Plain(E::Value::of(read_back));
+    let again = |event: &Plain<E::Value>| write_value(&event.0);
+    let read = is_to_try.then_some(read);
+    compare(&value, &read_back, &payload, &met, again, read).map_err(refuse)?;
+    if is_to_try {
+        orders::remember::<E>(index, &lists);
+    }
     if met.bytes.get() {
         hint_at_bytes(event.event_type(), &payload);
     }
-    Ok((payload, read_back))
+    Ok((payload, read_back.0.into_it()))
+}
+
+/// The lists of several elements in an event.
+fn lists<T: Serialize>(value: &T) -> Result<Vec<Way>, Refused> {
+    inspect(value, Inspection::Lists).map(|met| met.lists.take())
 }
 
 fn write<E: DomainEvent>(event: &E) -> Result<Vec<u8>, Refused> {
+    write_value(E::Value::of_ref(event))
+}
+
+fn write_value<T: Storable>(event: &T) -> Result<Vec<u8>, Refused> {
     let mut serializer = BlockSerializer::new(BufWriter::new(Vec::with_capacity(256)));
-    if let Err(error) = event.serialize(Variant(&mut serializer)) {
-        let unfit = inspect(event, Inspection::Keys).err();
+    if let Err(error) = event.write(Variant(&mut serializer)) {
+        let unfit = inspect(&Written(event), Inspection::Keys).err();
         return Err(unfit.unwrap_or_else(|| Refused::new(reason_of(error))));
     }
     Ok(serializer.into_inner().into_inner())
@@ -91,7 +113,7 @@ fn unreadable<E: DomainEvent>(event: &E, reason: String, payload: &[u8]) -> Payl
     if let Err(error) = check_block(event.event_type(), payload) {
         return error;
     }
-    if let Err(refused) = inspect(event, Inspection::Keys) {
+    if let Err(refused) = inspect(&Written(E::Value::of_ref(event)), Inspection::Keys) {
         return not_storable(event.event_type(), refused);
     }
     let path = misfit::<E>(event.index(), payload).unwrap_or_default();
@@ -106,8 +128,9 @@ fn unreadable<E: DomainEvent>(event: &E, reason: String, payload: &[u8]) -> Payl
 
 /// The first value with two forms at a path or under it.
 fn two_forms_under<E: DomainEvent>(event: &E, path: &str) -> Option<Refused> {
+    let value = Written(E::Value::of_ref(event));
     (0..)
-        .map_while(|place| inspect(event, Inspection::Forms(place)).err())
+        .map_while(|place| inspect(&value, Inspection::Forms(place)).err())
         .find(|refused| refused.path.starts_with(path))
 }
 

@@ -5,15 +5,16 @@ mod decode;
 mod encode;
 mod inspect;
 mod keys;
+mod orders;
 mod probe;
 mod written;
 
 #[cfg(feature = "testing")]
 pub(crate) use check::differing_path;
-#[cfg(feature = "testing")]
-pub(crate) use decode::decode_content;
-pub(crate) use decode::decode_enveloped;
 pub use decode::decode_payload;
+pub(crate) use decode::{Decoded, decode_enveloped, decode_present};
+#[cfg(feature = "testing")]
+pub(crate) use decode::{decode as decode_current, decode_content};
 pub use encode::encode_payload;
 pub(crate) use encode::{check_block, encode_readable};
 pub(crate) use probe::outline;

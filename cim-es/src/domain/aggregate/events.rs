@@ -56,6 +56,9 @@ pub fn emit_all<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Dec
 
 /// The command is accepted and changes nothing.
 ///
+/// Nothing is stored, not even that it came: sent again later under the same identity, it is decided anew and may take
+/// effect then. Where that must not be, emit an event that says that it was done.
+///
 /// # Errors
 /// Never: the result fits the end of a `decide`.
 pub fn nothing<A: Aggregate>() -> Decision<A> {

@@ -7,11 +7,6 @@ mod id_text;
 mod no_error;
 mod unique;
 
-use std::fmt;
-
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 pub use cim_es_derive::{Aggregate, AggregateId, Command};
 pub use events::{Decision, Events, emit, emit_all, nothing};
 pub use id::{AggregateId, Id, IdError};
@@ -23,7 +18,8 @@ pub use no_error::DeclaredError;
 pub use no_error::NoErrorDeclared;
 pub use unique::UniqueName;
 
-use crate::domain::event::DomainEvent;
+use crate::domain::event::AggregateEvent;
+use crate::domain::kept::{Keepable, Same};
 use crate::domain::machine::{StateMachine, UnexpectedEvent};
 use crate::domain::message::Context;
 
@@ -33,15 +29,17 @@ use crate::domain::message::Context;
     label = "this type is not declared as an aggregate",
     note = "add `#[derive(Aggregate)]` and `#[aggregate(domain = \"…\", name = \"…\")]` to the struct"
 )]
-pub trait Aggregate:
-    Default + Clone + Serialize + DeserializeOwned + Send + Sync + 'static
-{
+pub trait Aggregate: Sized + Send + Sync + 'static {
+    /// The aggregate's own type, of which is asked here what is asked of it: `Clone`, `Default`, `Serialize` and
+    /// `Deserialize`.
+    #[doc(hidden)]
+    type Value: Keepable + Same<Self>;
     /// The id of one aggregate of this kind.
     type Id: AggregateId;
     /// The machine of its lifecycle.
     type State: StateMachine<Event = Self::Event, Command = Self::Command>;
     /// Its events.
-    type Event: DomainEvent<Aggregate = Self>;
+    type Event: AggregateEvent<Aggregate = Self>;
     /// Its commands.
     type Command: Command<Aggregate = Self>;
     /// Why a decision refuses a command.
@@ -60,6 +58,9 @@ pub trait Aggregate:
     const FORMER_DOMAINS: &'static [&'static str] = &[];
     /// The kinds of other aggregates that may have the same ids: `#[aggregate(shares_ids_with = "…")]`.
     const SHARES_IDS_WITH: &'static [&'static str] = &[];
+    /// The scopes of its unique names, where `#[aggregate(scope = "…")]` says them: no others are used then, and
+    /// [`domain!`](crate::domain!) refuses one that is the name of another aggregate.
+    const SCOPES: &'static [&'static str] = &[];
     /// The fields that belong to states, by name: `#[in_state(…)]`. They have their defaults in all other states.
     const IN_STATES: &'static [(&'static str, &'static [&'static str])] = &[];
     /// A digest of the declaration and of `#[aggregate(fold = N)]`, part of the tag of snapshots.
@@ -125,7 +126,7 @@ pub trait Decide: Aggregate {
     label = "this type is not declared as the commands of an aggregate",
     note = "add `#[derive(Command)]` to the enum of commands"
 )]
-pub trait Command: fmt::Debug + Send + 'static {
+pub trait Command: Send + 'static {
     /// The aggregate that decides these commands; its machine takes them, which the derive checks.
     type Aggregate: Aggregate;
 

@@ -90,6 +90,9 @@ impl UniqueName {
     /// A name in a scope. The scope is one token of a subject and the last part of a kind that no aggregate of the domain
     /// has, such as `hostname`; the name is any text, compared byte by byte.
     ///
+    /// `#[aggregate(unique = …, scope = "hostname")]` says the scopes of an aggregate's names: then
+    /// [`domain!`](crate::domain!) refuses one that is taken, and a repository any other.
+    ///
     /// A name that is unique only within something else carries that in front, such as `<organization>/<code>`.
     pub fn new(scope: impl Into<Cow<'static, str>>, name: impl fmt::Display) -> Self {
         Self {

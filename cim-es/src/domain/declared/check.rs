@@ -3,9 +3,9 @@
 
 use super::text::{Message, equal, position};
 use crate::domain::aggregate::{Aggregate, Command};
-use crate::domain::event::DomainEvent;
+use crate::domain::event::{AggregateEvent, DomainEvent};
 use crate::domain::machine::{NO_EDGE, StateMachine};
-use crate::domain::subject::pattern::matches;
+use crate::domain::subject::pattern::{Fault, Unfit, fault, matches};
 
 type MachineOf<A> = <A as Aggregate>::State;
 
@@ -45,8 +45,8 @@ const fn unknown(what: &str, name: &str, label: &str, known: &[&str]) -> Message
 
 /// An aggregate applies these events: its machine takes them.
 #[track_caller]
-pub const fn check_events_are_applied<E: DomainEvent>(label: &str, aggregate: &str) {
-    let taken = kind_of_events::<TakenEvent<E::Aggregate>>();
+pub const fn check_events_are_applied<E: AggregateEvent>(label: &str, aggregate: &str) {
+    let taken = <TakenEvent<E::Aggregate> as DomainEvent>::KIND;
     // A machine that takes the events of another aggregate is reported where the aggregate is declared.
     let is_reported = !equal(taken, <E::Aggregate as Aggregate>::KIND);
     if <MachineOf<E::Aggregate> as StateMachine>::BROKEN || takes_events::<E>() || is_reported {
@@ -81,7 +81,7 @@ const fn foreign(label: &str, aggregate: &str, key: &str) -> Message {
 type TakenEvent<A> = <MachineOf<A> as StateMachine>::Event;
 type TakenCommand<A> = <MachineOf<A> as StateMachine>::Command;
 
-const fn takes_events<E: DomainEvent>() -> bool {
+const fn takes_events<E: AggregateEvent>() -> bool {
     <TakenEvent<E::Aggregate> as DomainEvent>::BROKEN
         || E::FINGERPRINT == <TakenEvent<E::Aggregate> as DomainEvent>::FINGERPRINT
 }
@@ -94,12 +94,8 @@ const fn takes_commands<C: Command>() -> bool {
         )
 }
 
-// The kinds are read where nothing but `DomainEvent` or `Command` is known of the type: where the aggregate is known,
-// the compiler takes for granted what these checks have to find out.
-const fn kind_of_events<E: DomainEvent>() -> &'static str {
-    <E::Aggregate as Aggregate>::KIND
-}
-
+// The kind is read where nothing but `Command` is known of the type: where the aggregate is known, the compiler takes for
+// granted what these checks have to find out.
 const fn kind_of_commands<C: Command>() -> &'static str {
     <C::Aggregate as Aggregate>::KIND
 }
@@ -120,7 +116,7 @@ const fn same_names(a: &[&str], b: &[&str]) -> bool {
 
 /// An event is on at least one edge.
 #[track_caller]
-pub const fn check_event_is_used<E: DomainEvent>(index: usize) {
+pub const fn check_event_is_used<E: AggregateEvent>(index: usize) {
     let transitions = <MachineOf<E::Aggregate> as StateMachine>::TRANSITIONS;
     // Where an edge names an event that does not exist, that is reported, and the event that it meant is not unused.
     let mut is_found = <MachineOf<E::Aggregate> as StateMachine>::BROKEN;
@@ -171,7 +167,7 @@ pub const fn check_command_is_accepted<C: Command>(index: usize) {
 /// The type of an event under one of its names, at 0 the present one and then the former ones, differs from all others.
 #[track_caller]
 pub const fn check_type_is_distinct<E: DomainEvent>(event: usize, name: usize) {
-    if <E::Aggregate as Aggregate>::BROKEN {
+    if E::LIFECYCLE.is_broken {
         return;
     }
     let index = match name {
@@ -223,7 +219,7 @@ const fn owner_of_type<E: DomainEvent>(index: usize) -> &'static str {
 /// A text is the present subject of an event.
 #[track_caller]
 pub const fn check_subject<E: DomainEvent>(subject: &str, label: &str) {
-    if E::BROKEN || <E::Aggregate as Aggregate>::BROKEN {
+    if E::BROKEN || E::LIFECYCLE.is_broken {
         return;
     }
     let (present, former) = E::TYPES.split_at(E::VARIANTS.len());
@@ -256,7 +252,10 @@ pub const fn check_subject<E: DomainEvent>(subject: &str, label: &str) {
 /// A pattern matches at least one subject, present or former.
 #[track_caller]
 pub const fn check_filter<E: DomainEvent>(pattern: &str, label: &str) {
-    if E::BROKEN || <E::Aggregate as Aggregate>::BROKEN {
+    if let Some(fault) = fault(pattern) {
+        report(&malformed(pattern, fault));
+    }
+    if E::BROKEN || E::LIFECYCLE.is_broken {
         return;
     }
     let mut at = 0;
@@ -277,6 +276,29 @@ pub const fn check_filter<E: DomainEvent>(pattern: &str, label: &str) {
     );
 }
 
+const fn malformed(pattern: &str, fault: Fault) -> Message {
+    let message = Message::new("filter `").text(pattern).text("` ");
+    let (from, to, why) = match fault {
+        Fault::GoesOn => {
+            return message.text("goes on behind `>`, which stands for all the rest: put it last");
+        }
+        Fault::Token { from, to, why } => (from, to, why),
+    };
+    let (token, _) = pattern.split_at(from).1.split_at(to - from);
+    match why {
+        Unfit::Empty => message.text("has an empty token: write tokens joined by `.`"),
+        Unfit::TooLong => message.text("has a token of more than 255 bytes, which no subject has"),
+        Unfit::Wildcard => message
+            .text("has `")
+            .text(token)
+            .text("`: `*` and `>` stand for whole tokens, alone between dots"),
+        Unfit::Character => message
+            .text("has `")
+            .text(token)
+            .text("`: no subject holds whitespace or control characters"),
+    }
+}
+
 /// A state to which a field of an aggregate belongs exists.
 #[track_caller]
 pub const fn check_state_exists<A: Aggregate>(name: &str) {
@@ -294,7 +316,7 @@ pub const fn check_state_exists<A: Aggregate>(name: &str) {
 
 /// An event that sets a field leads to a state to which the field belongs, on each of its edges.
 #[track_caller]
-pub const fn check_event_may_set<E: DomainEvent>(event: usize, field: &str) {
+pub const fn check_event_may_set<E: AggregateEvent>(event: usize, field: &str) {
     let fields = <E::Aggregate as Aggregate>::IN_STATES;
     let mut at = 0;
     while at < fields.len() {
@@ -306,7 +328,7 @@ pub const fn check_event_may_set<E: DomainEvent>(event: usize, field: &str) {
 }
 
 #[track_caller]
-const fn leads_to<E: DomainEvent>(event: usize, field: &str, owners: &[&str]) {
+const fn leads_to<E: AggregateEvent>(event: usize, field: &str, owners: &[&str]) {
     if <MachineOf<E::Aggregate> as StateMachine>::BROKEN || !takes_events::<E>() {
         return;
     }

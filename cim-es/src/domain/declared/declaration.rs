@@ -5,7 +5,8 @@
 
 use super::text::equal;
 use crate::domain::aggregate::Aggregate;
-use crate::domain::event::{EventInfo, Upcaster};
+use crate::domain::event::{AggregateEvent, EventInfo, Upcaster};
+use crate::domain::info::Lifecycle;
 
 /// What follows the domain in a subject.
 #[derive(Clone, Copy)]
@@ -26,8 +27,36 @@ pub struct EventSpec {
     pub fields: &'static [&'static str],
 }
 
+/// The names of an aggregate, present and former.
+#[derive(Clone, Copy)]
+pub struct Kind {
+    pub domain: &'static str,
+    pub name: &'static str,
+    pub kind: &'static str,
+    pub former: &'static [&'static str],
+    /// The domain in each of the former kinds.
+    pub former_domains: &'static [&'static str],
+}
+
+/// The names of the aggregate into which events fold.
+pub const fn kind<E: AggregateEvent>() -> Kind {
+    Kind {
+        domain: <E::Aggregate as Aggregate>::DOMAIN,
+        name: <E::Aggregate as Aggregate>::NAME,
+        kind: <E::Aggregate as Aggregate>::KIND,
+        former: <E::Aggregate as Aggregate>::FORMER_KINDS,
+        former_domains: <E::Aggregate as Aggregate>::FORMER_DOMAINS,
+    }
+}
+
+/// What that aggregate declares beside its events.
+pub const fn lifecycle<E: AggregateEvent>() -> Lifecycle {
+    Lifecycle::of::<E::Aggregate>()
+}
+
 /// The declaration of an enum of events.
 pub trait EventDeclaration {
+    const KIND: Kind;
     const SPECS: &'static [EventSpec];
     /// All types one behind the other: the present ones, then the former ones.
     const TEXT: &'static [u8];
@@ -45,23 +74,25 @@ impl Parts {
     }
 }
 
-/// The kind and the domain of an aggregate: at 0 the present ones, then the former ones.
-const fn kind<A: Aggregate>(at: usize) -> (&'static str, &'static str) {
-    match at {
-        0 => (A::KIND, A::DOMAIN),
-        at => (A::FORMER_KINDS[at - 1], A::FORMER_DOMAINS[at - 1]),
+impl Kind {
+    /// A kind and its domain: at 0 the present ones, then the former ones.
+    const fn at(&self, at: usize) -> (&'static str, &'static str) {
+        match at {
+            0 => (self.kind, self.domain),
+            at => (self.former[at - 1], self.former_domains[at - 1]),
+        }
     }
 }
 
 /// The type of a name under the `at`-th kind; none when an earlier kind has it already.
-const fn type_under<A: Aggregate>(at: usize, tail: Tail) -> Option<Parts> {
-    let (own, domain) = kind::<A>(at);
+const fn type_under(kind: &Kind, at: usize, tail: Tail) -> Option<Parts> {
+    let (own, domain) = kind.at(at);
     match tail {
         Tail::Operation(operation) => Some(Parts(own, operation)),
         Tail::Subject(subject) => {
             let mut earlier = 0;
             while earlier < at {
-                if equal(kind::<A>(earlier).1, domain) {
+                if equal(kind.at(earlier).1, domain) {
                     return None;
                 }
                 earlier += 1;
@@ -72,16 +103,16 @@ const fn type_under<A: Aggregate>(at: usize, tail: Tail) -> Option<Parts> {
 }
 
 /// The `n`-th former type of an event: its former names, then all of its names under each former kind.
-const fn former_type<A: Aggregate>(spec: &EventSpec, n: usize) -> Option<Parts> {
+const fn former_type(kind: &Kind, spec: &EventSpec, n: usize) -> Option<Parts> {
     let mut left = n;
     let mut at = 0;
-    while at <= A::FORMER_KINDS.len() {
+    while at <= kind.former.len() {
         let mut name = 0;
         while name <= spec.former.len() {
             let found = match name {
                 0 if at == 0 => None,
-                0 => type_under::<A>(at, spec.name),
-                name => type_under::<A>(at, spec.former[name - 1]),
+                0 => type_under(kind, at, spec.name),
+                name => type_under(kind, at, spec.former[name - 1]),
             };
             if found.is_some() {
                 if left == 0 {
@@ -97,16 +128,16 @@ const fn former_type<A: Aggregate>(spec: &EventSpec, n: usize) -> Option<Parts> 
 }
 
 /// The `at`-th type: the present ones, then the former ones in the order of the events.
-const fn nth_type<A: Aggregate>(specs: &[EventSpec], at: usize) -> Option<Parts> {
+const fn nth_type(kind: &Kind, specs: &[EventSpec], at: usize) -> Option<Parts> {
     if at < specs.len() {
-        return type_under::<A>(0, specs[at].name);
+        return type_under(kind, 0, specs[at].name);
     }
     let mut left = at - specs.len();
     let mut spec = 0;
     while spec < specs.len() {
-        let count = former_count::<A>(&specs[spec]);
+        let count = former_count(kind, &specs[spec]);
         if left < count {
-            return former_type::<A>(&specs[spec], left);
+            return former_type(kind, &specs[spec], left);
         }
         left -= count;
         spec += 1;
@@ -114,30 +145,30 @@ const fn nth_type<A: Aggregate>(specs: &[EventSpec], at: usize) -> Option<Parts>
     None
 }
 
-const fn former_count<A: Aggregate>(spec: &EventSpec) -> usize {
+const fn former_count(kind: &Kind, spec: &EventSpec) -> usize {
     let mut count = 0;
-    while former_type::<A>(spec, count).is_some() {
+    while former_type(kind, spec, count).is_some() {
         count += 1;
     }
     count
 }
 
 /// How many types there are.
-pub const fn types_count<E: EventDeclaration, A: Aggregate>() -> usize {
+pub const fn types_count<E: EventDeclaration>() -> usize {
     let mut count = E::SPECS.len();
     let mut at = 0;
     while at < E::SPECS.len() {
-        count += former_count::<A>(&E::SPECS[at]);
+        count += former_count(&E::KIND, &E::SPECS[at]);
         at += 1;
     }
     count
 }
 
 /// The length of all types.
-pub const fn types_length<E: EventDeclaration, A: Aggregate>() -> usize {
+pub const fn types_length<E: EventDeclaration>() -> usize {
     let mut length = 0;
     let mut at = 0;
-    while let Some(parts) = nth_type::<A>(E::SPECS, at) {
+    while let Some(parts) = nth_type(&E::KIND, E::SPECS, at) {
         length += parts.length();
         at += 1;
     }
@@ -145,15 +176,11 @@ pub const fn types_length<E: EventDeclaration, A: Aggregate>() -> usize {
 }
 
 /// The bytes of all types.
-pub const fn types_text<E, A, const LENGTH: usize>() -> [u8; LENGTH]
-where
-    E: EventDeclaration,
-    A: Aggregate,
-{
+pub const fn types_text<E: EventDeclaration, const LENGTH: usize>() -> [u8; LENGTH] {
     let mut text = [0; LENGTH];
     let mut end = 0;
     let mut at = 0;
-    while let Some(Parts(front, rest)) = nth_type::<A>(E::SPECS, at) {
+    while let Some(Parts(front, rest)) = nth_type(&E::KIND, E::SPECS, at) {
         end = put(&mut text, end, front);
         end = put(&mut text, end, ".");
         end = put(&mut text, end, rest);
@@ -170,15 +197,11 @@ const fn put(text: &mut [u8], from: usize, part: &str) -> usize {
 }
 
 /// All types: the present ones, then the former ones in the order of the events.
-pub const fn types<E, A, const COUNT: usize>() -> [&'static str; COUNT]
-where
-    E: EventDeclaration,
-    A: Aggregate,
-{
+pub const fn types<E: EventDeclaration, const COUNT: usize>() -> [&'static str; COUNT] {
     let mut types = [""; COUNT];
     let mut rest = E::TEXT;
     let mut at = 0;
-    while let Some(parts) = nth_type::<A>(E::SPECS, at) {
+    while let Some(parts) = nth_type(&E::KIND, E::SPECS, at) {
         let (text, behind) = rest.split_at(parts.length());
         rest = behind;
         types[at] = match std::str::from_utf8(text) {
@@ -191,7 +214,7 @@ where
 }
 
 /// What is declared of each event.
-pub const fn events<E: EventDeclaration, A: Aggregate, const COUNT: usize>() -> [EventInfo; COUNT] {
+pub const fn events<E: EventDeclaration, const COUNT: usize>() -> [EventInfo; COUNT] {
     let mut events = [EventInfo {
         variant: "",
         event_type: "",
@@ -204,7 +227,7 @@ pub const fn events<E: EventDeclaration, A: Aggregate, const COUNT: usize>() -> 
     let mut at = 0;
     while at < COUNT {
         let spec = &E::SPECS[at];
-        let (own, others) = former.split_at(former_count::<A>(spec));
+        let (own, others) = former.split_at(former_count(&E::KIND, spec));
         former = others;
         events[at] = EventInfo {
             variant: spec.variant,

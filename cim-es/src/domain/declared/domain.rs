@@ -4,8 +4,8 @@
 //! table of hashes, and what each of them clashes with is then reported at its own place.
 
 use super::check::report;
-use super::text::{Message, equal, nearest, position};
-use crate::domain::aggregate::Aggregate;
+use super::nearest::nearest;
+use super::text::{Message, equal, position};
 use crate::domain::event::DomainEvent;
 use crate::domain::info::AggregateInfo;
 
@@ -17,12 +17,12 @@ pub struct Member {
     is_broken: bool,
 }
 
-/// The aggregate into which events of type `E` fold; `label` is what the author calls these.
+/// The aggregate of events of type `E`; `label` is what the author calls these.
 pub const fn member<E: DomainEvent>(label: &'static str) -> Member {
     Member {
         label,
         info: AggregateInfo::of::<E>(),
-        is_broken: E::BROKEN || <E::Aggregate as Aggregate>::BROKEN,
+        is_broken: E::BROKEN || E::LIFECYCLE.is_broken,
     }
 }
 
@@ -148,6 +148,7 @@ pub const fn check_domain_member(members: &[Member], clashes: &[Clash], at: usiz
     let own = &members[at];
     if !own.is_broken {
         check_others(own, members);
+        check_scopes(own, members);
     }
     match clashes[at] {
         Clash::None => {}
@@ -209,6 +210,85 @@ const fn check_others(own: &Member, members: &[Member]) {
         }
         at += 1;
     }
+}
+
+/// A name is an aggregate of the kind `<domain>.<scope>`, with the events `reserved` and `released`: no other aggregate
+/// may have that kind, or these.
+#[track_caller]
+const fn check_scopes(own: &Member, members: &[Member]) {
+    let mut at = 0;
+    while at < own.info.scopes.len() {
+        let scope = own.info.scopes[at];
+        let mut place = 0;
+        while place < members.len() {
+            let other = &members[place];
+            if !other.is_broken && has_kind(&other.info, own.info.domain, scope) {
+                report(
+                    &Message::new("the aggregate of `")
+                        .text(own.label)
+                        .text("` keeps unique names in the scope `")
+                        .text(scope)
+                        .text("`, which would be aggregates of `")
+                        .text(own.info.domain)
+                        .text(".")
+                        .text(scope)
+                        .text("` as that of `")
+                        .text(other.label)
+                        .text("` is: take another word for the scope"),
+                );
+            }
+            place += 1;
+        }
+        at += 1;
+    }
+}
+
+/// Whether an aggregate is, or was, of the kind that names in a scope have, or has events of their types.
+const fn has_kind(info: &AggregateInfo, domain: &str, scope: &str) -> bool {
+    if is_path(info.kind, &[domain, scope]) {
+        return true;
+    }
+    let mut at = 0;
+    while at < info.former_kinds.len() {
+        if is_path(info.former_kinds[at], &[domain, scope]) {
+            return true;
+        }
+        at += 1;
+    }
+    let mut at = 0;
+    while at < info.types.len() {
+        if is_path(info.types[at], &[domain, scope, "reserved"])
+            || is_path(info.types[at], &[domain, scope, "released"])
+        {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+/// Whether a text is some parts with dots between.
+const fn is_path(text: &str, parts: &[&str]) -> bool {
+    let text = text.as_bytes();
+    let (mut at, mut part) = (0, 0);
+    while part < parts.len() {
+        if part > 0 {
+            if at >= text.len() || text[at] != b'.' {
+                return false;
+            }
+            at += 1;
+        }
+        let bytes = parts[part].as_bytes();
+        let mut index = 0;
+        while index < bytes.len() {
+            if at >= text.len() || text[at] != bytes[index] {
+                return false;
+            }
+            (at, index) = (at + 1, index + 1);
+        }
+        part += 1;
+    }
+    at == text.len()
 }
 
 const fn pair(own: &Member, other: &Member) -> Message {

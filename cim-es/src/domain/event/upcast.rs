@@ -4,6 +4,7 @@ use ipld_core::ipld::Ipld;
 use uuid::Uuid;
 
 use crate::domain::message::{Meta, Timestamp};
+use crate::domain::subject::Subject;
 
 /// One step of a schema change: takes a payload of one version to the next.
 ///
@@ -15,10 +16,21 @@ pub enum Upcaster {
     Payload(fn(Ipld) -> Result<Ipld, UpcastError>),
     /// `with_envelope = path`: it needs what the envelope says as well.
     WithEnvelope(fn(Ipld, &EnvelopeView<'_>) -> Result<Ipld, UpcastError>),
+    /// `into_several = path`: the stored event is read as several of the same enum, in order, or as none.
+    IntoSeveral(fn(Ipld, &EnvelopeView<'_>) -> Result<Vec<UpcastEvent>, UpcastError>),
+}
+
+/// What one step of a schema change gives.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Upcast {
+    /// The payload of the same event, one version further.
+    Payload(Ipld),
+    /// The events as which the stored one is read from here on.
+    Several(Vec<UpcastEvent>),
 }
 
 impl Upcaster {
-    /// The payload one version further.
+    /// What a payload becomes in this step.
     ///
     /// # Errors
     /// [`UpcastError`] of the author's function, or for a step that needs the envelope where there is none.
@@ -26,14 +38,74 @@ impl Upcaster {
         &self,
         payload: Ipld,
         envelope: Option<&EnvelopeView<'_>>,
-    ) -> Result<Ipld, UpcastError> {
+    ) -> Result<Upcast, UpcastError> {
         match (self, envelope) {
-            (Self::Payload(step), _) => step(payload),
-            (Self::WithEnvelope(step), Some(envelope)) => step(payload, envelope),
-            (Self::WithEnvelope(_), None) => Err(UpcastError::new(
+            (Self::Payload(step), _) => step(payload).map(Upcast::Payload),
+            (Self::WithEnvelope(step), Some(envelope)) => {
+                step(payload, envelope).map(Upcast::Payload)
+            }
+            (Self::IntoSeveral(step), Some(envelope)) => {
+                step(payload, envelope).map(Upcast::Several)
+            }
+            (Self::WithEnvelope(_) | Self::IntoSeveral(_), None) => Err(UpcastError::new(
                 "its upcaster takes the envelope, and the payload was given without one: read it by \
                  `StoredEvent::decode`, in a test by `read_stored_with`",
             )),
+        }
+    }
+}
+
+/// One of the events as which a stored one is read: a type, a version of its schema, and a payload of that version.
+///
+/// An upcaster with `into_several` gives them. It says the version that it writes, as a stored event would, so it stays as
+/// it is when the event goes on to another version: from there, the event's own upcasters take over.
+///
+/// ```
+/// # use cim_es::prelude::*;
+/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # enum LampState { #[state(initial)] #[on(Mount / Mounted => _, Mount / Dimmed => _)] Any }
+/// # #[derive(Command, Clone, Debug)]
+/// # enum LampCommand { Mount }
+/// # #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+/// # #[aggregate(domain = "home", name = "lamp")]
+/// # struct Lamp { state: LampState, room: String, level: u8 }
+/// #[derive(DomainEvent, Debug, PartialEq, Serialize, Deserialize)]
+/// enum LampEvent {
+///     // Version 1 had the level too.
+///     #[event(version = 2)]
+///     #[upcast(from = 1, into_several = mounted_then_dimmed)]
+///     Mounted { room: String },
+///     Dimmed { level: u8 },
+/// }
+///
+/// fn mounted_then_dimmed(
+///     payload: Ipld,
+///     _: &EnvelopeView<'_>,
+/// ) -> Result<Vec<UpcastEvent>, UpcastError> {
+///     let Ipld::Map(mut mounted) = payload else { return Err(UpcastError::new("not a map")) };
+///     let level = mounted.remove("level").ok_or_else(|| UpcastError::new("no level"))?;
+///     let dimmed = Ipld::Map([("level".to_owned(), level)].into());
+///     Ok(vec![
+///         UpcastEvent::new(subject!(LampEvent, "home.lamp.mounted"), 2, Ipld::Map(mounted)),
+///         UpcastEvent::new(subject!(LampEvent, "home.lamp.dimmed"), 1, dimmed),
+///     ])
+/// }
+/// # fn main() {}
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpcastEvent {
+    pub(crate) event_type: &'static str,
+    pub(crate) schema: u32,
+    pub(crate) payload: Ipld,
+}
+
+impl UpcastEvent {
+    /// The event with a subject, whose payload has the form of a version of its schema. The subject is one of the same enum.
+    pub fn new<E>(subject: Subject<E>, schema: u32, payload: Ipld) -> Self {
+        Self {
+            event_type: subject.as_str(),
+            schema,
+            payload,
         }
     }
 }

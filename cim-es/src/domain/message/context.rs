@@ -151,7 +151,8 @@ impl Context {
 
     /// The `n`-th id of this command: a UUID v7 that depends on the message id, the clock reading, the aggregate that
     /// decides, `n` and, of several commands that came together, on the place of this one alone. Two aggregates that
-    /// decide under one identity have ids of their own.
+    /// decide under one identity have ids of their own. An aggregate counts by its id and by the kind under which its
+    /// history began, so that a command which is repeated after a rename (`was`) has the same ids.
     pub fn id(&self, n: u32) -> Uuid {
         let place = self.place.to_be_bytes();
         let mut purpose: Vec<&[u8]> = match self.place {

@@ -12,7 +12,8 @@ use super::{Meta, MetaValue};
 ///
 /// A root message is its own correlation and its own cause; a child inherits the correlation of its cause. A command
 /// is idempotent by its [message id](Self::message_id): keep the identity when you send a command again, and it takes
-/// effect once.
+/// effect once. One that was refused, or changed nothing, left nothing behind: it is decided anew when it comes again, and
+/// may take effect then.
 ///
 /// **Each command needs an identity of its own.** One that comes with the identity of an earlier command on the same
 /// aggregate counts as that command sent again: it is not looked at, and the earlier commit is the answer. For what
@@ -60,7 +61,9 @@ impl MessageIdentity {
         Self::root(Uuid::now_v7(), Some(actor.as_ref()))
     }
 
-    /// A root message with an id that the caller gives, such as the id of an HTTP request that may be repeated.
+    /// A root message with an id that the caller gives, such as the id of an HTTP request that may be repeated. A UUID v7 is
+    /// the best: that one is new is known by its time, where any other is looked for in the history of a long-lived
+    /// aggregate.
     pub fn root(message_id: Uuid, actor: Option<&str>) -> Self {
         Self {
             message_id,
@@ -95,7 +98,7 @@ impl MessageIdentity {
     /// time, and with the purpose as its actor, since it is what acts. [`with_actor`](Self::with_actor) names another.
     ///
     /// This is what a handler of events gives its commands: an event that comes again leads to the same command, which
-    /// takes effect once. The purpose tells several commands of one event apart, such as `lend_again` and `notify`; it
+    /// takes effect once. One that was refused, or changed nothing, may take effect when the event comes again. The purpose tells several commands of one event apart, such as `lend_again` and `notify`; it
     /// stays as it is once it was used.
     ///
     /// ```

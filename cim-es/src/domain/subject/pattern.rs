@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Token;
+use super::token::{has_length, misfit};
 
 /// A pattern of subjects: tokens joined by `.`, where `*` stands for any one token and a last `>` for all the rest, one
 /// token at least.
@@ -47,9 +48,9 @@ impl Pattern {
         let text = text.into();
         match fault(&text) {
             None => Ok(Self(text)),
-            Some(reason) => Err(PatternError {
+            Some(fault) => Err(PatternError {
+                reason: reason(&text, fault),
                 pattern: text.into_owned(),
-                reason,
             }),
         }
     }
@@ -79,32 +80,9 @@ impl Pattern {
         overlaps(&self.0, &other.0)
     }
 
-    /// Whether a text is a pattern, as [`new`](Self::new) finds it, but for whitespace and control characters outside of
-    /// ASCII and the length of a token.
+    /// Whether a text is a pattern, as [`new`](Self::new) finds it.
     pub const fn is_valid(text: &str) -> bool {
-        let bytes = text.as_bytes();
-        let mut from = 0;
-        loop {
-            let end = token_end(bytes, from);
-            if end == from {
-                return false;
-            }
-            let is_wildcard = end == from + 1 && matches!(bytes[from], b'*' | b'>');
-            if is_wildcard && bytes[from] == b'>' && end < bytes.len() {
-                return false;
-            }
-            let mut at = from;
-            while at < end && !is_wildcard {
-                if matches!(bytes[at], b'*' | b'>' | 0..=b' ' | 0x7f) {
-                    return false;
-                }
-                at += 1;
-            }
-            if end == bytes.len() {
-                return true;
-            }
-            from = end + 1;
-        }
+        fault(text).is_none()
     }
 
     /// As few patterns as say the same, none of which shares a subject with another, as consumers of JetStream demand.
@@ -129,27 +107,88 @@ impl Pattern {
     }
 }
 
-/// Which rule a text breaks, and what to do.
-fn fault(text: &str) -> Option<String> {
-    let mut tokens = text.split('.').peekable();
-    while let Some(token) = tokens.next() {
-        match token {
-            "*" => {}
-            ">" if tokens.peek().is_none() => {}
-            ">" => return Some("`>` stands for all the rest: put it last".to_owned()),
-            token => {
-                if let Err(error) = Token::new(token) {
-                    return Some(error.to_string());
-                }
-            }
+/// Which rule a text breaks as a pattern.
+#[derive(Clone, Copy)]
+pub(crate) enum Fault {
+    /// Tokens follow `>`.
+    GoesOn,
+    /// What stands between two places is not a token.
+    Token { from: usize, to: usize, why: Unfit },
+}
+
+/// Why a part of a text is not a token.
+#[derive(Clone, Copy)]
+pub(crate) enum Unfit {
+    Empty,
+    TooLong,
+    /// It has `*` or `>` among other characters.
+    Wildcard,
+    /// It has a character that no subject holds.
+    Character,
+}
+
+/// The first rule that a text breaks as a pattern: the one rule for filters, wherever they come from, also in constants.
+pub(crate) const fn fault(text: &str) -> Option<Fault> {
+    let bytes = text.as_bytes();
+    let mut from = 0;
+    loop {
+        let to = token_end(bytes, from);
+        let is_rest = is_token(bytes, from, to, b'>');
+        if is_rest && to < bytes.len() {
+            return Some(Fault::GoesOn);
         }
+        let is_wildcard = is_rest || is_token(bytes, from, to, b'*');
+        let why = match misfit(bytes, from, to) {
+            _ if is_wildcard => None,
+            _ if to == from => Some(Unfit::Empty),
+            _ if !has_length(to - from) => Some(Unfit::TooLong),
+            Some(at) if matches!(bytes[at], b'*' | b'>') => Some(Unfit::Wildcard),
+            Some(_) => Some(Unfit::Character),
+            None => None,
+        };
+        if let Some(why) = why {
+            return Some(Fault::Token { from, to, why });
+        }
+        if to == bytes.len() {
+            return None;
+        }
+        from = to + 1;
     }
-    None
+}
+
+/// Why a text is not a pattern, and what to do.
+fn reason(text: &str, fault: Fault) -> String {
+    let token = match fault {
+        Fault::GoesOn => return "`>` stands for all the rest: put it last".to_owned(),
+        Fault::Token { from, to, .. } => Token::new(&text[from..to]),
+    };
+    token.map_or_else(|error| error.to_string(), |_| String::new())
+}
+
+/// Whether a text is one subject: tokens with dots between.
+pub(crate) const fn is_subject(text: &str) -> bool {
+    fault(text).is_none() && !has_wildcard(text)
+}
+
+/// Whether one of the tokens is a wildcard.
+const fn has_wildcard(text: &str) -> bool {
+    let text = text.as_bytes();
+    let mut from = 0;
+    loop {
+        let to = token_end(text, from);
+        if is_token(text, from, to, b'*') || is_token(text, from, to, b'>') {
+            return true;
+        }
+        if to == text.len() {
+            return false;
+        }
+        from = to + 1;
+    }
 }
 
 /// Whether a text has no wildcard among its tokens.
 pub(crate) fn is_literal(pattern: &str) -> bool {
-    !pattern.split('.').any(|token| matches!(token, "*" | ">"))
+    !has_wildcard(pattern)
 }
 
 /// Whether a subject matches a pattern with `*` and `>`.
@@ -290,12 +329,29 @@ mod tests {
             assert!(Pattern::new(good).is_ok(), "{good}");
             assert!(Pattern::is_valid(good), "{good}");
         }
+        let long = "a".repeat(256);
         for bad in [
-            "", "a..b", "a.>.b", "a b", "a.b*", ".a", "a.", "a.>>", "a.**", "a\t.b",
+            "",
+            "a..b",
+            "a.>.b",
+            "a b",
+            "a.b*",
+            ".a",
+            "a.",
+            "a.>>",
+            "a.**",
+            "a\t.b",
+            "a.\u{2003}",
+            "a.\u{85}",
+            &long,
         ] {
-            assert!(Pattern::new(bad).is_err(), "{bad}");
+            let refused = Pattern::new(bad.to_owned()).unwrap_err();
+            assert!(!refused.reason.is_empty(), "{bad}");
             assert!(!Pattern::is_valid(bad), "{bad}");
+            assert!(!is_subject(bad), "{bad}");
         }
+        assert!(is_subject("a.b") && is_subject("ä"));
+        assert!(!is_subject("a.*") && !is_subject(">"));
     }
 
     /// Over all patterns of up to three tokens out of a small set, against all subjects that these can tell apart.

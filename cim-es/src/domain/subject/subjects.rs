@@ -5,8 +5,7 @@ use std::fmt;
 
 use super::pattern::{Pattern, PatternError, matches};
 use super::{Filter, Subject};
-use crate::domain::aggregate::Aggregate;
-use crate::domain::event::DomainEvent;
+use crate::domain::event::{DomainEvent, EventInfo};
 use crate::domain::info::Domain;
 
 /// Which events a reader wants, by their public subjects: of an enum of events, of a domain, of a filter, of a text.
@@ -51,7 +50,7 @@ impl Subjects {
     /// All events of an enum: those of the present names, of the former ones, and of operations of the aggregate that
     /// only a later version of the program knows, so that these are noticed and not skipped.
     pub fn of<E: DomainEvent>() -> Self {
-        let (domain, name) = (E::Aggregate::DOMAIN, E::Aggregate::NAME);
+        let (domain, name) = (E::DOMAIN, E::NAME);
         let own = format!("{domain}.{name}.>");
         let elsewhere: Vec<_> = E::TYPES
             .iter()
@@ -60,11 +59,31 @@ impl Subjects {
             .collect();
         let part = |pattern| Part {
             pattern,
-            kinds: Some((E::Aggregate::KIND, E::Aggregate::FORMER_KINDS)),
+            kinds: Some((E::KIND, E::FORMER_KINDS)),
         };
         let patterns = [Cow::Owned(own)].into_iter().chain(elsewhere);
         Self {
             parts: patterns.map(part).collect(),
+        }
+    }
+
+    /// Some events of an enum, by the names of their variants: those of their present types and of the former ones, and
+    /// whatever an upcaster may read as one of them.
+    pub(crate) fn of_some<E: DomainEvent>(variants: &[&str]) -> Self {
+        let is_wanted =
+            |info: &&EventInfo| variants.contains(&info.variant) || info.is_read_as_others();
+        let wanted = E::EVENTS.iter().filter(is_wanted);
+        let types = wanted.flat_map(|info| {
+            [info.event_type]
+                .into_iter()
+                .chain(info.former_types.iter().copied())
+        });
+        let part = |event_type| Part {
+            pattern: Cow::Borrowed(event_type),
+            kinds: Some((E::KIND, E::FORMER_KINDS)),
+        };
+        Self {
+            parts: types.map(part).collect(),
         }
     }
 

@@ -56,10 +56,10 @@ impl Token {
                 start: text.chars().take(32).collect(),
             });
         }
-        if let Some((at, character)) = text.char_indices().find(|(_, c)| !Self::may_hold(*c)) {
+        if let Some(at) = misfit(text.as_bytes(), 0, text.len()) {
             return Err(TokenError::Character {
                 text: text.to_owned(),
-                character,
+                character: char_at(text.as_bytes(), at).0,
                 at,
             });
         }
@@ -67,10 +67,9 @@ impl Token {
     }
 
     /// Whether a character may stand in a token.
-    pub(crate) fn may_hold(character: char) -> bool {
-        !matches!(character, '.' | '*' | '>')
-            && !character.is_whitespace()
-            && !character.is_control()
+    pub(crate) const fn may_hold(character: char) -> bool {
+        let is_control = matches!(character, '\0'..='\x1f' | '\x7f'..='\u{9f}');
+        !is_control && !matches!(character, '.' | '*' | '>') && !character.is_whitespace()
     }
 
     pub(crate) fn into_text(self) -> Arc<str> {
@@ -83,8 +82,63 @@ impl Token {
     }
 }
 
+/// Whether a part of a text has the length of a token.
+pub(super) const fn has_length(bytes: usize) -> bool {
+    0 < bytes && bytes <= MAX_BYTES
+}
+
+/// Where the first character stands, in a part of a text, that a token cannot hold.
+pub(super) const fn misfit(text: &[u8], from: usize, to: usize) -> Option<usize> {
+    let mut at = from;
+    while at < to {
+        let (character, length) = char_at(text, at);
+        if !Token::may_hold(character) {
+            return Some(at);
+        }
+        at += length;
+    }
+    None
+}
+
+/// The character that begins at a place of a text, and its length in bytes.
+const fn char_at(text: &[u8], at: usize) -> (char, usize) {
+    let first = text[at] as u32;
+    let (length, mut code) = match first {
+        0..0x80 => return (text[at] as char, 1),
+        0x80..0xe0 => (2, first & 0x1f),
+        0xe0..0xf0 => (3, first & 0x0f),
+        _ => (4, first & 0x07),
+    };
+    let mut behind = 1;
+    while behind < length && at + behind < text.len() {
+        code = code << 6 | (text[at + behind] & 0x3f) as u32;
+        behind += 1;
+    }
+    match char::from_u32(code) {
+        Some(character) => (character, length),
+        None => (char::REPLACEMENT_CHARACTER, length),
+    }
+}
+
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_character_is_judged_at_compile_time_as_the_standard_library_judges_it() {
+        let mut text = [0; 4];
+        for character in '\0'..=char::MAX {
+            let bytes = character.encode_utf8(&mut text).as_bytes();
+            assert_eq!(char_at(bytes, 0), (character, bytes.len()));
+            let is_own = matches!(character, '.' | '*' | '>');
+            let is_held = !(is_own || character.is_whitespace() || character.is_control());
+            assert_eq!(Token::may_hold(character), is_held, "{character:?}");
+        }
     }
 }

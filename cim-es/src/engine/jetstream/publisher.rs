@@ -14,11 +14,10 @@ use crate::block::StoredEvent;
 use crate::block::payload::PayloadError;
 use crate::domain::aggregate::Aggregate;
 use crate::domain::aggregate::IdTextError;
-use crate::domain::event::DomainEvent;
+use crate::domain::event::AggregateEvent;
 use crate::domain::message::{Clock, MessageIdentity, SystemClock};
 use crate::store::{
-    AggregateKey, CommitRequest, EventStore, EventStoreExt, ExpectedVersion, NewEvent, StoreError,
-    Versions,
+    AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent, StoreError,
 };
 
 /// Publishes events that were decided elsewhere, such as those of an import.
@@ -30,11 +29,11 @@ use crate::store::{
 /// the event is stored: such a message is at most once, as all of core NATS is, and the store has the event in any case.
 ///
 /// ```no_run
-/// # use cim_es::prelude::*;
+/// # use cim_es::{event::AggregateEvent, prelude::*};
 /// # use cim_es::jetstream::{EventPublisher, JetStreamEventStore, NatsConfig, EventStoreConfig, JetStreamOptions};
 /// # use std::sync::Arc;
-/// # async fn example<A: Aggregate<Event = E>, E: DomainEvent>(registered: E, updated: E, id: A::Id)
-/// # -> Result<(), Box<dyn std::error::Error>> where E: DomainEvent<Aggregate = A> {
+/// # async fn example<A: Aggregate<Event = E>, E: AggregateEvent>(registered: E, updated: E, id: A::Id)
+/// # -> Result<(), Box<dyn std::error::Error>> where E: AggregateEvent<Aggregate = A> {
 /// let connection = NatsConfig::default().connect().await?;
 /// let options = JetStreamOptions::new(EventStoreConfig::default());
 /// let store = JetStreamEventStore::open(connection.clone(), options).await?;
@@ -104,7 +103,7 @@ impl Publication {
     ///
     /// # Errors
     /// [`PublishError`] for an event that cannot be stored, an id that is empty or too long, and version 0.
-    pub fn new<E: DomainEvent>(
+    pub fn new<E: AggregateEvent>(
         event: &E,
         aggregate_id: &<E::Aggregate as Aggregate>::Id,
         sequence: u64,
@@ -157,7 +156,7 @@ impl EventPublisher {
     ///
     /// # Errors
     /// [`PublishError`] says why it was not stored; only [`StoreError::OutcomeUnknown`] leaves that open.
-    pub async fn publish<E: DomainEvent>(
+    pub async fn publish<E: AggregateEvent>(
         &self,
         event: E,
         aggregate_id: <E::Aggregate as Aggregate>::Id,
@@ -173,7 +172,7 @@ impl EventPublisher {
     ///
     /// # Errors
     /// [`PublishError`] says why it was not stored; only [`StoreError::OutcomeUnknown`] leaves that open.
-    pub async fn publish_as<E: DomainEvent>(
+    pub async fn publish_as<E: AggregateEvent>(
         &self,
         event: E,
         aggregate_id: <E::Aggregate as Aggregate>::Id,
@@ -213,15 +212,18 @@ impl EventPublisher {
     ) -> Result<Vec<StoredEvent>, PublishError> {
         let request = CommitRequest::new(identity.clone(), self.clock.now());
         let request = in_order(request, batch)?;
-        let stored = match self.store.append(request.clone()).await {
-            Ok(stored) => stored,
-            Err(error @ StoreError::Conflict { .. }) => {
-                return match self.earlier(&request).await? {
-                    Some(earlier) => Ok(earlier),
-                    None => Err(PublishError::Store(error)),
-                };
-            }
-            Err(error) => return Err(PublishError::Store(error)),
+        let tells = !self.store.settings().publishes;
+        let before = match request.aggregates.first().filter(|_| tells) {
+            Some(part) => self.store.last(&part.aggregate).await,
+            None => Ok(None),
+        };
+        let before = before.map_err(PublishError::Store)?;
+        let stored = self.store.append(request).await;
+        let stored = stored.map_err(PublishError::Store)?;
+        let is_new = |first: &StoredEvent| {
+            before
+                .as_ref()
+                .is_none_or(|before| before.position < first.position)
         };
         for event in &stored {
             tracing::info!(
@@ -233,43 +235,11 @@ impl EventPublisher {
                 "published"
             );
         }
-        if !self.store.settings().publishes {
+        // What was published before was told to those who listened then.
+        if tells && stored.first().is_some_and(is_new) {
             self.tell(&stored).await;
         }
         Ok(stored)
-    }
-
-    /// What an earlier message with the identity of a commit stored in the place of this one.
-    async fn earlier(
-        &self,
-        request: &CommitRequest,
-    ) -> Result<Option<Vec<StoredEvent>>, PublishError> {
-        let mut histories = Vec::with_capacity(request.aggregates.len());
-        for part in &request.aggregates {
-            let first = before(part.expected) + 1;
-            let versions = Versions::from(first..=before(part.expected) + part.events.len() as u64);
-            let events = self.store.get_versions(&part.aggregate, versions).await;
-            let events = events.map_err(PublishError::Store)?;
-            histories.push(events.into_iter().zip(&part.events));
-        }
-        let mut earlier = Vec::new();
-        for (place, number) in request.in_order().zip(1..) {
-            let Some((stored, new)) = histories[place].next() else {
-                return Ok(None);
-            };
-            let envelope = &stored.envelope;
-            let is_same = envelope.causation_id == request.identity.message_id()
-                && envelope.commit.whole_index == number
-                && envelope.parents == new.parents_in(&request.identity, envelope.commit)
-                && stored.event_type() == new.event_type
-                && stored.payload() == new.payload;
-            if !is_same {
-                return Ok(None);
-            }
-            earlier.push(stored);
-        }
-        let is_whole = |last: &StoredEvent| last.envelope.commit.is_last_of_whole();
-        Ok(earlier.last().is_some_and(is_whole).then_some(earlier))
     }
 
     /// Sends stored events to those who listen now. While no server can be reached nobody does, and nothing waits for it.

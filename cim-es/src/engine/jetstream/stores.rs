@@ -13,7 +13,7 @@ use super::{
     JetStreamSnapshotStore, NatsConfig,
 };
 use crate::store::{
-    AggregateKey, CheckpointStore, ObjectStore, Position, Snapshot, SnapshotStore, StoreError,
+    AggregateKey, Bookmark, CheckpointStore, ObjectStore, Snapshot, SnapshotStore, StoreError,
     forward_event_store,
 };
 
@@ -125,11 +125,11 @@ impl ObjectStore for JetStreamStores {
 
 #[async_trait]
 impl CheckpointStore for JetStreamStores {
-    async fn save_checkpoint(&self, reader: &str, position: Position) -> Result<(), StoreError> {
-        self.checkpoints.save_checkpoint(reader, position).await
+    async fn save_checkpoint(&self, reader: &str, at: Bookmark) -> Result<(), StoreError> {
+        self.checkpoints.save_checkpoint(reader, at).await
     }
 
-    async fn get_checkpoint(&self, reader: &str) -> Result<Option<Position>, StoreError> {
+    async fn get_checkpoint(&self, reader: &str) -> Result<Option<Bookmark>, StoreError> {
         self.checkpoints.get_checkpoint(reader).await
     }
 }

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use cid::Cid;
+use uuid::Uuid;
 
 use crate::block::StoredEvent;
 use crate::domain::aggregate::IdText;
 use crate::store::{
-    AggregateKey, Bookmark, Head, Position, SealedEvent, Selection, Standing, StoreError, Versions,
+    AggregateKey, Bookmark, Head, KnownMessages, Location, Message, Position, SealedEvent,
+    Selection, Standing, StoreError, Versions, partition,
 };
-
-use super::PLACE;
 
 /// How many events a stream takes from the log at a time. They share their bytes with the log.
 const PAGE: usize = 256;
@@ -19,10 +19,13 @@ const PAGE: usize = 256;
 #[derive(Default)]
 pub(super) struct Log {
     events: Vec<StoredEvent>,
+    /// The partition of each event's aggregate.
+    partitions: Vec<u8>,
     of_aggregate: HashMap<AggregateKey, Vec<usize>>,
     kinds: HashMap<IdText, Vec<String>>,
     of_type: HashMap<String, Vec<usize>>,
     of_cid: HashMap<Cid, usize>,
+    messages: KnownMessages,
 }
 
 impl Log {
@@ -42,9 +45,46 @@ impl Log {
                 .or_default()
                 .push(place);
             self.of_cid.insert(event.cid, place);
+            self.partitions
+                .push(partition(&event.envelope.aggregate_id));
             self.events.push(event);
         }
         self.events[first..].to_vec()
+    }
+
+    /// The events of an aggregate that a message led to.
+    pub(super) fn of_message(
+        &mut self,
+        aggregate: &AggregateKey,
+        message_id: Uuid,
+    ) -> Vec<StoredEvent> {
+        let head = self.last(aggregate).map(StoredEvent::head);
+        let places = self
+            .of_aggregate
+            .get(aggregate)
+            .map_or(&[][..], Vec::as_slice);
+        let events = places.iter().map(|place| &self.events[*place]);
+        if let Message::Behind(known) = self.messages.find(aggregate, head.as_ref(), message_id) {
+            let known = known.map_or(0, |known| known.version);
+            let news = events
+                .clone()
+                .filter(|event| event.envelope.sequence > known);
+            news.for_each(|event| self.messages.note(aggregate, event));
+        }
+        match self.messages.find(aggregate, head.as_ref(), message_id) {
+            Message::New => Vec::new(),
+            Message::Unclear | Message::Behind(_) => events
+                .filter(|event| event.envelope.causation_id == message_id)
+                .cloned()
+                .collect(),
+        }
+    }
+
+    /// Remembers the messages behind events that were just stored.
+    pub(super) fn note_messages(&mut self, stored: &[StoredEvent]) {
+        for event in stored {
+            self.messages.note(&key_of(event), event);
+        }
     }
 
     pub(super) fn head(&self, aggregate: &AggregateKey) -> Option<Head> {
@@ -57,8 +97,8 @@ impl Log {
     }
 
     /// The kinds that have events under an id.
-    pub(super) fn kinds(&self, id: &IdText) -> Vec<String> {
-        self.kinds.get(id).cloned().unwrap_or_default()
+    pub(super) fn kinds(&self, id: &IdText) -> &[String] {
+        self.kinds.get(id).map_or(&[], Vec::as_slice)
     }
 
     /// The next events of an aggregate at some versions, a page of them.
@@ -90,7 +130,7 @@ impl Log {
         let found = place
             .checked_sub(1)
             .and_then(|place| self.events.get(place));
-        after.check(PLACE, self.end(), found.map(|event| event.cid))
+        after.check(&Location::Memory, self.end(), found.map(|event| event.cid))
     }
 
     /// The next events of a selection after a position and up to another, a page of them; and up to where they reach.
@@ -104,19 +144,23 @@ impl Log {
             usize::try_from(position.0).map_or(self.events.len(), |n| n.min(self.events.len()))
         };
         let (start, end) = (place(after), place(until));
-        let wanted = |event: &&StoredEvent| selection.includes(event);
+        let wanted = |place: usize| {
+            let event = &self.events[place];
+            let is_wanted =
+                selection.may_have_partition(self.partitions[place]) && selection.includes(event);
+            is_wanted.then_some(event)
+        };
         let (events, is_cut) = if let Some(key) = selection.one_aggregate() {
             let places = between(self.places_of(key), start, end).iter();
-            page(places.map(|place| &self.events[*place]).filter(wanted))
+            page(places.copied().filter_map(wanted))
         } else if selection.is_by_type() {
             let types = self.of_type.iter();
             let types = types.filter(|(event_type, _)| selection.may_have_type(event_type));
             let lists = types.map(|(_, places)| between(places, start, end));
             let places = merged(lists.collect());
-            page(places.map(|place| &self.events[place]).filter(wanted))
+            page(places.filter_map(wanted))
         } else {
-            let events = self.events.get(start..end).unwrap_or_default();
-            page(events.iter().filter(wanted))
+            page((start..end).filter_map(wanted))
         };
         let reached = match events.last() {
             Some(last) if is_cut => last.position,
@@ -131,8 +175,8 @@ impl Log {
 }
 
 impl Standing for Log {
-    fn place(&self) -> String {
-        PLACE.to_owned()
+    fn location(&self) -> Location {
+        Location::Memory
     }
 
     fn head(&mut self, aggregate: &AggregateKey) -> Result<Option<Head>, StoreError> {

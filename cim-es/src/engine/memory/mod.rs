@@ -1,6 +1,7 @@
 //! The engine in memory: for tests, and for what need not outlive the process.
 
 mod log;
+mod read_models;
 mod streams;
 
 use std::collections::HashMap;
@@ -15,13 +16,12 @@ use crate::block::StoredEvent;
 use crate::domain::aggregate::IdText;
 use crate::store::{
     AggregateKey, AppendedCommit, Bookmark, CheckpointStore, CommitRequest, EngineSettings,
-    EventStore, EventStream, ObjectStore, Plan, Position, SealOptions, SealedCommit, Selection,
-    Snapshot, SnapshotStore, StoreError, Versions, plan, seal,
+    EventPage, EventPages, EventStore, EventStream, ObjectStore, Plan, Position, SealOptions,
+    SealedCommit, Selection, Snapshot, SnapshotStore, StoreError, Versions, plan, repeated, seal,
 };
 use log::Log;
 
-/// What messages call the store.
-const PLACE: &str = "the store in memory";
+pub use read_models::MemoryReadModels;
 
 /// Keeps events, snapshots, objects and checkpoints in memory.
 ///
@@ -41,6 +41,8 @@ struct Inner {
     options: SealOptions,
     kept: RwLock<Kept>,
     last: watch::Sender<Position>,
+    /// What is kept beside the events.
+    read_models: MemoryReadModels,
 }
 
 #[derive(Default)]
@@ -48,7 +50,7 @@ struct Kept {
     log: Log,
     snapshots: HashMap<(AggregateKey, u64), Snapshot>,
     objects: HashMap<Cid, Bytes>,
-    checkpoints: HashMap<String, Position>,
+    checkpoints: HashMap<String, Bookmark>,
 }
 
 impl MemoryEventStore {
@@ -65,6 +67,7 @@ impl MemoryEventStore {
                 options,
                 kept: RwLock::default(),
                 last,
+                read_models: MemoryReadModels::new(),
             }),
         }
     }
@@ -107,17 +110,28 @@ fn poisoned() -> StoreError {
 impl EventStore for MemoryEventStore {
     async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
         let mut kept = self.write()?;
+        let log = &mut kept.log;
+        if let Some(earlier) = repeated(&commit, |key, id| Ok(log.of_message(key, id)))? {
+            return Ok(earlier);
+        }
+        let is_noted = !commit.is_looked_up();
         let heads: Vec<_> = commit
             .aggregates
             .iter()
-            .map(|part| kept.log.head(&part.aggregate))
+            .map(|part| log.head(&part.aggregate))
             .collect();
         for (part, head) in commit.aggregates.iter().zip(&heads) {
             part.check(head.as_ref())?;
+            if head.is_none() {
+                part.check_kinds(log.kinds(part.aggregate.id()))?;
+            }
         }
         let sealed = seal(commit, &heads, &self.inner.options)?;
-        let stored = kept.log.append(sealed);
-        self.announce(&kept.log);
+        let stored = log.append(sealed);
+        if is_noted {
+            log.note_messages(&stored);
+        }
+        self.announce(log);
         Ok(stored)
     }
 
@@ -153,11 +167,15 @@ impl EventStore for MemoryEventStore {
     }
 
     async fn kinds(&self, id: &IdText) -> Result<Vec<String>, StoreError> {
-        Ok(self.read()?.log.kinds(id))
+        Ok(self.read()?.log.kinds(id).to_vec())
     }
 
     async fn find(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
         Ok(self.read()?.log.by_cid(cid).cloned())
+    }
+
+    async fn last_position(&self) -> Result<Position, StoreError> {
+        Ok(self.read()?.log.end())
     }
 
     fn read(&self, selection: Selection, after: Bookmark) -> EventStream {
@@ -172,7 +190,22 @@ impl EventStore for MemoryEventStore {
         EngineSettings::default()
             .shared_as(&self.inner)
             .with_snapshots(Arc::new(self.clone()))
+            .with_read_models(Arc::new(self.inner.read_models.clone()))
+            .with_pages(Arc::new(self.clone()))
             .with_cid_index()
+    }
+}
+
+#[async_trait]
+impl EventPages for MemoryEventStore {
+    async fn page(
+        &self,
+        selection: Arc<Selection>,
+        after: Position,
+        until: Position,
+    ) -> Result<EventPage, StoreError> {
+        let (events, reached) = self.read()?.log.select(&selection, after, until);
+        Ok(EventPage { events, reached })
     }
 }
 
@@ -223,14 +256,12 @@ impl ObjectStore for MemoryEventStore {
 
 #[async_trait]
 impl CheckpointStore for MemoryEventStore {
-    async fn save_checkpoint(&self, reader: &str, position: Position) -> Result<(), StoreError> {
-        self.write()?
-            .checkpoints
-            .insert(reader.to_owned(), position);
+    async fn save_checkpoint(&self, reader: &str, at: Bookmark) -> Result<(), StoreError> {
+        self.write()?.checkpoints.insert(reader.to_owned(), at);
         Ok(())
     }
 
-    async fn get_checkpoint(&self, reader: &str) -> Result<Option<Position>, StoreError> {
+    async fn get_checkpoint(&self, reader: &str) -> Result<Option<Bookmark>, StoreError> {
         Ok(self.read()?.checkpoints.get(reader).copied())
     }
 }

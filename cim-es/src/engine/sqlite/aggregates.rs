@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use rusqlite::{CachedStatement, Row};
 use sha2::{Digest, Sha256};
 
-use super::database::{Database, count};
+use super::database::{Database, count, stored};
 use crate::block::{Cid, parse_cid};
 use crate::domain::aggregate::IdText;
 use crate::domain::message::Timestamp;
@@ -44,13 +45,14 @@ pub(super) fn name_digest(kind: &str, id: &str) -> i64 {
     i64::from_be_bytes(first)
 }
 
-struct Stored {
-    kind: String,
-    id: String,
-    version: u64,
-    position: u64,
-    cid: Vec<u8>,
-    timestamp: i64,
+/// A row of the table of aggregates, as it is stored.
+pub(super) struct Stored {
+    pub(super) kind: String,
+    pub(super) id: String,
+    pub(super) version: u64,
+    pub(super) position: u64,
+    pub(super) cid: Vec<u8>,
+    pub(super) timestamp: i64,
 }
 
 /// Finds an aggregate. Keys in `reserved` count as taken by others.
@@ -84,17 +86,7 @@ pub(super) fn find(
             let head = row.head(database)?;
             return Ok(Slot::Taken { key, head });
         }
-        let displaced = key.wrapping_sub(digest(&row.kind, &row.id));
-        if !(0..MAX_PROBES as i64).contains(&displaced) {
-            return Err(database.damaged(
-                None,
-                None,
-                format!(
-                    "the row of aggregate `{} {}` does not belong under key {key}",
-                    row.kind, row.id
-                ),
-            ));
-        }
+        check_place(database, key, &row.kind, &row.id, digest)?;
     }
     Err(StoreError::InvalidCommit {
         reason: format!(
@@ -103,26 +95,89 @@ pub(super) fn find(
     })
 }
 
-/// Keeps the last event of an aggregate that had `before` events.
-pub(super) fn save(
+/// Whether a name belongs under a key: its digest, or one of the next keys.
+pub(super) fn is_place(key: i64, kind: &str, id: &str, digest: NameDigest) -> bool {
+    let displaced = key.wrapping_sub(digest(kind, id));
+    (0..MAX_PROBES as i64).contains(&displaced)
+}
+
+/// Checks that a name belongs near the key of its row.
+pub(super) fn check_place(
     database: &Database,
-    aggregate: &AggregateKey,
     key: i64,
-    before: u64,
-    head: &Head,
+    kind: &str,
+    id: &str,
+    digest: NameDigest,
 ) -> Result<(), StoreError> {
-    let (version, position) = (
-        super::database::stored(head.version),
-        super::database::stored(head.position.0),
-    );
-    let timestamp = head.timestamp.as_micros();
-    let cid = head.cid.to_bytes();
-    let changed = if before == 0 {
-        database.execute(
-            "adding an aggregate",
-            "INSERT INTO aggregates (key, kind, id, version, position, cid, timestamp)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            (
+    if is_place(key, kind, id, digest) {
+        return Ok(());
+    }
+    Err(database.damaged(
+        None,
+        None,
+        format!("the row of aggregate `{kind} {id}` does not belong under key {key}"),
+    ))
+}
+
+/// Checks that every row belongs under its key, so that the kinds in them are those that were written.
+pub(super) fn check_places(database: &Database, digest: NameDigest) -> Result<(), StoreError> {
+    let failed = database.failed("reading the aggregates");
+    let mut statement = database
+        .connection
+        .prepare_cached("SELECT key, kind, id FROM aggregates")
+        .map_err(&failed)?;
+    let mut rows = statement.query(()).map_err(&failed)?;
+    while let Some(row) = rows.next().map_err(&failed)? {
+        let key = row.get(0).map_err(&failed)?;
+        let text = |column| {
+            let text = row.get_ref(column).and_then(|text| Ok(text.as_str()?));
+            text.map_err(&failed)
+        };
+        check_place(database, key, text(1)?, text(2)?, digest)?;
+    }
+    Ok(())
+}
+
+/// Keeps the last events of aggregates, each after it was found.
+pub(super) struct Saving<'a> {
+    database: &'a Database,
+    add: CachedStatement<'a>,
+    advance: CachedStatement<'a>,
+}
+
+impl<'a> Saving<'a> {
+    pub(super) fn new(database: &'a Database) -> Result<Self, StoreError> {
+        let prepare = |sql| {
+            let prepared = database.connection.prepare_cached(sql);
+            prepared.map_err(database.failed("keeping the last event of an aggregate"))
+        };
+        Ok(Self {
+            database,
+            add: prepare(
+                "INSERT INTO aggregates (key, kind, id, version, position, cid, timestamp)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?,
+            // The version in the condition makes a lost update impossible whatever the writer believed.
+            advance: prepare(
+                "UPDATE aggregates SET version = ?3, position = ?4, cid = ?5, timestamp = ?6
+                 WHERE key = ?1 AND version = ?2",
+            )?,
+        })
+    }
+
+    /// Keeps the last event of an aggregate that had `before` events.
+    pub(super) fn save(
+        &mut self,
+        aggregate: &AggregateKey,
+        key: i64,
+        before: u64,
+        head: &Head,
+    ) -> Result<(), StoreError> {
+        let (version, position) = (stored(head.version), stored(head.position.0));
+        let timestamp = head.timestamp.as_micros();
+        let cid = head.cid.to_bytes();
+        let changed = match before {
+            0 => self.add.execute((
                 key,
                 aggregate.kind(),
                 aggregate.id().as_str(),
@@ -130,32 +185,28 @@ pub(super) fn save(
                 position,
                 cid.as_slice(),
                 timestamp,
-            ),
-        )?
-    } else {
-        // The version in the condition makes a lost update impossible whatever the writer believed.
-        database.execute(
-            "moving the head of an aggregate",
-            "UPDATE aggregates SET version = ?3, position = ?4, cid = ?5, timestamp = ?6
-             WHERE key = ?1 AND version = ?2",
-            (
+            )),
+            _ => self.advance.execute((
                 key,
-                super::database::stored(before),
+                stored(before),
                 version,
                 position,
                 cid.as_slice(),
                 timestamp,
-            ),
-        )?
-    };
-    if changed != 1 {
-        return Err(database.damaged(
-            None,
-            None,
-            format!("the row of {aggregate} is not what the writer read"),
-        ));
+            )),
+        };
+        match changed.map_err(
+            self.database
+                .failed("keeping the last event of an aggregate"),
+        )? {
+            1 => Ok(()),
+            _ => Err(self.database.damaged(
+                None,
+                None,
+                format!("the row of {aggregate} is not what the writer read"),
+            )),
+        }
     }
-    Ok(())
 }
 
 /// The kinds of the aggregates with an id.
@@ -173,16 +224,7 @@ fn row(database: &Database, key: i64) -> Result<Option<Stored>, StoreError> {
         "reading the head of an aggregate",
         "SELECT kind, id, version, position, cid, timestamp FROM aggregates WHERE key = ?1",
         (key,),
-        |row| {
-            Ok(Stored {
-                kind: row.get(0)?,
-                id: row.get(1)?,
-                version: count(row, 2)?,
-                position: count(row, 3)?,
-                cid: row.get(4)?,
-                timestamp: row.get(5)?,
-            })
-        },
+        |row| Stored::of(row, 0),
     )
 }
 
@@ -199,6 +241,18 @@ fn indexed(database: &Database, kind: &str, id: &str) -> Result<bool, StoreError
 }
 
 impl Stored {
+    /// Reads kind, id, version, position, CID and timestamp, of which the kind is column `first`.
+    pub(super) fn of(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
+        Ok(Self {
+            kind: row.get(first)?,
+            id: row.get(first + 1)?,
+            version: count(row, first + 2)?,
+            position: count(row, first + 3)?,
+            cid: row.get(first + 4)?,
+            timestamp: row.get(first + 5)?,
+        })
+    }
+
     fn head(&self, database: &Database) -> Result<Head, StoreError> {
         let cid: Cid = parse_cid(&self.cid).map_err(|error| {
             database.damaged(

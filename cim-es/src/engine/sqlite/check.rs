@@ -9,7 +9,9 @@ use super::aggregates::{self, NameDigest, Slot};
 use super::database::{Database, count, stored};
 use super::history::{self, Walk};
 use super::wanted::waiting;
-use super::{Shared, checkpoints, cids, events, objects, open, types};
+use super::{
+    Shared, checkpoints, cids, events, objects, open, read_models, scan, type_positions, types,
+};
 use crate::block::CommitVerifier;
 use crate::domain::aggregate::IdText;
 use crate::store::{AggregateKey, StoreError};
@@ -22,10 +24,12 @@ pub struct CheckReport {
     pub events: u64,
     /// The aggregates, each history whole.
     pub aggregates: u64,
-    /// The types of events.
+    /// The types of events; one counts for each kind of aggregates that has events of it.
     pub types: u64,
     /// The objects, each verified.
     pub objects: u64,
+    /// The views that stand beside the events, each with its documents as they were written.
+    pub views: u64,
 }
 
 /// Checks on a thread and a connection of its own: a long check does not keep others from reading.
@@ -33,7 +37,7 @@ pub(super) async fn run(shared: &Arc<Shared>) -> Result<CheckReport, StoreError>
     let (answer, question) = tokio::sync::oneshot::channel();
     let (waits, wanted) = waiting();
     let shared = shared.clone();
-    let place = shared.path.display().to_string();
+    let location = shared.files.location.clone();
     std::thread::Builder::new()
         .name("cim-es-check".into())
         .spawn(move || {
@@ -47,7 +51,7 @@ pub(super) async fn run(shared: &Arc<Shared>) -> Result<CheckReport, StoreError>
             let _ = answer.send(report);
         })
         .map_err(|error| StoreError::Engine {
-            place,
+            location,
             operation: "starting the checking thread",
             source: Arc::new(error),
         })?;
@@ -87,21 +91,18 @@ fn check(database: &Database, digest: NameDigest) -> Result<CheckReport, StoreEr
     let mut commits = CommitVerifier::new();
     let mut at = 0;
     loop {
-        let (page, _) = events::page(database, at, 256)?;
+        let page = scan::page(database, at, u64::MAX, 256, None)?.events;
         let columns = columns(database, at, page.len() as u64)?;
         if page.is_empty() {
             break;
         }
         for (event, columns) in page.iter().zip(columns) {
             at = event.position.0;
-            commits
-                .accept(event)
-                .map_err(|verdict| database.damaged(at, event.cid, verdict.finding()))?;
+            commits.accept(event).map_err(database.judged())?;
             let aggregate = by_key.entry(columns.aggregate).or_default();
             let of_type = by_type.entry(columns.type_number).or_default();
             let number = known_types
-                .by_name
-                .get(event.event_type())
+                .get(&event.envelope.aggregate, event.event_type())
                 .map(|row| row.number);
             let fits = columns.previous_of_aggregate == aggregate.last
                 && event.envelope.sequence == aggregate.events + 1
@@ -120,28 +121,27 @@ fn check(database: &Database, digest: NameDigest) -> Result<CheckReport, StoreEr
             }
         }
     }
-    commits
-        .finish()
-        .map_err(|verdict| database.damaged(at, verdict.place().cid, verdict.finding()))?;
-    for (name, row) in &known_types.by_name {
+    commits.finish().map_err(database.judged())?;
+    for (name, row) in known_types.iter() {
         if by_type.get(&row.number).map(|walked| walked.last) != Some(row.last) {
             return Err(database.damaged(
                 row.last,
                 None,
-                format!("event type `{name}` does not end here"),
+                format!("event type `{}` does not end here", name.name),
             ));
         }
     }
     let aggregates = check_aggregates(database, digest, &by_key)?;
     history::check(database)?;
-    types::check(database, at)?;
+    type_positions::check(database, at)?;
     cids::check(database, at)?;
     checkpoints::check(database)?;
     Ok(CheckReport {
         events: at,
         aggregates,
-        types: known_types.by_name.len() as u64,
+        types: known_types.len() as u64,
         objects: objects::check(database)?,
+        views: read_models::inline::check(database)?,
     })
 }
 

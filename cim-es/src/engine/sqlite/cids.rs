@@ -16,7 +16,7 @@ use crate::store::StoreError;
 /// The positions of a small segment.
 const SMALL: u64 = SEGMENT;
 /// The positions of a large segment; an entry holds an offset of 16 bits.
-const LARGE: u64 = 65_536;
+pub(super) const LARGE: u64 = 65_536;
 /// The parts of a large segment, by the first 6 bits of the prefix.
 const PARTS: u64 = 64;
 /// The bytes of a digest that a row keeps.
@@ -101,6 +101,7 @@ pub(super) fn find(database: &Database, cid: &Cid) -> Result<Option<StoredEvent>
 pub(super) fn check(database: &Database, last: u64) -> Result<(), StoreError> {
     let large = last / LARGE;
     let smalls = large * (LARGE / SMALL)..last / SMALL;
+    let expected = expected_rows(last);
     let rows = database
         .first(
             "counting the index of CIDs",
@@ -109,7 +110,6 @@ pub(super) fn check(database: &Database, last: u64) -> Result<(), StoreError> {
             |row| count(row, 0),
         )?
         .unwrap_or(0);
-    let expected = large * PARTS + (smalls.end - smalls.start);
     if rows != expected {
         return Err(database.damaged(
             None,
@@ -229,7 +229,7 @@ fn write(database: &Database, number: u64, entries: &[u64]) -> Result<(), StoreE
     )
 }
 
-fn read(database: &Database, number: u64) -> Result<Vec<u64>, StoreError> {
+pub(super) fn read(database: &Database, number: u64) -> Result<Vec<u64>, StoreError> {
     let row = database.first(
         "reading the index of CIDs",
         "SELECT entries, digest FROM cid_segments WHERE number = ?1",
@@ -259,7 +259,8 @@ fn read(database: &Database, number: u64) -> Result<Vec<u64>, StoreError> {
     }
 }
 
-fn small_number(small: u64) -> u64 {
+/// The number of the row of a small segment.
+pub(super) fn small_number(small: u64) -> u64 {
     small << 8
 }
 
@@ -267,12 +268,23 @@ fn large_number(large: u64, part: u64) -> u64 {
     1 << 56 | large << 8 | part
 }
 
+/// The numbers of the rows of a large segment.
+pub(super) fn large_rows(large: u64) -> impl Iterator<Item = u64> {
+    (0..PARTS).map(move |part| large_number(large, part))
+}
+
+/// How many rows there are when `last` is the last position.
+pub(super) fn expected_rows(last: u64) -> u64 {
+    let large = last / LARGE;
+    large * PARTS + last / SMALL - large * (LARGE / SMALL)
+}
+
 fn entry(cid: &[u8], offset: u64) -> u64 {
     prefix(cid) << 16 | (offset & 0xffff)
 }
 
 /// The first 6 bytes of the digest in a CID, as a number; of other bytes, zero.
-fn prefix(cid: &[u8]) -> u64 {
+pub(super) fn prefix(cid: &[u8]) -> u64 {
     let mut prefix = [0; 8];
     if let Some(first) = cid.get(4..10) {
         prefix[2..].copy_from_slice(first);

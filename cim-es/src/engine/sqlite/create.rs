@@ -3,23 +3,23 @@
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::files::is_same;
+use super::format::Format;
 use super::{failure, schema};
-use crate::store::StoreError;
+use crate::store::{Location, StoreError};
 
 /// Makes the file under another name and links it into place, so that nobody ever finds half of it; whoever comes
 /// second uses the file of the first.
-pub(super) fn create(path: &Path, place: &Arc<str>) -> Result<(), StoreError> {
+pub(super) fn create(path: &Path, location: &Location, format: &Format) -> Result<(), StoreError> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     };
     let unusable = |reason: String| StoreError::Incompatible {
-        place: place.to_string(),
+        location: location.clone(),
         reason,
     };
     match fs::metadata(&directory) {
@@ -46,7 +46,7 @@ pub(super) fn create(path: &Path, place: &Arc<str>) -> Result<(), StoreError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", uuid::Uuid::now_v7().simple()));
     let draft = directory.join(name);
-    let made = fill(&draft, place).and_then(|()| {
+    let made = fill(&draft, location, format).and_then(|()| {
         match fs::hard_link(&draft, path) {
             Ok(()) => sync_directory(&directory),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -56,7 +56,7 @@ pub(super) fn create(path: &Path, place: &Arc<str>) -> Result<(), StoreError> {
             }
             Err(error) => Err(error),
         }
-        .map_err(|error| creation_failed(place, &directory, &error))
+        .map_err(|error| creation_failed(location, &directory, &error))
     });
     if let Err(error) = fs::remove_file(&draft)
         && error.kind() != ErrorKind::NotFound
@@ -90,11 +90,11 @@ pub(super) fn remove_drafts(path: &Path) {
     }
 }
 
-fn fill(draft: &Path, place: &Arc<str>) -> Result<(), StoreError> {
+fn fill(draft: &Path, location: &Location, format: &Format) -> Result<(), StoreError> {
     // The file is made here and not by SQLite to know why when it cannot be.
     File::create_new(draft).map_err(|error| {
         let directory = draft.parent().unwrap_or(Path::new("."));
-        creation_failed(place, directory, &error)
+        creation_failed(location, directory, &error)
     })?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -102,27 +102,27 @@ fn fill(draft: &Path, place: &Arc<str>) -> Result<(), StoreError> {
     let fill = || {
         let connection = Connection::open_with_flags(draft, flags)?;
         connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; BEGIN;")?;
-        connection.execute_batch(&schema::creation())?;
+        connection.execute_batch(&format.creation())?;
         connection.pragma_update(None, "schema_version", schema::mark())?;
         connection.execute_batch("COMMIT; PRAGMA journal_mode = WAL;")?;
         connection.close().map_err(|(_, error)| error)
     };
-    fill().map_err(|error| failure::store_error(place, "creating the file", error))
+    fill().map_err(|error| failure::store_error(location, "creating the file", error))
 }
 
-fn creation_failed(place: &Arc<str>, directory: &Path, error: &std::io::Error) -> StoreError {
-    let place = place.to_string();
+fn creation_failed(location: &Location, directory: &Path, error: &std::io::Error) -> StoreError {
+    let location = location.clone();
     match error.kind() {
         ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => StoreError::ReadOnly {
-            place,
+            location,
             reason: format!("no file can be made in `{}`: {error}", directory.display()),
         },
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full {
-            place,
+            location,
             reason: error.to_string(),
         },
         _ => StoreError::Incompatible {
-            place,
+            location,
             reason: format!("no file can be made in `{}`: {error}", directory.display()),
         },
     }

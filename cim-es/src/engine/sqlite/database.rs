@@ -1,6 +1,8 @@
 //! One connection to the file, and how its failures are named.
 
+use std::cell::Cell;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
@@ -8,9 +10,12 @@ use rusqlite::{Connection, Params, Row};
 
 use super::failure;
 use super::files::Files;
+use super::read_models::Guard;
+use super::types::Types;
 use super::wanted::Current;
-use crate::block::Cid;
-use crate::store::StoreError;
+use crate::block::{Cid, Verdict};
+use crate::domain::ErrorChain;
+use crate::store::{Location, StoreError};
 
 /// One connection to the file.
 pub(super) struct Database {
@@ -18,6 +23,10 @@ pub(super) struct Database {
     pub(super) files: Arc<Files>,
     /// Who waits for what the connection does now.
     pub(super) current: Current,
+    /// Whose statements it prepares.
+    pub(super) guard: Guard,
+    /// The types of events that were read by it last.
+    pub(super) types: Cell<Option<Types>>,
     moves_log: bool,
 }
 
@@ -31,11 +40,15 @@ impl Database {
         let asked = current.clone();
         connection
             .progress_handler(STEPS, Some(move || asked.is_abandoned()))
-            .map_err(|error| failure::store_error(&files.place, "opening", error))?;
+            .map_err(|error| failure::store_error(&files.location, "opening", error))?;
+        let guard = Guard::install(&mut connection)
+            .map_err(|error| failure::store_error(&files.location, "opening", error))?;
         Ok(Self {
             connection,
             files,
             current,
+            guard,
+            types: Cell::new(None),
             moves_log: false,
         })
     }
@@ -51,7 +64,7 @@ impl Database {
                 committed(u32::try_from(pages).unwrap_or_default());
                 Ok(())
             }))
-            .map_err(|error| failure::store_error(&self.files.place, "opening", error))
+            .map_err(|error| failure::store_error(&self.files.location, "opening", error))
     }
 
     /// Ends work that nobody waits for any more.
@@ -70,12 +83,18 @@ impl Database {
     }
 
     /// The file, as errors name it.
-    pub(super) fn place(&self) -> &Arc<str> {
-        &self.files.place
+    pub(super) fn location(&self) -> &Location {
+        &self.files.location
     }
 
-    /// Whether the path of the store still leads to what this connection has open.
+    /// Whether the path of the store still leads to the files that it was opened with.
     pub(super) fn check_files(&self) -> Result<(), StoreError> {
+        self.files.check()
+    }
+
+    /// Whether these are the files that this connection has open. That does not change any more: while it has them open, no
+    /// other file gets their numbers.
+    pub(super) fn check_opened(&self) -> Result<(), StoreError> {
         self.files.check()?;
         match self.has_moved() {
             false => Ok(()),
@@ -108,7 +127,7 @@ impl Database {
         &self,
         operation: &'static str,
     ) -> impl Fn(rusqlite::Error) -> StoreError + '_ {
-        move |error| failure::store_error(self.place(), operation, error)
+        move |error| failure::store_error(self.location(), operation, error)
     }
 
     /// What is stored is not what was written.
@@ -118,16 +137,24 @@ impl Database {
         cid: impl Into<Option<Cid>>,
         reason: impl Into<String>,
     ) -> StoreError {
-        failure::damaged(self.place(), position, cid, reason)
+        failure::damaged(self.location(), position, cid, reason)
+    }
+
+    /// An event, or its place in a history, is not what was written.
+    pub(super) fn judged(&self) -> impl Fn(Verdict) -> StoreError + '_ {
+        |verdict| verdict.into_damage(self.location().clone())
     }
 
     /// Reads in one transaction: everything that `work` sees was there at one moment.
-    pub(super) fn read<T>(
+    pub(super) fn read<T, E: From<StoreError>>(
         &self,
-        work: impl FnOnce(&Self) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+        work: impl FnOnce(&Self) -> Result<T, E>,
+    ) -> Result<T, E> {
         self.statement("BEGIN")?;
-        let answer = self.check_files().and_then(|()| work(self));
+        let answer = match self.check_files() {
+            Ok(()) => work(self),
+            Err(error) => Err(error.into()),
+        };
         let end = self.statement("COMMIT");
         if end.is_err() {
             self.rollback();
@@ -135,6 +162,17 @@ impl Database {
         let answer = answer?;
         end?;
         Ok(answer)
+    }
+
+    /// The same where some of what is there may be damaged: what SQLite then says of the transaction is no news.
+    pub(super) fn look<T>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.statement("BEGIN")?;
+        let answer = self.check_files().and_then(|()| work(self));
+        self.rollback();
+        answer
     }
 
     /// Runs a statement that takes no parameters and gives no rows.
@@ -206,12 +244,35 @@ impl Database {
         read().map_err(self.failed(operation))
     }
 
+    /// Begins a transaction that writes. While another process writes, waits as long as `patience` allows and somebody
+    /// waits for the outcome.
+    pub(super) fn begin_to_write(
+        &self,
+        may_write: bool,
+        patience: Duration,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<(), StoreError> {
+        if !may_write {
+            return Err(StoreError::ReadOnly {
+                location: self.location().clone(),
+                reason: "it was opened for reading only".into(),
+            });
+        }
+        let started = Instant::now();
+        loop {
+            match self.statement("BEGIN IMMEDIATE") {
+                Err(StoreError::Busy { .. }) if started.elapsed() < patience && is_wanted() => {}
+                begun => return begun,
+            }
+        }
+    }
+
     /// Ends a transaction that failed; SQLite may have ended it already.
     pub(super) fn rollback(&self) {
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {
-            tracing::warn!(place = %self.place(), %error, "a transaction could not be rolled back");
+            tracing::warn!(location = %self.location(), %error, "a transaction could not be rolled back");
         }
     }
 
@@ -238,7 +299,7 @@ impl Drop for Database {
     fn drop(&mut self) {
         let checked = self.check_files();
         if let Err(error) = &checked {
-            tracing::error!(%error, "the log is left as it is");
+            tracing::error!(error = %ErrorChain(error), "the log is left as it is");
         }
         if self.moves_log && checked.is_ok() {
             return;
@@ -247,7 +308,7 @@ impl Drop for Database {
             .connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         if let Err(error) = kept {
-            tracing::error!(place = %self.place(), %error, "the log could not be kept");
+            tracing::error!(location = %self.location(), %error, "the log could not be kept");
         }
     }
 }

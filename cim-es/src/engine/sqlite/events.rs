@@ -7,24 +7,22 @@ use rusqlite::Row;
 
 use super::aggregates::{self, NameDigest, Slot};
 use super::database::{Database, count, stored};
-use super::types;
-use crate::block::{Cid, CidError, CommitPart, StoredEvent, parse_cid};
+use crate::block::{Cid, CidError, CommitPart, Fault, StoredEvent, Truncation, parse_cid};
 use crate::store::{AggregateKey, Head, Position, StoreError};
 
 /// How many events of others to step over before looking up the next one is cheaper.
-const STEPS: u64 = 8;
-/// The bytes of events past which a page has no further one.
-pub(super) const PAGE_BYTES: usize = 1024 * 1024;
-
-/// The columns that [`Stored::from_row`] reads.
+pub(super) const STEPS: u64 = 8;
+/// The columns that [`Linked::from_row`] reads.
 macro_rules! columns {
     ($rest:literal) => {
         concat!(
-            "SELECT position, previous_of_aggregate, previous_of_type, sequence, timestamp, cid, body FROM events ",
+            "SELECT position, aggregate, previous_of_aggregate, previous_of_type, sequence, timestamp, cid, body
+             FROM events ",
             $rest
         )
     };
 }
+pub(super) use columns;
 
 /// Room for the bodies of many events: they share it, so that a list needs few allocations, and one event that is
 /// kept longer than the others holds no more than this.
@@ -74,6 +72,20 @@ pub(super) struct Linked {
     pub(super) event: StoredEvent,
     previous_of_aggregate: u64,
     pub(super) previous_of_type: u64,
+}
+
+impl Linked {
+    /// The event in a row of [`columns`], proved.
+    pub(super) fn from_row(
+        database: &Database,
+        row: &Row<'_>,
+        room: &mut Room,
+    ) -> Result<Self, StoreError> {
+        let stored = Stored::from_row(row, room);
+        stored
+            .map_err(database.failed("reading events"))?
+            .verify(database)
+    }
 }
 
 /// The event at a position, which the caller knows to exist.
@@ -160,54 +172,6 @@ pub(super) fn walk_back(
     }
 }
 
-/// The events at some positions, in order, until they have [`PAGE_BYTES`] together; one at least.
-pub(super) fn at_all(
-    database: &Database,
-    positions: &[u64],
-) -> Result<Vec<StoredEvent>, StoreError> {
-    let failed = database.failed("reading events");
-    let mut statement = database
-        .connection
-        .prepare_cached(columns!("WHERE position >= ?1 ORDER BY position"))
-        .map_err(&failed)?;
-    let mut events = Vec::with_capacity(positions.len());
-    let mut room = Room::new();
-    let mut bytes = 0;
-    let mut wanted = positions.iter().copied().peekable();
-    'seek: while let Some(position) = wanted.peek().copied() {
-        database.is_wanted()?;
-        let mut rows = statement.query((stored(position),)).map_err(&failed)?;
-        let mut steps = 0;
-        while let Some(position) = wanted.peek().copied() {
-            let row = rows.next().map_err(&failed)?;
-            let row = row.ok_or_else(|| missing(database, position))?;
-            let found = count(row, 0).map_err(&failed)?;
-            if found < position {
-                steps += 1;
-                if steps > STEPS {
-                    continue 'seek;
-                }
-                continue;
-            }
-            if found > position {
-                return Err(missing(database, position));
-            }
-            steps = 0;
-            wanted.next();
-            let event = Stored::from_row(row, &mut room)
-                .map_err(&failed)?
-                .verify(database)?
-                .event;
-            bytes += event.body().len();
-            events.push(event);
-            if bytes >= PAGE_BYTES {
-                break 'seek;
-            }
-        }
-    }
-    Ok(events)
-}
-
 /// Checks that an event follows from the one that it names as its predecessor. Where one of the two is damaged itself, that
 /// is said where it is read.
 pub(super) fn check_link_at(database: &Database, position: u64) -> Result<(), StoreError> {
@@ -234,19 +198,6 @@ pub(super) fn check_link_at(database: &Database, position: u64) -> Result<(), St
     }
 }
 
-/// The events after a position in the store's order, at most `limit` and about [`PAGE_BYTES`], and the position of the
-/// last event of all.
-pub(super) fn page(
-    database: &Database,
-    after: u64,
-    limit: u64,
-) -> Result<(Vec<StoredEvent>, u64), StoreError> {
-    let last = types::last_position(database)?;
-    let end = last.min(after.saturating_add(limit));
-    let positions: Vec<u64> = (after.saturating_add(1)..=end).collect();
-    Ok((at_all(database, &positions)?, last))
-}
-
 pub(super) fn linked_at(
     database: &Database,
     position: u64,
@@ -263,7 +214,7 @@ pub(super) fn linked_at(
         .verify(database)
 }
 
-fn missing(database: &Database, position: u64) -> StoreError {
+pub(super) fn missing(database: &Database, position: u64) -> StoreError {
     database.damaged(position, None, "the event is missing")
 }
 
@@ -280,29 +231,32 @@ pub(super) fn check_head(
         && envelope.aggregate == aggregate.kind()
         && envelope.aggregate_id == aggregate.id().as_str();
     if !fits {
-        return Err(database.damaged(
-            event.position.0,
-            event.cid,
-            format!(
-                "the head of {aggregate} says version {} with CID {} at {}; here is version {} of {} {}",
-                head.version,
-                head.cid,
-                head.timestamp,
-                envelope.sequence,
-                envelope.aggregate,
-                envelope.aggregate_id
-            ),
-        ));
+        let fault = if !aggregate.has(event) {
+            Fault::WrongAggregate {
+                expected: aggregate.to_string(),
+                found: owner(event),
+            }
+        } else if envelope.sequence != head.version {
+            Fault::Gap {
+                expected: head.version,
+                found: envelope.sequence,
+            }
+        } else if event.cid != head.cid {
+            Fault::Fork { other: head.cid }
+        } else {
+            let reason = format!(
+                "the head of {aggregate} says another time, {}",
+                head.timestamp
+            );
+            return Err(database.damaged(event.position.0, event.cid, reason));
+        };
+        return Err(database.judged()(fault.at(event.place())));
     }
     let CommitPart { index, of, .. } = envelope.commit;
     if index != of {
-        return Err(database.damaged(
-            event.position.0,
-            event.cid,
-            format!(
-                "the last commit of {aggregate} is not whole: it ends with event {index} of {of}"
-            ),
-        ));
+        let missing = Truncation::Commit { index, count: of };
+        let verdict = Fault::Truncated { missing }.at(event.place());
+        return Err(database.judged()(verdict));
     }
     Ok(())
 }
@@ -314,36 +268,56 @@ pub(super) fn check_link(
 ) -> Result<(), StoreError> {
     let (here, there) = (&event.envelope, &next.envelope);
     let is_one_time = there.commit.is_first() || here.timestamp == there.timestamp;
-    let fits = there.previous == Some(event.cid)
-        && here.sequence.checked_add(1) == Some(there.sequence)
-        && here.aggregate == there.aggregate
-        && here.aggregate_id == there.aggregate_id
-        && here.commit.is_followed_by(&there.commit)
-        && is_one_time
-        && (here.sequence == 1) == here.previous.is_none();
-    if !fits {
-        return Err(database.damaged(
-            event.position.0,
-            event.cid,
-            format!(
-                "version {} of {} {} does not follow from this event",
-                there.sequence, there.aggregate, there.aggregate_id
-            ),
-        ));
-    }
-    Ok(())
+    let fault = if here.aggregate != there.aggregate || here.aggregate_id != there.aggregate_id {
+        Fault::WrongAggregate {
+            expected: owner(event),
+            found: owner(next),
+        }
+    } else if here.sequence == there.sequence && event.cid != next.cid {
+        Fault::Fork { other: event.cid }
+    } else if here.sequence.checked_add(1) != Some(there.sequence) {
+        Fault::Gap {
+            expected: here.sequence.saturating_add(1),
+            found: there.sequence,
+        }
+    } else if there.previous != Some(event.cid) {
+        Fault::PreviousMismatch {
+            expected: Some(event.cid),
+            found: there.previous,
+        }
+    } else if !here.commit.is_followed_by(&there.commit) || !is_one_time {
+        Fault::CommitMismatch {
+            last: Some(here.commit),
+            found: there.commit,
+        }
+    } else if (here.sequence == 1) != here.previous.is_none() {
+        let fault = Fault::PreviousMismatch {
+            expected: None,
+            found: here.previous,
+        };
+        return Err(database.judged()(fault.at(event.place())));
+    } else {
+        return Ok(());
+    };
+    Err(database.judged()(fault.at(next.place())))
+}
+
+/// The aggregate of an event, as verdicts name it.
+pub(super) fn owner(event: &StoredEvent) -> String {
+    let envelope = &event.envelope;
+    format!("{} {}", envelope.aggregate, envelope.aggregate_id)
 }
 
 impl Stored {
     fn from_row(row: &Row<'_>, room: &mut Room) -> rusqlite::Result<Self> {
         Ok(Self {
             position: count(row, 0)?,
-            previous_of_aggregate: count(row, 1)?,
-            previous_of_type: count(row, 2)?,
-            sequence: count(row, 3)?,
-            timestamp: row.get(4)?,
-            cid: parse_cid(row.get_ref(5)?.as_blob()?),
-            body: room.keep(row.get_ref(6)?.as_blob()?),
+            previous_of_aggregate: count(row, 2)?,
+            previous_of_type: count(row, 3)?,
+            sequence: count(row, 4)?,
+            timestamp: row.get(5)?,
+            cid: parse_cid(row.get_ref(6)?.as_blob()?),
+            body: room.keep(row.get_ref(7)?.as_blob()?),
         })
     }
 
@@ -356,7 +330,7 @@ impl Stored {
             )
         })?;
         let event = StoredEvent::verify(Position(self.position), cid, self.body)
-            .map_err(|verdict| database.damaged(self.position, cid, verdict.to_string()))?;
+            .map_err(database.judged())?;
         let envelope = &event.envelope;
         if envelope.sequence != self.sequence || envelope.timestamp.as_micros() != self.timestamp {
             return Err(database.damaged(

@@ -6,41 +6,54 @@ use cid::Cid;
 use rusqlite::ffi;
 use rusqlite::{Error, ErrorCode};
 
-use crate::store::{Damage, Position, StoreError};
+use super::size_limit;
+use crate::store::{Damage, Location, Position, StoreError};
 
 /// Names a failure that leaves nothing stored: every one but that of a commit.
-pub(super) fn store_error(place: &Arc<str>, operation: &'static str, error: Error) -> StoreError {
-    let place = place.to_string();
+pub(super) fn store_error(
+    location: &Location,
+    operation: &'static str,
+    error: Error,
+) -> StoreError {
     let reason = error.to_string();
+    let unlike_written = |reason: &str| {
+        let reason = format!("{operation}: {reason}");
+        damaged(
+            location,
+            None,
+            None,
+            format!("{reason}; restore the file from a copy"),
+        )
+    };
     let Some(code) = error.sqlite_error() else {
         // Not SQLite but the conversion of what it gave: a column holds what was never written there.
-        return StoreError::Damaged(Damage {
-            place,
-            position: None,
-            cid: None,
-            reason: format!("{operation}: {reason}; restore the file from a copy"),
-        });
+        return unlike_written(&reason);
     };
+    let location = location.clone();
     match code.code {
-        ErrorCode::DiskFull => StoreError::Full { place, reason },
+        ErrorCode::DiskFull => StoreError::Full { location, reason },
         // The shared index of the log grows by whole pages of the file system; no room is why that fails.
         ErrorCode::SystemIoFailure if code.extended_code == ffi::SQLITE_IOERR_SHMSIZE => {
-            StoreError::Full { place, reason }
+            StoreError::Full { location, reason }
+        }
+        ErrorCode::SystemIoFailure
+            if code.extended_code == ffi::SQLITE_IOERR_WRITE
+                && let Some(limit) = size_limit_at(&location) =>
+        {
+            StoreError::Full {
+                location,
+                reason: format!(
+                    "the system lets this process write no file of more than {limit} bytes: raise the limit (`ulimit -f`)"
+                ),
+            }
         }
         // A read past the end of the file or of its log, where their own headers say that there is more.
         ErrorCode::SystemIoFailure if code.extended_code == ffi::SQLITE_IOERR_SHORT_READ => {
-            StoreError::Damaged(Damage {
-                place,
-                position: None,
-                cid: None,
-                reason: format!(
-                    "{operation}: the file or its log ends before it should; restore it from a copy"
-                ),
-            })
+            unlike_written("the file or its log ends before it should")
         }
-        ErrorCode::ReadOnly => StoreError::ReadOnly { place, reason },
+        ErrorCode::ReadOnly => StoreError::ReadOnly { location, reason },
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy {
-            place,
+            location,
             reason: format!("it is held by another process ({reason})"),
         },
         // A statement of ours that the file does not understand, or a row that is there already: the tables are not
@@ -48,17 +61,20 @@ pub(super) fn store_error(place: &Arc<str>, operation: &'static str, error: Erro
         ErrorCode::DatabaseCorrupt
         | ErrorCode::NotADatabase
         | ErrorCode::Unknown
-        | ErrorCode::ConstraintViolation => StoreError::Damaged(Damage {
-            place,
-            position: None,
-            cid: None,
-            reason: format!("{operation}: {reason}; restore the file from a copy"),
-        }),
+        | ErrorCode::ConstraintViolation => unlike_written(&reason),
         _ => StoreError::Engine {
-            place,
+            location,
             operation,
             source: Arc::new(error),
         },
+    }
+}
+
+/// The limit of the system on the size of files, where it was reached.
+fn size_limit_at(location: &Location) -> Option<u64> {
+    match location {
+        Location::File(path) => size_limit::reached(path),
+        _ => None,
     }
 }
 
@@ -67,7 +83,7 @@ pub(super) fn store_error(place: &Arc<str>, operation: &'static str, error: Erro
 /// SQLite writes the frames of a transaction to the log, the one that makes it count last, then syncs the log, then
 /// publishes the frames in the shared index. A failed write or no room means that the last frame is not whole. After
 /// any other failure the frame may be there, and a recovery would take it for committed.
-pub(super) fn commit_error(place: &Arc<str>, error: Error) -> StoreError {
+pub(super) fn commit_error(location: &Location, error: Error) -> StoreError {
     let nothing_stored = error.sqlite_error().is_some_and(|code| {
         matches!(
             code.code,
@@ -75,33 +91,29 @@ pub(super) fn commit_error(place: &Arc<str>, error: Error) -> StoreError {
         ) || code.extended_code == ffi::SQLITE_IOERR_WRITE
     });
     if nothing_stored {
-        return store_error(place, "committing", error);
+        return store_error(location, "committing", error);
     }
     StoreError::OutcomeUnknown {
-        reason: format!("{place}: committing failed: {error}"),
+        reason: format!("{location}: committing failed: {error}"),
     }
 }
 
 /// What is stored is not what was written.
 pub(super) fn damaged(
-    place: &Arc<str>,
+    location: &Location,
     position: impl Into<Option<u64>>,
     cid: impl Into<Option<Cid>>,
     reason: impl Into<String>,
 ) -> StoreError {
-    StoreError::Damaged(Damage {
-        place: place.to_string(),
-        position: position.into().map(Position),
-        cid: cid.into(),
-        reason: reason.into(),
-    })
+    let position = position.into().map(Position);
+    Damage::new(location.clone(), position, cid, reason).into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn place() -> Arc<str> {
+    fn location() -> Location {
         "store.db".into()
     }
 
@@ -117,7 +129,7 @@ mod tests {
             ffi::SQLITE_NOMEM,
             ffi::SQLITE_IOERR,
         ] {
-            let error = commit_error(&place(), failure(code));
+            let error = commit_error(&location(), failure(code));
             assert!(
                 matches!(error, StoreError::OutcomeUnknown { .. }),
                 "{error:?}"
@@ -127,11 +139,11 @@ mod tests {
 
     #[test]
     fn a_commit_that_did_not_reach_the_log_stored_nothing() {
-        let full = commit_error(&place(), failure(ffi::SQLITE_FULL));
+        let full = commit_error(&location(), failure(ffi::SQLITE_FULL));
         assert!(matches!(full, StoreError::Full { .. }), "{full:?}");
-        let busy = commit_error(&place(), failure(ffi::SQLITE_BUSY));
+        let busy = commit_error(&location(), failure(ffi::SQLITE_BUSY));
         assert!(matches!(busy, StoreError::Busy { .. }), "{busy:?}");
-        let write = commit_error(&place(), failure(ffi::SQLITE_IOERR_WRITE));
+        let write = commit_error(&location(), failure(ffi::SQLITE_IOERR_WRITE));
         assert!(matches!(write, StoreError::Engine { .. }), "{write:?}");
     }
 
@@ -147,7 +159,7 @@ mod tests {
             (ffi::SQLITE_CONSTRAINT_PRIMARYKEY, "damaged"),
             (ffi::SQLITE_IOERR_READ, "reading failed"),
         ] {
-            let error = store_error(&place(), "reading", failure(code)).to_string();
+            let error = store_error(&location(), "reading", failure(code)).to_string();
             assert!(
                 error.contains(text) && error.contains("store.db"),
                 "{error}"

@@ -1,41 +1,145 @@
-//! Whether a file is one of this library: its header, and everything that is declared in it.
+//! The kinds of files of this library, and whether a file is one of them: its header, and everything that is declared
+//! in it.
 
 use std::collections::HashSet;
 
 use super::database::Database;
-use super::schema;
+use super::{read_models, schema};
 use crate::store::StoreError;
+
+/// A kind of files that this library writes.
+pub(super) struct Format {
+    /// What a file of this kind is.
+    pub(super) name: &'static str,
+    /// What to take for the same in memory.
+    pub(super) in_memory: &'static str,
+    /// Marks a file as one of this kind.
+    pub(super) application_id: i32,
+    /// The version of its tables in a new file.
+    pub(super) user_version: i32,
+    /// The oldest version of them that can still be used.
+    pub(super) oldest_version: i32,
+    /// How an object of `objects` is declared in a file of a version.
+    pub(super) declaration: fn(i32, &str, &'static str) -> &'static str,
+    /// Everything in it by name, in the words in which SQLite keeps it.
+    pub(super) objects: &'static [(&'static str, &'static str)],
+    /// What a file of a later version has beside these.
+    pub(super) beside: Option<Beside>,
+    /// Whether a program may keep tables of its own beside these.
+    pub(super) is_shared: bool,
+    /// What is to survive a power cut, in SQLite's words.
+    pub(super) synchronous: &'static str,
+    /// Checks what a log brings, when a file is opened with one.
+    pub(super) check_latest: fn(&Database) -> Result<(), StoreError>,
+}
+
+/// What is added to a file only once it is needed, and the version that the file has from then on.
+pub(super) struct Beside {
+    pub(super) version: i32,
+    pub(super) objects: &'static [(&'static str, &'static str)],
+}
+
+impl Format {
+    /// The newest version of its tables that can be used.
+    fn newest_version(&self) -> i32 {
+        let beside = self.beside.as_ref().map(|beside| beside.version);
+        beside.unwrap_or(self.user_version)
+    }
+
+    /// Everything in a file of a version, by name.
+    fn objects_of(
+        &self,
+        version: i32,
+    ) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+        let beside = self.beside.as_ref();
+        let beside = beside.filter(|beside| version >= beside.version);
+        let beside = beside.map_or(&[][..], |beside| beside.objects);
+        self.objects.iter().chain(beside)
+    }
+
+    /// The statements that make an empty file one of this kind.
+    pub(super) fn creation(&self) -> String {
+        let mut script = String::new();
+        for (_, sql) in self.objects {
+            script.push_str(sql);
+            script.push_str(";\n");
+        }
+        script
+            + &format!(
+                "PRAGMA application_id = {};\nPRAGMA user_version = {};\n",
+                self.application_id, self.user_version
+            )
+    }
+
+    /// Whether something of a kind may stand beside what is known: in a file of events the tables of inline views, and no
+    /// trigger, which could change events.
+    fn has_room_for(&self, version: i32, kind: &str) -> bool {
+        let beside = self.beside.as_ref();
+        let has_views = beside.is_some_and(|beside| version >= beside.version);
+        self.is_shared || (has_views && kind != "trigger")
+    }
+
+    fn has(&self, version: i32, name: &str) -> bool {
+        self.objects_of(version).any(|(known, _)| *known == name)
+    }
+}
 
 /// What SQLite itself adds to a file when its statistics are asked for; it changes no answer.
 const STATISTICS: [&str; 2] = ["sqlite_stat1", "sqlite_stat4"];
 /// How the names of the indexes begin that SQLite makes for the constraints of a table.
 const AUTOMATIC: &str = "sqlite_autoindex_";
 
+/// The version of the tables.
+pub(super) fn version(database: &Database) -> Result<i32, StoreError> {
+    database
+        .first("reading the header", "PRAGMA user_version", (), |row| {
+            row.get(0)
+        })
+        .map(Option::unwrap_or_default)
+}
+
+/// Every kind of files.
+const FORMATS: [&Format; 2] = [&schema::FORMAT, &read_models::FORMAT];
+
 /// Compares the marks in the header.
 pub(super) fn check_identity(database: &Database) -> Result<(), StoreError> {
-    let number = |name: &str| {
-        database
-            .connection
-            .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
-            .map_err(database.failed("reading the header"))
-    };
-    let (application, version) = (number("application_id")?, number("user_version")?);
+    let application: i32 = database
+        .connection
+        .pragma_query_value(None, "application_id", |row| row.get(0))
+        .map_err(database.failed("reading the header"))?;
+    let version = version(database)?;
     let incompatible = |reason: String| {
         Err(StoreError::Incompatible {
-            place: database.place().to_string(),
+            location: database.location().clone(),
             reason,
         })
     };
-    if application != schema::APPLICATION_ID {
+    let format = database.files.format;
+    if let Some(other) = FORMATS
+        .iter()
+        .find(|other| other.application_id == application)
+        .filter(|other| other.application_id != format.application_id)
+    {
         return incompatible(format!(
-            "it is an SQLite file of another program: its application id is {application:#010x}, a store has {:#010x}; give another path",
-            schema::APPLICATION_ID
+            "it is {}, and {} is needed; give another path",
+            other.name, format.name
         ));
     }
-    if version != schema::USER_VERSION {
+    if application != format.application_id {
         return incompatible(format!(
-            "the file has version {version}, this program knows version {}; use a program of the file's version",
-            schema::USER_VERSION
+            "it is an SQLite file of another program: its application id is {application:#010x}, {} has {:#010x}; give another path",
+            format.name, format.application_id
+        ));
+    }
+    let (oldest, present) = (format.oldest_version, format.newest_version());
+    if !(oldest..=present).contains(&version) {
+        let known = match present - oldest {
+            0 => format!("version {present}"),
+            1 => format!("versions {oldest} and {present}"),
+            _ => format!("versions {oldest} to {present}"),
+        };
+        return incompatible(format!(
+            "the file has version {version}, this program knows {known}; use a program of the file's version"
         ));
     }
     Ok(())
@@ -78,7 +182,10 @@ pub(super) fn check_schema(database: &Database) -> Result<(), StoreError> {
             })
         },
     )?;
-    for (name, sql) in schema::OBJECTS {
+    let version = version(database)?;
+    let format = database.files.format;
+    for (name, sql) in format.objects_of(version) {
+        let sql = (format.declaration)(version, name, sql);
         let declared = found.iter().find(|found| found.name == *name);
         if declared.and_then(|declared| declared.sql.as_deref()) != Some(sql) {
             return Err(database.damaged(
@@ -88,7 +195,10 @@ pub(super) fn check_schema(database: &Database) -> Result<(), StoreError> {
             ));
         }
     }
-    if let Some(other) = found.iter().find(|found| !found.is_ours()) {
+    if let Some(other) = found
+        .iter()
+        .find(|found| !found.is_accepted(format, version))
+    {
         return Err(database.damaged(
             None,
             None,
@@ -113,14 +223,16 @@ pub(super) fn check_schema(database: &Database) -> Result<(), StoreError> {
 }
 
 impl Declared {
-    fn is_ours(&self) -> bool {
-        let is_known = |name: &str| schema::OBJECTS.iter().any(|(known, _)| *known == name);
-        match self.kind.as_str() {
-            "index" if self.sql.is_none() => {
-                is_known(&self.table) && self.name.starts_with(AUTOMATIC)
+    fn is_accepted(&self, format: &Format, version: i32) -> bool {
+        let is_beside =
+            format.has_room_for(version, &self.kind) && !format.has(version, &self.table);
+        is_beside
+            || match self.kind.as_str() {
+                "index" if self.sql.is_none() => {
+                    format.has(version, &self.table) && self.name.starts_with(AUTOMATIC)
+                }
+                "table" if STATISTICS.contains(&self.name.as_str()) => true,
+                _ => format.has(version, &self.name),
             }
-            "table" if STATISTICS.contains(&self.name.as_str()) => true,
-            _ => is_known(&self.name),
-        }
     }
 }

@@ -9,8 +9,8 @@ use std::collections::HashSet;
 
 use super::aggregates::{self, NameDigest, Slot};
 use super::database::{Database, count, stored};
-use super::events;
-use crate::block::StoredEvent;
+use super::{events, scan};
+use crate::block::{Fault, StoredEvent};
 use crate::store::{AggregateKey, Head, StoreError};
 
 /// How many versions of an aggregate one position is kept for.
@@ -26,6 +26,9 @@ pub(super) struct Walk {
     last: u64,
     /// The event before the next one, when it was read.
     before: Option<StoredEvent>,
+    /// Whether the next version was given by the walk that this one goes on from: it is read to see that the versions
+    /// behind it follow from it.
+    is_given: bool,
 }
 
 impl Walk {
@@ -36,7 +39,30 @@ impl Walk {
             next: first.max(1),
             last,
             before: None,
+            is_given: false,
         }
+    }
+
+    /// Whether what is left can be read in parts, each without the one before: the position of the last version that was
+    /// read is kept.
+    pub(super) fn can_be_parted(&self) -> bool {
+        self.next > STRIDE && (self.next - 1).is_multiple_of(STRIDE)
+    }
+
+    /// Takes off a part: the versions up to the next one whose position is kept. None at the end.
+    pub(super) fn take_part(&mut self) -> Option<Self> {
+        if self.is_done() {
+            return None;
+        }
+        let part = Self {
+            aggregate: self.aggregate.clone(),
+            next: self.next - 1,
+            last: self.next.next_multiple_of(STRIDE).min(self.last),
+            before: None,
+            is_given: true,
+        };
+        self.next = part.last + 1;
+        Some(part)
     }
 
     /// Whether everything was read.
@@ -51,10 +77,22 @@ impl Walk {
         digest: NameDigest,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let slot = aggregates::find(database, &self.aggregate, digest, &HashSet::new())?;
-        let Slot::Taken { key, head } = slot else {
-            self.last = 0;
-            return Ok(Vec::new());
-        };
+        match slot {
+            Slot::Taken { key, head } => self.page_up_to(database, key, &head),
+            Slot::Free { .. } => {
+                self.last = 0;
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// The same for an aggregate whose last event is known.
+    fn page_up_to(
+        &mut self,
+        database: &Database,
+        key: i64,
+        head: &Head,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
         if self.before.is_none() {
             self.last = self.last.min(head.version);
         }
@@ -62,15 +100,15 @@ impl Walk {
             return Ok(Vec::new());
         }
         if self.next == head.version && self.before.is_none() {
-            let event = events::at_head(database, &self.aggregate, &head)?;
+            let event = events::at_head(database, &self.aggregate, head)?;
             self.next += 1;
             return Ok(vec![event]);
         }
-        let positions = self.positions(database, key, &head)?;
-        let events = events::at_all(database, &positions)?;
+        let positions = self.positions(database, key, head)?;
+        let mut events = scan::at_all(database, &positions)?;
         let mut before = self.before.take();
         for event in &events {
-            self.check(database, before.as_ref(), event, &head)?;
+            self.check(database, before.as_ref(), event, head)?;
             before = None;
             self.next += 1;
         }
@@ -78,6 +116,9 @@ impl Walk {
             events::check_link(database, &pair[0], &pair[1])?;
         }
         self.before = events.last().cloned();
+        if std::mem::take(&mut self.is_given) {
+            events.remove(0);
+        }
         Ok(events)
     }
 
@@ -97,18 +138,23 @@ impl Walk {
             && self.aggregate.has(event)
             && (envelope.sequence == 1) == envelope.previous.is_none();
         if !is_next {
-            return Err(database.damaged(
-                event.position.0,
-                event.cid,
-                format!(
-                    "version {} of {} should be here, and it is version {} of {} {}",
-                    self.next,
-                    self.aggregate,
-                    envelope.sequence,
-                    envelope.aggregate,
-                    envelope.aggregate_id
-                ),
-            ));
+            let fault = if !self.aggregate.has(event) {
+                Fault::WrongAggregate {
+                    expected: self.aggregate.to_string(),
+                    found: events::owner(event),
+                }
+            } else if envelope.sequence != self.next {
+                Fault::Gap {
+                    expected: self.next,
+                    found: envelope.sequence,
+                }
+            } else {
+                Fault::PreviousMismatch {
+                    expected: None,
+                    found: envelope.previous,
+                }
+            };
+            return Err(database.judged()(fault.at(event.place())));
         }
         match envelope.sequence == head.version {
             true => events::check_head(database, &self.aggregate, head, event),
@@ -123,7 +169,7 @@ impl Walk {
         key: i64,
         head: &Head,
     ) -> Result<Vec<u64>, StoreError> {
-        let kept = self.next.next_multiple_of(STRIDE);
+        let kept = (self.next + u64::from(self.is_given)).next_multiple_of(STRIDE);
         let (mut version, mut position) = match kept < head.version {
             true => (kept, kept_position(database, key, kept, &self.aggregate)?),
             false => (head.version, head.position.0),
@@ -163,8 +209,34 @@ impl Walk {
             Ok(Some(link.previous_of_aggregate))
         })?;
         positions.reverse();
+        if self.is_given && position != kept_position(database, key, self.next, &self.aggregate)? {
+            return Err(database.damaged(
+                position,
+                None,
+                format!(
+                    "version {} of {} is here, and its position is kept as another",
+                    self.next, self.aggregate
+                ),
+            ));
+        }
         Ok(positions)
     }
+}
+
+/// The events of an aggregate from a version up to its last event, which is known.
+pub(super) fn since(
+    database: &Database,
+    aggregate: &AggregateKey,
+    key: i64,
+    head: &Head,
+    first: u64,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let mut walk = Walk::new(aggregate.clone(), first, head.version);
+    let mut events = Vec::new();
+    while !walk.is_done() {
+        events.extend(walk.page_up_to(database, key, head)?);
+    }
+    Ok(events)
 }
 
 /// The first version of an aggregate whose event stands after a position; none when it has no such event.

@@ -7,11 +7,10 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
-use std::sync::Arc;
 
 use super::database::Database;
 use super::files::{Files, beside};
-use crate::store::StoreError;
+use crate::store::{Location, StoreError};
 
 /// What SQLite may leave beside a file.
 const LEFT: [&str; 3] = ["-wal", "-journal", "-shm"];
@@ -25,7 +24,7 @@ const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 
 /// Refuses to make a new file beside what a file of this name left behind.
-pub(super) fn refuse_for_new(path: &Path, place: &Arc<str>) -> Result<(), StoreError> {
+pub(super) fn refuse_for_new(path: &Path, location: &Location) -> Result<(), StoreError> {
     let Some(log) = LEFT
         .map(|suffix| beside(path, suffix))
         .into_iter()
@@ -38,7 +37,7 @@ pub(super) fn refuse_for_new(path: &Path, place: &Arc<str>) -> Result<(), StoreE
         return Ok(());
     }
     Err(StoreError::Incompatible {
-        place: place.to_string(),
+        location: location.clone(),
         reason: format!(
             "the file does not exist, but `{0}` does: the file was deleted, renamed or moved without it, and it may hold \
              commits; put the file back, or delete `{0}` if it is not needed, and open again",
@@ -53,7 +52,7 @@ pub(super) fn refuse_for_immutable(files: &Files) -> Result<(), StoreError> {
     match logs.into_iter().find(|log| holds(log)) {
         None => Ok(()),
         Some(log) => Err(StoreError::Incompatible {
-            place: files.place.to_string(),
+            location: files.location.clone(),
             reason: format!(
                 "`{}` holds commits that an immutable file would be read without; open it once for writing and close it",
                 log.display()
@@ -80,7 +79,7 @@ pub(super) fn refuse_foreign(files: &Files) -> Result<bool, StoreError> {
         return Ok(true);
     }
     Err(StoreError::Incompatible {
-        place: files.place.to_string(),
+        location: files.location.clone(),
         reason: format!(
             "`{}` is the log of another file, or of another copy of this one: it ends at page {} and the file at page \
              {in_file}, and they do not fit; put together what belongs together, or delete the log if its commits are \
@@ -99,7 +98,7 @@ pub(super) fn refuse_other_mark(with_log: &Database, without: i64) -> Result<(),
         return Ok(());
     }
     Err(StoreError::Incompatible {
-        place: with_log.place().to_string(),
+        location: with_log.location().clone(),
         reason: format!(
             "`{}` is the log of another file: its mark is {with}, that of the file is {without}; put together what \
              belongs together, or delete the log if its commits are not needed",

@@ -1,9 +1,13 @@
 //! The embedded engine: one SQLite file.
 //!
 //! One thread writes. It takes the commits that wait and stores them in one transaction, so that many writers share
-//! one sync of the disk; an acknowledged commit survives a power cut (write-ahead log, `synchronous=FULL`). A few
-//! threads read, each answer in one transaction of its own, and never wait for the writer. Several processes may open
+//! one sync of the disk; an acknowledged commit survives a power cut (write-ahead log, `synchronous=FULL`). A small commit
+//! that is alone is stored by the thread that awaits it, where the disk is fast
+//! ([`longest_block`](SqliteOptions::longest_block)). A few threads read, each answer in one transaction of its own, and never wait for the writer. Several processes may open
 //! one file, as long as it lies on a local disk.
+//!
+//! An append that does not come from a repository has to know that its message is new: the first one on an aggregate with
+//! events reads which messages are behind these, once for an open store.
 //!
 //! The file is an ordinary SQLite database; the view `history` shows the events to any SQLite tool.
 //!
@@ -43,16 +47,26 @@ mod files;
 mod format;
 mod history;
 mod leftover;
+mod listing;
 mod mounts;
 mod objects;
 mod open;
 mod options;
+mod pages;
+mod raw;
+mod read_models;
 mod reader;
+mod repeats;
+mod scan;
 mod schema;
 mod select;
+mod size_limit;
 mod snapshots;
 mod stream;
+mod type_positions;
 mod types;
+mod upgrade;
+mod values;
 mod wanted;
 mod writer;
 
@@ -63,16 +77,24 @@ use async_trait::async_trait;
 
 pub use self::check::CheckReport;
 pub use self::options::SqliteOptions;
+pub(crate) use self::read_models::{
+    DeclaredTables, InlineView, Kept, OpenView, RegisterError, Registration, Standing, Step,
+    Uncounted, Unkept, is_storages,
+};
+pub use self::read_models::{InlineReadModels, SqliteReadModels, SqliteReadModelsOptions, Tables};
 
 use self::aggregates::NameDigest;
+use self::database::Database;
 use self::files::Files;
+use self::read_models::Beside;
 use self::reader::Readers;
 use self::writer::Writer;
 use crate::block::{Cid, HashCode, StoredEvent};
 use crate::domain::aggregate::IdText;
 use crate::store::{
-    AggregateKey, AppendedCommit, Bookmark, CommitRequest, EngineSettings, EventStore, EventStream,
-    Head, SealedCommit, Selection, StoreError, Versions,
+    AggregateKey, AggregatePage, AggregateQuery, AppendedCommit, Bookmark, CommitRequest,
+    EngineSettings, EventStore, EventStream, Head, Position, SealedCommit, Selection, StoreError,
+    StoredType, Versions,
 };
 
 /// Keeps events, snapshots, objects and checkpoints in one SQLite file.
@@ -92,6 +114,8 @@ struct Shared {
     digest: NameDigest,
     readers: Readers,
     writer: Writer,
+    /// What is kept beside the events.
+    read_models: Beside,
 }
 
 impl SqliteEventStore {
@@ -123,6 +147,31 @@ impl SqliteEventStore {
         check::run(&self.shared).await
     }
 
+    /// A page of the aggregates, in the order of their ids and then of their kinds.
+    ///
+    /// It is read from the table of aggregates alone, so that it takes as long in a file of any size; a kind that few
+    /// aggregates are of is looked for among the names of all. That none is missing from the table is what
+    /// [`check`](Self::check) looks at.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] and the engine's failures.
+    pub async fn aggregates(&self, query: AggregateQuery) -> Result<AggregatePage, StoreError> {
+        let digest = self.shared.digest;
+        self.shared
+            .readers
+            .read(move |database| listing::aggregates(database, &query, digest))
+            .await
+    }
+
+    /// The types of events that the file has, each with a kind of aggregates that has events of it, in the order of the
+    /// kinds and then of the types.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] and the engine's failures.
+    pub async fn event_types(&self) -> Result<Vec<StoredType>, StoreError> {
+        self.shared.readers.read(listing::event_types).await
+    }
+
     /// Finishes the writes that wait and closes the file, for all handles: what is asked of them later is
     /// [`StoreError::Closed`]. When it returns, the log is part of the file, unless another process has the file open.
     pub async fn close(&self) {
@@ -151,19 +200,22 @@ impl SqliteEventStore {
         options: &SqliteOptions,
         digest: NameDigest,
     ) -> Result<Self, StoreError> {
-        let for_writing = open::writer(path, options)?;
+        let upgrade = |database: &Database| upgrade::upgrade(database, digest);
+        let for_writing = open::writer(path, &schema::FORMAT, options, upgrade)?;
         let files = for_writing.files.clone();
         let for_reading = (0..options.readers)
             .map(|_| open::reader(&files, options))
             .collect::<Result<Vec<_>, _>>()?;
         let writer = Writer::start(for_writing, options, digest)?;
-        let readers = Readers::start(for_reading).map_err(|error| StoreError::Engine {
-            place: files.place.to_string(),
-            operation: "starting the reading threads",
-            source: Arc::new(error),
-        })?;
+        let readers =
+            Readers::start("cim-es-read", for_reading).map_err(|error| StoreError::Engine {
+                location: files.location.clone(),
+                operation: "starting the reading threads",
+                source: Arc::new(error),
+            })?;
         Ok(Self {
             shared: Arc::new(Shared {
+                read_models: Beside::new(&files.path, options),
                 path: path.to_owned(),
                 files,
                 options: options.clone(),
@@ -222,8 +274,7 @@ impl std::fmt::Debug for SqliteEventStore {
 #[async_trait]
 impl EventStore for SqliteEventStore {
     async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
-        let guesses = self.shared.heads(&commit).await?;
-        self.shared.writer.append(commit, guesses).await
+        repeats::append(&self.shared, commit).await
     }
 
     async fn append_sealed(
@@ -271,6 +322,11 @@ impl EventStore for SqliteEventStore {
             .await
     }
 
+    async fn last_position(&self) -> Result<Position, StoreError> {
+        let readers = &self.shared.readers;
+        Ok(Position(readers.read(types::last_position).await?))
+    }
+
     fn read(&self, selection: Selection, after: Bookmark) -> EventStream {
         stream::read(self.shared.clone(), selection, after)
     }
@@ -283,6 +339,9 @@ impl EventStore for SqliteEventStore {
         EngineSettings::default()
             .shared_as(&self.shared)
             .with_snapshots(Arc::new(self.clone()))
+            .with_read_models(Arc::new(self.shared.read_models.clone()))
+            .with_raw_events(Arc::new(self.clone()))
+            .with_pages(Arc::new(self.clone()))
             .with_cid_index()
     }
 }

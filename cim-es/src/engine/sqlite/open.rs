@@ -10,9 +10,10 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use super::database::{Database, count};
 use super::files::Files;
+use super::format::Format;
 use super::options::{Access, SqliteOptions};
-use super::{check, create, failure, format, leftover, writer};
-use crate::store::StoreError;
+use super::{create, failure, format, leftover, writer};
+use crate::store::{Location, StoreError};
 
 /// What every SQLite file of version 3 starts with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -26,11 +27,17 @@ const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
 /// The pages that a connection keeps at most, in KiB as SQLite counts them: with a minus sign.
 const CACHE: i32 = -16_384;
 
-/// Opens the file for the writer: makes it when it is missing, and checks that it is what this library writes.
-pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Database, StoreError> {
-    let place: Arc<str> = path.display().to_string().into();
-    inspect(path, &place, options.access)?;
-    let files = Arc::new(Files::at(path, &place)?);
+/// Opens a file for the writer: makes it when it is missing, and checks that it is what this library writes.
+/// `upgrade` brings the tables of an older file to what they are now.
+pub(super) fn writer(
+    path: &Path,
+    format: &'static Format,
+    options: &SqliteOptions,
+    upgrade: impl FnOnce(&Database) -> Result<(), StoreError>,
+) -> Result<Database, StoreError> {
+    let location = Location::from(path);
+    inspect(path, &location, format, options.access)?;
+    let files = Arc::new(Files::at(path, &location, format)?);
     files.check_name()?;
     let has_log = match options.access {
         Access::Immutable => {
@@ -56,12 +63,12 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Database, S
             .map_err(database.failed("opening"))?
         {
             return Err(StoreError::ReadOnly {
-                place: place.to_string(),
+                location: location.clone(),
                 reason: "the file is write-protected".into(),
             });
         }
         use_log(&database, options.busy_timeout)?;
-        pragma(&database, "synchronous", "FULL")?;
+        pragma(&database, "synchronous", format.synchronous)?;
         // Where a plain sync leaves the data in the cache of the disk; elsewhere these change nothing.
         pragma(&database, "fullfsync", true)?;
         pragma(&database, "checkpoint_fullfsync", true)?;
@@ -76,12 +83,15 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Database, S
     if options.access != Access::Immutable {
         files.watch_log()?;
     }
-    database.check_files()?;
-    if size(&database)? <= options.checked_bytes {
+    database.check_opened()?;
+    if !options.accepts_damage && size(&database)? <= options.checked_bytes {
         check_integrity(&database)?;
     }
-    if has_log {
-        database.read(check::latest)?;
+    if has_log && !options.accepts_damage {
+        database.read(format.check_latest)?;
+    }
+    if options.access == Access::ReadWrite {
+        upgrade(&database)?;
     }
     database
         .connection
@@ -101,7 +111,7 @@ pub(super) fn reader(files: &Arc<Files>, options: &SqliteOptions) -> Result<Data
     let database = connect(files, options, access)?;
     pragma(&database, "query_only", true)?;
     pragma(&database, "cache_size", CACHE)?;
-    database.check_files()?;
+    database.check_opened()?;
     Ok(database)
 }
 
@@ -127,18 +137,23 @@ pub(super) fn check_integrity(database: &Database) -> Result<(), StoreError> {
 
 /// Looks at the path before SQLite does, because SQLite would take an empty file for a new one and says little about
 /// a path that cannot be opened.
-fn inspect(path: &Path, place: &Arc<str>, access: Access) -> Result<(), StoreError> {
+fn inspect(
+    path: &Path,
+    location: &Location,
+    format: &Format,
+    access: Access,
+) -> Result<(), StoreError> {
     let unusable = |reason: String| StoreError::Incompatible {
-        place: place.to_string(),
+        location: location.clone(),
         reason,
     };
     // SQLite takes these for something else than a path, and would open another database than the file that is made here.
     let name = path.as_os_str().to_string_lossy();
     if name == ":memory:" {
-        return Err(unusable(
-            "a store of this kind is a file; take `MemoryEventStore` to keep events in memory"
-                .into(),
-        ));
+        return Err(unusable(format!(
+            "{} of this kind is a file; take {}",
+            format.name, format.in_memory
+        )));
     }
     if name.starts_with("file:") {
         return Err(unusable(
@@ -168,24 +183,24 @@ fn inspect(path: &Path, place: &Arc<str>, access: Access) -> Result<(), StoreErr
                         .into(),
                 ));
             }
-            leftover::refuse_for_new(path, place)?;
-            return create::create(path, place);
+            leftover::refuse_for_new(path, location)?;
+            return create::create(path, location, format);
         }
         Err(error) => return Err(unusable(format!("it cannot be looked at: {error}"))),
     };
     let length = found.len();
     if length == 0 {
         return Err(failure::damaged(
-            place,
+            location,
             None,
             None,
             "the file is empty, as a file that was cut off may be; if nothing was kept in it, delete it and open again",
         ));
     }
     if length < SMALLEST_FILE {
-        return Err(no_database(path, place).unwrap_or_else(|| {
+        return Err(no_database(path, location).unwrap_or_else(|| {
             failure::damaged(
-                place,
+                location,
                 None,
                 None,
                 format!("the file is cut off after {length} bytes; restore it from a copy"),
@@ -199,7 +214,7 @@ fn inspect(path: &Path, place: &Arc<str>, access: Access) -> Result<(), StoreErr
 ///
 /// Only a file that SQLite cannot use may be looked at here: where a process closes a file, it loses every lock that it
 /// has on it, and a store that is open in this process would lose its hold on its own file.
-fn no_database(path: &Path, place: &Arc<str>) -> Option<StoreError> {
+fn no_database(path: &Path, location: &Location) -> Option<StoreError> {
     let mut start = Vec::new();
     let read =
         File::open(path).and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut start));
@@ -212,7 +227,7 @@ fn no_database(path: &Path, place: &Arc<str>) -> Option<StoreError> {
         Ok(_) => return None,
     };
     Some(StoreError::Incompatible {
-        place: place.to_string(),
+        location: location.clone(),
         reason,
     })
 }
@@ -232,7 +247,7 @@ fn connect(
             name = immutable_uri(&files.path);
         }
     }
-    let failed = |error| opening_failed(&files.path, &files.place, access, error);
+    let failed = |error| opening_failed(&files.path, &files.location, access, error);
     let connection = Connection::open_with_flags(name, flags).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(64);
     let database = Database::new(connection, files.clone())?;
@@ -253,29 +268,29 @@ fn connect(
 
 fn opening_failed(
     path: &Path,
-    place: &Arc<str>,
+    location: &Location,
     access: Access,
     error: rusqlite::Error,
 ) -> StoreError {
     if error.sqlite_error_code() == Some(ErrorCode::NotADatabase)
-        && let Some(error) = no_database(path, place)
+        && let Some(error) = no_database(path, location)
     {
         return error;
     }
     let cannot_open = error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
         || error.sqlite_error_code() == Some(ErrorCode::ReadOnly);
     if !cannot_open {
-        return failure::store_error(place, "opening", error);
+        return failure::store_error(location, "opening", error);
     }
     match access {
         Access::ReadWrite => StoreError::ReadOnly {
-            place: place.to_string(),
+            location: location.clone(),
             reason: format!(
                 "the file, or those beside it with `-wal` and `-shm` in their names, cannot be read and written ({error})"
             ),
         },
         Access::ReadOnly | Access::Immutable => StoreError::Incompatible {
-            place: place.to_string(),
+            location: location.clone(),
             reason: format!(
                 "it cannot be opened for reading beside other processes ({error}); if nobody writes to it, open it as immutable"
             ),
@@ -307,7 +322,7 @@ fn expect_log(database: &Database) -> Result<(), StoreError> {
     match mode == "wal" {
         true => Ok(()),
         false => Err(StoreError::Incompatible {
-            place: database.place().to_string(),
+            location: database.location().clone(),
             reason: format!(
                 "another program keeps its journal in mode `{mode}`, a store needs `wal`; open it once for writing, which \
                  changes it back"
@@ -329,7 +344,7 @@ fn use_log(database: &Database, patience: Duration) -> Result<(), StoreError> {
             Ok(mode) if mode == "wal" => return Ok(()),
             Ok(mode) => {
                 return Err(StoreError::Incompatible {
-                    place: database.place().to_string(),
+                    location: database.location().clone(),
                     reason: format!(
                         "SQLite keeps its journal in mode `{mode}` there, a store needs `wal`; put the file on a local disk"
                     ),

@@ -27,10 +27,12 @@ pub struct SqliteOptions {
     pub(super) seal: SealOptions,
     pub(super) busy_timeout: Duration,
     pub(super) poll_interval: Duration,
+    pub(super) longest_block: Duration,
     pub(super) max_file_bytes: Option<u64>,
     pub(super) checked_bytes: u64,
     pub(super) readers: usize,
     pub(super) access: Access,
+    pub(super) accepts_damage: bool,
 }
 
 /// Further threads only hold files and memory.
@@ -50,10 +52,12 @@ impl Default for SqliteOptions {
             seal: SealOptions::default(),
             busy_timeout: Duration::from_secs(5),
             poll_interval: Duration::from_millis(50),
+            longest_block: Duration::from_micros(500),
             max_file_bytes: None,
             checked_bytes: 16 * 1024 * 1024,
             readers: 2,
             access: Access::ReadWrite,
+            accepts_damage: false,
         }
     }
 }
@@ -82,6 +86,16 @@ impl SqliteOptions {
     /// Commits of this process wake it at once; so do not set this low without need.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.poll_interval = interval.max(Duration::from_millis(1));
+        self
+    }
+
+    /// For how long an append may block the thread that awaits it (500 microseconds by default).
+    ///
+    /// A small commit that is alone, while nobody else writes, is stored by the thread that awaits it: to hand it to
+    /// another thread and back would take about as long as a disk in the machine needs to keep it. That is done while the
+    /// last such commit took less than this; on a slower disk, and with zero, every commit is handed over.
+    pub fn longest_block(mut self, time: Duration) -> Self {
+        self.longest_block = time;
         self
     }
 
@@ -118,6 +132,18 @@ impl SqliteOptions {
     /// another process: what is read then would be reported as damage.
     pub fn immutable(mut self) -> Self {
         self.access = Access::Immutable;
+        self
+    }
+
+    /// Opens the file for reading only, even where what is in it is damaged: nothing of it is looked at when it is opened.
+    /// Whatever is read is checked as ever. It is for a [`Verification`](crate::verify::Verification), which then tells
+    /// all that is damaged, where opening would tell the first of it and refuse.
+    pub fn even_if_damaged(mut self) -> Self {
+        if self.access == Access::ReadWrite {
+            self.access = Access::ReadOnly;
+        }
+        self.checked_bytes = 0;
+        self.accepts_damage = true;
         self
     }
 

@@ -8,11 +8,15 @@
 //! - `versions` has the position of every 256th version of an aggregate, and which ones there are follows from the
 //!   version of its head;
 //! - an aggregate is found by `key`, a digest of its name, and by the index over its name;
-//! - `types` are numbered without a gap and carry a digest of their name;
+//! - `types` are numbered without a gap and carry a digest of their kind and name: a type has a row for each kind of
+//!   aggregates that has events of it;
 //! - `cid_segments` are numbered by the positions that they cover and carry a digest.
 //!
 //! `type_positions` and `cid_segments` are written once for every [`SEGMENT`] positions, so that a commit of one event
 //! touches three pages; the events behind the last full segment are looked through.
+
+use super::format::{Beside, Format};
+use super::{check, read_models};
 
 /// The positions after which the indexes over types and CIDs are written.
 pub(super) const SEGMENT: u64 = 256;
@@ -23,9 +27,13 @@ pub(super) fn indexed(last: u64) -> u64 {
 }
 
 /// Marks the file as one of this library: the letters `CIME`.
-pub(super) const APPLICATION_ID: i32 = 0x4349_4d45;
+const APPLICATION_ID: i32 = 0x4349_4d45;
 /// The version of the tables.
-pub(super) const USER_VERSION: i32 = 2;
+pub(super) const USER_VERSION: i32 = 3;
+/// The version in which `types` had one row for each type, whatever the kind; see `upgrade.rs`.
+pub(super) const WITHOUT_KINDS: i32 = 2;
+/// The version of a file that has read models beside its events, from the first inline view on.
+pub(super) const WITH_READ_MODELS: i32 = 4;
 
 /// Everything in the file by name, in the words in which SQLite keeps it.
 pub(super) const OBJECTS: &[(&str, &str)] = &[
@@ -46,6 +54,7 @@ pub(super) const OBJECTS: &[(&str, &str)] = &[
         "types",
         "CREATE TABLE types (
     number INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
     name TEXT NOT NULL,
     digest INTEGER NOT NULL,
     last INTEGER NOT NULL
@@ -145,6 +154,22 @@ ORDER BY events.position",
     ),
 ];
 
+/// The table `types` in a file of version [`WITHOUT_KINDS`].
+const TYPES_WITHOUT_KINDS: &str = "CREATE TABLE types (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    digest INTEGER NOT NULL,
+    last INTEGER NOT NULL
+) STRICT";
+
+/// How an object of [`OBJECTS`] is declared in a file of a version.
+pub(super) fn declaration(version: i32, name: &str, present: &'static str) -> &'static str {
+    match (version, name) {
+        (WITHOUT_KINDS, "types") => TYPES_WITHOUT_KINDS,
+        _ => present,
+    }
+}
+
 /// A mark for a new file, which stands in its first page, and so in every log that the file grew in: the number that
 /// SQLite raises by one when something else is declared in the file. SQLite begins at 1, a store anywhere.
 pub(super) fn mark() -> i32 {
@@ -154,35 +179,40 @@ pub(super) fn mark() -> i32 {
     i32::from_be_bytes(random) & 0x3fff_ffff
 }
 
-/// The statements that make an empty file one of this format.
-pub(super) fn creation() -> String {
-    let mut script = String::new();
-    for (_, sql) in OBJECTS {
-        script.push_str(sql);
-        script.push_str(";\n");
-    }
-    script
-        + &format!(
-            "PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {USER_VERSION};\n"
-        )
-}
+/// The file of an event store. An acknowledged commit survives a power cut.
+pub(super) const FORMAT: Format = Format {
+    name: "a store of events",
+    in_memory: "`MemoryEventStore` to keep events in memory",
+    application_id: APPLICATION_ID,
+    user_version: USER_VERSION,
+    oldest_version: WITHOUT_KINDS,
+    declaration,
+    objects: OBJECTS,
+    beside: Some(Beside {
+        version: WITH_READ_MODELS,
+        objects: read_models::OBJECTS,
+    }),
+    is_shared: false,
+    synchronous: "FULL",
+    check_latest: check::latest,
+};
 
 #[cfg(test)]
 mod tests {
     use sha2::{Digest, Sha256};
 
-    use super::{USER_VERSION, creation};
+    use super::{FORMAT, USER_VERSION};
 
     /// A file of other tables under the same version would be taken for a damaged one.
     #[test]
     fn other_tables_have_another_version() {
-        let digest: String = Sha256::digest(creation())[..8]
+        let digest: String = Sha256::digest(FORMAT.creation())[..8]
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
         assert_eq!(
             (USER_VERSION, digest.as_str()),
-            (2, "6fd350f9e972e8a0"),
+            (3, "6bf70e5824678867"),
             "the tables changed: raise USER_VERSION, then pin both here",
         );
     }

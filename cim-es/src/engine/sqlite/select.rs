@@ -2,9 +2,11 @@
 
 use super::aggregates::NameDigest;
 use super::database::Database;
-use super::events::{self, PAGE_BYTES, Room};
+use super::events;
 use super::history::{self, Walk};
-use super::types::{self, TypeRow, Types};
+use super::scan::{self, Gathered, Met, Sieve};
+use super::type_positions;
+use super::types::{self, TypeName, TypeRow, Types};
 use crate::block::StoredEvent;
 use crate::store::{AggregateKey, Bookmark, Position, Selection, StoreError};
 
@@ -24,7 +26,7 @@ pub(super) fn check(database: &Database, after: &Bookmark) -> Result<(), StoreEr
         true => Some(events::at(database, after.position.0)?.cid),
         false => None,
     };
-    after.check(database.place(), Position(last), found)
+    after.check(database.location(), Position(last), found)
 }
 
 /// About `limit` events of a selection after a position and up to another: fewer when they are large, when there are no
@@ -37,24 +39,41 @@ pub(super) fn page(
     limit: u64,
     digest: NameDigest,
 ) -> Result<Page, StoreError> {
+    let sieve = Sieve::of(selection, digest);
+    let sieve = sieve.as_ref();
     let mut page = if let Some(key) = selection.one_aggregate() {
         of_aggregate(database, key, after, until, digest)?
-    } else if selection.is_by_type() {
-        of_types(database, selection, after, until, limit)?
+    } else if selection.is_by_type() || selection.is_by_kind() {
+        types::with(database, |types| {
+            let wanted = Wanted::new(types, selection, after, sieve);
+            match wanted.is_all {
+                true => in_order(database, after, until, limit, sieve),
+                false => wanted.page(database, until, limit),
+            }
+        })?
     } else {
-        let most = limit.min(until.saturating_sub(after));
-        let (events, last) = events::page(database, after, most)?;
-        let reached = events.last().map_or(until, |event| event.position.0);
-        Page {
-            events,
-            reached,
-            last,
-        }
+        in_order(database, after, until, limit, sieve)?
     };
     if !selection.is_everything() {
         page.events.retain(|event| selection.includes(event));
     }
     Ok(page)
+}
+
+/// The events of all types: without their lists, since their positions have no gaps.
+fn in_order(
+    database: &Database,
+    after: u64,
+    until: u64,
+    limit: u64,
+    sieve: Option<&Sieve<'_>>,
+) -> Result<Page, StoreError> {
+    let run = scan::page(database, after, until, limit, sieve)?;
+    Ok(Page {
+        reached: run.reached.unwrap_or(until),
+        events: run.events,
+        last: run.last,
+    })
 }
 
 /// The events of one aggregate after a position.
@@ -84,117 +103,186 @@ fn of_aggregate(
     Ok(page)
 }
 
-/// One type that is wanted, and what is to come of it.
+/// One type that is wanted.
 struct List<'a> {
-    name: &'a str,
+    name: TypeName<'a>,
     row: TypeRow,
-    /// Positions in order, the next one first.
-    positions: std::vec::IntoIter<u64>,
-    next: Option<u64>,
     /// The last event of the type that was met, or where the reader begins.
     at: u64,
 }
 
 /// The events of some types after a position, merged out of the lists of the types; each list is checked to be whole.
-fn of_types(
-    database: &Database,
-    selection: &Selection,
+struct Wanted<'a> {
+    lists: Vec<List<'a>>,
+    /// Whether no other type has an event there.
+    is_all: bool,
     after: u64,
-    until: u64,
-    limit: u64,
-) -> Result<Page, StoreError> {
-    let types = types::read(database)?;
-    let last = types.last;
-    let mut lists = lists(database, &types, selection, after, limit)?;
-    let mut events = Vec::new();
-    let mut bytes = 0;
-    let mut room = Room::new();
-    let mut reached = until;
-    loop {
-        if events.len() as u64 == limit || bytes >= PAGE_BYTES {
-            let last = events.last();
-            reached = last.map_or(after, |event: &StoredEvent| event.position.0);
-            break;
-        }
-        let Some((list, position)) = earliest(&mut lists).filter(|(_, next)| *next <= until) else {
-            break;
-        };
-        let linked = events::linked_at(database, position, &mut room)?;
-        let previous = linked.previous_of_type;
-        let event = linked.event;
-        let follows = match list.at == after {
-            true => previous <= after,
-            false => previous == list.at,
-        };
-        if event.event_type() != list.name || !follows {
-            return Err(database.damaged(
-                position,
-                event.cid,
-                format!(
-                    "the list of events of type `{}` leads here from the wrong event: this one is a `{}` that follows position {previous}",
-                    list.name,
-                    event.event_type(),
-                ),
-            ));
-        }
-        bytes += event.body().len();
-        events.push(event);
-        list.at = position;
-        list.next = list.positions.next();
-        // A list that ends before the last event of its type was cut by the limit, or is damaged.
-        if list.next.is_none() && list.at < list.row.last && (events.len() as u64) < limit {
-            return Err(ends_early(database, list));
-        }
-    }
-    Ok(Page {
-        events,
-        reached,
-        last,
-    })
+    last: u64,
+    sieve: Option<&'a Sieve<'a>>,
 }
 
-fn lists<'a>(
-    database: &Database,
-    types: &'a Types,
-    selection: &Selection,
-    after: u64,
-    limit: u64,
-) -> Result<Vec<List<'a>>, StoreError> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut lists = Vec::new();
-    for (name, row) in &types.by_name {
-        if row.last <= after || !selection.may_have_type(name) {
-            continue;
-        }
-        let positions = types::positions(database, row.number, after, limit, types.last)?;
-        let mut positions = positions.into_iter();
-        let list = List {
+/// An event that is to be read, and the list that leads to it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    position: u64,
+    list: usize,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(
+        types: &'a Types,
+        selection: &Selection,
+        after: u64,
+        sieve: Option<&'a Sieve<'a>>,
+    ) -> Self {
+        let present = types.iter().filter(|(_, row)| row.last > after);
+        let present = present.map(|(name, row)| List {
             name,
-            row: *row,
-            next: positions.next(),
-            positions,
+            row,
             at: after,
-        };
-        if list.next.is_none() {
-            return Err(ends_early(database, &list));
+        });
+        let (lists, others): (Vec<_>, Vec<_>) = present.partition(|List { name, .. }| {
+            name.kind.is_none_or(|kind| selection.may_have_kind(kind))
+                && selection.may_have_type(name.name)
+        });
+        Self {
+            lists,
+            is_all: others.is_empty(),
+            after,
+            last: types.last,
+            sieve,
         }
-        lists.push(list);
     }
-    Ok(lists)
+
+    fn page(mut self, database: &Database, until: u64, limit: u64) -> Result<Page, StoreError> {
+        let end = until.min(self.last);
+        let most = Sieve::met(self.sieve, limit);
+        let (entries, mut reached) = self.entries(database, end, most)?;
+        let mut gathered = Gathered::new(limit);
+        let mut next = entries.iter();
+        let positions = entries.iter().map(|entry| entry.position);
+        let (sieve, after) = (self.sieve, self.after);
+        scan::scan(database, positions, sieve, |position, met| {
+            if let Some(list) = next.next().and_then(|entry| self.lists.get_mut(entry.list)) {
+                list.advance(database, position, &met, after)?;
+            }
+            Ok(gathered.take(met))
+        })?;
+        let rest = next.len();
+        if rest > 0 {
+            let met = entries.len() - rest;
+            reached = met
+                .checked_sub(1)
+                .map_or(after, |last| entries[last].position);
+        }
+        for list in &self.lists {
+            list.check_end(database, reached)?;
+        }
+        Ok(Page {
+            events: gathered.events,
+            reached: if reached == end { until } else { reached },
+            last: self.last,
+        })
+    }
+
+    /// The first events of the lists, about `most` of them, and up to which position these are all.
+    ///
+    /// They are looked for in ever longer stretches, so that a list is not read far past the others.
+    fn entries(
+        &self,
+        database: &Database,
+        end: u64,
+        most: u64,
+    ) -> Result<(Vec<Entry>, u64), StoreError> {
+        let limit = usize::try_from(most).unwrap_or(usize::MAX);
+        let mut entries: Vec<Entry> = Vec::new();
+        let (mut reached, mut stretch) = (self.after, most);
+        while reached < end && entries.len() < limit {
+            let mut to = end.min(reached.saturating_add(stretch));
+            for (number, list) in self.lists.iter().enumerate() {
+                if list.row.last <= reached {
+                    continue;
+                }
+                let between = (reached, to);
+                let found = type_positions::positions(
+                    database,
+                    list.row.number,
+                    between,
+                    limit,
+                    self.last,
+                )?;
+                if found.len() == limit {
+                    to = found.last().map_or(to, |last| *last);
+                }
+                let found = found.into_iter();
+                entries.extend(found.map(|position| Entry {
+                    position,
+                    list: number,
+                }));
+            }
+            entries.sort_unstable();
+            entries.truncate(entries.partition_point(|entry| entry.position <= to));
+            (reached, stretch) = (to, stretch.saturating_mul(2));
+        }
+        Ok((entries, reached))
+    }
 }
 
-/// The list whose next position is the first, and that position.
-fn earliest<'a, 'b>(lists: &'b mut [List<'a>]) -> Option<(&'b mut List<'a>, u64)> {
-    let open = lists
-        .iter_mut()
-        .filter_map(|list| list.next.map(|next| (list, next)));
-    open.min_by_key(|(_, next)| *next)
-}
+impl List<'_> {
+    /// Goes on to the next event of the type, which has to follow the one that was met last.
+    fn advance(
+        &mut self,
+        database: &Database,
+        position: u64,
+        met: &Met,
+        after: u64,
+    ) -> Result<(), StoreError> {
+        let (previous, event) = match met {
+            Met::Event(linked) => (linked.previous_of_type, Some(&linked.event)),
+            Met::PassedOver { previous_of_type } => (*previous_of_type, None),
+        };
+        let follows = match self.at == after {
+            true => previous <= after,
+            false => previous == self.at,
+        };
+        let is_one = event.is_none_or(|event| self.name.has(event));
+        if is_one && follows {
+            self.at = position;
+            return Ok(());
+        }
+        let found = event.map_or_else(
+            || "an event".to_owned(),
+            |event| {
+                format!(
+                    "a `{}` of `{}`",
+                    event.event_type(),
+                    event.envelope.aggregate
+                )
+            },
+        );
+        Err(database.damaged(
+            position,
+            event.map(|event| event.cid),
+            format!(
+                "the list of events of type `{}` leads here from the wrong event: this one is {found} that follows position {previous}",
+                self.name.name,
+            ),
+        ))
+    }
 
-fn ends_early(database: &Database, list: &List<'_>) -> StoreError {
-    let reason = format!(
-        "the list of events of type `{}` ends at position {}, its last event is at this one",
-        list.name, list.at
-    );
-    database.damaged(list.row.last, None, reason)
+    /// Makes sure that the list leads to its last event, where everything up to a position was read.
+    fn check_end(&self, database: &Database, reached: u64) -> Result<(), StoreError> {
+        let is_whole = match self.row.last <= reached {
+            true => self.at == self.row.last,
+            false => self.at < self.row.last,
+        };
+        if is_whole {
+            return Ok(());
+        }
+        let reason = format!(
+            "the list of events of type `{}` leads to position {}, its last event is at this one",
+            self.name.name, self.at
+        );
+        Err(database.damaged(self.row.last, None, reason))
+    }
 }

@@ -2,11 +2,14 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use rusqlite::Row;
 use sha2::{Digest, Sha256};
 
 use super::SqliteEventStore;
 use super::database::Database;
 use crate::block::parse_cid;
+use crate::domain::ErrorChain;
+use crate::domain::aggregate::IdText;
 use crate::store::{AggregateKey, Position, Snapshot, SnapshotStore, StoreError};
 
 #[async_trait]
@@ -99,15 +102,42 @@ fn read(
         Ok(Some(Some(snapshot))) => Ok(Some(snapshot)),
         Ok(None) => Ok(None),
         Ok(Some(None)) => {
-            tracing::warn!(place = %database.place(), %aggregate, "a damaged snapshot is not used");
+            tracing::warn!(location = %database.location(), %aggregate, "a damaged snapshot is not used");
             Ok(None)
         }
         Err(StoreError::Damaged(damage)) => {
-            tracing::warn!(%aggregate, %damage, "a damaged snapshot is not used");
+            tracing::warn!(%aggregate, damage = %ErrorChain(&*damage), "a damaged snapshot is not used");
             Ok(None)
         }
         Err(error) => Err(error),
     }
+}
+
+/// The row of the next snapshot behind a number.
+pub(super) const NEXT: &str = "SELECT number, kind, id, tag, version, position, cid, state, digest
+     FROM snapshots WHERE number > ?1 ORDER BY number LIMIT 1";
+
+/// The bytes of the snapshot in a row of [`NEXT`], and what is wrong with it.
+pub(super) fn check_row(row: &Row<'_>) -> rusqlite::Result<(u64, Option<String>)> {
+    let (kind, id): (String, String) = (row.get(1)?, row.get(2)?);
+    let state = Bytes::copy_from_slice(row.get_ref(7)?.as_blob()?);
+    let bytes = state.len() as u64;
+    let aggregate = AggregateKey::new(kind, IdText::trusted(&id));
+    let is_intact = match parse_cid(row.get_ref(6)?.as_blob()?) {
+        Ok(last_cid) => {
+            let snapshot = Snapshot {
+                tag: row.get::<_, i64>(3)?.cast_unsigned(),
+                version: row.get::<_, i64>(4)?.cast_unsigned(),
+                position: Position(row.get::<_, i64>(5)?.cast_unsigned()),
+                last_cid,
+                state,
+            };
+            row.get_ref(8)?.as_blob()? == digest(&aggregate, &snapshot)
+        }
+        Err(_) => false,
+    };
+    let wrong = format!("the snapshot of {aggregate} is not what was written; it is not used");
+    Ok((bytes, (!is_intact).then_some(wrong)))
 }
 
 fn digest(aggregate: &AggregateKey, snapshot: &Snapshot) -> [u8; 32] {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use futures_util::{TryStreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, future, stream};
 use tokio::sync::watch;
 use tokio::task::coop::unconstrained;
 
@@ -19,6 +19,8 @@ use crate::store::{AggregateKey, Bookmark, EventStream, Selection, StoreError, V
 
 /// How many events a stream reads at once and holds at most; fewer when they are large.
 const PAGE: u64 = 256;
+/// How many parts of a long history are read at the same time, each by a thread.
+const PARTS: usize = 2;
 
 /// The events of a selection that are there when the stream reads for the first time.
 pub(super) fn read(shared: Arc<Shared>, selection: Selection, after: Bookmark) -> EventStream {
@@ -40,27 +42,70 @@ pub(super) fn follow(shared: Arc<Shared>, selection: Selection, after: Bookmark)
     )))
 }
 
-/// The events of one aggregate, a page at a time.
+/// The events of one aggregate: a page, and then, where there is more, parts of which several are read at the same time.
 pub(super) fn history(
     shared: Arc<Shared>,
     aggregate: AggregateKey,
     versions: Versions,
 ) -> EventStream {
     let walk = Walk::new(aggregate, versions.first(), versions.last());
-    let pages = stream::try_unfold((shared, walk), |(shared, mut walk)| async move {
+    let events = stream::once(page(shared.clone(), walk)).map_ok(move |(page, walk)| {
+        let rest = match walk.can_be_parted() {
+            true => parts(shared.clone(), walk).left_stream(),
+            false => pages(shared.clone(), walk).right_stream(),
+        };
+        ready(page).chain(rest)
+    });
+    // Nothing comes after an error, although a later part may have been read already.
+    let has_failed = false;
+    Box::pin(events.try_flatten().scan(has_failed, |has_failed, event| {
+        let event = (!*has_failed).then_some(event);
+        *has_failed = matches!(event, Some(Err(_)));
+        future::ready(event)
+    }))
+}
+
+/// The next events of a walk, and the walk behind them.
+async fn page(shared: Arc<Shared>, mut walk: Walk) -> Result<(Vec<StoredEvent>, Walk), StoreError> {
+    let digest = shared.digest;
+    let read = shared.readers.read(move |database| {
+        let page = walk.page(database, digest)?;
+        Ok((page, walk))
+    });
+    read.await
+}
+
+/// What is left of a walk, a page after the other: where events are large, no more than one is in memory.
+fn pages(
+    shared: Arc<Shared>,
+    walk: Walk,
+) -> impl Stream<Item = Result<StoredEvent, StoreError>> + Send {
+    let pages = stream::try_unfold((shared, walk), |(shared, walk)| async move {
         if walk.is_done() {
             return Ok::<_, StoreError>(None);
         }
-        let digest = shared.digest;
-        let read = shared.readers.read(move |database| {
-            let page = walk.page(database, digest)?;
-            Ok((page, walk))
-        });
-        let (page, walk) = read.await?;
+        let (page, walk) = page(shared.clone(), walk).await?;
         Ok((!page.is_empty()).then_some((page, (shared, walk))))
     });
-    let events = pages.map_ok(|page| stream::iter(page.into_iter().map(Ok)));
-    Box::pin(events.try_flatten())
+    pages.map_ok(ready).try_flatten()
+}
+
+/// What is left of a walk, in parts.
+fn parts(
+    shared: Arc<Shared>,
+    mut walk: Walk,
+) -> impl Stream<Item = Result<StoredEvent, StoreError>> + Send {
+    let readers = shared.clone();
+    stream::iter(std::iter::from_fn(move || walk.take_part()))
+        .map(move |part| page(readers.clone(), part))
+        .buffered(PARTS)
+        .map_ok(move |(page, part)| ready(page).chain(pages(shared.clone(), part)))
+        .try_flatten()
+}
+
+/// Events that were read.
+fn ready(page: Vec<StoredEvent>) -> impl Stream<Item = Result<StoredEvent, StoreError>> + Send {
+    stream::iter(page.into_iter().map(Ok))
 }
 
 /// Where a stream is.

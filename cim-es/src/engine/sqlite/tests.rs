@@ -14,6 +14,9 @@ use crate::domain::subject::Token;
 use crate::store::{EventStoreExt, ExpectedVersion, NewEvent, Position};
 
 mod histories;
+mod kinds;
+mod partitions;
+mod upgrade;
 mod waiting;
 
 struct Unpark(Thread);
@@ -119,7 +122,10 @@ fn a_name_without_a_free_key_is_refused_and_the_others_go_on() {
 #[test]
 fn a_commit_and_a_checkpoint_reach_the_medium_where_a_plain_sync_does_not() {
     let directory = Directory::new();
-    let database = open::writer(&directory.0.join("sync.db"), &SqliteEventStore::options());
+    let path = directory.0.join("sync.db");
+    let database = open::writer(&path, &schema::FORMAT, &SqliteEventStore::options(), |_| {
+        Ok(())
+    });
     let database = database.expect("it opens");
     for pragma in ["fullfsync", "checkpoint_fullfsync"] {
         let value = database
@@ -154,7 +160,7 @@ fn the_check_finds_every_row_that_was_changed() {
     wait(crate::store::CheckpointStore::save_checkpoint(
         &store,
         "reader",
-        Position(3),
+        Position(3).into(),
     ))
     .expect("it is saved");
     let report = wait(store.check()).expect("it is whole");
@@ -177,6 +183,7 @@ fn the_check_finds_every_row_that_was_changed() {
         "UPDATE events SET timestamp = 5 WHERE position = 17",
         "UPDATE types SET last = last - 2",
         "UPDATE types SET name = 'other'",
+        "UPDATE types SET kind = 'other'",
         "DELETE FROM types",
         "DELETE FROM type_positions WHERE position = 17",
         "UPDATE type_positions SET position = 999 WHERE position = 17",

@@ -1,18 +1,22 @@
-//! The table of event types: their numbers, and where each was written last.
+//! The table of event types, each with a kind of aggregates that has events of it: their numbers, and where each was
+//! written last.
 
 use std::collections::HashMap;
 
+use rusqlite::Row;
 use sha2::{Digest, Sha256};
 
+use super::aggregates::name_digest;
 use super::database::{Database, count, stored};
-use super::events;
-use super::schema::indexed;
+use super::schema::{WITHOUT_KINDS, indexed};
+use super::{events, format};
+use crate::block::StoredEvent;
 use crate::store::StoreError;
 
 /// How many events of others are looked through; past that it is less work to read all types.
 const MOST_ADDED: u64 = 1_024;
 
-/// What is kept of a type.
+/// What is kept of a type under a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TypeRow {
     /// Its number, from 1.
@@ -23,57 +27,200 @@ pub(super) struct TypeRow {
     pub(super) is_checked: bool,
 }
 
-/// All types by name, and the position of the last event of all.
+/// The rows of some types by name.
+type ByName = HashMap<Box<str>, TypeRow>;
+
+/// All types, and the position of the last event of all.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Types {
-    pub(super) by_name: HashMap<Box<str>, TypeRow>,
+    by_kind: HashMap<Box<str>, ByName>,
+    /// Those of a file that does not say of which kinds the events of a type are; none in any other.
+    of_any_kind: Option<ByName>,
+    len: usize,
     pub(super) last: u64,
+}
+
+/// A type, and the kind whose events of it the row is about; no kind where the file does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TypeName<'a> {
+    pub(super) kind: Option<&'a str>,
+    pub(super) name: &'a str,
+}
+
+impl TypeName<'_> {
+    /// Whether an event is of this type, and of this kind.
+    pub(super) fn has(&self, event: &StoredEvent) -> bool {
+        event.event_type() == self.name
+            && self
+                .kind
+                .is_none_or(|kind| kind == event.envelope.aggregate)
+    }
+
+    fn digest(&self) -> i64 {
+        digest(self.kind, self.name)
+    }
+}
+
+/// The digest in the row of a type.
+pub(super) fn digest(kind: Option<&str>, name: &str) -> i64 {
+    match kind {
+        Some(kind) => name_digest(kind, name),
+        None => {
+            let digest = Sha256::digest(name);
+            let mut first = [0; 8];
+            first.copy_from_slice(&digest[..8]);
+            i64::from_be_bytes(first)
+        }
+    }
+}
+
+impl Types {
+    /// How many rows there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The row of a type for a kind.
+    pub(super) fn get(&self, kind: &str, name: &str) -> Option<TypeRow> {
+        let of_kind = self.by_kind.get(kind).and_then(|types| types.get(name));
+        let of_any_kind = || self.of_any_kind.as_ref()?.get(name);
+        of_kind.or_else(of_any_kind).copied()
+    }
+
+    /// The row of a type for a kind, to be changed.
+    pub(super) fn get_mut(&mut self, kind: &str, name: &str) -> Option<&mut TypeRow> {
+        self.by_kind.get_mut(kind)?.get_mut(name)
+    }
+
+    /// Keeps the row of a type.
+    pub(super) fn put(&mut self, name: TypeName<'_>, row: TypeRow) {
+        let of_kind = match name.kind {
+            Some(kind) => self.by_kind.entry(kind.into()).or_default(),
+            None => self.of_any_kind.get_or_insert_default(),
+        };
+        if of_kind.insert(name.name.into(), row).is_none() {
+            self.len += 1;
+        }
+    }
+
+    /// Forgets the row of a type for a kind.
+    pub(super) fn remove(&mut self, kind: &str, name: &str) {
+        let removed = self
+            .by_kind
+            .get_mut(kind)
+            .and_then(|types| types.remove(name));
+        if removed.is_some() {
+            self.len -= 1;
+        }
+    }
+
+    /// All rows, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (TypeName<'_>, TypeRow)> {
+        let of_kinds = self
+            .by_kind
+            .iter()
+            .map(|(kind, types)| (Some(&**kind), types));
+        let all = of_kinds.chain(self.of_any_kind.iter().map(|types| (None, types)));
+        all.flat_map(|(kind, types)| {
+            let named = types.iter();
+            named.map(move |(name, row)| (TypeName { kind, name }, *row))
+        })
+    }
+}
+
+/// A row as it is stored.
+struct Stored {
+    number: u64,
+    kind: Option<String>,
+    name: String,
+    digest: i64,
+    last: u64,
+}
+
+impl Stored {
+    /// From the columns number, kind, name, digest and last.
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            number: count(row, 0)?,
+            kind: row.get(1)?,
+            name: row.get(2)?,
+            digest: row.get(3)?,
+            last: count(row, 4)?,
+        })
+    }
+
+    fn name(&self) -> TypeName<'_> {
+        TypeName {
+            kind: self.kind.as_deref(),
+            name: &self.name,
+        }
+    }
+
+    fn row(&self) -> TypeRow {
+        TypeRow {
+            number: self.number,
+            last: self.last,
+            is_checked: false,
+        }
+    }
+}
+
+/// Works with all types. What this connection has read of them is not read again, only what was added.
+pub(super) fn with<T>(
+    database: &Database,
+    work: impl FnOnce(&Types) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let known = match database.types.take() {
+        Some(mut types) => catch_up(database, &mut types)?.then_some(types),
+        None => None,
+    };
+    let types = match known {
+        Some(types) => types,
+        None => read(database)?,
+    };
+    let answer = work(&types)?;
+    database.types.set(Some(types));
+    Ok(answer)
 }
 
 /// Reads all types and checks them against the events: numbers without a gap up to the highest that an event has, a
 /// digest of each name, and the last event of all.
 pub(super) fn read(database: &Database) -> Result<Types, StoreError> {
-    let rows = database.all(
-        "reading the types of events",
-        "SELECT number, name, digest, last FROM types ORDER BY number",
-        (),
-        |row| {
-            Ok((
-                count(row, 0)?,
-                row.get::<_, String>(1)?,
-                row.get::<_, i64>(2)?,
-                count(row, 3)?,
-            ))
-        },
-    )?;
-    let mut types = Types::default();
-    for (index, (number, name, digest, last)) in rows.into_iter().enumerate() {
-        if number != index as u64 + 1 || digest != name_digest(&name) {
+    let is_without_kinds = format::version(database)? == WITHOUT_KINDS;
+    let sql = match is_without_kinds {
+        true => "SELECT number, NULL, name, digest, last FROM types ORDER BY number",
+        false => "SELECT number, kind, name, digest, last FROM types ORDER BY number",
+    };
+    let rows = database.all("reading the types of events", sql, (), Stored::from_row)?;
+    let mut types = Types {
+        of_any_kind: is_without_kinds.then(HashMap::new),
+        ..Types::default()
+    };
+    for (index, row) in rows.iter().enumerate() {
+        let name = row.name();
+        if row.number != index as u64 + 1 || row.digest != name.digest() {
             return Err(database.damaged(
                 None,
                 None,
-                format!("the row of event type {number} `{name}` is not what was written"),
+                format!(
+                    "the row of event type {} `{}` is not what was written",
+                    row.number, row.name
+                ),
             ));
         }
-        types.last = types.last.max(last);
-        types.by_name.insert(
-            name.into(),
-            TypeRow {
-                number,
-                last,
-                is_checked: false,
-            },
-        );
+        types.last = types.last.max(row.last);
+        types.put(name, row.row());
     }
     agree(database, types.last)?;
     let highest = highest_number(database, types.last)?;
-    if highest != types.by_name.len() as u64 {
+    // Two rows of one name are one here.
+    if highest != types.len() as u64 {
         return Err(database.damaged(
             None,
             None,
             format!(
                 "the table of event types has {} rows, the events have {highest} types",
-                types.by_name.len()
+                rows.len()
             ),
         ));
     }
@@ -83,6 +230,10 @@ pub(super) fn read(database: &Database) -> Result<Types, StoreError> {
 /// Takes in what others have added since `types` was read: reads and checks the types of those events alone. Whether that
 /// was so little that it could; if not, all are to be read again.
 pub(super) fn catch_up(database: &Database, types: &mut Types) -> Result<bool, StoreError> {
+    // Another process may bring the file to the present version at any time.
+    if types.of_any_kind.is_some() {
+        return Ok(false);
+    }
     let last = highest_position(database)?;
     let Some(added @ 0..=MOST_ADDED) = last.checked_sub(types.last) else {
         return Ok(false);
@@ -99,45 +250,42 @@ pub(super) fn catch_up(database: &Database, types: &mut Types) -> Result<bool, S
     for (number, position) in changed {
         let row = database.first(
             "reading the types of events",
-            "SELECT name, digest, last FROM types WHERE number = ?1",
+            "SELECT number, kind, name, digest, last FROM types WHERE number = ?1",
             (stored(number),),
-            |row| {
-                Ok((
-                    row.get::<_, String>(0)?,
-                    row.get::<_, i64>(1)?,
-                    count(row, 2)?,
-                ))
-            },
+            Stored::from_row,
         )?;
-        let row = row.filter(|(name, digest, last)| {
-            let known = types.by_name.get(name.as_str());
-            let follows = types.by_name.len() as u64 + 1;
-            *digest == name_digest(name)
-                && *last == position
+        let row = row.filter(|row| {
+            let known = row
+                .kind
+                .as_deref()
+                .and_then(|kind| types.get(kind, &row.name));
+            let follows = types.len() as u64 + 1;
+            row.digest == row.name().digest()
+                && row.last == position
                 && known.map_or(follows, |known| known.number) == number
         });
-        let Some((name, _, last)) = row else {
+        let Some(row) = row else {
             return Err(database.damaged(
                 position,
                 None,
                 format!("the row of event type {number} is not what was written with this event"),
             ));
         };
-        let row = TypeRow {
-            number,
-            last,
-            is_checked: false,
-        };
-        types.by_name.insert(name.into(), row);
+        types.put(row.name(), row.row());
     }
     types.last = last;
     Ok(true)
 }
 
 /// Makes sure that a type ends at an event of its own.
-pub(super) fn check_last(database: &Database, name: &str, row: TypeRow) -> Result<(), StoreError> {
+pub(super) fn check_last(
+    database: &Database,
+    name: TypeName<'_>,
+    row: TypeRow,
+) -> Result<(), StoreError> {
     let event = events::at(database, row.last)?;
-    if event.event_type() != name {
+    if !name.has(&event) {
+        let name = name.name;
         return Err(database.damaged(
             row.last,
             event.cid,
@@ -164,18 +312,19 @@ pub(super) fn last_position(database: &Database) -> Result<u64, StoreError> {
 /// Adds a type, or keeps where it was written last.
 pub(super) fn save(
     database: &Database,
-    name: &str,
+    name: TypeName<'_>,
     row: TypeRow,
     is_new: bool,
 ) -> Result<(), StoreError> {
     let changed = if is_new {
         database.execute(
             "adding an event type",
-            "INSERT INTO types (number, name, digest, last) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO types (number, kind, name, digest, last) VALUES (?1, ?2, ?3, ?4, ?5)",
             (
                 stored(row.number),
-                name,
-                name_digest(name),
+                name.kind,
+                name.name,
+                name.digest(),
                 stored(row.last),
             ),
         )?
@@ -190,91 +339,9 @@ pub(super) fn save(
         return Err(database.damaged(
             None,
             None,
-            format!("the row of event type `{name}` is not what the writer read"),
-        ));
-    }
-    Ok(())
-}
-
-/// Indexes the segments that are full when the last position moved from `before` to `after`.
-pub(super) fn extend(database: &Database, before: u64, after: u64) -> Result<(), StoreError> {
-    let (first, last) = (indexed(before) + 1, indexed(after));
-    if first > last {
-        return Ok(());
-    }
-    let added = database.execute(
-        "indexing the types of events",
-        "INSERT INTO type_positions (type, position)
-         SELECT type, position FROM events WHERE position BETWEEN ?1 AND ?2 ORDER BY type, position",
-        (stored(first), stored(last)),
-    )?;
-    if added as u64 != last + 1 - first {
-        return Err(database.damaged(
-            first,
-            None,
-            format!("{added} of {} events from here on exist", last + 1 - first),
-        ));
-    }
-    Ok(())
-}
-
-/// At most `limit` positions of a type after a position, in order: those that are indexed, then the latest.
-pub(super) fn positions(
-    database: &Database,
-    number: u64,
-    after: u64,
-    limit: usize,
-    last: u64,
-) -> Result<Vec<u64>, StoreError> {
-    let mut positions = database.all(
-        "looking for events of a type",
-        "SELECT position FROM type_positions WHERE type = ?1 AND position > ?2 ORDER BY position LIMIT ?3",
-        (stored(number), stored(after), stored(limit as u64)),
-        |row| count(row, 0),
-    )?;
-    if positions.len() < limit {
-        let recent = database.all(
-            "looking for events of a type",
-            "SELECT position FROM events WHERE position > ?1 AND type = ?2 ORDER BY position LIMIT ?3",
-            (
-                stored(indexed(last).max(after)),
-                stored(number),
-                stored((limit - positions.len()) as u64),
-            ),
-            |row| count(row, 0),
-        )?;
-        positions.extend(recent);
-    }
-    Ok(positions)
-}
-
-/// Checks that the index covers what it must: each indexed event once.
-pub(super) fn check(database: &Database, last: u64) -> Result<(), StoreError> {
-    let fits = database
-        .first(
-            "checking the index of types",
-            "SELECT count(*), coalesce(max(position), 0) FROM type_positions
-             JOIN events USING (position) WHERE events.type = type_positions.type",
-            (),
-            |row| Ok((count(row, 0)?, count(row, 1)?)),
-        )?
-        .unwrap_or_default();
-    let rows = database
-        .first(
-            "checking the index of types",
-            "SELECT count(*) FROM type_positions",
-            (),
-            |row| count(row, 0),
-        )?
-        .unwrap_or_default();
-    let expected = indexed(last);
-    if fits != (expected, expected) || rows != expected {
-        return Err(database.damaged(
-            None,
-            None,
             format!(
-                "the index of types has {rows} rows, {expected} belong there and {} fit",
-                fits.0
+                "the row of event type `{}` is not what the writer read",
+                name.name
             ),
         ));
     }
@@ -318,11 +385,4 @@ fn highest_number(database: &Database, last: u64) -> Result<u64, StoreError> {
         |row| count(row, 0),
     )?;
     Ok(of_indexed.max(of_recent).unwrap_or(0))
-}
-
-fn name_digest(name: &str) -> i64 {
-    let digest = Sha256::digest(name);
-    let mut first = [0; 8];
-    first.copy_from_slice(&digest[..8]);
-    i64::from_be_bytes(first)
 }

@@ -10,7 +10,7 @@ use crate::store::{AggregateKey, StoreError};
 #[non_exhaustive]
 pub enum TogetherError {
     /// A command is refused, or cannot be carried out; none of them took effect.
-    #[error("command {} of {of}, `{command}` on {aggregate}: {reason}", place + 1)]
+    #[error("command {} of {of}, `{command}` on {aggregate}, was not carried out", place + 1)]
     Command {
         /// The place of the command among them, from 0.
         place: usize,
@@ -23,14 +23,16 @@ pub enum TogetherError {
         /// Whether the domain says no, as [`ExecuteError::is_refusal`] has it.
         is_refusal: bool,
         /// The [`ExecuteError`] of the aggregate.
+        #[source]
         reason: Box<dyn Error + Send + Sync>,
     },
-    /// What concerns an aggregate and no single command of it; its text says whether something was stored.
-    #[error("{aggregate}: {reason}")]
+    /// What concerns an aggregate and no single command of it; the reason says whether something was stored.
+    #[error("the commands on {aggregate} were not carried out")]
     Aggregate {
         /// The aggregate.
         aggregate: Box<AggregateKey>,
         /// The [`ExecuteError`] of the aggregate.
+        #[source]
         reason: Box<dyn Error + Send + Sync>,
     },
     /// An aggregate could not be loaded.

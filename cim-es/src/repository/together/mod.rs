@@ -2,25 +2,27 @@
 
 mod error;
 mod part;
+mod parts;
 
 use std::sync::Arc;
 
 use super::backoff::Backoff;
-use super::unique::NameChanges;
 use super::{Commit, Loaded, Repository};
-use crate::domain::aggregate::{Aggregate, Decide};
-use crate::domain::message::{Context, MessageIdentity, Timestamp};
-use crate::store::{CommitRequest, EventStore, event_time};
+use crate::domain::aggregate::Decide;
+use crate::domain::message::MessageIdentity;
+use crate::store::EventStore;
 
 pub use error::TogetherError;
-use part::{Guard, Part, Plan, PlanOf, Planned};
+use part::{Guard, Plan, PlanOf, Planned};
+use parts::Parts;
 
 /// Commands on several aggregates, of one kind or of several, that are one commit.
 ///
 /// Each command is decided on its own aggregate, by its own machine; two on one aggregate follow each other. A conflict
 /// on any of the aggregates decides all of them again. Together they are one message, with one identity, which takes
-/// effect once; unique names are kept as they are by [`Repository::execute`], and may pass from one of the aggregates to
-/// another.
+/// effect once; where nothing was stored, because one was refused or none changed anything, they are decided anew when they
+/// come again. Unique names are kept as by [`Repository::execute`], and may pass from one of the aggregates
+/// to another.
 ///
 /// ```
 /// # use cim_es::prelude::*;
@@ -62,26 +64,6 @@ pub struct Together {
     commands: usize,
     /// Why what was put together cannot be a commit.
     refused: Option<TogetherError>,
-}
-
-/// What the first of the repositories is set to.
-pub(super) struct Setting {
-    store: Arc<dyn EventStore>,
-    reading: Timestamp,
-    skew: std::time::Duration,
-    retries: u32,
-}
-
-impl<A: Aggregate> Repository<A> {
-    pub(super) fn setting(&self) -> Setting {
-        let options = &self.inner.options;
-        Setting {
-            store: self.inner.store.clone(),
-            reading: self.inner.clock.now(),
-            skew: options.clock_skew,
-            retries: options.conflict_retries,
-        }
-    }
 }
 
 impl Together {
@@ -248,13 +230,8 @@ impl Together {
             return Ok(Vec::new());
         };
         let setting = first.setting();
-        let mut parts = Parts {
-            parts: begin(self.plans).await?,
-            identity: self.identity,
-            commands: self.commands,
-            setting,
-        };
-        let mut attempts = Backoff::new(parts.setting.retries);
+        let mut attempts = Backoff::new(setting.retries);
+        let mut parts = Parts::begin(self.plans, self.identity, self.commands, setting).await?;
         loop {
             if let Some(earlier) = parts.earlier().await? {
                 return Ok(earlier);
@@ -283,114 +260,4 @@ impl Together {
 fn is_one_store(one: &Arc<dyn EventStore>, other: &Arc<dyn EventStore>) -> bool {
     let ids = (one.settings().store_id, other.settings().store_id);
     Arc::ptr_eq(one, other) || matches!(ids, (Some(one), Some(other)) if one == other)
-}
-
-/// Waits for the turns, in one order of aggregates whoever asks, so that two never wait for each other.
-async fn begin(plans: Vec<Box<dyn Plan>>) -> Result<Vec<Box<dyn Part>>, TogetherError> {
-    let mut plans: Vec<_> = plans.into_iter().enumerate().collect();
-    plans.sort_by_cached_key(|(_, plan)| (plan.key().kind().to_owned(), plan.key().id().clone()));
-    let mut parts = Vec::with_capacity(plans.len());
-    for (place, plan) in plans {
-        parts.push((place, plan.begin().await?));
-    }
-    parts.sort_by_key(|(place, _)| *place);
-    Ok(parts.into_iter().map(|(_, part)| part).collect())
-}
-
-/// The aggregates whose turns have come.
-struct Parts {
-    parts: Vec<Box<dyn Part>>,
-    identity: MessageIdentity,
-    commands: usize,
-    setting: Setting,
-}
-
-impl Parts {
-    /// What the message led to, if it took effect before.
-    async fn earlier(&mut self) -> Result<Option<Vec<Commit>>, TogetherError> {
-        let mut commits = Vec::with_capacity(self.parts.len());
-        let mut is_repeated = false;
-        for part in &mut self.parts {
-            let earlier = part.earlier(&self.identity).await?;
-            is_repeated |= earlier.is_some();
-            commits.push(earlier.unwrap_or_else(|| Commit {
-                is_repeated: true,
-                ..part.unchanged()
-            }));
-        }
-        Ok(is_repeated.then_some(commits))
-    }
-
-    /// Refuses to go on when an aggregate moved that was to stay as it was seen.
-    async fn check_guards(&mut self) -> Result<(), TogetherError> {
-        for part in &mut self.parts {
-            part.check_guard().await?;
-        }
-        Ok(())
-    }
-
-    /// Decides all commands at one time, which the events get.
-    fn decide(&mut self) -> Result<Context, TogetherError> {
-        let Setting { reading, skew, .. } = self.setting;
-        let heads: Vec<_> = self.parts.iter().filter_map(|part| part.head()).collect();
-        let heads = heads.iter().map(|(key, head)| (key, head));
-        let now = event_time(reading, heads, skew);
-        let context = Context::at(self.identity.clone(), reading, now);
-        for part in &mut self.parts {
-            part.decide(&context, self.commands)?;
-        }
-        Ok(context)
-    }
-
-    fn have_events(&self) -> bool {
-        self.parts.iter().any(|part| part.has_events())
-    }
-
-    async fn append(&mut self, context: &Context) -> Result<Vec<Commit>, TogetherError> {
-        let mut request = CommitRequest::of(context);
-        let mut changes = NameChanges::default();
-        for part in &mut self.parts {
-            request = part.add_to(request);
-            part.release_names(&mut changes).await?;
-        }
-        for part in &mut self.parts {
-            part.claim_names(&mut changes).await?;
-        }
-        let stored = self.setting.store.append(changes.add_to(request)).await;
-        if stored.is_err() {
-            self.parts.iter_mut().for_each(|part| part.forget());
-        }
-        let mut stored = stored?.into_iter();
-        let mut commits = Vec::with_capacity(self.parts.len());
-        let mut failed = None;
-        for part in &mut self.parts {
-            match part.settle(&mut stored).await {
-                Ok(commit) => commits.push(commit),
-                // The others are stored as well, and are to know it.
-                Err(error) => failed = Some(failed.unwrap_or(error)),
-            }
-        }
-        failed.map_or(Ok(commits), Err)
-    }
-
-    async fn catch_up(&mut self) -> Result<(), TogetherError> {
-        for part in &mut self.parts {
-            part.catch_up().await?;
-        }
-        Ok(())
-    }
-
-    /// Whether an answer that stores nothing may be given.
-    async fn confirm(&mut self) -> Result<bool, TogetherError> {
-        let mut is_confirmed = true;
-        for part in &mut self.parts {
-            is_confirmed &= part.confirm().await?;
-        }
-        Ok(is_confirmed)
-    }
-
-    /// The answer of commands that change nothing.
-    fn unchanged(&self) -> Vec<Commit> {
-        self.parts.iter().map(|part| part.unchanged()).collect()
-    }
 }

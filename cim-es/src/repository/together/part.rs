@@ -7,7 +7,8 @@ use std::vec::IntoIter;
 
 use async_trait::async_trait;
 
-use super::{Setting, TogetherError};
+use super::TogetherError;
+use super::parts::Setting;
 use crate::block::StoredEvent;
 use crate::domain::aggregate::{Command, Decide, UniqueName};
 use crate::domain::message::{Context, MessageIdentity};
@@ -231,7 +232,9 @@ where
             return Ok(());
         }
         let key = self.work.key();
-        let context = context.clone().with_aggregate(A::KIND, key.id().clone());
+        let context = context
+            .clone()
+            .with_aggregate(key.kind_name(), key.id().clone());
         let decided = self.work.decide(&self.plan.commands, &context);
         self.pending = decided.map_err(|error| match error {
             ExecuteError::OneOfSeveral { place, reason, .. } => self.refused(place, *reason),
@@ -301,7 +304,7 @@ where
     }
 
     async fn catch_up(&mut self) -> Result<(), TogetherError> {
-        self.work.catch_up().await?;
+        self.work.catch_up_with_others().await?;
         Ok(())
     }
 

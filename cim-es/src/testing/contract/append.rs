@@ -161,6 +161,41 @@ pub async fn causal_parents_are_kept_sorted_and_once(provider: impl Provider) {
     assert_eq!(history(&store, &key).await[0].envelope.parents, cids);
 }
 
+/// The stored event that causes a commit is a parent of the first event that each aggregate has in it, beside others.
+pub async fn an_event_that_causes_a_commit_is_a_parent_in_each_aggregate(provider: impl Provider) {
+    let store = provider.open().await;
+    let (one, other) = (key(), key());
+    let cause = append_each(&store, &key(), [1]).await.remove(0);
+    let another = append_each(&store, &key(), [2]).await.remove(0);
+    let identity = MessageIdentity::caused_by(&cause);
+    let request = CommitRequest::new(identity.clone(), NOW)
+        .aggregate(
+            one.clone(),
+            ExpectedVersion::NoStream,
+            vec![note(3).with_parents([another.cid]), note(4)],
+        )
+        .aggregate(
+            other.clone(),
+            ExpectedVersion::NoStream,
+            vec![note(5), note(6)],
+        );
+    store.append(request).await.unwrap();
+    let mut both = [cause.cid, another.cid];
+    both.sort_by_key(|cid| cid.to_bytes());
+    let parents = async |key| {
+        let events = history(&store, key).await;
+        let of = |event: &StoredEvent| event.envelope.parents.clone();
+        events.iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(parents(&one).await, [both.to_vec(), Vec::new()]);
+    assert_eq!(parents(&other).await, [vec![cause.cid], Vec::new()]);
+    for event in history(&store, &one).await {
+        let envelope = &event.envelope;
+        assert_eq!(envelope.causation_id, identity.message_id());
+        assert_eq!(envelope.correlation_id, cause.envelope.correlation_id);
+    }
+}
+
 /// A payload comes back byte by byte, whatever stands in it, and so does the version of its schema.
 pub async fn a_payload_comes_back_byte_by_byte(provider: impl Provider) {
     let store = provider.open().await;

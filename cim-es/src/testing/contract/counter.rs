@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::aggregate::{Aggregate, Command, Decide, Decision, emit, emit_all, nothing};
+use crate::domain::aggregate::{Aggregate, Command, Decide, Decision, Id, emit, emit_all, nothing};
 use crate::domain::event::DomainEvent;
 use crate::domain::machine::StateMachine;
-use crate::domain::message::Context;
+use crate::domain::message::{Context, MessageIdentity};
+use crate::repository::{Commit, ExecuteError, Repository, RepositoryBuilder};
+use crate::store::EventStore;
 
 #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[machine(event = CounterEvent, command = CounterCommand)]
@@ -80,4 +82,28 @@ impl Decide for Counter {
             CounterCommand::Close => emit(CounterEvent::Closed),
         }
     }
+}
+
+pub(super) type Outcome = Result<Commit, ExecuteError<CounterError>>;
+
+pub(super) fn builder(store: &(impl EventStore + Clone)) -> RepositoryBuilder<Counter> {
+    Repository::builder(store.clone())
+}
+
+pub(super) fn repository(store: &(impl EventStore + Clone)) -> Repository<Counter> {
+    builder(store).build()
+}
+
+pub(super) async fn execute(
+    counters: &Repository<Counter>,
+    id: &Id<Counter>,
+    command: CounterCommand,
+) -> Outcome {
+    counters
+        .execute(id, command, &MessageIdentity::new_from_user("contract"))
+        .await
+}
+
+pub(super) async fn add(counters: &Repository<Counter>, id: &Id<Counter>, amount: u64) -> Outcome {
+    execute(counters, id, CounterCommand::Add { amount }).await
 }

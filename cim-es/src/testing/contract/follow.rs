@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::Provider;
 use super::sample::*;
-use crate::store::{EventStoreExt, ExpectedVersion, Position};
+use crate::store::{EventStore, EventStoreExt, ExpectedVersion, Position, Selection};
 
 /// A subscription gives what was there, then what comes.
 pub async fn a_subscription_gives_what_was_and_what_comes(provider: impl Provider) {
@@ -114,6 +114,8 @@ pub async fn a_subscription_goes_on_where_the_past_ends(provider: impl Provider)
         let mut unread = store.subscribe(start);
         let mut read = store.subscribe(start);
         let mut waiting = store.subscribe(start);
+        let mut of_type = store.follow(Selection::subjects(TYPE), start.into());
+        let mut of_aggregate = store.follow(key.clone().into(), start.into());
         assert_eq!(take(&mut read, before.len()).await, before);
         assert_eq!(take(&mut waiting, before.len()).await, before);
         let next = step(&mut waiting.next()).await;
@@ -128,6 +130,8 @@ pub async fn a_subscription_goes_on_where_the_past_ends(provider: impl Provider)
         came.extend(append_each(&store, &key, [4, 5]).await);
         for (subscription, from) in [
             (&mut unread, 0),
+            (&mut of_type, 0),
+            (&mut of_aggregate, 0),
             (&mut read, before.len()),
             (&mut waiting, before.len() + 1),
         ] {

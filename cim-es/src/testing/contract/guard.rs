@@ -188,4 +188,17 @@ pub async fn many_aggregates_are_guarded_as_one_is(provider: impl Provider) {
         assert_eq!(numbers(&events), [0, 1]);
         assert_chained(&events);
     }
+    // One of a hundred that is stale refuses them all, wherever it stands.
+    for stale in [0, 1, 49, 50, 63, 64, 98, 99] {
+        let request = (0..100).fold(commit(), |request, place| {
+            let version = if place == stale { 1 } else { 2 };
+            let expected = ExpectedVersion::Exactly(version);
+            request.aggregate(keys[place].clone(), expected, vec![note(9)])
+        });
+        match store.append(request).await {
+            Err(StoreError::Conflict { aggregate, .. }) => assert_eq!(aggregate, keys[stale]),
+            outcome => panic!("no conflict at {stale} but {outcome:?}"),
+        }
+    }
+    assert_eq!(everything(&store).await.len(), 600);
 }

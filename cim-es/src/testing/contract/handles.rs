@@ -52,7 +52,9 @@ pub async fn a_handle_that_is_dropped_takes_nothing_with_it(provider: impl Provi
     let mut following = other.subscribe(Position::START);
     let mut stored = append_each(&one, &key, 0..3).await;
     let object = one.put_object(vec![0xa0].into()).await.unwrap();
-    one.save_checkpoint("reader", Position(3)).await.unwrap();
+    one.save_checkpoint("reader", Position(3).into())
+        .await
+        .unwrap();
     let abandoned = one.subscribe(Position::START);
     drop((abandoned, one));
     assert_eq!(take(&mut following, 3).await, stored);
@@ -64,7 +66,7 @@ pub async fn a_handle_that_is_dropped_takes_nothing_with_it(provider: impl Provi
     assert_eq!(history(&reopened, &key).await, stored);
     assert!(reopened.get_object(&object).await.unwrap().is_some());
     let checkpoint = reopened.get_checkpoint("reader").await.unwrap();
-    assert_eq!(checkpoint, Some(Position(3)));
+    assert_eq!(checkpoint, Some(Position(3).into()));
     let next = append(&reopened, &key, ExpectedVersion::Exactly(6), [6]).await;
     stored.extend(next.unwrap());
     assert_chained(&history(&reopened, &key).await);

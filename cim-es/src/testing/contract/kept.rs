@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::Provider;
 use super::sample::*;
-use crate::block::verify_cid;
-use crate::store::{CheckpointStore, ObjectStore, Position, Snapshot, SnapshotStore};
+use crate::block::{HashCode, verify_cid};
+use crate::store::{Bookmark, CheckpointStore, ObjectStore, Position, Snapshot, SnapshotStore};
 
 /// Of the snapshots of an aggregate with one tag the newest is kept; another tag has its own.
 pub async fn the_newest_snapshot_of_a_tag_is_kept(provider: impl Provider) {
@@ -20,7 +20,16 @@ pub async fn the_newest_snapshot_of_a_tag_is_kept(provider: impl Provider) {
         state: Bytes::from(format!("state {version}")),
     };
     assert_eq!(store.get_latest_snapshot(&key, 1).await.unwrap(), None);
-    for (tag, version) in [(1, 10), (1, 20), (2, 15), (1, 12), (u64::MAX, 3)] {
+    // Numbers beside which others would be taken for the same in fewer bits.
+    const EDGE: u64 = 1 << 53;
+    let others = [EDGE, EDGE + 1, 1 << 32, (1 << 32) + 1, u64::MAX - 1];
+    let others = || {
+        others
+            .into_iter()
+            .map(|tag| (tag, tag.wrapping_add(7) >> 1))
+    };
+    let first = [(1, 10), (1, 20), (2, 15), (1, 12), (u64::MAX, 3)];
+    for (tag, version) in first.into_iter().chain(others()) {
         store
             .save_snapshot(&key, snapshot(tag, version))
             .await
@@ -32,6 +41,9 @@ pub async fn the_newest_snapshot_of_a_tag_is_kept(provider: impl Provider) {
         assert_eq!(latest(1).await, Some(snapshot(1, 20)));
         assert_eq!(latest(2).await, Some(snapshot(2, 15)));
         assert_eq!(latest(u64::MAX).await, Some(snapshot(u64::MAX, 3)));
+        for (tag, version) in others() {
+            assert_eq!(latest(tag).await, Some(snapshot(tag, version)));
+        }
         assert_eq!(latest(3).await, None);
         assert_eq!(store.get_latest_snapshot(&unknown, 1).await.unwrap(), None);
     }
@@ -50,7 +62,7 @@ pub async fn a_snapshot_comes_back_as_it_was_kept(provider: impl Provider) {
     let states = [
         vec![],
         vec![0xa0],
-        vec![0; 100_000],
+        vec![7; 3_000_000],
         (0..=255).collect::<Vec<u8>>(),
     ];
     let cases = || {
@@ -58,9 +70,9 @@ pub async fn a_snapshot_comes_back_as_it_was_kept(provider: impl Provider) {
         kinds.map(|((kind, state), number)| {
             let snapshot = Snapshot {
                 tag: 1,
-                version: number * 1_000_003,
+                version: (number << 53) + number,
                 last_cid: cid,
-                position: Position(number * 7_000_000_001),
+                position: Position((number << 53) + 1),
                 state: Bytes::from(state),
             };
             (key_of_kind(kind, "x"), snapshot)
@@ -107,12 +119,16 @@ pub async fn an_object_is_kept_under_its_cid(provider: impl Provider) {
 /// Objects that look alike are apart: of one length, with one beginning, with one end.
 pub async fn objects_that_look_alike_do_not_mix(provider: impl Provider) {
     let store = provider.open().await;
-    let mut objects = vec![
+    // Sizes at which an object may be cut into pieces, and one byte beside them.
+    let pieces = [1 << 16, 1 << 17, 1 << 20].into_iter();
+    let pieces = pieces.flat_map(|size: usize| [size - 1, size, size + 1]);
+    let mut objects: Vec<_> = pieces.map(|size| vec![1; size]).collect();
+    objects.extend([
         vec![0; 64],
         vec![0; 65],
         vec![0xff, 0xfe, 0x00],
         b"{}".to_vec(),
-    ];
+    ]);
     for place in [0, 31, 63] {
         let mut object = vec![0; 64];
         object[place] = 1;
@@ -124,42 +140,67 @@ pub async fn objects_that_look_alike_do_not_mix(provider: impl Provider) {
     }
     for (cid, object) in cids.iter().zip(&objects) {
         let kept = store.get_object(cid).await.unwrap();
-        assert_eq!(kept.as_deref(), Some(object.as_slice()));
+        assert!(
+            kept.as_deref() == Some(object.as_slice()),
+            "an object of {} bytes",
+            object.len()
+        );
     }
 }
 
-/// A checkpoint is found by the reader's name, also by a handle that was opened apart.
+/// A checkpoint is found by the reader's name, also by a handle that was opened apart; a later one takes its place,
+/// wherever it is.
 pub async fn a_checkpoint_is_kept_by_name(provider: impl Provider) {
     let store = provider.open().await;
-    assert_eq!(store.get_checkpoint("reader").await.unwrap(), None);
-    store.save_checkpoint("reader", Position(7)).await.unwrap();
-    store
-        .save_checkpoint("another reader", Position(3))
-        .await
-        .unwrap();
-    store.save_checkpoint("reader", Position(9)).await.unwrap();
+    let at = |number| Bookmark::from(Position(number));
+    assert_eq!(store.get_checkpoint("report").await.unwrap(), None);
+    for (reader, number) in [("report", 7), ("another report", 3), ("report", 9)] {
+        store.save_checkpoint(reader, at(number)).await.unwrap();
+    }
     let reopened = provider.open().await;
-    assert_eq!(
-        reopened.get_checkpoint("reader").await.unwrap(),
-        Some(Position(9))
-    );
-    assert_eq!(
-        reopened.get_checkpoint("another reader").await.unwrap(),
-        Some(Position(3))
-    );
-    store.save_checkpoint("reader", Position(2)).await.unwrap();
-    assert_eq!(
-        store.get_checkpoint("reader").await.unwrap(),
-        Some(Position(2))
-    );
+    let kept = reopened.get_checkpoint("report").await.unwrap();
+    assert_eq!(kept, Some(at(9)));
+    let kept = reopened.get_checkpoint("another report").await.unwrap();
+    assert_eq!(kept, Some(at(3)));
+    store.save_checkpoint("report", at(2)).await.unwrap();
+    assert_eq!(store.get_checkpoint("report").await.unwrap(), Some(at(2)));
+}
+
+/// A checkpoint has the event at its position, when the reader named it, and has it no longer when it did not.
+pub async fn a_checkpoint_keeps_the_event_at_its_position(provider: impl Provider) {
+    let (store, elsewhere) = (provider.open().await, provider.open().await);
+    let events = [Bytes::from_static(&[0xa0]), Bytes::from_static(&[0x80])];
+    let mut checkpoints = Vec::new();
+    for hash in [HashCode::Sha2_256, HashCode::Blake3_256] {
+        for event in &events {
+            checkpoints.push(Bookmark {
+                position: Position(checkpoints.len() as u64),
+                cid: Some(hash.cid(event)),
+            });
+        }
+    }
+    checkpoints.push(Position(9).into());
+    for at in checkpoints {
+        store.save_checkpoint("reader of events", at).await.unwrap();
+        for store in [&store, &elsewhere] {
+            assert_eq!(
+                store.get_checkpoint("reader of events").await.unwrap(),
+                Some(at)
+            );
+        }
+    }
 }
 
 /// Any text names a reader, and no two of them share a checkpoint; any position comes back as it was, or is refused.
 pub async fn any_text_names_a_reader_and_any_position_is_kept(provider: impl Provider) {
     let (store, elsewhere) = (provider.open().await, provider.open().await);
-    let long = ["a", "b"].map(|end| "x".repeat(100) + end);
+    let long = [63, 64, 100, 200].map(|same| ["a", "b"].map(|end| "x".repeat(same) + end));
+    let long = long.as_flattened();
+    let at = |number| Bookmark::from(Position(number));
     let names = [
-        "reader", "Reader", "reader ", "a.b", "a/b", "a_b", "*", ">", "%", "é", "1", "01",
+        "reader", "Reader", "reader ", " reader", "readers", "a.b", "a/b", "a_b", "a-b", "a%2Eb",
+        "a=2Eb", "a b", "a+b", "*", ">", "%", "é", "e\u{301}", "1", "01", "1.0", "a\0b", "a\0c",
+        "\u{212a}", "k", "K",
     ];
     let names = || {
         names
@@ -168,12 +209,12 @@ pub async fn any_text_names_a_reader_and_any_position_is_kept(provider: impl Pro
             .zip(1..)
     };
     for (name, number) in names() {
-        let saved = store.save_checkpoint(name, Position(number)).await;
+        let saved = store.save_checkpoint(name, at(number)).await;
         saved.unwrap_or_else(|error| panic!("{name:?}: {error}"));
     }
     for (name, number) in names() {
         let kept = elsewhere.get_checkpoint(name).await.unwrap();
-        assert_eq!(kept, Some(Position(number)), "{name:?}");
+        assert_eq!(kept, Some(at(number)), "{name:?}");
     }
     let edge = 1 << 32;
     for number in [
@@ -186,13 +227,9 @@ pub async fn any_text_names_a_reader_and_any_position_is_kept(provider: impl Pro
         i64::MAX as u64,
         u64::MAX,
     ] {
-        if store
-            .save_checkpoint("reader", Position(number))
-            .await
-            .is_ok()
-        {
+        if store.save_checkpoint("reader", at(number)).await.is_ok() {
             let kept = elsewhere.get_checkpoint("reader").await.unwrap();
-            assert_eq!(kept, Some(Position(number)));
+            assert_eq!(kept, Some(at(number)));
         }
     }
 }

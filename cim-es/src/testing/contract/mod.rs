@@ -21,26 +21,36 @@
 //!
 //! cim_es::contract_tests!(InMemory::default());
 //! ```
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "each is a test, which panics where the promise is broken"
+)]
 
 mod append;
 mod club;
 mod commands;
 mod counter;
 mod follow;
+mod forged;
 mod guard;
 mod handles;
 mod ids;
+mod imported;
 mod kept;
 mod kinds;
+mod large;
+mod loading;
 mod names;
 mod races;
 mod read;
+mod repeats;
 mod sample;
 mod sealed;
 mod select;
 mod several;
 mod table;
 mod unchanged;
+mod values;
 mod whole;
 
 use std::time::Duration;
@@ -67,18 +77,24 @@ pub mod promises {
     pub use super::append::*;
     pub use super::commands::*;
     pub use super::follow::*;
+    pub use super::forged::*;
     pub use super::guard::*;
     pub use super::handles::*;
     pub use super::ids::*;
+    pub use super::imported::*;
     pub use super::kept::*;
     pub use super::kinds::*;
+    pub use super::large::*;
+    pub use super::loading::*;
     pub use super::names::*;
     pub use super::races::*;
     pub use super::read::*;
+    pub use super::repeats::*;
     pub use super::sealed::*;
     pub use super::select::*;
     pub use super::several::*;
     pub use super::unchanged::*;
+    pub use super::values::*;
     pub use super::whole::*;
 }
 

@@ -1,13 +1,16 @@
 //! What unique names promise on a store: one holder at a time, whoever races for them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use super::Provider;
 use super::sample::{commit, everything};
 use crate::block::StoredEvent;
+use crate::domain::ErrorChain;
 use crate::domain::aggregate::{
     Aggregate, Command, Decide, Decision, Id, UniqueName, emit, emit_all, nothing,
 };
@@ -254,7 +257,7 @@ pub async fn a_scope_that_is_no_token_is_refused(provider: impl Provider) {
     for scope in ["badge number", "badge"] {
         let asked = badges.holder(&UniqueName::new(scope, 1)).await;
         assert!(
-            asked.is_err_and(|error| error.to_string().contains(scope)),
+            asked.is_err_and(|error| ErrorChain(&error).to_string().contains(scope)),
             "{scope}"
         );
     }
@@ -285,7 +288,7 @@ pub async fn racing_writers_never_share_a_name(provider: impl Provider) {
                 match execute(&badges, &ids[place], command).await {
                     Ok(_) | Err(ExecuteError::NotAccepted { .. }) => {}
                     Err(ExecuteError::NameTaken { .. }) => taken += 1,
-                    Err(error) => panic!("{error}"),
+                    Err(error) => panic!("{}", ErrorChain(&error)),
                 }
             }
             taken
@@ -321,4 +324,37 @@ pub async fn racing_writers_never_share_a_name(provider: impl Provider) {
         }
     }
     assert_eq!(held, having);
+}
+
+/// Of several writers that claim one free name at the same moment, each for an aggregate of its own, one gets it, and the
+/// others are told who did.
+pub async fn of_writers_that_claim_one_name_one_wins(provider: impl Provider) {
+    const ROUNDS: u64 = 30;
+    const WRITERS: usize = 4;
+    let handles = [provider.open().await, provider.open().await];
+    let badges = (0..WRITERS).map(|writer| Repository::<Badge>::new(handles[writer % 2].clone()));
+    let badges: Vec<_> = badges.collect();
+    for number in 0..ROUNDS {
+        let start = Arc::new(Barrier::new(WRITERS));
+        let mut writers = JoinSet::new();
+        for writer in &badges {
+            let (badges, start) = (writer.clone(), Arc::clone(&start));
+            writers.spawn(async move {
+                let id = Id::new();
+                start.wait().await;
+                (id, execute(&badges, &id, Issue { number }).await)
+            });
+        }
+        let (mut won, mut told) = (Vec::new(), Vec::new());
+        while let Some(writer) = writers.join_next().await {
+            match writer.expect("a writer ends without a panic") {
+                (id, Ok(_)) => won.push(id.to_string()),
+                (_, Err(ExecuteError::NameTaken { holder, .. })) => told.push(holder.id),
+                (_, Err(error)) => panic!("{}", ErrorChain(&error)),
+            }
+        }
+        assert_eq!(won.len(), 1, "number {number} has several holders");
+        assert!(told.iter().all(|holder| *holder == won[0]), "{told:?}");
+        assert_eq!(holder(&badges[0], number).await.as_ref(), won.first());
+    }
 }

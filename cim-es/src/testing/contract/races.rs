@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::Provider;
 use super::sample::*;
 use crate::block::StoredEvent;
+use crate::domain::ErrorChain;
 use crate::store::{AggregateKey, EventStore, ExpectedVersion, StoreError};
 
 /// Of several writers that expect one version one wins, its event follows the one that they knew, and the others are
@@ -38,7 +39,7 @@ pub async fn of_writers_that_expect_one_version_one_wins(provider: impl Provider
                 match outcome {
                     Ok(stored) => won.extend(stored),
                     Err(StoreError::Conflict { .. }) => {}
-                    Err(error) => panic!("{error}"),
+                    Err(error) => panic!("{}", ErrorChain(&error)),
                 }
             }
         }
@@ -61,12 +62,13 @@ const EACH: u64 = 12;
 pub async fn concurrent_writers_with_an_expected_version_lose_nothing(provider: impl Provider) {
     let store = provider.open().await;
     let key = key();
+    let meet = Arc::new(Barrier::new(WRITERS as usize));
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
-        let (store, key) = (store.clone(), key.clone());
+        let (store, key, meet) = (store.clone(), key.clone(), meet.clone());
         writers.spawn(async move {
             for number in 0..EACH {
-                append_guarded(&store, &key, writer * EACH + number).await;
+                append_guarded(&store, &key, writer * EACH + number, &meet).await;
             }
         });
     }
@@ -137,12 +139,13 @@ pub async fn concurrent_commits_over_two_aggregates_stay_whole(provider: impl Pr
 pub async fn two_handles_on_the_same_data_lose_nothing(provider: impl Provider) {
     let handles = [provider.open().await, provider.open().await];
     let key = key();
+    let meet = Arc::new(Barrier::new(handles.len()));
     let mut writers = JoinSet::new();
     for (writer, store) in handles.iter().enumerate() {
-        let (store, key) = (store.clone(), key.clone());
+        let (store, key, meet) = (store.clone(), key.clone(), meet.clone());
         writers.spawn(async move {
             for number in 0..EACH {
-                append_guarded(&store, &key, writer as u64 * EACH + number).await;
+                append_guarded(&store, &key, writer as u64 * EACH + number, &meet).await;
             }
         });
     }
@@ -152,10 +155,15 @@ pub async fn two_handles_on_the_same_data_lose_nothing(provider: impl Provider) 
     }
 }
 
-/// Appends at the version that the store shows, again and again until it is accepted.
-async fn append_guarded(store: &impl EventStore, key: &AggregateKey, number: u64) {
+/// Appends at the version that the store shows, again and again until it is accepted. The writers meet when each has seen a
+/// version, so that none of them is done before another begins.
+async fn append_guarded(store: &impl EventStore, key: &AggregateKey, number: u64, meet: &Barrier) {
+    let mut have_met = false;
     loop {
         let last = store.last(key).await.unwrap();
+        if !std::mem::replace(&mut have_met, true) {
+            meet.wait().await;
+        }
         let version = last.as_ref().map_or(0, |last| last.envelope.sequence);
         let known = last.map(|last| last.cid);
         let expected = ExpectedVersion::Exactly(version);
@@ -171,7 +179,7 @@ async fn append_guarded(store: &impl EventStore, key: &AggregateKey, number: u64
                 return;
             }
             Err(StoreError::Conflict { .. }) => {}
-            Err(error) => panic!("{error}"),
+            Err(error) => panic!("{}", ErrorChain(&error)),
         }
     }
 }

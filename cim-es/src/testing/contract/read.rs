@@ -9,7 +9,8 @@ use super::Provider;
 use super::sample::*;
 use crate::block::StoredEvent;
 use crate::store::{
-    Bookmark, EventStore, EventStoreExt, ExpectedVersion, Position, Selection, StoreError, Versions,
+    Bookmark, CheckpointStore, EventStore, EventStoreExt, ExpectedVersion, Position, Selection,
+    StoreError, Versions,
 };
 
 /// A history reads from any version to its end, and is empty past it.
@@ -200,8 +201,43 @@ pub async fn a_bookmark_of_another_history_is_an_error(provider: impl Provider) 
     assert_eq!(take(&mut level, 1).await, next);
 }
 
+/// A reader that goes on from its checkpoint in a store of another history is told, however long that history is.
+pub async fn a_checkpoint_of_another_history_is_an_error(provider: impl Provider) {
+    let store = provider.open().await;
+    let stored = append_each(&store, &key(), 1..=4).await;
+    store
+        .save_checkpoint("reader of another history", stored[1].bookmark())
+        .await
+        .unwrap();
+    let at = async || {
+        store
+            .get_checkpoint("reader of another history")
+            .await
+            .unwrap()
+            .unwrap_or_default()
+    };
+    let mut rest = store.read(Selection::everything(), at().await);
+    assert_eq!(take(&mut rest, 2).await, stored[2..]);
+    // What the reader kept while the file, or the stream, was another one.
+    let former = Bookmark {
+        position: stored[1].position,
+        cid: Some(stored[0].cid),
+    };
+    store
+        .save_checkpoint("reader of another history", former)
+        .await
+        .unwrap();
+    assert_another_history(&store, at().await).await;
+}
+
 async fn assert_another_history(store: &impl EventStore, bookmark: Bookmark) {
-    let selections = [Selection::everything(), Selection::subjects(TYPE)];
+    let selections = [
+        Selection::everything(),
+        Selection::subjects(TYPE),
+        Selection::kinds(["contract.sample"]),
+        Selection::aggregate(key()),
+        Selection::everything().in_partitions([0, 1]),
+    ];
     let streams = selections.into_iter().flat_map(|selection| {
         [
             store.read(selection.clone(), bookmark),
@@ -217,6 +253,20 @@ async fn assert_another_history(store: &impl EventStore, bookmark: Bookmark) {
         assert!(stream.next().await.is_none(), "an error ends the stream");
     });
     join_all(told).await;
+}
+
+/// The last position is that of the last event, whoever wrote it.
+pub async fn the_last_position_is_that_of_the_last_event(provider: impl Provider) {
+    let (store, other) = (provider.open().await, provider.open().await);
+    assert_eq!(store.last_position().await.unwrap(), Position::START);
+    for number in 0..3 {
+        let writer = if number == 1 { &other } else { &store };
+        append_each(writer, &key(), [number]).await;
+        let all = everything(&store).await;
+        let last = all.last().map(|event| event.position);
+        assert_eq!(Some(store.last_position().await.unwrap()), last);
+        assert_eq!(Some(other.last_position().await.unwrap()), last);
+    }
 }
 
 /// Reading all ends also when others keep writing, and has everything that was there before.
@@ -236,5 +286,25 @@ pub async fn reading_all_ends_while_others_write(provider: impl Provider) {
             "the stream follows its own writer without end"
         );
     }
+    assert_eq!(read[..300], before);
+}
+
+/// So does the history of an aggregate, which ends with the event that was its last when it was asked for.
+pub async fn a_history_ends_while_others_write(provider: impl Provider) {
+    let store = provider.open().await;
+    let key = key();
+    let before = append(&store, &key, ExpectedVersion::NoStream, 0..300).await;
+    let before = before.unwrap();
+    let mut read = Vec::new();
+    let mut stream = store.history(&key, Versions::ALL);
+    while let Some(event) = stream.next().await {
+        read.push(event.unwrap());
+        append_each(&store, &key, [1_000 + read.len() as u64]).await;
+        assert!(
+            read.len() < 2_000,
+            "the history follows its own writer without end"
+        );
+    }
+    assert_chained(&read);
     assert_eq!(read[..300], before);
 }

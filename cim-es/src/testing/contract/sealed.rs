@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 use super::Provider;
 use super::sample::*;
-use crate::block::{EventBlock, StoredEvent};
+use crate::block::{Cid, EventBlock, StoredEvent};
 use crate::engine::memory::MemoryEventStore;
 use crate::store::{
     AggregateKey, AppendedCommit, EventStore, ExpectedVersion, SealedCommit, StoreError,
@@ -37,7 +37,7 @@ async fn elsewhere() -> (MemoryEventStore, [AggregateKey; 3]) {
     (store, [one, two, other_kind])
 }
 
-async fn commits_of(store: &impl EventStore) -> Vec<SealedCommit> {
+pub(super) async fn commits_of(store: &impl EventStore) -> Vec<SealedCommit> {
     SealedCommit::split(&everything(store).await).expect("a store has whole commits")
 }
 
@@ -117,24 +117,22 @@ pub async fn a_sealed_commit_of_another_branch_is_told(provider: impl Provider) 
     let before = everything(&store).await;
     // In a list whose other commits would fit.
     let outcome = store.append_sealed(commits.clone()).await;
-    assert_diverged(outcome, &one, 5, &ours[0], &theirs[4]);
+    assert_diverged(outcome, (&one, 5, ours[0].cid, theirs[4].cid));
     // By its link alone: the commit before it is not among those that are sent.
     let outcome = store.append_sealed(vec![commits[4].clone()]).await;
-    assert_diverged(outcome, &one, 5, &ours[0], &theirs[4]);
+    assert_diverged(outcome, (&one, 5, ours[0].cid, theirs[4].cid));
     // Further back.
     append_each(&store, &one, [51, 52]).await;
     let outcome = store.append_sealed(vec![commits[2].clone()]).await;
-    assert_diverged(outcome, &one, 5, &ours[0], &theirs[4]);
+    assert_diverged(outcome, (&one, 5, ours[0].cid, theirs[4].cid));
     assert_eq!(everything(&store).await[..before.len()], before);
     assert_eq!(everything(&store).await.len(), before.len() + 2);
 }
 
-fn assert_diverged(
+/// The outcome names both blocks at a version of an aggregate: the one that is stored, and the one that came.
+pub(super) fn assert_diverged(
     outcome: Result<Vec<AppendedCommit>, StoreError>,
-    key: &AggregateKey,
-    at: u64,
-    expected_ours: &StoredEvent,
-    expected_theirs: &StoredEvent,
+    (key, at, expected_ours, expected_theirs): (&AggregateKey, u64, Cid, Cid),
 ) {
     match outcome {
         Err(StoreError::Diverged {
@@ -144,7 +142,7 @@ fn assert_diverged(
             theirs,
         }) => {
             assert_eq!((&*aggregate, version), (key, at));
-            assert_eq!((*ours, *theirs), (expected_ours.cid, expected_theirs.cid));
+            assert_eq!((*ours, *theirs), (expected_ours, expected_theirs));
         }
         other => panic!("no divergence but {other:?}"),
     }

@@ -10,7 +10,7 @@ use super::sample::*;
 use crate::block::StoredEvent;
 use crate::domain::subject::Subjects;
 use crate::store::{
-    AggregateKey, Bookmark, EventStore, EventStoreExt, ExpectedVersion, PARTITIONS, Position,
+    AggregateKey, Bookmark, EventStore, EventStoreExt, ExpectedVersion, Head, PARTITIONS, Position,
     Selection, SelectionError, StoreError, Versions, partition,
 };
 
@@ -165,13 +165,40 @@ pub async fn a_followed_selection_gives_what_was_and_what_comes(provider: impl P
     assert_eq!(take(&mut of_type, was.len()).await, was);
     let selection = Selection::aggregate(keys[0].clone());
     let mut of_one = store.follow(selection, all[11].bookmark());
+    let of_partition = |key: &AggregateKey| {
+        let selection = Selection::everything().in_partitions([partition(key.id().as_str())]);
+        store.follow(selection, all[11].bookmark())
+    };
+    // Two kinds have one id, and so one partition.
+    let mut in_partition = of_partition(&keys[0]);
+    let in_another = keys
+        .iter()
+        .find(|key| partition(key.id().as_str()) != partition(keys[0].id().as_str()));
+    let mut of_kind = store.follow(Selection::kinds([OTHER_KIND]), all[11].bookmark());
     for number in 100..103 {
-        append_each(&store, &keys[1], [number]).await;
+        if let Some(key) = in_another {
+            append_each(&store, key, [number]).await;
+        }
+        let other_kind = append_each(&store, &keys[1], [number]).await;
+        let kind_only = |event: &StoredEvent| event.envelope.aggregate == OTHER_KIND;
+        let mut expected = Vec::new();
+        if let Some(key) = in_another.filter(|key| key.kind() == OTHER_KIND) {
+            expected.push(store.last(key).await.unwrap().expect("it has events"));
+        }
+        expected.extend(other_kind.iter().cloned());
+        let given = take_until(&mut of_kind, &other_kind[0]).await;
+        assert!(given.iter().all(kind_only), "an event of another kind");
+        assert_eq!(given, expected);
+        assert_eq!(
+            take_until(&mut in_partition, &other_kind[0]).await,
+            other_kind
+        );
         let events = vec![event_of_type(OTHER_TYPE, number)];
         let request = commit().aggregate(keys[0].clone(), ExpectedVersion::Any, events);
         let stored = store.append(request).await.expect("it is stored");
         assert_eq!(take(&mut of_type, 1).await, stored);
         assert_eq!(take(&mut of_one, 1).await, stored);
+        assert_eq!(take(&mut in_partition, 1).await, stored);
     }
 }
 
@@ -248,7 +275,26 @@ pub async fn a_history_has_two_bounds(provider: impl Provider) {
             .await
             .unwrap();
         assert_eq!(two[..], on[..on.len().min(2)]);
+        // What is known wrongly counts by its version.
+        let another = all
+            .iter()
+            .find(|other| other.cid != known.cid)
+            .expect("there are seven");
+        let wrong = Head {
+            version: known.envelope.sequence,
+            ..another.head()
+        };
+        let versions = Versions::starting_with(&wrong);
+        assert_eq!(store.get_versions(&key, versions).await.unwrap(), on);
     }
+    let beyond = Head {
+        version: 8,
+        ..all[6].head()
+    };
+    let none = store
+        .get_versions(&key, Versions::starting_with(&beyond))
+        .await;
+    assert_eq!(none.unwrap(), []);
 }
 
 /// An event is found in its aggregate by its CID, and in no other.

@@ -4,12 +4,60 @@ use futures_util::StreamExt;
 
 use super::Provider;
 use super::club::*;
+use super::sample::{append_each, key};
+use crate::domain::ErrorChain;
 use crate::domain::aggregate::{Id, UniqueName};
+use crate::engine::memory::MemoryEventStore;
 use crate::repository::{ExecuteError, Together, TogetherError};
-use crate::store::{EventStoreExt, Position};
+use crate::store::{EventStore, EventStoreExt, Position, Snapshot, SnapshotStore};
 
 use CopyCommand::Lend;
 use MemberCommand::{Borrow, GiveBack};
+
+/// What a store says of itself tells clones of a handle as one store, each time it is asked, and no other store as the
+/// same; the snapshots that it offers are those that it keeps.
+pub async fn clones_of_a_handle_are_one_store(provider: impl Provider) {
+    let store = provider.open().await;
+    let id = |store: &dyn EventStore| store.settings().store_id;
+    let own = id(&store);
+    assert!(
+        own.is_some(),
+        "no commit could be over two of its repositories"
+    );
+    assert_eq!([id(&store), id(&store.clone())], [own, own]);
+    let another = MemoryEventStore::new();
+    assert_ne!(id(&another), own);
+    let (here, there) = (Club::new(&store), Club::new(&another));
+    let (copy, member) = (Id::new(), Id::new());
+    let apart = Together::new(&desk())
+        .execute(&here.copies, &copy, Lend { member })
+        .execute(&there.members, &member, Borrow { copy });
+    let apart = apart.commit().await;
+    assert!(
+        matches!(apart, Err(TogetherError::AnotherStore { .. })),
+        "{apart:?}"
+    );
+    let Some(snapshots) = store.settings().snapshots else {
+        return;
+    };
+    let stored = append_each(&store, &key(), [1]).await.remove(0);
+    let snapshot = Snapshot {
+        tag: 7,
+        version: 1,
+        last_cid: stored.cid,
+        position: stored.position,
+        state: vec![0xa0].into(),
+    };
+    let its = key();
+    snapshots
+        .save_snapshot(&its, snapshot.clone())
+        .await
+        .unwrap();
+    assert_eq!(
+        store.get_latest_snapshot(&its, 7).await.unwrap(),
+        Some(snapshot)
+    );
+}
 
 /// Commands on several aggregates are one commit, whose message takes effect once.
 pub async fn several_aggregates_are_one_commit_that_takes_effect_once(provider: impl Provider) {
@@ -64,9 +112,9 @@ pub async fn a_refusal_on_one_of_several_aggregates_stores_nothing(provider: imp
         .await
         .unwrap_err();
     assert_eq!(
-        refused.to_string(),
+        ErrorChain(&refused).to_string(),
         format!(
-            "command 2 of 2, `Borrow` on contract.member {member}: a member holds 2 copies at most"
+            "command 2 of 2, `Borrow` on contract.member {member}, was not carried out: a member holds 2 copies at most"
         ),
     );
     assert!(refused.is_refusal() && !refused.is_conflict());
@@ -161,9 +209,9 @@ pub async fn unique_names_hold_over_several_aggregates_and_pass_on(provider: imp
         .execute(&club.copies, &other, named("a"));
     let taken = taken.commit().await.unwrap_err();
     assert_eq!(
-        taken.to_string(),
+        ErrorChain(&taken).to_string(),
         format!(
-            "command 2 of 2, `Label` on contract.copy {other}: label `a` is held by contract.copy {one}: \
+            "command 2 of 2, `Label` on contract.copy {other}, was not carried out: label `a` is held by contract.copy {one}: \
              choose another, or have it released first"
         ),
     );

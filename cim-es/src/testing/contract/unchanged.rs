@@ -8,6 +8,7 @@ use tokio::sync::Barrier;
 use super::Provider;
 use super::club::*;
 use super::sample::*;
+use crate::domain::ErrorChain;
 use crate::domain::aggregate::Id;
 use crate::repository::{Together, TogetherError};
 use crate::store::{AggregateKey, EventStore, ExpectedVersion, Head, StoreError};
@@ -49,7 +50,7 @@ pub async fn an_aggregate_that_is_looked_at_guards_the_commit(provider: impl Pro
     let before = club.count().await;
     let moved = |error: TogetherError| match error {
         TogetherError::Moved { seen, actual, .. } => (seen, actual),
-        error => panic!("{error}"),
+        error => panic!("{}", ErrorChain(&error)),
     };
     let guarded = label("b").unchanged(&club.members, &member).commit().await;
     assert_eq!(moved(guarded.unwrap_err()), (1, 2));
@@ -230,7 +231,7 @@ pub async fn racing_writers_that_look_at_each_other_never_both_win(provider: imp
             match outcome.expect("a writer ends without a panic") {
                 Ok(_) => won += 1,
                 Err(StoreError::Conflict { .. }) => {}
-                Err(error) => panic!("{error}"),
+                Err(error) => panic!("{}", ErrorChain(&error)),
             }
         }
         assert_eq!(won, 1, "round {round}");

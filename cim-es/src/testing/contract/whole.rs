@@ -9,7 +9,8 @@ use super::Provider;
 use super::sample::*;
 use crate::block::StoredEvent;
 use crate::store::{
-    AggregateKey, CommitRequest, EventStore, EventStoreExt, ExpectedVersion, Position, StoreError,
+    AggregateKey, Bookmark, CommitRequest, EventStore, EventStoreExt, ExpectedVersion, Position,
+    Selection, StoreError, partition,
 };
 
 /// The most events that a commit may have.
@@ -96,7 +97,8 @@ pub async fn a_long_history_reads_whole(provider: impl Provider) {
         );
     }
     for from in [
-        1, 2, 255, 256, 257, 500, 501, 512, 513, 1_000, 1_001, 1_025, 2_000, 2_500,
+        1, 2, 255, 256, 257, 500, 501, 512, 513, 1_000, 1_001, 1_025, 1_501, 1_989, 2_000, 2_001,
+        2_244, 2_245, 2_246, 2_401, 2_500,
     ] {
         let events = store.get_events(&key, from as u64).await.unwrap();
         assert_eq!(
@@ -144,6 +146,16 @@ pub async fn reading_gives_all_at_every_number_of_events(provider: impl Provider
         assert_eq!((of_key.len(), all.len()), (stored.len(), stored.len()));
         assert_eq!(of_key, stored);
         assert_eq!(all, stored);
+        for selection in [
+            Selection::subjects(TYPE),
+            Selection::aggregate(key.clone()),
+            Selection::kinds([key.kind()]),
+            Selection::everything().in_partitions([partition(key.id().as_str())]),
+        ] {
+            let selected = collect(store.read(selection, Bookmark::START)).await;
+            assert_eq!(selected.len(), stored.len());
+            assert_eq!(selected, stored);
+        }
     }
 }
 
@@ -185,22 +197,8 @@ pub async fn an_append_that_is_given_up_is_whole_or_not_there(provider: impl Pro
     let (store, elsewhere) = (provider.open().await, provider.open().await);
     for steps in 0..12 {
         let keys = [key(), key()];
-        {
-            let mut append = pin!(store.append(of_both(&keys, EVENTS)));
-            for _ in 0..steps {
-                match step(&mut append).await {
-                    Poll::Ready(stored) => {
-                        stored.unwrap();
-                        break;
-                    }
-                    Poll::Pending => assert_all_or_nothing(&elsewhere, &keys, EVENTS).await,
-                }
-            }
-        }
-        for _ in 0..20 {
-            assert_all_or_nothing(&elsewhere, &keys, EVENTS).await;
-            yield_now().await;
-        }
+        let append = store.append(of_both(&keys, EVENTS));
+        give_up_after(steps, append, &elsewhere, &keys, EVENTS).await;
         let next = store.append(of_both(&keys, 1)).await.unwrap();
         assert!(
             matches!(next[0].envelope.sequence, 1 | 13),
@@ -253,7 +251,7 @@ pub async fn a_refused_commit_leaves_no_trace(provider: impl Provider) {
 }
 
 /// A commit with as many events for each of two aggregates.
-fn of_both(keys: &[AggregateKey; 2], events: u64) -> CommitRequest {
+pub(super) fn of_both(keys: &[AggregateKey; 2], events: u64) -> CommitRequest {
     let notes = || (0..events).map(note).collect();
     let [one, other] = keys.clone();
     commit()
@@ -262,7 +260,7 @@ fn of_both(keys: &[AggregateKey; 2], events: u64) -> CommitRequest {
 }
 
 /// What is read of the aggregates, and everything, ends with a whole commit.
-async fn assert_whole_commits(store: &impl EventStore, keys: &[AggregateKey; 2]) {
+pub(super) async fn assert_whole_commits(store: &impl EventStore, keys: &[AggregateKey; 2]) {
     for key in keys {
         assert_ends_with_a_commit(&history(store, key).await);
         let last = store.last(key).await.unwrap();
@@ -278,8 +276,39 @@ fn assert_ends_with_a_commit(events: &[StoredEvent]) {
     }
 }
 
+/// Gives up a write of events of two aggregates, or sees it end, after it was polled so many times: then, and for a while
+/// after, nobody sees a part of it.
+pub(super) async fn give_up_after<T>(
+    steps: usize,
+    write: impl Future<Output = Result<T, StoreError>> + Send,
+    elsewhere: &impl EventStore,
+    keys: &[AggregateKey; 2],
+    events: u64,
+) where
+    T: Send,
+{
+    {
+        let mut write = pin!(write);
+        for _ in 0..steps {
+            match step(&mut write).await {
+                Poll::Ready(Ok(_)) => break,
+                Poll::Ready(Err(error)) => panic!("{error:?}"),
+                Poll::Pending => assert_all_or_nothing(elsewhere, keys, events).await,
+            }
+        }
+    }
+    for _ in 0..20 {
+        assert_all_or_nothing(elsewhere, keys, events).await;
+        yield_now().await;
+    }
+}
+
 /// The aggregates have all events of one commit or none; what shows in the first shows in the second, which is asked later.
-async fn assert_all_or_nothing(store: &impl EventStore, keys: &[AggregateKey; 2], events: u64) {
+pub(super) async fn assert_all_or_nothing(
+    store: &impl EventStore,
+    keys: &[AggregateKey; 2],
+    events: u64,
+) {
     let mut before = 0;
     for key in keys {
         let count = history(store, key).await.len() as u64;

@@ -1,5 +1,6 @@
 //! Which changes stored events survive, by the table at [`SchemaLock`](super::SchemaLock).
 
+use super::path::{is_field, last, parent};
 use super::shape::Field;
 use super::text::{Event, Lock, Machine};
 
@@ -16,7 +17,7 @@ pub(super) struct Changes {
 pub(super) fn compare(locked: &Lock, present: &Lock) -> Changes {
     let mut changes = Changes::default();
     for (event_type, event) in &locked.events {
-        match called(present, event_type) {
+        match present.event_of(event_type) {
             Some((name, now)) => changes.event(event_type, event, name, now),
             None => {
                 let operation = operation(locked, event_type);
@@ -28,14 +29,22 @@ pub(super) fn compare(locked: &Lock, present: &Lock) -> Changes {
     }
     for name in present.events.keys() {
         let is_known = |(former, _): (&String, &Event)| {
-            called(present, former).is_some_and(|(now, _)| now == name)
+            present.event_of(former).is_some_and(|(now, _)| now == name)
         };
         if !locked.events.iter().any(is_known) {
             changes.additions.push(format!("event `{name}` is new"));
         }
     }
+    for (event_type, version) in locked.former.keys() {
+        // What the lock has as an event of its own is told of above.
+        if locked.event_of(event_type).is_none() && present.event_of(event_type).is_none() {
+            changes.breaking.push(format!(
+                "event `{event_type}`, of which version {version} is stored, is read by no event: name it in the `#[event(was = …)]` of the one that it became"
+            ));
+        }
+    }
     for (kind, machine) in &locked.machines {
-        match of_kind(present, kind) {
+        match present.machine_of(kind) {
             Some((name, now)) => {
                 changes.kinds(kind, machine, name, now);
                 changes.machine(name, machine, now, present);
@@ -46,8 +55,11 @@ pub(super) fn compare(locked: &Lock, present: &Lock) -> Changes {
         }
     }
     for kind in present.machines.keys() {
-        let is_known =
-            |former: &String| of_kind(present, former).is_some_and(|(now, _)| now == kind);
+        let is_known = |former: &String| {
+            present
+                .machine_of(former)
+                .is_some_and(|(now, _)| now == kind)
+        };
         if !locked.machines.keys().any(is_known) {
             changes.additions.push(format!("aggregate `{kind}` is new"));
         }
@@ -60,24 +72,6 @@ fn operation(lock: &Lock, event_type: &str) -> String {
     let mut kinds = lock.machines.keys().rev();
     let operation = kinds.find_map(|kind| event_type.strip_prefix(kind)?.strip_prefix('.'));
     operation.map_or_else(|| "…".to_owned(), |operation| format!("{operation:?}"))
-}
-
-/// The event that reads a stored type, by its present name.
-fn called<'a>(lock: &'a Lock, event_type: &str) -> Option<(&'a String, &'a Event)> {
-    let by_name = lock.events.get_key_value(event_type);
-    by_name.or_else(|| {
-        let mut events = lock.events.iter();
-        events.find(|(_, event)| event.former_types.contains(event_type))
-    })
-}
-
-/// The aggregate that has the histories of a kind, by its present kind.
-fn of_kind<'a>(lock: &'a Lock, kind: &str) -> Option<(&'a String, &'a Machine)> {
-    let by_name = lock.machines.get_key_value(kind);
-    by_name.or_else(|| {
-        let mut machines = lock.machines.iter();
-        machines.find(|(_, machine)| machine.former_kinds.contains(kind))
-    })
 }
 
 impl Changes {
@@ -174,12 +168,18 @@ impl Changes {
         }
         let mut known = Vec::new();
         for ((state, event), next) in &machine.edges {
-            let name = called(present, event).map_or(event, |(name, _)| name);
+            let name = present.event_of(event).map_or(event, |(name, _)| name);
             let edge = (state.clone(), name.clone());
             match now.edges.get(&edge) {
                 Some(target) if target == next => {}
                 // That the event is gone says it all.
-                None if called(present, event).is_none() => {}
+                None if present.event_of(event).is_none() => {}
+                // It is read as others, which have edges of their own.
+                None if present.event_of(event).is_some_and(|(_, now)| now.is_retired) => {
+                    self.additions.push(format!(
+                        "aggregate `{kind}`, state `{state}`: the edge for event `{name}` is gone, which is read as others"
+                    ));
+                }
                 Some(target) => self.breaking.push(format!(
                     "aggregate `{kind}`, state `{state}`: event `{name}` leads to `{target}`, and in stored histories it led to `{next}`: give the new meaning an event of its own; if only the state was renamed, rename it in the lock"
                 )),
@@ -195,22 +195,6 @@ impl Changes {
             ));
         }
     }
-}
-
-/// The path without its last step.
-fn parent(path: &str) -> &str {
-    let end = path.rfind(['.', '[', '{', '(']).unwrap_or(0);
-    &path[..end]
-}
-
-/// The last name of a path.
-fn last(path: &str) -> &str {
-    path.rsplit('.').next().unwrap_or(path)
-}
-
-/// Whether the path names a field, not what a list, a map or a variant holds.
-fn is_field(path: &str) -> bool {
-    !path.ends_with([']', '}', ')'])
 }
 
 /// Where the present event reads what stood at a path: there, or in a field that has the former name as an alias.

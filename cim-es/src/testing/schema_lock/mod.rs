@@ -1,6 +1,9 @@
 //! The schema lock: a committed file of everything that stored events rely on.
 
 mod compare;
+mod fit;
+mod former;
+mod path;
 mod record;
 mod shape;
 mod text;
@@ -8,12 +11,15 @@ mod text;
 use std::fmt::{Debug, Write};
 use std::path::Path;
 
+use super::event_contract::is_retired;
 use super::survival::loss;
 use compare::{Changes, compare};
 use text::{Event, Lock, Machine};
 
+use ipld_core::ipld::Ipld;
+
 use crate::domain::aggregate::Aggregate;
-use crate::domain::event::DomainEvent;
+use crate::domain::event::{DomainEvent, EnvelopeView};
 use crate::domain::machine::StateMachine;
 use crate::store::NewEvent;
 
@@ -37,9 +43,14 @@ use crate::store::NewEvent;
 /// | a new field that may be absent; a field that may now be absent, be null, or have further variants | survive |
 /// | a wider number: `u8` to `u32`, `u32` to `i64`, `f32` to `f64` | survive |
 /// | a field renamed with `#[serde(alias = …)]`, an event renamed with `#[event(was = …)]` | survive |
-/// | a higher version of an event, whose upcasters the derive demands | survive; the fields are locked anew |
+/// | a higher version of an event, whose upcasters the derive demands | survive; the fields are locked anew, the former ones stay |
 /// | a field or an event that is gone, a field of another kind or one that must now be there, a lower version | break |
 /// | an edge that is gone or leads elsewhere, another initial state | break |
+///
+/// What older programs stored is shown by samples too, given to [`former`](Self::former): one of each version before the
+/// present one, and one of each former name, `was`. They must have the shape that the lock has of that time, go through
+/// the upcasters, and become events that fold. The test says which is missing. A lock that was written without former
+/// shapes is read as it is; its samples are then compared with none.
 ///
 /// What a value object refuses within its kind (a shorter text, a smaller range) is no part of the shape: keep stored
 /// blocks as fixtures for that. A struct with `#[serde(flatten)]` counts as a map. Of an enum with `#[serde(tag = …)]` alone
@@ -75,6 +86,9 @@ pub struct SchemaLock {
     missing: Vec<String>,
     /// What samples lose on their way through a store.
     lost: Vec<String>,
+    /// What older programs stored: what there is to show, and what is shown.
+    demands: Vec<former::Demand>,
+    samples: Vec<former::Sample>,
 }
 
 impl SchemaLock {
@@ -101,6 +115,11 @@ impl SchemaLock {
             let info = &A::Event::EVENTS[index];
             let mut event = Event {
                 version: info.schema,
+                // The compiler lets no other event be without an edge.
+                is_retired: is_retired(info)
+                    && !A::State::EDGES
+                        .iter()
+                        .any(|edge| edge.event == info.variant),
                 former_types: info
                     .former_types
                     .iter()
@@ -109,6 +128,8 @@ impl SchemaLock {
                 ..Event::default()
             };
             match shape::shape(index, samples) {
+                // Nothing of it is stored any more.
+                _ if event.is_retired => {}
                 Ok(shape) => event.fields = shape.fields,
                 Err(missing) => self.missing.extend(missing),
             }
@@ -131,10 +152,57 @@ impl SchemaLock {
             machine.edges.insert(from, edge.to.to_owned());
         }
         self.lock.machines.insert(A::KIND.to_owned(), machine);
+        self.demands.extend(former::demands::<A>());
         self
     }
 
-    /// The text of the lock as the program is now, as the file would hold it.
+    /// Adds payloads as older programs stored them, each with the type and the schema version of that time: one of each
+    /// former version of an event, and one of each former name. Each is read as a store reads it, by the upcasters, and
+    /// folded behind those before it in the same call; where the state that they lead to has no edge for it, in one that
+    /// has.
+    ///
+    /// ```
+    /// # use cim_es::prelude::*;
+    /// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    /// # enum LampState { #[state(initial)] #[on(Switch / Switched => _)] Any }
+    /// # #[derive(Command, Clone, Debug)]
+    /// # enum LampCommand { Switch }
+    /// # #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+    /// # #[aggregate(domain = "home", name = "lamp")]
+    /// # struct Lamp { state: LampState, on: bool }
+    /// use cim_es::testing::SchemaLock;
+    ///
+    /// #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
+    /// enum LampEvent {
+    ///     #[event(version = 2)]
+    ///     #[upcast(from = 1, with = on_was_a_number)]
+    ///     Switched { on: bool },
+    /// }
+    ///
+    /// fn on_was_a_number(payload: Ipld) -> Result<Ipld, UpcastError> {
+    ///     let Ipld::Map(mut fields) = payload else { return Err(UpcastError::new("not a map")) };
+    ///     let on = fields.get("on") == Some(&Ipld::Integer(1));
+    ///     fields.insert("on".into(), Ipld::Bool(on));
+    ///     Ok(Ipld::Map(fields))
+    /// }
+    ///
+    /// let version_1 = Ipld::Map([("on".to_owned(), 1.into())].into());
+    /// let lock = SchemaLock::new()
+    ///     .aggregate::<Lamp>([LampEvent::Switched { on: true }])
+    ///     .former::<Lamp>([(EnvelopeView::new("home.lamp.switched", 1), version_1)]);
+    /// # let _ = lock;
+    /// ```
+    #[must_use]
+    pub fn former<'a, A: Aggregate>(
+        mut self,
+        samples: impl IntoIterator<Item = (EnvelopeView<'a>, Ipld)>,
+    ) -> Self {
+        self.samples.extend(former::samples::<A>(samples));
+        self
+    }
+
+    /// The text of the lock as the program is now, as a new file would hold it. What a file has of former versions is in
+    /// the file alone, and stays there.
     pub fn text(&self) -> String {
         self.lock.to_string()
     }
@@ -142,8 +210,9 @@ impl SchemaLock {
     /// Compares the program with the file.
     ///
     /// # Panics
-    /// When a change would break stored events, when a sample is missing, when the file lacks what is new (unless
-    /// `CIM_ES_BLESS=1` is set, which adds it) and when it cannot be read or written; the message says what to do.
+    /// When a change would break stored events, when a sample is missing or one of a former version is not read, when the
+    /// file lacks what is new (unless `CIM_ES_BLESS=1` is set, which adds it) and when it cannot be read or written; the
+    /// message says what to do.
     #[track_caller]
     pub fn check(&self, path: impl AsRef<Path>) {
         let path = path.as_ref();
@@ -166,10 +235,6 @@ impl SchemaLock {
                 list(&self.missing)
             ));
         }
-        let present = self.text();
-        if Lock::parse(&present).as_ref() != Ok(&self.lock) {
-            return Err("the name of a field or a variant has `, `, ` | `, `: ` or the like in it, which the text of a lock cannot hold: choose another, by `#[serde(rename = …)]`".to_owned());
-        }
         let file = match std::fs::read_to_string(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_blessed => {
                 return Err(format!("the file is missing: {BLESS} to write it"));
@@ -179,6 +244,11 @@ impl SchemaLock {
         };
         let locked = Lock::parse(&file)
             .map_err(|(line, says)| format!("line {line} is none of a schema lock: `{says}`"))?;
+        let kept = self.lock.keeping_the_former_of(&locked);
+        let present = kept.to_string();
+        if Lock::parse(&present).as_ref() != Ok(&kept) {
+            return Err("the name of a field or a variant has `, `, ` | `, `: ` or the like in it, which the text of a lock cannot hold: choose another, by `#[serde(rename = …)]`".to_owned());
+        }
         let Changes {
             breaking,
             additions,
@@ -187,6 +257,13 @@ impl SchemaLock {
             return Err(format!(
                 "stored events would not survive:{}\nWhere no store holds such events, take the lines out of the file by hand.",
                 list(&breaking)
+            ));
+        }
+        let unread = former::faults(&kept, &self.demands, &self.samples);
+        if !unread.is_empty() {
+            return Err(format!(
+                "what older programs stored is not shown to be read:{}",
+                list(&unread)
             ));
         }
         if file == present {

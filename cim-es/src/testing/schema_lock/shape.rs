@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipld_core::ipld::Ipld;
 use ipld_core::serde::SerdeError;
 
+use super::path::child;
 use super::record::{Edit, Record};
 use crate::block::payload::{decode_content, encode_payload};
 use crate::domain::event::DomainEvent;
@@ -68,13 +69,6 @@ impl Shape {
         self.fields
             .get(path)
             .is_some_and(|field| field.kinds.contains(kind))
-    }
-}
-
-fn child(path: &str, name: &str) -> String {
-    match path {
-        "" => name.to_owned(),
-        path => format!("{path}.{name}"),
     }
 }
 

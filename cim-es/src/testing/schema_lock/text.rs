@@ -5,6 +5,8 @@
 //!     was people.person.added
 //!     name.family: text
 //!     name.given: text | null, may be absent
+//! event people.person.created@1
+//!     name: text
 //! machine people.person
 //!     starts in New
 //!     New: people.person.created => Active
@@ -20,11 +22,19 @@ const HEAD: &str = "\
 # the program. `CIM_ES_BLESS=1` adds what is new; what would break stored events is never changed by that.
 ";
 
+/// What follows the version of an event that is read as others.
+const RETIRED: &str = ", retired";
+
+/// What stands at each path of a payload.
+pub(super) type Fields = BTreeMap<String, Field>;
+
 /// What is locked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lock {
     /// By event type.
     pub events: BTreeMap<String, Event>,
+    /// The shapes that events had under versions before the present one, by the type and the version of that time.
+    pub former: BTreeMap<(String, u32), Fields>,
     /// By kind of aggregate.
     pub machines: BTreeMap<String, Machine>,
 }
@@ -33,8 +43,10 @@ pub(super) struct Lock {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Event {
     pub version: u32,
+    /// Whether all of it is read as others, so that it has no form of its own any more.
+    pub is_retired: bool,
     pub former_types: BTreeSet<String>,
-    pub fields: BTreeMap<String, Field>,
+    pub fields: Fields,
 }
 
 /// The edges of an aggregate.
@@ -50,13 +62,16 @@ impl fmt::Display for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(HEAD)?;
         for (event_type, event) in &self.events {
-            writeln!(f, "\nevent {event_type} version {}", event.version)?;
+            let retired = if event.is_retired { RETIRED } else { "" };
+            writeln!(f, "\nevent {event_type} version {}{retired}", event.version)?;
             for former in &event.former_types {
                 writeln!(f, "    was {former}")?;
             }
-            for (path, field) in &event.fields {
-                writeln!(f, "    {path}: {field}")?;
-            }
+            fields(f, &event.fields)?;
+        }
+        for ((event_type, version), shape) in &self.former {
+            writeln!(f, "\nevent {event_type}@{version}")?;
+            fields(f, shape)?;
         }
         for (kind, machine) in &self.machines {
             writeln!(f, "\nmachine {kind}")?;
@@ -70,6 +85,11 @@ impl fmt::Display for Lock {
         }
         Ok(())
     }
+}
+
+fn fields(f: &mut fmt::Formatter<'_>, fields: &Fields) -> fmt::Result {
+    let mut fields = fields.iter();
+    fields.try_for_each(|(path, field)| writeln!(f, "    {path}: {field}"))
 }
 
 impl fmt::Display for Field {
@@ -89,6 +109,47 @@ impl fmt::Display for Field {
 }
 
 impl Lock {
+    /// The event that reads a stored type, by its present name.
+    pub(super) fn event_of(&self, event_type: &str) -> Option<(&String, &Event)> {
+        let by_name = self.events.get_key_value(event_type);
+        by_name.or_else(|| {
+            let mut events = self.events.iter();
+            events.find(|(_, event)| event.former_types.contains(event_type))
+        })
+    }
+
+    /// The aggregate that has the histories of a kind, by its present kind.
+    pub(super) fn machine_of(&self, kind: &str) -> Option<(&String, &Machine)> {
+        let by_name = self.machines.get_key_value(kind);
+        by_name.or_else(|| {
+            let mut machines = self.machines.iter();
+            machines.find(|(_, machine)| machine.former_kinds.contains(kind))
+        })
+    }
+
+    /// The same lock with what another one, of an earlier program, knows of shapes that events do not have any more: an
+    /// event whose version rose leaves the shape that it had.
+    pub(super) fn keeping_the_former_of(&self, earlier: &Self) -> Self {
+        let mut kept = self.clone();
+        kept.former.extend(earlier.former.clone());
+        for (event_type, event) in &earlier.events {
+            let now = self.event_of(event_type);
+            if now.is_some_and(|(_, now)| now.version > event.version) {
+                let former = (event_type.clone(), event.version);
+                kept.former.insert(former, event.fields.clone());
+            }
+        }
+        kept
+    }
+
+    /// The former shapes of an event, by its present name: the type and the version of each.
+    pub(super) fn former_of(&self, event: &str) -> impl Iterator<Item = (&(String, u32), &Fields)> {
+        let is_its = move |former: &str| self.event_of(former).is_some_and(|(now, _)| now == event);
+        self.former
+            .iter()
+            .filter(move |((former, _), _)| is_its(former))
+    }
+
     /// Reads the text.
     ///
     /// # Errors
@@ -114,12 +175,16 @@ impl Lock {
         let (word, rest) = line.split_once(' ')?;
         let name = match word {
             "event" => {
+                if let Some((event_type, version)) = rest.split_once('@') {
+                    let former = (event_type.to_owned(), version.parse().ok()?);
+                    self.former.entry(former.clone()).or_default();
+                    return Some(Part::Former(former));
+                }
                 let (event_type, version) = rest.split_once(" version ")?;
-                let version = version.parse().ok()?;
-                self.events
-                    .entry(event_type.to_owned())
-                    .or_default()
-                    .version = version;
+                let retired = version.strip_suffix(RETIRED);
+                let event = self.events.entry(event_type.to_owned()).or_default();
+                event.version = retired.unwrap_or(version).parse().ok()?;
+                event.is_retired = retired.is_some();
                 return Some(Part::Event(event_type.to_owned()));
             }
             "machine" => rest.to_owned(),
@@ -142,6 +207,11 @@ impl Lock {
                         event.former_types.insert(former.to_owned());
                     }
                 }
+            }
+            Part::Former(former) => {
+                let (path, field) = line.split_once(": ")?;
+                let fields = self.former.get_mut(former)?;
+                fields.insert(path.to_owned(), field_of(field));
             }
             Part::Machine(kind) => {
                 let machine = self.machines.get_mut(kind)?;
@@ -166,6 +236,7 @@ impl Lock {
 /// What the lines of a block belong to.
 enum Part {
     Event(String),
+    Former((String, u32)),
     Machine(String),
 }
 
@@ -185,4 +256,31 @@ fn field_of(text: &str) -> Field {
         }
     }
     field
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Lock;
+
+    #[test]
+    fn what_rose_leaves_its_shape_and_what_was_left_before_stays() {
+        let parse = |text: &str| Lock::parse(text).unwrap();
+        let first = parse("event home.lamp.switched version 1\n    on: u8\n");
+        let second =
+            parse("event home.lamp.turned version 2\n    was home.lamp.switched\n    on: bool\n");
+        let third =
+            parse("event home.lamp.turned version 3\n    was home.lamp.switched\n    to: bool\n");
+        let kept = second.keeping_the_former_of(&first);
+        assert_eq!(parse(&kept.to_string()), kept);
+        let kept = third.keeping_the_former_of(&kept);
+        assert_eq!(parse(&kept.to_string()), kept);
+        assert!(
+            kept.to_string().ends_with(
+                "\nevent home.lamp.switched@1\n    on: u8\n\nevent home.lamp.turned@2\n    on: bool\n"
+            ),
+            "{kept}"
+        );
+        assert_eq!(kept.former_of("home.lamp.turned").count(), 2);
+        assert_eq!(third.keeping_the_former_of(&kept), kept);
+    }
 }

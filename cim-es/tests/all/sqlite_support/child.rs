@@ -1,8 +1,12 @@
 //! A child process: the program of tests itself, running one of its tests.
 
 use std::io::{BufRead, BufReader, Lines, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use super::Numbers;
 
 /// Names the file for the child; a test that is meant for a child does nothing without it.
 const FILE: &str = "CIM_ES_TEST_CHILD_FILE";
@@ -48,6 +52,26 @@ pub fn start(module: &str, test: &str, file: &Path, number: u64) -> Child {
         .stdout(Stdio::piped())
         .spawn()
         .expect("the child starts")
+}
+
+/// Starts one child after the other and kills each at a random moment of its life, in milliseconds; does something after
+/// each.
+pub fn kill_each(
+    (module, test): (&str, &str),
+    file: &Path,
+    kills: u64,
+    life: Range<u64>,
+    mut after: impl FnMut(),
+) {
+    let mut numbers = Numbers::new(std::process::id().into());
+    for round in 0..kills {
+        let mut child = start(module, test, file, round);
+        let lived = life.start + numbers.below(life.end - life.start);
+        std::thread::sleep(Duration::from_millis(lived));
+        child.kill().expect("the child can be killed");
+        child.wait().expect("the child ends");
+        after();
+    }
 }
 
 /// Starts a child that may write no file of more than one or two megabytes, as the shell counts them, and that is told

@@ -1,9 +1,11 @@
 //! What the tests of the SQLite engine share.
 
 pub mod child;
+#[path = "../../shared/directory.rs"]
+mod directory;
 pub mod truth;
 
-use std::path::{Path, PathBuf};
+pub use directory::Directory;
 
 use cim_es::block::StoredEvent;
 use cim_es::message::{MessageIdentity, Timestamp};
@@ -12,43 +14,6 @@ use cim_es::store::{
 };
 use cim_es::subject::Token;
 use futures_util::StreamExt;
-use uuid::Uuid;
-
-/// A directory that is gone with the value.
-pub struct Directory(PathBuf);
-
-impl Directory {
-    pub fn new() -> Self {
-        Self::under(&std::env::temp_dir())
-    }
-
-    pub fn under(parent: &Path) -> Self {
-        let path = parent.join(format!("cim-es-{}", Uuid::now_v7().simple()));
-        std::fs::create_dir_all(&path).expect("a directory for the test");
-        Self(path)
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
-    pub fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Default for Directory {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // What remains is in the directory for temporary files.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Runs a test that asks a store.
 pub fn run<T>(test: impl Future<Output = T>) -> T {

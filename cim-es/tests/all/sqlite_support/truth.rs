@@ -5,9 +5,10 @@ use std::path::Path;
 use bytes::Bytes;
 use cim_es::block::{Cid, HashCode, StoredEvent};
 use cim_es::store::{
-    CheckpointStore, EventStore, EventStoreExt, ExpectedVersion, ObjectStore, Position, Snapshot,
-    SnapshotStore, StoreError,
+    Bookmark, CheckpointStore, EventStore, EventStoreExt, ExpectedVersion, ObjectStore, PARTITIONS,
+    Position, Selection, Snapshot, SnapshotStore, StoreError,
 };
+use cim_es::subject::Subjects;
 use cim_es::{SqliteEventStore, SqliteOptions};
 
 use super::{Numbers, collect, commit, key, typed};
@@ -60,7 +61,7 @@ pub async fn fill(path: &Path) -> Truth {
         .expect("it is saved");
     for reader in ["one", "two"] {
         store
-            .save_checkpoint(reader, Position(17))
+            .save_checkpoint(reader, Position(17).into())
             .await
             .expect("it is saved");
     }
@@ -165,6 +166,12 @@ impl Truth {
             let expected = &self.events[after as usize..];
             judge("read_all", answer.map(|answer| answer == expected));
         }
+        for (what, selection) in some_partitions() {
+            let wanted = |event: &&StoredEvent| selection.includes(event);
+            let expected: Vec<_> = self.events.iter().filter(wanted).cloned().collect();
+            let answer = collect(store.read(selection.clone(), Bookmark::START)).await;
+            judge(what, answer.map(|answer| answer == expected));
+        }
         let answer = store.get_object(&self.object.0).await;
         let object = Some(&self.object.1);
         judge("get_object", answer.map(|answer| answer.as_ref() == object));
@@ -173,7 +180,7 @@ impl Truth {
         let answer = store.get_checkpoint("two").await;
         judge(
             "get_checkpoint",
-            answer.map(|answer| answer == Some(Position(17))),
+            answer.map(|answer| answer == Some(Position(17).into())),
         );
         let answer = store.get_checkpoint("three").await;
         judge(
@@ -189,6 +196,16 @@ impl Truth {
         );
         errors
     }
+}
+
+/// Of everything and of two types, the events of some partitions: of each that are not, others stand in between.
+fn some_partitions() -> [(&'static str, Selection); 2] {
+    let of_types: Subjects = TYPES[..2].iter().copied().map(Subjects::from).collect();
+    [
+        ("read, partitions", Selection::everything()),
+        ("read, types in partitions", Selection::subjects(of_types)),
+    ]
+    .map(|(what, selection)| (what, selection.in_partitions((0..PARTITIONS).step_by(2))))
 }
 
 /// An error about a damaged file names the file and is none that would make a caller try again.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use cim_es::MemoryEventStore;
 use cim_es::aggregate::IdText;
 use cim_es::block::{Cid, StoredEvent};
-use cim_es::store::{AggregateKey, Position, Snapshot};
+use cim_es::store::{AggregateKey, Bookmark, Snapshot};
 use cim_es::testing::contract::Provider;
 use tokio::sync::broadcast;
 
@@ -31,6 +31,11 @@ impl Wrong {
             live: broadcast::channel(64).0,
             messages: Mutex::default(),
             payloads: Mutex::default(),
+            imported: Mutex::default(),
+            repeated: Mutex::default(),
+            acknowledged: AtomicUsize::new(0),
+            lost: Mutex::default(),
+            refused: Mutex::default(),
         };
         Self {
             fault,
@@ -52,6 +57,10 @@ impl Provider for Wrong {
             fault: self.fault,
             all: Arc::clone(&self.all),
             last: Mutex::default(),
+            histories: Mutex::default(),
+            written: Mutex::default(),
+            number: open,
+            messages: Mutex::default(),
             kept: Kept::default(),
         };
         WrongStore {
@@ -71,6 +80,13 @@ pub struct All {
     pub live: broadcast::Sender<StoredEvent>,
     pub messages: Mutex<HashMap<uuid::Uuid, Vec<StoredEvent>>>,
     pub payloads: Mutex<HashSet<(AggregateKey, String)>>,
+    /// What came from elsewhere, and what of it came more than once.
+    pub imported: Mutex<HashSet<Cid>>,
+    pub repeated: Mutex<HashSet<Cid>>,
+    /// What was acknowledged, by count.
+    pub acknowledged: AtomicUsize,
+    pub lost: Mutex<HashSet<Cid>>,
+    pub refused: Mutex<HashSet<AggregateKey>>,
 }
 
 /// What one handle has, whose clones share it.
@@ -79,6 +95,12 @@ pub struct Handle {
     pub all: Arc<All>,
     /// The last events as this handle knows them.
     pub last: Mutex<HashMap<AggregateKey, Option<StoredEvent>>>,
+    /// The histories, and what was written, as this handle knows them.
+    pub histories: Mutex<HashMap<AggregateKey, Vec<StoredEvent>>>,
+    pub written: Mutex<HashSet<Cid>>,
+    pub number: usize,
+    /// The messages that came through this handle.
+    pub messages: Mutex<HashSet<uuid::Uuid>>,
     pub kept: Kept,
 }
 
@@ -87,7 +109,7 @@ pub struct Handle {
 pub struct Kept {
     pub objects: Mutex<HashMap<Vec<u8>, Bytes>>,
     pub snapshots: Mutex<HashMap<(AggregateKey, u64), Snapshot>>,
-    pub checkpoints: Mutex<HashMap<String, Position>>,
+    pub checkpoints: Mutex<HashMap<String, Bookmark>>,
 }
 
 impl Drop for Handle {
@@ -131,6 +153,16 @@ impl WrongStore {
                 Ok(number) => made(kind, &number.to_string()),
                 Err(_) => key.clone(),
             },
+            Fault::IdsAreNormalised => made(kind, &id.replace("e\u{301}", "\u{e9}")),
+            Fault::IdsAreUnescaped => made(kind, &id.replace("%2E", ".").replace("%20", " ")),
+            Fault::IdsHaveUnderscoresForDots => made(kind, &id.replace('.', "_")),
+            Fault::IdsHaveSignsForDots => {
+                made(kind, &id.replace('.', "=2E").replace("=2E", "=2Eb"))
+            }
+            Fault::IdsEndAtANul => made(kind, id.split('\0').next().unwrap_or_default()),
+            Fault::IdsHaveNoInvisibleSigns => made(kind, &id.replace(['\u{200d}', '\u{feff}'], "")),
+            Fault::IdsAreFolded => made(kind, &id.replace("\u{212a}", "K")),
+            Fault::IdsAreFormValues => made(kind, &id.replace('+', " ")),
             Fault::IdsHaveNoDots => made(kind, &id.replace('.', "")),
             Fault::KindsAreIgnored => made("contract.sample", id),
             Fault::KindsIgnoreTheCase => made(&kind.to_lowercase(), id),

@@ -1,8 +1,9 @@
 //! What the tests of the distributed engine share: a store with all ports, and streams of their own on shared servers.
 
-pub mod checker;
 pub mod proxy;
+pub mod random;
 pub mod sample;
+pub mod tap;
 
 use std::sync::Arc;
 
@@ -63,4 +64,20 @@ pub async fn consumers(client: &Client, stream: &str) -> u64 {
 pub async fn open(client: Client, options: &JetStreamOptions) -> JetStreamEventStore {
     let store = JetStreamEventStore::open(client, options.clone()).await;
     store.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A store on a stream of its own, from which an operator may delete messages.
+pub async fn open_to_deletes(client: &Client) -> JetStreamEventStore {
+    let none = serde_json::json!({});
+    let name = format!("t{}", uuid::Uuid::now_v7().simple());
+    let config = EventStoreConfig::new(&name, ["contract.>"]).accept_losing_events();
+    let options = JetStreamOptions::new(config).stored_subjects(name.parse().unwrap());
+    open(client.clone(), &options).await;
+    let info = ask(client, &format!("STREAM.INFO.{name}"), none.clone()).await;
+    ask(client, &format!("STREAM.DELETE.{name}"), none.clone()).await;
+    let mut config = info["config"].clone();
+    config["deny_delete"] = serde_json::json!(false);
+    let answer = ask(client, &format!("STREAM.CREATE.{name}"), config).await;
+    assert!(answer["error"].is_null(), "{answer}");
+    open(client.clone(), &options).await
 }

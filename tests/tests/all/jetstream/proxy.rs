@@ -1,16 +1,38 @@
-//! A connection that can be cut, and on which answers and messages can be lost.
+//! A connection that can be cut, and on which answers and messages can be lost, late and held up.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::random::Random;
+
+/// What a connection does to what passes, for as long as it lasts.
+#[derive(Clone, Debug, Default)]
+pub struct Weather {
+    /// What the client says arrives only when this is over.
+    pub holds_questions: bool,
+    /// What the server says arrives only when this is over.
+    pub holds_answers: bool,
+    /// How late what the server says arrives.
+    pub delay: Duration,
+    /// Of a thousand messages of the server, how many are lost.
+    pub lost_of_a_thousand: u64,
+    /// Acknowledgements of stored messages are lost.
+    pub loses_acknowledgements: bool,
+    /// No new connection is made.
+    pub refuses: bool,
+}
 
 /// What was asked of the leader and answered, by the request.
 #[derive(Default)]
 struct Past {
+    is_forgotten: bool,
     is_replayed: bool,
     asked: HashMap<String, String>,
     answered: HashMap<String, Vec<u8>>,
@@ -29,6 +51,8 @@ struct Switches {
     loses_delivery: AtomicBool,
     past: Mutex<Past>,
     cuts: watch::Sender<u64>,
+    weather: watch::Sender<Weather>,
+    random: Random,
 }
 
 impl Proxy {
@@ -42,11 +66,16 @@ impl Proxy {
             loses_delivery: AtomicBool::new(false),
             past: Mutex::default(),
             cuts: watch::channel(0).0,
+            weather: watch::channel(Weather::default()).0,
+            random: Random::new(1),
         });
         let shared = Arc::clone(&switches);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (server, switches) = (server.clone(), Arc::clone(&shared));
+                if switches.weather.borrow().refuses {
+                    continue;
+                }
                 tokio::spawn(async move {
                     if let Ok(server) = TcpStream::connect(server).await {
                         pass(client, server, switches).await;
@@ -101,6 +130,16 @@ impl Proxy {
         self.switches.past.lock().unwrap().is_replayed = lives;
     }
 
+    /// Keeps nothing of what was asked and answered, as over hours.
+    pub fn forget_the_past(&self) {
+        self.switches.past.lock().unwrap().is_forgotten = true;
+    }
+
+    /// From now on the connections are so.
+    pub fn set(&self, weather: Weather) {
+        self.switches.weather.send_replace(weather);
+    }
+
     /// Ends every connection; new ones work as they should.
     pub fn cut(&self) {
         self.switches.loses_answers.store(false, Ordering::SeqCst);
@@ -113,8 +152,10 @@ async fn pass(client: TcpStream, server: TcpStream, switches: Arc<Switches>) {
     let (mut from_server, mut to_server) = server.into_split();
     let mut cuts = switches.cuts.subscribe();
     let up = async {
+        let mut weather = switches.weather.subscribe();
         let mut buffer = Vec::new();
         while from_client.read_buf(&mut buffer).await? > 0 {
+            let _ = weather.wait_for(|weather| !weather.holds_questions).await;
             while let Some(length) = operation(&buffer) {
                 let operation: Vec<u8> = buffer.drain(..length).collect();
                 switches.note_question(&operation);
@@ -125,25 +166,39 @@ async fn pass(client: TcpStream, server: TcpStream, switches: Arc<Switches>) {
         }
         Ok::<_, std::io::Error>(())
     };
-    let down = async {
+    let (late, mut due) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+    let (from, shared) = (&mut from_server, &switches);
+    let down = async move {
         let mut buffer = Vec::new();
-        while from_server.read_buf(&mut buffer).await? > 0 {
+        while from.read_buf(&mut buffer).await? > 0 {
             while let Some(length) = operation(&buffer) {
                 let operation: Vec<u8> = buffer.drain(..length).collect();
-                if switches.loses_answers.load(Ordering::SeqCst)
-                    || switches.is_lost_delivery(&operation)
+                if shared.loses_answers.load(Ordering::SeqCst)
+                    || shared.is_lost_delivery(&operation)
+                    || shared.is_lost_in(&operation)
                 {
                     continue;
                 }
-                let operation = switches.falsified(switches.replayed(operation));
-                to_client.write_all(&operation).await?;
+                let operation = shared.falsified(shared.replayed(operation));
+                let delay = shared.weather.borrow().delay;
+                let _ = late.send((Instant::now() + delay, operation));
             }
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    let arriving = async {
+        let mut weather = switches.weather.subscribe();
+        while let Some((due, operation)) = due.recv().await {
+            sleep_until(due).await;
+            let _ = weather.wait_for(|weather| !weather.holds_answers).await;
+            to_client.write_all(&operation).await?;
         }
         Ok::<_, std::io::Error>(())
     };
     tokio::select! {
         _ = up => {}
-        _ = down => {}
+        // What the server said before it ended the connection still arrives.
+        _ = async { tokio::join!(down, arriving) } => {}
         _ = cuts.changed() => {}
     }
 }
@@ -167,8 +222,21 @@ impl Switches {
         is_delivery && self.loses_delivery.swap(false, Ordering::SeqCst)
     }
 
+    /// Whether a message of the server is lost in the weather.
+    fn is_lost_in(&self, operation: &[u8]) -> bool {
+        let weather = self.weather.borrow();
+        let is_message = operation.starts_with(b"MSG ") || operation.starts_with(b"HMSG ");
+        let is_lost = weather.lost_of_a_thousand > 0
+            && is_message
+            && self.random.within(0..1_000) < weather.lost_of_a_thousand;
+        is_lost || (weather.loses_acknowledgements && is_acknowledgement(operation))
+    }
+
     /// Remembers under which reply subject the leader was asked what.
     fn note_question(&self, operation: &[u8]) {
+        if self.past.lock().unwrap().is_forgotten {
+            return;
+        }
         let text = String::from_utf8_lossy(operation);
         let (head, body) = text.split_once("\r\n").unwrap_or_default();
         let words: Vec<_> = head.split(' ').collect();
@@ -192,6 +260,9 @@ impl Switches {
         let text = String::from_utf8_lossy(&operation);
         let (head, body) = text.split_once("\r\n").unwrap_or_default();
         let mut past = self.past.lock().unwrap();
+        if past.is_forgotten {
+            return operation;
+        }
         let subject = head.split(' ').nth(1).unwrap_or_default();
         let Some(question) = past.asked.remove(subject) else {
             return operation;
@@ -211,16 +282,11 @@ impl Switches {
     }
 
     fn falsified(&self, operation: Vec<u8>) -> Vec<u8> {
-        let text = String::from_utf8_lossy(&operation);
-        let is_acknowledgement = text.starts_with("MSG ")
-            && text.contains(r#""stream":"#)
-            && text.contains(r#""seq":"#)
-            && !text.contains(r#""type":"#)
-            && !text.contains(r#""error":"#);
         let mut refuses = self.refuses.lock().unwrap();
-        let Some(error) = refuses.take_if(|_| is_acknowledgement) else {
+        let Some(error) = refuses.take_if(|_| is_acknowledgement(&operation)) else {
             return operation;
         };
+        let text = String::from_utf8_lossy(&operation);
         let head = text.lines().next().unwrap_or_default();
         let head = head.rsplit_once(' ').unwrap_or_default().0;
         let body = format!(
@@ -230,8 +296,20 @@ impl Switches {
     }
 }
 
+/// Whether a server says that it has stored a message.
+fn is_acknowledgement(operation: &[u8]) -> bool {
+    if !operation.starts_with(b"MSG ") {
+        return false;
+    }
+    let text = String::from_utf8_lossy(operation);
+    text.contains(r#""stream":"#)
+        && text.contains(r#""seq":"#)
+        && !text.contains(r#""type":"#)
+        && !text.contains(r#""error":"#)
+}
+
 /// The length of the first whole operation: a line, and for a message the bytes whose number ends the line.
-fn operation(bytes: &[u8]) -> Option<usize> {
+pub fn operation(bytes: &[u8]) -> Option<usize> {
     let line = bytes.windows(2).position(|end| end == b"\r\n")?;
     let words = std::str::from_utf8(&bytes[..line]).unwrap_or_default();
     let is_message = ["PUB ", "HPUB ", "MSG ", "HMSG "]

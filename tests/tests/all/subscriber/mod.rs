@@ -1,5 +1,9 @@
 //! What the tests of subscribers share: a small domain, a stream of its own for each test, and a log of what handlers got.
 
+/// What a subscription promises on every engine.
+#[path = "../../../../cim-es/tests/all/subscriptions/suite.rs"]
+pub mod suite;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -4,13 +4,14 @@
 
 mod compound;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use serde::ser::{self, Serialize, Serializer};
 
 use compound::{Elements, Entries};
 
+use super::orders::Way;
 use crate::block::canonical::MAX_PAYLOAD_DEPTH;
 use crate::block::reader::prepend;
 
@@ -29,6 +30,8 @@ pub(crate) enum Inspection {
     Forms(usize),
     /// The option at a place, from 0, among those that hold nothing.
     Hollow(usize),
+    /// The ways of types to lists of several elements.
+    Lists,
 }
 
 /// What a walk met.
@@ -40,6 +43,8 @@ pub(super) struct Met {
     pub(super) hollow: Cell<usize>,
     /// A list of several elements, whose order may be of no meaning.
     pub(super) list: Cell<bool>,
+    /// The ways of types to such lists, where they are looked for.
+    pub(super) lists: RefCell<Vec<Way>>,
     /// A long list of small numbers.
     pub(super) bytes: Cell<bool>,
     /// The value asked whether it is written for people: it has two forms.
@@ -106,6 +111,7 @@ pub(super) fn inspect<T: Serialize>(event: &T, inspection: Inspection) -> Result
         met: &met,
         depth: 0,
         steps: 0,
+        way: Way::start(),
     };
     match event.serialize(inspector) {
         Ok(_) => Ok(met),
@@ -129,6 +135,8 @@ struct Inspector<'m> {
     met: &'m Met,
     depth: u32,
     steps: u32,
+    /// The way of types to here, where lists are looked for.
+    way: Way,
 }
 
 impl<'m> Inspector<'m> {
@@ -165,6 +173,8 @@ impl<'m> Inspector<'m> {
     fn elements(self) -> Result<Elements<'m>, Box<Refused>> {
         Ok(Elements {
             inspector: self.into_container()?,
+            types: Way::start(),
+            last: None,
             index: 0,
             is_bytes: true,
             variant: None,
@@ -174,17 +184,29 @@ impl<'m> Inspector<'m> {
     fn entries(self) -> Result<Entries<'m>, Box<Refused>> {
         Ok(Entries {
             inspector: self.into_container()?,
+            lists_before: self.met.lists.borrow().len(),
             key: None,
             variant: None,
         })
     }
 
     /// Into the map of one key that holds a variant's content, unless the enum is the event itself.
-    fn into_variant(self) -> Result<Self, Box<Refused>> {
-        if self.steps == 0 {
-            Ok(self)
-        } else {
-            self.into_container()
+    fn past_variant(self, variant: &str) -> Result<Self, Box<Refused>> {
+        let on = self.along(|way| way.past(variant));
+        match self.steps {
+            0 => Ok(on),
+            _ => on.into_container(),
+        }
+    }
+
+    /// On along the way of types, where lists are looked for.
+    fn along(self, on: impl FnOnce(Way) -> Way) -> Self {
+        match self.inspection {
+            Inspection::Lists => Self {
+                way: on(self.way),
+                ..self
+            },
+            _ => self,
         }
     }
 
@@ -196,7 +218,7 @@ impl<'m> Inspector<'m> {
     /// Walks over a value in this one.
     fn walk<T: ?Sized + Serialize>(self, value: &T) -> Inspected {
         let around = self.met.asked.replace(false);
-        let shape = value.serialize(self)?;
+        let shape = value.serialize(self.along(Way::into::<T>))?;
         if self.met.asked.replace(around) {
             self.form(TWO_FORMS)?;
         }
@@ -345,7 +367,7 @@ impl<'m> Serializer for Inspector<'m> {
         variant: &'static str,
         value: &T,
     ) -> Inspected {
-        let inspected = self.into_variant()?.walk(value);
+        let inspected = self.past_variant(variant)?.walk(value);
         within(self.segment(variant), inspected).map(|_| Shape::Other)
     }
 
@@ -372,7 +394,7 @@ impl<'m> Serializer for Inspector<'m> {
         variant: &'static str,
         _: usize,
     ) -> Result<Elements<'m>, Box<Refused>> {
-        let elements = self.into_variant()?.elements()?;
+        let elements = self.past_variant(variant)?.elements()?;
         Ok(Elements {
             variant: self.segment(variant),
             ..elements
@@ -398,7 +420,7 @@ impl<'m> Serializer for Inspector<'m> {
         variant: &'static str,
         _: usize,
     ) -> Result<Entries<'m>, Box<Refused>> {
-        let entries = self.into_variant()?.entries()?;
+        let entries = self.past_variant(variant)?.entries()?;
         Ok(Entries {
             variant: self.segment(variant),
             ..entries

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::engine::jetstream::connect::PermissionDenied;
-use crate::store::StoreError;
+use crate::store::{Location, StoreError};
 
 /// Why a request to the JetStream API had no good answer.
 ///
@@ -187,30 +187,34 @@ impl ApiFailure {
     }
 
     /// The error of a store for a failed write. What a limit or a right says, it says in its own words.
-    pub(super) fn into_write_error(self, place: String, operation: &'static str) -> StoreError {
+    pub(super) fn into_write_error(
+        self,
+        location: Location,
+        operation: &'static str,
+    ) -> StoreError {
         match self.class() {
             Class::Full => StoreError::Full {
-                place,
+                location,
                 reason: self.to_string(),
             },
             Class::ReadOnly => StoreError::ReadOnly {
-                place,
+                location,
                 reason: self.to_string(),
             },
             Class::TooLarge => StoreError::InvalidCommit {
                 reason: format!(
-                    "{self}: raise `max_payload` of the server and `max_msg_size` of {place}, or keep large content as an \
+                    "{self}: raise `max_payload` of the server and `max_msg_size` of {location}, or keep large content as an \
                      object and its CID in the event"
                 ),
             },
-            _ => self.into_error(place, operation),
+            _ => self.into_error(location, operation),
         }
     }
 
     /// The error of a store for anything else that failed.
-    pub(super) fn into_error(self, place: String, operation: &'static str) -> StoreError {
+    pub(super) fn into_error(self, location: Location, operation: &'static str) -> StoreError {
         StoreError::Engine {
-            place,
+            location,
             operation,
             source: Arc::new(self),
         }
@@ -223,6 +227,11 @@ pub(crate) fn failure_of(error: &StoreError) -> Option<&ApiFailure> {
         StoreError::Engine { source, .. } => source.downcast_ref(),
         _ => None,
     }
+}
+
+/// Whether an error of a store is one that may pass by itself.
+pub(crate) fn is_transient(error: &StoreError) -> bool {
+    failure_of(error).is_some_and(ApiFailure::is_transient)
 }
 
 /// The error in an answer.

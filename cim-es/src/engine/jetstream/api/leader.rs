@@ -12,7 +12,7 @@ use super::failure::{ApiFailure, errors};
 use super::message::Raw;
 use super::request::Api;
 use crate::engine::jetstream::retry;
-use crate::store::{Position, StoreError};
+use crate::store::{Location, Position, StoreError};
 
 #[derive(Deserialize)]
 struct Found {
@@ -30,6 +30,11 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Whether the stream has dropped what stood at a sequence, with all that stood before it.
+    pub(crate) fn is_dropped(&self, sequence: u64) -> bool {
+        sequence < self.first_seq
+    }
+
     /// The last sequence up to the given one at which the stream has, or will have, a message; none when all of them were
     /// dropped or removed.
     pub(crate) fn last_until(&self, until: u64) -> Option<u64> {
@@ -86,6 +91,11 @@ impl<'a> Leader<'a> {
     /// Asked until a moment.
     pub(crate) fn until(api: &'a Api, deadline: Instant) -> Self {
         Self { api, deadline }
+    }
+
+    /// What it is the leader of.
+    pub(crate) fn location(&self) -> Location {
+        self.api.location()
     }
 
     /// The last message under a subject that may have wildcards.

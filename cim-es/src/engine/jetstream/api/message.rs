@@ -88,12 +88,7 @@ impl Raw {
     ) -> Result<StoredEvent, StoreError> {
         let position = Position(self.sequence);
         let damaged = |cid, reason: String| {
-            StoreError::Damaged(Damage {
-                place: api.place(),
-                position: Some(position),
-                cid,
-                reason,
-            })
+            StoreError::from(Damage::new(api.location(), position, cid, reason))
         };
         let Some(cid) = self.cid else {
             let subject = &self.subject;
@@ -102,7 +97,7 @@ impl Raw {
             return Err(damaged(None, reason));
         };
         let event = StoredEvent::verify(position, cid, self.body)
-            .map_err(|verdict| verdict.into_damage(api.place()))?;
+            .map_err(|verdict| verdict.into_damage(api.location()))?;
         let envelope = &event.envelope;
         let id = IdText::trusted(&envelope.aggregate_id);
         if !subjects.is_stored(&self.subject, &id, &envelope.event_type) {

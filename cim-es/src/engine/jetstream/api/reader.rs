@@ -16,6 +16,7 @@ use futures_util::{FutureExt, StreamExt};
 use serde_json::{Value, json as query};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::ack_subject::AckSubject;
 use super::failure::{ApiFailure, Class, errors, failure_of};
 use super::leader::Leader;
 use super::message::Raw;
@@ -484,7 +485,7 @@ impl Session {
     }
 
     fn deliver(&mut self, message: Message, next: u64) -> Heard {
-        let Some(place) = message.reply.as_deref().and_then(Place::parse) else {
+        let Some(place) = message.reply.as_deref().and_then(AckSubject::parse) else {
             return Heard::Lost("a message came without its place");
         };
         if place.consumer != self.delivered + 1 || place.stream < next {
@@ -496,31 +497,5 @@ impl Session {
         let headers = message.headers.unwrap_or_default();
         let raw = Raw::new(place.stream, message.subject, &headers, message.payload);
         Heard::Message(raw)
-    }
-}
-
-/// Where a delivered message stands, from its reply subject.
-struct Place {
-    stream: u64,
-    consumer: u64,
-    pending: Option<u64>,
-}
-
-impl Place {
-    /// `$JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.<consumer sequence>.<time>.<pending>`, or with domain
-    /// and account hash before the stream and a token behind.
-    fn parse(reply: &str) -> Option<Self> {
-        let before = match reply.bytes().filter(|byte| *byte == b'.').count() + 1 {
-            9 => 5,
-            11.. => 7,
-            _ => return None,
-        };
-        let mut tokens = reply.split('.').skip(before);
-        Some(Self {
-            stream: tokens.next()?.parse().ok()?,
-            consumer: tokens.next()?.parse().ok()?,
-            // Behind the time.
-            pending: tokens.nth(1).and_then(|pending| pending.parse().ok()),
-        })
     }
 }

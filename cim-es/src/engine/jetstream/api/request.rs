@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::failure::{ApiFailure, ErrorAnswer};
+use crate::domain::ErrorChain;
 use crate::engine::jetstream::connect::{ConnectError, Connection, PermissionDenied, Seen};
 use crate::engine::jetstream::retry::{self, Retry};
-use crate::store::{AnotherHistory, Bookmark, Position, StoreError};
+use crate::store::{AnotherHistory, Bookmark, Location, Position, StoreError};
 
 /// The connection, and where the API of one stream is found.
 #[derive(Clone, Debug)]
@@ -238,7 +239,7 @@ impl Api {
     pub(crate) fn error(&self, operation: &'static str, failure: ApiFailure) -> StoreError {
         match self.has_ended() {
             true => self.closed(),
-            false => failure.into_error(self.place(), operation),
+            false => failure.into_error(self.location(), operation),
         }
     }
 
@@ -246,7 +247,7 @@ impl Api {
     pub(crate) fn write_error(&self, operation: &'static str, failure: ApiFailure) -> StoreError {
         match self.has_ended() {
             true => self.closed(),
-            false => failure.into_write_error(self.place(), operation),
+            false => failure.into_write_error(self.location(), operation),
         }
     }
 
@@ -258,7 +259,7 @@ impl Api {
         found: Option<Cid>,
     ) -> StoreError {
         StoreError::AnotherHistory(Box::new(AnotherHistory {
-            place: self.place(),
+            location: self.location(),
             known,
             last: Position(last),
             found,
@@ -268,16 +269,17 @@ impl Api {
     /// The error for a connection that has ended.
     pub(crate) fn closed(&self) -> StoreError {
         let ended = self.connection.why_ended();
-        let reason = ended.unwrap_or(ConnectError::Closed).to_string();
+        let ended = ended.unwrap_or(ConnectError::Closed);
+        let reason = ErrorChain(&ended).to_string();
         StoreError::Closed { reason }
     }
 
     /// How errors name the stream: a bucket by the name that people know.
-    pub(crate) fn place(&self) -> String {
+    pub(crate) fn location(&self) -> Location {
         let bucket = self.stream.strip_prefix("KV_");
         match bucket.or_else(|| self.stream.strip_prefix("OBJ_")) {
-            Some(bucket) => format!("bucket `{bucket}`"),
-            None => format!("stream {}", self.stream),
+            Some(bucket) => Location::Bucket(bucket.to_owned()),
+            None => Location::Stream(self.stream.to_string()),
         }
     }
 

@@ -1,28 +1,34 @@
 //! A bucket: the stream under a key-value or an object bucket, read from its leader and written with a guard.
 
-use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::future::Future;
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::create::{Layout, Making, create};
-use crate::engine::jetstream::api::{Api, ApiFailure, Class, EXPECTED_SEQUENCE, Leader, Raw};
+use super::create::{Making, create};
+use super::purpose::Purpose;
+use crate::engine::jetstream::api::{
+    Api, ApiFailure, Class, EXPECTED_SEQUENCE, Leader, Raw, StreamInfo, subjects,
+};
 use crate::engine::jetstream::config::check_name;
 use crate::engine::jetstream::connect::Connection;
 use crate::engine::jetstream::retry;
-use crate::store::StoreError;
+use crate::store::{Location, StoreError};
 
 /// A bucket.
 #[derive(Clone)]
 pub(crate) struct Bucket {
     api: Api,
     name: String,
+    /// The largest message that the stream under it takes, where that is limited.
+    limit: Option<usize>,
 }
+
+/// The least that the servers must take in a message for a bucket to be of use.
+const LEAST_MESSAGE: usize = 4_096;
 
 /// Whether a guarded write took place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,40 +39,26 @@ pub(crate) enum Write {
     Refused,
 }
 
-/// A page of the subjects that have messages.
-#[derive(Deserialize)]
-struct Listed {
-    state: ListedState,
-    #[serde(default)]
-    total: usize,
-}
-
-#[derive(Deserialize)]
-struct ListedState {
-    last_seq: u64,
-    subjects: Option<HashMap<String, u64>>,
-}
-
 impl Bucket {
     /// Opens a bucket, and creates it when it is missing.
     pub(crate) async fn open(
         connection: Connection,
         name: &str,
-        layout: Layout,
+        purpose: Purpose,
         making: Making,
     ) -> Result<Self, StoreError> {
         let replicas = making.replicas;
-        let mut bucket = Self::named(&connection, name, layout)?;
+        let mut bucket = Self::named(&connection, name, purpose)?;
         let found = match Leader::new(&bucket.api).stream_info().await? {
             Some(found) => found,
-            None => create(&bucket.api, name, layout, making).await?,
+            None => create(&bucket.api, name, purpose.layout(), making).await?,
         };
-        bucket.api = bucket.api.of_stream(&found.created);
+        bucket.take(&found, purpose)?;
         let found = found.info.config.num_replicas;
         if found < replicas {
-            let place = bucket.place();
+            let location = bucket.location();
             tracing::warn!(
-                place,
+                %location,
                 found,
                 replicas,
                 "a bucket is kept by fewer servers than configured: let an operator raise it"
@@ -79,25 +71,54 @@ impl Bucket {
     pub(crate) async fn find(
         connection: Connection,
         name: &str,
-        layout: Layout,
+        purpose: Purpose,
     ) -> Result<Option<Self>, StoreError> {
-        let mut bucket = Self::named(&connection, name, layout)?;
-        let found = Leader::new(&bucket.api).stream_info().await?;
-        Ok(found.map(|found| {
-            bucket.api = bucket.api.of_stream(&found.created);
-            bucket
-        }))
+        let mut bucket = Self::named(&connection, name, purpose)?;
+        let Some(found) = Leader::new(&bucket.api).stream_info().await? else {
+            return Ok(None);
+        };
+        bucket.take(&found, purpose)?;
+        Ok(Some(bucket))
     }
 
-    fn named(connection: &Connection, name: &str, layout: Layout) -> Result<Self, StoreError> {
-        let api = Api::new(connection, &layout.stream(name));
+    /// Takes the stream that was found.
+    ///
+    /// # Errors
+    /// [`StoreError::Incompatible`] where a setting stands in the way, or the servers take hardly anything in a message.
+    fn take(&mut self, found: &StreamInfo, purpose: Purpose) -> Result<(), StoreError> {
+        let config = &found.info.config;
+        if let Some(reason) = purpose.refusal(&self.name, config) {
+            return Err(StoreError::Incompatible {
+                location: self.location(),
+                reason,
+            });
+        }
+        self.api = self.api.clone().of_stream(&found.created);
+        let limit = usize::try_from(config.max_message_size).unwrap_or(0);
+        self.limit = (limit > 0).then_some(limit);
+        let bytes = self.max_message();
+        match bytes < LEAST_MESSAGE {
+            false => Ok(()),
+            true => Err(StoreError::Incompatible {
+                location: self.location(),
+                reason: format!(
+                    "a message may have {bytes} bytes, and nothing of use fits into less than {LEAST_MESSAGE}: raise \
+                     `max_payload` of the server, or `max_msg_size` of the bucket"
+                ),
+            }),
+        }
+    }
+
+    fn named(connection: &Connection, name: &str, purpose: Purpose) -> Result<Self, StoreError> {
+        let api = Api::new(connection, &purpose.layout().stream(name));
         check_name("the name", name).map_err(|error| StoreError::Incompatible {
-            place: api.place(),
+            location: api.location(),
             reason: error.to_string(),
         })?;
         Ok(Self {
             api,
             name: name.to_owned(),
+            limit: None,
         })
     }
 
@@ -107,8 +128,8 @@ impl Bucket {
     }
 
     /// How messages name the bucket.
-    pub(crate) fn place(&self) -> String {
-        self.api.place()
+    pub(crate) fn location(&self) -> Location {
+        self.api.location()
     }
 
     /// The requests that it is read and written by.
@@ -118,7 +139,8 @@ impl Bucket {
 
     /// The largest message that the servers take, headers included.
     pub(crate) fn max_message(&self) -> usize {
-        self.api.client().max_payload()
+        let server = self.api.client().max_payload();
+        self.limit.map_or(server, |limit| limit.min(server))
     }
 
     /// The last message on a subject, as far as the leader knows at the moment: for what is guarded, or a cache.
@@ -247,7 +269,7 @@ impl Bucket {
         let purged = self.api.ask::<Value>("STREAM.PURGE", &query).await;
         if let Err(reason) = purged {
             tracing::debug!(
-                place = self.place(),
+                location = %self.location(),
                 subject,
                 %reason,
                 "what is no longer needed stays"
@@ -256,36 +278,9 @@ impl Bucket {
     }
 
     /// The subjects under a filter that have messages, each once.
-    ///
-    /// The server lists them in pages, by the place in an order that a new subject shifts: one may come twice.
     pub(crate) async fn subjects(&self, filter: &str) -> Result<Vec<String>, StoreError> {
-        const OPERATION: &str = "listing";
-        let mut retry = retry::REQUEST.within(self.api.patience);
-        'anew: loop {
-            let mut subjects = BTreeSet::new();
-            let mut offset = 0;
-            loop {
-                let query = json!({ "subjects_filter": filter, "offset": offset });
-                let seen = self.api.seen.last();
-                let page = self.api.ask::<Listed>("STREAM.INFO", &query).await;
-                let failure = match page {
-                    Ok(page) if page.state.last_seq < seen => ApiFailure::Stale,
-                    Ok(page) => {
-                        let found = page.state.subjects.unwrap_or_default();
-                        offset += found.len();
-                        let is_last = found.is_empty() || offset >= page.total;
-                        subjects.extend(found.into_keys());
-                        match is_last {
-                            true => return Ok(subjects.into_iter().collect()),
-                            false => continue,
-                        }
-                    }
-                    Err(failure) => failure,
-                };
-                self.api.wait(&mut retry, OPERATION, failure).await?;
-                continue 'anew;
-            }
-        }
+        let subjects = subjects(&self.api, filter).await?;
+        Ok(subjects.into_iter().collect())
     }
 }
 

@@ -7,12 +7,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::bucket::{Bucket, Write};
-use super::create::{Layout, Making};
+use super::create::Making;
 use super::name::token;
+use super::purpose::Purpose;
 use crate::engine::jetstream::connect::Connection;
-use crate::store::{CheckpointStore, Damage, Position, StoreError};
+use crate::store::{Bookmark, CheckpointStore, Damage, Position, StoreError};
 
-/// Keeps checkpoints in a key-value bucket: the reader's name is the key, its position in decimal digits the value.
+/// Keeps checkpoints in a key-value bucket: the reader's name is the key; the value is its position in decimal digits,
+/// and behind a space the CID of the event there, where the reader named it.
 ///
 /// A clone is another handle to the same bucket.
 #[derive(Clone, Debug)]
@@ -44,7 +46,7 @@ impl JetStreamCheckpointStore {
         bucket: &str,
         making: Making,
     ) -> Result<Self, StoreError> {
-        let bucket = Bucket::open(connection, bucket, Layout::KeyValue, making).await?;
+        let bucket = Bucket::open(connection, bucket, Purpose::Checkpoints, making).await?;
         Ok(Self {
             bucket,
             seen: Arc::default(),
@@ -68,9 +70,12 @@ impl JetStreamCheckpointStore {
 
 #[async_trait]
 impl CheckpointStore for JetStreamCheckpointStore {
-    async fn save_checkpoint(&self, reader: &str, position: Position) -> Result<(), StoreError> {
+    async fn save_checkpoint(&self, reader: &str, at: Bookmark) -> Result<(), StoreError> {
         let subject = self.subject(reader);
-        let value = Bytes::from(position.to_string());
+        let value = Bytes::from(match &at.cid {
+            Some(cid) => format!("{} {cid}", at.position),
+            None => at.position.to_string(),
+        });
         let mut guard = match self.seen(reader) {
             Some(sequence) => sequence,
             None => self
@@ -95,7 +100,7 @@ impl CheckpointStore for JetStreamCheckpointStore {
         Ok(())
     }
 
-    async fn get_checkpoint(&self, reader: &str) -> Result<Option<Position>, StoreError> {
+    async fn get_checkpoint(&self, reader: &str) -> Result<Option<Bookmark>, StoreError> {
         let seen = self.seen(reader).unwrap_or(0);
         let Some(message) = self.bucket.last(&self.subject(reader), seen).await? else {
             return Ok(None);
@@ -106,16 +111,25 @@ impl CheckpointStore for JetStreamCheckpointStore {
             return Ok(None);
         }
         let text = std::str::from_utf8(&message.body).ok();
-        match text.and_then(|text| text.parse().ok()) {
-            Some(position) => Ok(Some(Position(position))),
-            None => Err(StoreError::Damaged(Damage {
-                place: self.bucket.place(),
-                position: None,
-                cid: None,
-                reason: format!(
-                    "the checkpoint of `{reader}` is not a number; delete the key to start over"
-                ),
-            })),
+        match text.and_then(parse) {
+            Some(at) => Ok(Some(at)),
+            None => {
+                let reason = format!(
+                    "the checkpoint of `{reader}` is neither a position nor a position and a CID; delete the key to start over"
+                );
+                Err(Damage::new(self.bucket.location(), None, None, reason).into())
+            }
         }
     }
+}
+
+fn parse(text: &str) -> Option<Bookmark> {
+    let (position, cid) = match text.split_once(' ') {
+        Some((position, cid)) => (position, Some(cid.parse().ok()?)),
+        None => (text, None),
+    };
+    Some(Bookmark {
+        position: Position(position.parse().ok()?),
+        cid,
+    })
 }

@@ -13,7 +13,7 @@ const CREATING: Duration = Duration::from_secs(5);
 
 /// Which layout a bucket has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Layout {
+pub(super) enum Layout {
     KeyValue,
     Objects,
 }
@@ -27,10 +27,19 @@ impl Layout {
         }
     }
 
+    /// The subjects of the stream under a bucket.
+    pub(super) fn subjects(self, name: &str) -> Vec<String> {
+        match self {
+            Self::KeyValue => vec![format!("$KV.{name}.>")],
+            Self::Objects => vec![format!("$O.{name}.C.>"), format!("$O.{name}.M.>")],
+        }
+    }
+
     /// The stream under a bucket, as the tools of NATS make it.
-    fn config(self, name: &str, replicas: usize) -> Config {
+    pub(super) fn config(self, name: &str, replicas: usize) -> Config {
         let common = Config {
             name: self.stream(name),
+            subjects: self.subjects(name),
             num_replicas: replicas,
             discard: DiscardPolicy::New,
             max_messages: -1,
@@ -43,14 +52,12 @@ impl Layout {
         };
         match self {
             Self::KeyValue => Config {
-                subjects: vec![format!("$KV.{name}.>")],
                 max_messages_per_subject: 1,
                 deny_delete: true,
                 duplicate_window: Duration::from_secs(120),
                 ..common
             },
             Self::Objects => Config {
-                subjects: vec![format!("$O.{name}.C.>"), format!("$O.{name}.M.>")],
                 max_messages_per_subject: -1,
                 ..common
             },
@@ -86,7 +93,7 @@ pub(super) async fn create(
     const OPERATION: &str = "creating";
     if !making.creates {
         return Err(StoreError::Incompatible {
-            place: api.place(),
+            location: api.location(),
             reason:
                 "it does not exist, and this program is not to create it: let an operator create it"
                     .to_owned(),

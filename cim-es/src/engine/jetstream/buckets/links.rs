@@ -111,12 +111,8 @@ impl JetStreamObjectStore {
             })
         };
         link().ok_or_else(|| {
-            StoreError::Damaged(Damage {
-                place: self.links.place(),
-                position: None,
-                cid: None,
-                reason: format!("the key `{subject}` is no link; delete it"),
-            })
+            let reason = format!("the key `{subject}` is no link; delete it");
+            Damage::new(self.links.location(), None, None, reason).into()
         })
     }
 }

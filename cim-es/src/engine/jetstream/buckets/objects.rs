@@ -1,6 +1,7 @@
 //! Blocks by CID in an object bucket.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use async_nats::jetstream::object_store::{ObjectInfo, ObjectOptions};
 use async_trait::async_trait;
@@ -11,21 +12,26 @@ use cid::Cid;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::abandoned;
 use super::bucket::{Bucket, Write};
-use super::create::{Layout, Making};
+use super::create::Making;
+use super::purpose::Purpose;
 use crate::block::{HashCode, verify_cid};
 use crate::engine::jetstream::api::Raw;
 use crate::engine::jetstream::connect::Connection;
 use crate::engine::jetstream::retry;
 use crate::store::{Damage, ObjectStore, StoreError};
 
-/// How many bytes of an object a message holds: what the tools of NATS use.
+/// How many bytes of an object a message holds at most: what the tools of NATS use.
 const CHUNK: usize = 128 * 1024;
+/// What a chunk has beside its bytes in a message.
+const CHUNK_HEAD: usize = 1_024;
 
 /// Keeps blocks in an object bucket under their CID, each once, never overwritten, at any size.
 ///
-/// A block is cut into chunks, which other tools for NATS object stores can put together too. Its hash is checked
-/// whenever it is read. [`link_objects`](Self::link_objects) keeps links between blocks.
+/// A block is cut into chunks, which other tools for NATS object stores can put together too. Its
+/// hash is checked whenever it is read. [`link_objects`](Self::link_objects) keeps links between
+/// blocks.
 ///
 /// A clone is another handle to the same bucket.
 ///
@@ -52,16 +58,33 @@ pub struct JetStreamObjectStore {
 }
 
 impl JetStreamObjectStore {
-    /// Opens a bucket and the one for its links, `<bucket>-links`, and creates with a number of replicas what is missing.
+    /// Opens a bucket and the one for its links, `<bucket>-links`, and creates with a number of
+    /// replicas what is missing.
     ///
     /// # Errors
-    /// [`StoreError::ReadOnly`] when one is missing and this user may not create it, and the engine's failures.
+    /// [`StoreError::ReadOnly`] when one is missing and this user may not create it, and the
+    /// engine's failures.
     pub async fn open(
         connection: impl Into<Connection>,
         bucket: &str,
         replicas: usize,
     ) -> Result<Self, StoreError> {
         Self::open_or_make(connection.into(), bucket, Making::with_replicas(replicas)).await
+    }
+
+    /// Opens a bucket and the one for its links as they are, and creates neither.
+    ///
+    /// # Errors
+    /// [`StoreError::Incompatible`] when one is missing, and the engine's failures.
+    pub async fn open_existing(
+        connection: impl Into<Connection>,
+        bucket: &str,
+    ) -> Result<Self, StoreError> {
+        let making = Making {
+            replicas: 1,
+            creates: false,
+        };
+        Self::open_or_make(connection.into(), bucket, making).await
     }
 
     /// The same, made as it is said when it is missing.
@@ -71,13 +94,27 @@ impl JetStreamObjectStore {
         making: Making,
     ) -> Result<Self, StoreError> {
         let links = format!("{bucket}-links");
-        let objects = Bucket::open(connection.clone(), bucket, Layout::Objects, making).await?;
-        let links = Bucket::open(connection, &links, Layout::KeyValue, making).await?;
+        let objects = Bucket::open(connection.clone(), bucket, Purpose::Objects, making).await?;
+        let links = Bucket::open(connection, &links, Purpose::Links, making).await?;
         Ok(Self {
             objects,
             links,
             hash: HashCode::default(),
         })
+    }
+
+    /// Removes what programs that crashed have left of objects that they were putting: chunks that
+    /// no entry names, and to which nothing was added for so long. Gives how many objects they
+    /// would have been. A program that is putting an object meanwhile, however slowly, puts it
+    /// whole, at worst once more from its beginning.
+    ///
+    /// Chunks that are older than two minutes are removed as well before the same object is put
+    /// again. Either needs the right to purge the bucket.
+    ///
+    /// # Errors
+    /// The engine's failures.
+    pub async fn collect_abandoned_chunks(&self, older_than: Duration) -> Result<u64, StoreError> {
+        abandoned::collect(&self.objects, "*.*", older_than).await
     }
 
     /// Makes CIDs with another hash; blocks of both are read.
@@ -102,55 +139,68 @@ impl ObjectStore for JetStreamObjectStore {
 
 /// Keeps bytes under their CID.
 ///
-/// The chunks go first, on a subject that no other writer has; the entry that names them goes last and only if there is
-/// none yet. So a reader finds all of a block or nothing, and of two writers of one block the first one's stays.
+/// The chunks go first, on a subject that no other writer has; the entry that names them goes last
+/// and only if there is none yet. So a reader finds all of a block or nothing, and of two writers
+/// of one block the first one's stays. What a writer that crashed has left of the same block is
+/// removed.
 pub(super) async fn put(bucket: &Bucket, cid: &Cid, bytes: Bytes) -> Result<(), StoreError> {
     let entry = entry_subject(bucket, cid);
-    if find(bucket, cid).await?.is_some() {
-        return Ok(());
-    }
-    let unique = Uuid::now_v7().simple().to_string();
-    let chunks = format!("$O.{}.C.{unique}", bucket.name());
-    let count = bytes.len().div_ceil(CHUNK);
-    let mut sequence = 0;
-    for at in 0..count {
-        let chunk = bytes.slice(at * CHUNK..bytes.len().min((at + 1) * CHUNK));
-        // A chunk that is sent again after a lost answer would stand there twice, so it is guarded by the one before.
-        sequence = write_chunk(bucket, &chunks, chunk, sequence).await?;
-    }
-    let info = ObjectInfo {
-        name: cid.to_string(),
-        description: None,
-        metadata: HashMap::new(),
-        headers: None,
-        options: Some(ObjectOptions {
-            link: None,
-            max_chunk_size: Some(CHUNK),
-        }),
-        bucket: bucket.name().to_owned(),
-        nuid: unique,
-        size: bytes.len(),
-        chunks: count,
-        modified: None,
-        digest: Some(format!(
-            "SHA-256={}",
-            URL_SAFE.encode(Sha256::digest(&bytes))
-        )),
-        deleted: false,
-    };
-    let body = serde_json::to_vec(&info).map_err(|error| damaged(bucket, cid, error))?;
-    let body = Bytes::from(body);
-    let mut retry = retry::GUARDED.without_end();
-    loop {
-        if let Write::Stored(_) = bucket.write(&entry, body.clone(), 0).await? {
+    let there = bucket.peek(&entry).await?;
+    // The sequence of an entry whose chunks are gone.
+    let mut replaced = there.as_ref().map_or(0, |there| there.sequence);
+    if let Some(present) = parse(bucket, cid, there)? {
+        let chunks = format!("$O.{}.C.{}", bucket.name(), present.nuid);
+        if present.chunks == 0 || bucket.peek(&chunks).await?.is_some() {
             return Ok(());
         }
-        // Refused because of another writer, or because of itself after a lost answer.
-        if let Some(present) = find(bucket, cid).await? {
-            if present.nuid != info.nuid && count > 0 {
-                bucket.discard(&chunks).await;
+    }
+    abandoned::collect(bucket, &format!("{cid}.*"), abandoned::AFTER).await?;
+    let mut retry = retry::GUARDED.without_end();
+    loop {
+        let mut putting = Putting::new(bucket, cid);
+        let Some(info) = putting.chunks(cid, &bytes).await? else {
+            if retry.pause().await {
+                continue;
             }
+            return Err(StoreError::Busy {
+                location: bucket.location(),
+                reason: "the chunks of this object were taken for abandoned again and again"
+                    .to_owned(),
+            });
+        };
+        let body = serde_json::to_vec(&info).map_err(|error| damaged(bucket, cid, error))?;
+        let (sequence, present) = write_entry(bucket, cid, &entry, body.into(), replaced).await?;
+        if present.nuid != info.nuid {
             return Ok(());
+        }
+        putting.is_done = true;
+        if putting.is_there().await? {
+            return Ok(());
+        }
+        // They were taken for abandoned before the entry named them.
+        replaced = sequence;
+    }
+}
+
+/// Writes the entry of an object if the last one is at a sequence, 0 for none; gives the one that
+/// is there then.
+async fn write_entry(
+    bucket: &Bucket,
+    cid: &Cid,
+    entry: &str,
+    body: Bytes,
+    guard: u64,
+) -> Result<(u64, ObjectInfo), StoreError> {
+    let mut retry = retry::GUARDED.without_end();
+    loop {
+        // Refused because of another writer, or because of itself after a lost answer.
+        bucket.write(entry, body.clone(), guard).await?;
+        let there = bucket.peek(entry).await?;
+        let sequence = there.as_ref().map_or(0, |there| there.sequence);
+        if let Some(present) = parse(bucket, cid, there)?
+            && sequence > guard
+        {
+            return Ok((sequence, present));
         }
         if !retry.pause().await {
             let reason = "its entry was deleted by hand; restore it or use another bucket";
@@ -159,31 +209,115 @@ pub(super) async fn put(bucket: &Bucket, cid: &Cid, bytes: Bytes) -> Result<(), 
     }
 }
 
-/// Writes a chunk behind the one at a sequence of the stream, 0 for the first; gives its own sequence.
+/// The chunks of an object while they are written. Without an entry that names them they are
+/// removed again.
+struct Putting<'a> {
+    bucket: &'a Bucket,
+    /// The name of the chunks, in their subject and in the entry.
+    unique: String,
+    /// The sequence of the last chunk; 0 where there is none yet.
+    last: u64,
+    is_done: bool,
+}
+
+impl<'a> Putting<'a> {
+    fn new(bucket: &'a Bucket, cid: &Cid) -> Self {
+        Self {
+            bucket,
+            unique: format!("{cid}.{}", Uuid::now_v7().simple()),
+            last: 0,
+            is_done: false,
+        }
+    }
+
+    fn subject(&self) -> String {
+        format!("$O.{}.C.{}", self.bucket.name(), self.unique)
+    }
+
+    /// Writes the chunks; gives what the entry says of them, and none when they were taken for
+    /// abandoned.
+    async fn chunks(&mut self, cid: &Cid, bytes: &Bytes) -> Result<Option<ObjectInfo>, StoreError> {
+        // Servers may take less.
+        let most = self.bucket.max_message().saturating_sub(CHUNK_HEAD);
+        let size = CHUNK.min(most).max(1);
+        let count = bytes.len().div_ceil(size);
+        let subject = self.subject();
+        for at in 0..count {
+            let chunk = bytes.slice(at * size..bytes.len().min((at + 1) * size));
+            // A chunk that is sent again after a lost answer would stand there twice, so it is
+            // guarded by the one before.
+            match write_chunk(self.bucket, &subject, chunk, self.last).await? {
+                Some(sequence) => self.last = sequence,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(ObjectInfo {
+            name: cid.to_string(),
+            description: None,
+            metadata: HashMap::new(),
+            headers: None,
+            options: Some(ObjectOptions {
+                link: None,
+                max_chunk_size: Some(size),
+            }),
+            bucket: self.bucket.name().to_owned(),
+            nuid: self.unique.clone(),
+            size: bytes.len(),
+            chunks: count,
+            modified: None,
+            digest: Some(format!(
+                "SHA-256={}",
+                URL_SAFE.encode(Sha256::digest(bytes))
+            )),
+            deleted: false,
+        }))
+    }
+
+    /// Whether the chunks are as they were written.
+    async fn is_there(&self) -> Result<bool, StoreError> {
+        if self.last == 0 {
+            return Ok(true);
+        }
+        let last = self.bucket.peek(&self.subject()).await?;
+        Ok(last.is_some_and(|last| last.sequence == self.last))
+    }
+}
+
+impl Drop for Putting<'_> {
+    fn drop(&mut self) {
+        if self.is_done || self.last == 0 {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (bucket, subject) = (self.bucket.clone(), self.subject());
+            runtime.spawn(async move { bucket.discard(&subject).await });
+        }
+    }
+}
+
+/// Writes a chunk behind the one at a sequence of the stream, 0 for the first; gives its own
+/// sequence, and none when the chunks were taken for abandoned.
 async fn write_chunk(
     bucket: &Bucket,
     subject: &str,
     chunk: Bytes,
     guard: u64,
-) -> Result<u64, StoreError> {
+) -> Result<Option<u64>, StoreError> {
     let mut retry = retry::GUARDED.without_end();
     loop {
         if let Write::Stored(sequence) = bucket.write(subject, chunk.clone(), guard).await? {
-            return Ok(sequence);
+            return Ok(Some(sequence));
         }
-        // Nobody else writes here: it was refused because of itself, or by a leader that is not up to date yet.
+        // Nobody else writes here: it was refused because of itself, or by a leader that is not up
+        // to date yet.
         match bucket.peek(subject).await? {
             Some(message) if message.sequence > guard && message.body == chunk => {
-                return Ok(message.sequence);
+                return Ok(Some(message.sequence));
             }
-            Some(message) if message.sequence > guard => {}
-            _ if retry.pause().await => continue,
-            _ => {}
+            Some(message) if message.sequence > guard => return Ok(None),
+            _ if retry.pause().await => {}
+            _ => return Ok(None),
         }
-        return Err(StoreError::Busy {
-            place: bucket.place(),
-            reason: "another program writes to the chunks of this object".to_owned(),
-        });
     }
 }
 
@@ -226,7 +360,7 @@ pub(super) async fn discard(bucket: &Bucket, cid: &Cid) -> Result<(), StoreError
     Ok(())
 }
 
-async fn find(bucket: &Bucket, cid: &Cid) -> Result<Option<ObjectInfo>, StoreError> {
+pub(super) async fn find(bucket: &Bucket, cid: &Cid) -> Result<Option<ObjectInfo>, StoreError> {
     let message = bucket.peek(&entry_subject(bucket, cid)).await?;
     parse(bucket, cid, message)
 }
@@ -253,10 +387,5 @@ fn entry_subject(bucket: &Bucket, cid: &Cid) -> String {
 }
 
 fn damaged(bucket: &Bucket, cid: &Cid, reason: impl ToString) -> StoreError {
-    StoreError::Damaged(Damage {
-        place: bucket.place(),
-        position: None,
-        cid: Some(*cid),
-        reason: reason.to_string(),
-    })
+    Damage::new(bucket.location(), None, *cid, reason.to_string()).into()
 }

@@ -5,26 +5,32 @@ use bytes::Bytes;
 use cid::Cid;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 use super::bucket::{Bucket, Write};
-use super::create::{Layout, Making};
+use super::create::Making;
 use super::name::token;
 use super::objects;
+use super::purpose::Purpose;
 use crate::block::HashCode;
 use crate::engine::jetstream::connect::Connection;
 use crate::store::{AggregateKey, Damage, Position, Snapshot, SnapshotStore, StoreError};
 
 /// What a message has beside its body: headers, and room to spare.
 const MESSAGE_HEAD: usize = 4_096;
+/// How many snapshots are written at once, those included that nobody waits for any more.
+const AT_ONCE: usize = 8;
 
-/// Keeps snapshots in a key-value bucket. One that does not fit into a message becomes an immutable object in the object
-/// bucket of the same name, and the value points at it.
+/// Keeps snapshots in a key-value bucket. One that does not fit into a message becomes an immutable
+/// object in the object bucket of the same name, and the value points at it.
 ///
 /// A clone is another handle to the same bucket.
 #[derive(Clone, Debug)]
 pub struct JetStreamSnapshotStore {
     values: Bucket,
     objects: Bucket,
+    turns: Arc<Semaphore>,
 }
 
 /// The value under an aggregate's key.
@@ -38,7 +44,8 @@ enum Value {
     Elsewhere(u64, Cid),
 }
 
-/// A snapshot as it is stored. The aggregate stands in it so that no two aggregates ever share an object.
+/// A snapshot as it is stored. The aggregate stands in it so that no two aggregates ever share an
+/// object.
 #[derive(Serialize, Deserialize)]
 struct SnapshotRecord {
     aggregate: String,
@@ -68,13 +75,15 @@ impl Value {
 }
 
 impl JetStreamSnapshotStore {
-    /// Opens the bucket for values and the one for objects, and creates with a number of replicas what is missing. For the
-    /// snapshots beside a stream it is [`EventStoreConfig::snapshot_bucket`].
+    /// Opens the bucket for values and the one for objects, and creates with a number of replicas
+    /// what is missing. For the snapshots beside a stream it is
+    /// [`EventStoreConfig::snapshot_bucket`].
     ///
     /// [`EventStoreConfig::snapshot_bucket`]: crate::jetstream::EventStoreConfig::snapshot_bucket
     ///
     /// # Errors
-    /// [`StoreError::ReadOnly`] when one is missing and this user may not create it, and the engine's failures.
+    /// [`StoreError::ReadOnly`] when one is missing and this user may not create it, and the
+    /// engine's failures.
     pub async fn open(
         connection: impl Into<Connection>,
         bucket: &str,
@@ -89,9 +98,13 @@ impl JetStreamSnapshotStore {
         bucket: &str,
         making: Making,
     ) -> Result<Self, StoreError> {
-        let values = Bucket::open(connection.clone(), bucket, Layout::KeyValue, making).await?;
-        let objects = Bucket::open(connection, bucket, Layout::Objects, making).await?;
-        Ok(Self { values, objects })
+        let values = Bucket::open(connection.clone(), bucket, Purpose::Snapshots, making).await?;
+        let objects = Bucket::open(connection, bucket, Purpose::LargeSnapshots, making).await?;
+        Ok(Self {
+            values,
+            objects,
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+        })
     }
 
     fn subject(&self, aggregate: &AggregateKey, tag: u64) -> String {
@@ -105,7 +118,8 @@ impl JetStreamSnapshotStore {
         let Some(message) = self.values.peek(subject).await? else {
             return Ok((0, None));
         };
-        // What cannot be read is as good as absent: a snapshot of another program's version, or a deleted key.
+        // What cannot be read is as good as absent: a snapshot of another program's version, or a
+        // deleted key.
         let value = serde_ipld_dagcbor::from_slice(&message.body).ok();
         Ok((message.sequence, value))
     }
@@ -151,23 +165,19 @@ impl JetStreamSnapshotStore {
         };
         match serde_ipld_dagcbor::from_slice(&block) {
             Ok(Value::Whole(kept)) => Ok(Some(kept)),
-            Ok(Value::Elsewhere(..)) | Err(_) => Err(StoreError::Damaged(Damage {
-                place: self.objects.place(),
-                position: None,
-                cid: Some(cid),
-                reason: "the object is no snapshot; delete it and its key".to_owned(),
-            })),
+            Ok(Value::Elsewhere(..)) | Err(_) => Err(Damage::new(
+                self.objects.location(),
+                None,
+                cid,
+                "the object is no snapshot; delete it and its key",
+            )
+            .into()),
         }
     }
 }
 
-#[async_trait]
-impl SnapshotStore for JetStreamSnapshotStore {
-    async fn save_snapshot(
-        &self,
-        aggregate: &AggregateKey,
-        snapshot: Snapshot,
-    ) -> Result<(), StoreError> {
+impl JetStreamSnapshotStore {
+    async fn save(&self, aggregate: &AggregateKey, snapshot: Snapshot) -> Result<(), StoreError> {
         let subject = self.subject(aggregate, snapshot.tag);
         let version = snapshot.version;
         let (mut guard, mut present) = self.find(&subject).await?;
@@ -194,9 +204,35 @@ impl SnapshotStore for JetStreamSnapshotStore {
                 return self.discard(object, present.object()).await;
             }
         }
-        // A reader that has just read the former pointer finds no object, and reads the events instead.
+        // A reader that has just read the former pointer finds no object, and reads the events
+        // instead.
         let former = present.and_then(|present| present.object());
         self.discard(former, object).await
+    }
+}
+
+#[async_trait]
+impl SnapshotStore for JetStreamSnapshotStore {
+    /// Who stops waiting does not stop the writing, which could leave a large snapshot half
+    /// written.
+    async fn save_snapshot(
+        &self,
+        aggregate: &AggregateKey,
+        snapshot: Snapshot,
+    ) -> Result<(), StoreError> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let (this, aggregate) = (self.clone(), aggregate.clone());
+        let saving = tokio::spawn(async move {
+            let _turn = turn;
+            this.save(&aggregate, snapshot).await
+        });
+        saving.await.unwrap_or_else(|error| {
+            Err(StoreError::Engine {
+                location: self.values.location(),
+                operation: "writing a snapshot",
+                source: Arc::new(error),
+            })
+        })
     }
 
     async fn get_latest_snapshot(

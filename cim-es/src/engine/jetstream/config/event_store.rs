@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::ConfigError;
+use crate::domain::subject::Pattern;
 use crate::store::{SealOptions, StoredSubjects};
 
 /// 365 days.
@@ -48,6 +49,9 @@ pub struct EventStoreConfig {
     pub duplicate_window: Duration,
     /// After how many events of an aggregate a repository writes a snapshot; 100 by default.
     pub snapshot_threshold: u64,
+    /// The memory that each server has for the stream, in bytes, with which `doctor` compares what the stream takes of it;
+    /// none by default. A client cannot see it.
+    pub server_memory: Option<u64>,
     /// How stored subjects are made; every program that writes to the stream must agree.
     pub stored_subjects: StoredSubjects,
     /// Tokens in front of the public subjects, under which committed events are republished: for tests and for tenants
@@ -71,6 +75,7 @@ impl Default for EventStoreConfig {
             replicas: 1,
             duplicate_window: Duration::from_secs(120),
             snapshot_threshold: 100,
+            server_memory: None,
             stored_subjects: StoredSubjects::default(),
             public_prefix: None,
             create: true,
@@ -209,42 +214,24 @@ pub(crate) fn check_name(key: &str, name: &str) -> Result<(), ConfigError> {
 }
 
 fn check_subject(subject: &str) -> Result<(), ConfigError> {
-    let tokens: Vec<_> = subject.split('.').collect();
-    let last = tokens.len() - 1;
-    let is_legal = |(at, token): (usize, &&str)| match *token {
-        "*" => true,
-        ">" => at == last,
-        token => {
-            !token.is_empty()
-                && !token
-                    .contains(|c: char| c.is_whitespace() || c.is_control() || "*>".contains(c))
-        }
-    };
-    let first = tokens[0];
+    let invalid = |reason: String| ConfigError::invalid("event_store.subjects", reason);
+    let first = subject.split('.').next().unwrap_or_default();
     if first == "es" || first.starts_with(['$', '_']) {
-        return Err(ConfigError::invalid(
-            "event_store.subjects",
-            format!(
-                "`{subject}` starts with `{first}`, which is the store's or the servers' own; name the public subjects"
-            ),
-        ));
+        return Err(invalid(format!(
+            "`{subject}` starts with `{first}`, which is the store's or the servers' own; name the public subjects"
+        )));
     }
-    if tokens.iter().enumerate().all(is_legal) {
-        if tokens.len() < 3 && tokens[last] != ">" {
-            return Err(ConfigError::invalid(
-                "event_store.subjects",
-                format!(
-                    "no event has a subject like `{subject}`: a public subject is <domain>.<aggregate>.<operation>; write \
-                     `{first}.>` for a whole domain"
-                ),
-            ));
-        }
-        return Ok(());
+    if let Err(error) = subject.parse::<Pattern>() {
+        return Err(invalid(format!(
+            "`{subject}` is not a subject: tokens are joined by `.`, `*` is one token, `>` the rest: {}",
+            error.reason
+        )));
     }
-    Err(ConfigError::invalid(
-        "event_store.subjects",
-        format!(
-            "`{subject}` is not a subject: tokens are joined by `.`, `*` is one token, `>` the rest"
-        ),
-    ))
+    if subject.split('.').count() < 3 && !subject.ends_with('>') {
+        return Err(invalid(format!(
+            "no event has a subject like `{subject}`: a public subject is <domain>.<aggregate>.<operation>; write \
+             `{first}.>` for a whole domain"
+        )));
+    }
+    Ok(())
 }

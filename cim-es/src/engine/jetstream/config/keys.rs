@@ -16,7 +16,7 @@ pub(super) enum Kind {
 }
 
 /// Every key with what it takes; those of a table with its name in front.
-pub(super) const KEYS: [(&str, Kind); 33] = [
+pub(super) const KEYS: [(&str, Kind); 34] = [
     ("servers", Kind::List),
     ("credentials", Kind::Text),
     ("user", Kind::Text),
@@ -45,6 +45,7 @@ pub(super) const KEYS: [(&str, Kind); 33] = [
     ("event_store.retention", Kind::Text),
     ("event_store.duplicate_window", Kind::Duration),
     ("event_store.snapshot_threshold", Kind::Number),
+    ("event_store.server_memory", Kind::Number),
     ("event_store.stored_prefix", Kind::Text),
     ("event_store.public_prefix", Kind::Text),
     ("event_store.create", Kind::Flag),

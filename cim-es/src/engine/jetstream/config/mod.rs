@@ -16,12 +16,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use address::without_login;
 pub use error::ConfigError;
 pub use event_store::EventStoreConfig;
 pub(super) use event_store::check_name;
 pub use options::JetStreamOptions;
 pub use secret::Secret;
-pub(crate) use secret::without_login;
 
 /// How to reach the servers and what to keep on them.
 ///
@@ -53,6 +53,7 @@ pub(crate) use secret::without_login;
 /// | `event_store.retention` | `limits` | the only one under which reading an event does not delete it |
 /// | `event_store.duplicate_window` | `2m` | for how long a message sent again is recognised |
 /// | `event_store.snapshot_threshold` | 100 | events between two snapshots of an aggregate |
+/// | `event_store.server_memory` | | the memory of each server in bytes, with which `doctor` compares what the stream takes |
 /// | `event_store.stored_prefix` | `es` | what stored subjects begin with; the same in every program |
 /// | `event_store.public_prefix` | | what stands in front of the public subjects, for tests and tenants |
 /// | `event_store.create` | `true` | creates the stream and the buckets that are missing |

@@ -314,6 +314,7 @@ impl Reader {
             .set(&mut config.duplicate_window);
         self.number("event_store.snapshot_threshold")?
             .set(&mut config.snapshot_threshold);
+        config.server_memory = self.number("event_store.server_memory")?;
         self.choice("event_store.when_full", &["refuse", "drop_oldest"])?
             .map(|choice| choice == "drop_oldest")
             .set(&mut config.drop_oldest_when_full);

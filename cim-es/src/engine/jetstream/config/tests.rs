@@ -33,6 +33,7 @@ replicas = 3
 retention = "limits"
 duplicate_window = "1m"
 snapshot_threshold = 50
+server_memory = 8000000000
 stored_prefix = "tenant.es"
 public_prefix = "tenant"
 create = false
@@ -56,6 +57,7 @@ fn every_key() -> NatsConfig {
     config.event_store.drop_oldest_when_full = true;
     config.event_store.duplicate_window = Duration::from_secs(60);
     config.event_store.snapshot_threshold = 50;
+    config.event_store.server_memory = Some(8_000_000_000);
     config.event_store.stored_subjects = "tenant.es".parse().unwrap();
     config.event_store.public_prefix = Some("tenant".to_owned());
     config.event_store.create = false;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::engine::jetstream::config::ConfigError;
+use crate::store::denied::{Action, PermissionDenied};
 
 /// Why there is no connection: what was wrong, where, and what to do.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -130,35 +131,13 @@ pub enum ConnectError {
         login: &'static str,
     },
     /// The client failed in another way.
-    #[error("connecting to {servers} failed: {source}")]
+    #[error("connecting to {servers} failed")]
     Client {
         /// The addresses.
         servers: String,
         /// What the client said.
         source: Arc<async_nats::ConnectError>,
     },
-}
-
-/// What a server did not permit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// To publish, which every request is too.
-    Publish,
-    /// To subscribe.
-    Subscribe,
-}
-
-/// A server did not permit something; a client alone sees only an answer that never comes.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the server does not permit this user to {} `{subject}`: an operator can allow it",
-    match .action { Action::Publish => "publish on", Action::Subscribe => "subscribe to" }
-)]
-pub struct PermissionDenied {
-    /// What it did not permit.
-    pub action: Action,
-    /// The subject.
-    pub subject: String,
 }
 
 impl PermissionDenied {

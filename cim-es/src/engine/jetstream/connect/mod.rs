@@ -4,6 +4,7 @@ mod classify;
 mod error;
 mod login;
 mod seen;
+mod servers;
 mod tls;
 
 use std::fmt;
@@ -14,12 +15,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Context;
-use async_nats::{Client, ClientError, ConnectOptions, Event, ServerError};
+use async_nats::{Client, ClientError, ConnectOptions, Event, ServerAddr, ServerError};
 use futures_util::future::{Either, select};
 use tokio::sync::{broadcast, watch};
 
-pub use error::{Action, ConnectError, PermissionDenied};
+pub use crate::store::denied::{Action, PermissionDenied};
+pub use error::ConnectError;
 pub(crate) use seen::Seen;
+pub(crate) use servers::Survey;
 
 use crate::engine::jetstream::config::{JetStreamConfig, NatsConfig, without_login};
 use crate::engine::jetstream::retry;
@@ -65,6 +68,8 @@ struct Timing {
 /// What the client reports while it runs.
 struct Signals {
     servers: String,
+    /// `host:port` of each; none for a client that was made elsewhere.
+    addresses: Vec<String>,
     max_reconnects: usize,
     was_connected: AtomicBool,
     since: Mutex<Instant>,
@@ -85,7 +90,7 @@ impl NatsConfig {
     pub async fn connect(&self) -> Result<Connection, ConnectError> {
         self.check()?;
         let (addresses, auth) = login::addresses(self)?;
-        let signals = Arc::new(Signals::new(self));
+        let signals = Arc::new(Signals::new(self, &addresses));
         let login = login::name(&auth);
         let uses_tls = self.tls.required || addresses.iter().any(|address| address.tls_required());
         // One attempt for each server at the start is always made.
@@ -152,10 +157,15 @@ impl Drop for Task {
 }
 
 impl Signals {
-    fn new(config: &NatsConfig) -> Self {
+    fn new(config: &NatsConfig, addresses: &[ServerAddr]) -> Self {
+        let address = |it: &ServerAddr| match it.host().contains(':') {
+            true => format!("[{}]:{}", it.host(), it.port()),
+            false => format!("{}:{}", it.host(), it.port()),
+        };
         let servers: Vec<_> = config.servers.iter().map(|it| without_login(it)).collect();
         Self {
             servers: servers.join(", "),
+            addresses: addresses.iter().map(address).collect(),
             max_reconnects: config.max_reconnects,
             was_connected: AtomicBool::new(false),
             since: Mutex::new(Instant::now()),
@@ -369,7 +379,7 @@ impl From<Client> for Connection {
     /// A client that was made elsewhere. What the servers do not permit it does not hear: refusals are timeouts.
     fn from(client: Client) -> Self {
         let defaults = NatsConfig::default();
-        let signals = Arc::new(Signals::new(&defaults));
+        let signals = Arc::new(Signals::new(&defaults, &[]));
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             // A task beside the client's own: it ends with the runtime, or with the last handle.
             let (task, mut ended) = (Task(Arc::downgrade(&signals)), signals.ended.subscribe());

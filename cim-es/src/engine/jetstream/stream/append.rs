@@ -8,17 +8,20 @@ use futures_util::future::try_join_all;
 use tokio::time::{Instant, timeout_at};
 
 use super::Stream;
+use super::kinds;
 use super::look::Sealed;
 use super::outcome::{Answer, End, Found, Input, Progress, Step};
 use super::publish::{Guard, Outgoing};
+use super::repeats;
 use super::tip::{self, Last, Tip};
 use crate::block::StoredEvent;
+use crate::domain::ErrorChain;
 use crate::domain::aggregate::IdText;
-use crate::engine::jetstream::api::Leader;
+use crate::engine::jetstream::api::{Leader, is_transient};
 use crate::engine::jetstream::retry;
 use crate::store::{
-    AggregateCommit, CommitRequest, Damage, ExpectedVersion, Position, SealedEvent, StoreError,
-    seal,
+    AggregateCommit, AggregateKey, CommitRequest, Damage, ExpectedVersion, Head, Position,
+    SealedEvent, StoreError, seal,
 };
 
 /// What became of a sealed commit.
@@ -40,8 +43,14 @@ pub(super) async fn append(
     let mut race = retry::RACE.until(deadline);
     loop {
         let heads: Vec<_> = tips.iter().map(|tip| tip.head).collect();
-        for (part, head) in parts.iter().zip(&heads) {
-            part.check(head.as_ref())?;
+        if let Some(earlier) = repeats::find(store, &commit, &heads, deadline).await? {
+            return Ok(earlier);
+        }
+        for (part, tip) in parts.iter().zip(&tips) {
+            part.check(tip.head.as_ref())?;
+            if part.shares_ids_with.is_some() && tip.head.is_none() && tip.guard > 0 {
+                part.check_kinds(&kinds::read(store, part.aggregate.id()).await?)?;
+            }
         }
         let events = seal(commit.clone(), &heads, &store.options.stream.seal)?;
         let guards = guards(store, parts, &tips);
@@ -51,7 +60,14 @@ pub(super) async fn append(
             guards: &guards,
         };
         let seen = match publish(store, &sealed, deadline).await? {
-            Outcome::Stored(last) => return Ok(place(events, last)),
+            Outcome::Stored(last) => {
+                let stored = place(events, last);
+                if !commit.is_looked_up() {
+                    let aggregates = commit.in_order().map(|place| &parts[place].aggregate);
+                    repeats::note(store, aggregates.zip(&stored));
+                }
+                return Ok(stored);
+            }
             Outcome::Moved(seen) => seen,
         };
         let before: Vec<_> = tips.iter().map(|tip| tip.guard).collect();
@@ -69,10 +85,21 @@ pub(super) async fn append(
         }
         if !race.pause().await {
             return Err(StoreError::Busy {
-                place: store.api.place(),
+                location: store.api.location(),
                 reason: "other writers were faster each time".to_owned(),
             });
         }
+    }
+}
+
+/// The error of an append that was not sent, because what it follows could not be read: nothing of it is stored.
+pub(super) fn not_sent(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Engine { ref location, .. } if is_transient(&error) => StoreError::Busy {
+            location: location.clone(),
+            reason: ErrorChain(&error).to_string(),
+        },
+        error => error,
     }
 }
 
@@ -83,10 +110,13 @@ async fn presume(
     deadline: Instant,
 ) -> Result<Tip, StoreError> {
     match (&part.head, part.expected) {
-        (Some(head), ExpectedVersion::Exactly(version)) if head.version == version => Ok(Tip {
-            head: Some(*head),
-            guard: head.position.0,
-        }),
+        (Some(head), ExpectedVersion::Exactly(version)) if head.version == version => {
+            check_head(store, &part.aggregate, head, deadline).await?;
+            Ok(Tip {
+                head: Some(*head),
+                guard: head.position.0,
+            })
+        }
         (None, ExpectedVersion::NoStream | ExpectedVersion::Exactly(0)) => Ok(Tip {
             head: None,
             guard: 0,
@@ -97,6 +127,30 @@ async fn presume(
             Ok(last.tip())
         }
     }
+}
+
+/// Refuses a head that ends a part of a commit. What this store wrote or read itself was whole; another head is looked at,
+/// where a commit can have been cut off and the leader can be asked.
+async fn check_head(
+    store: &Stream,
+    key: &AggregateKey,
+    head: &Head,
+    deadline: Instant,
+) -> Result<(), StoreError> {
+    if store.is_replicated() || store.place_of(&head.cid) == Some(head.position) {
+        return Ok(());
+    }
+    let leader = Leader::until(&store.api, deadline.min(retry::deadline(store.api.timeout)));
+    // What is not there the guard refuses.
+    let there = match leader.at(head.position.0).await {
+        Ok(Some(raw)) if raw.cid == Some(head.cid) => raw,
+        Ok(_) | Err(StoreError::Engine { .. }) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let guard = there.sequence;
+    let event = Some(store.verify(there)?);
+    let last = Last { event, guard };
+    last.check_whole(store, key, deadline).await
 }
 
 /// A head that says more than the stream has belongs to another stream.
@@ -172,7 +226,7 @@ pub(super) async fn publish(
     if api.has_ended() {
         return Err(api.closed());
     }
-    let mut progress = Progress::new(store.is_replicated, is_batch);
+    let mut progress = Progress::new(store.is_replicated(), is_batch);
     let mut retry = retry::COMMIT.until(deadline);
     let mut since_less = None;
     let mut seen = Vec::new();
@@ -188,7 +242,7 @@ pub(super) async fn publish(
                 match sealed.whole(&leader, last, index).await {
                     Ok(found) => Input::Found(found),
                     Err(error) => {
-                        tracing::debug!(%error, "the leader could not be asked");
+                        tracing::debug!(error = %ErrorChain(&error), "the leader could not be asked");
                         Input::Found(Found::Unseen)
                     }
                 }
@@ -222,23 +276,22 @@ fn failed(store: &Stream, sealed: &Sealed<'_>, end: End) -> StoreError {
         End::Refused(failure) => store.api.write_error("publish", failure),
         End::Busy(reason) => busy(store, reason),
         End::Unknown(reason) => StoreError::OutcomeUnknown { reason },
-        End::Part(first) => StoreError::Damaged(Damage {
-            place: store.api.place(),
-            position: Some(Position(first)),
-            cid: sealed.events.first().map(|event| event.cid),
-            reason: format!(
+        End::Part(first) => {
+            let reason = format!(
                 "only a part of this commit of {} events is stored: a limit of the stream or of the account cut it off, and \
-                 nothing can follow it. Raise the limit, and let an operator copy the stream without the events that \
-                 `doctor` lists",
+                 nothing can follow it. Raise the limit, and let an operator remove the events that `doctor` lists, or copy \
+                 the stream without them",
                 sealed.events.len()
-            ),
-        }),
+            );
+            let cid = sealed.events.first().map(|event| event.cid);
+            Damage::new(store.api.location(), Position(first), cid, reason).into()
+        }
     }
 }
 
 fn busy(store: &Stream, reason: impl Into<String>) -> StoreError {
     StoreError::Busy {
-        place: store.api.place(),
+        location: store.api.location(),
         reason: reason.into(),
     }
 }

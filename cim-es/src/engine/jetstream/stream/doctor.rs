@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::finding::{Finding, Severity};
-use super::{compare, wanted};
+use super::room::{self, Account};
+use super::{compare, rivals, versions, wanted};
 use crate::domain::message::Timestamp;
 use crate::engine::jetstream::api::{Api, Leader, StreamInfo};
 use crate::engine::jetstream::config::JetStreamOptions;
@@ -27,14 +28,22 @@ pub(super) async fn examine(
     api: &Api,
     options: &JetStreamOptions,
 ) -> Result<Vec<Finding>, StoreError> {
-    let mut findings = Vec::new();
-    version(api, &mut findings);
+    let survey = api.connection.survey().await;
+    let mut findings = Vec::from_iter(versions::too_old(&survey));
+    findings.extend(compare::max_payload(options, &survey));
     let wanted = wanted::wanted(api, options)?;
     let leader = Leader::new(api);
-    match leader.stream_info().await? {
-        Some(StreamInfo { info, .. }) => {
+    let found = leader.stream_info().await?;
+    findings.extend(versions::findings(&survey, found.as_ref()));
+    match found {
+        Some(found) => {
+            findings.extend(rivals::find(api, options, &found).await);
+            let StreamInfo { info, .. } = found;
             findings.extend(compare::stream(options, &wanted, &info.config));
             replicas(&info, &mut findings);
+            let account = Account::ask(api).await;
+            let memory = options.stream.server_memory;
+            findings.extend(room::findings(&info, account.as_ref(), memory));
         }
         None => findings.push(Finding {
             severity: Severity::Danger,
@@ -54,30 +63,6 @@ pub(super) async fn examine(
     });
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     Ok(findings)
-}
-
-fn version(api: &Api, findings: &mut Vec<Finding>) {
-    let version = api.client().server_info().version;
-    let (major, minor, patch) = wanted::MINIMUM;
-    let expected = format!("{major}.{minor}.{patch} or newer");
-    if !wanted::is_new_enough(&version) {
-        findings.push(Finding {
-            severity: Severity::Danger,
-            about: "version",
-            found: version,
-            expected,
-            advice: "two writers could both win on this server: update it".to_owned(),
-        });
-    } else if version.starts_with("2.14.") {
-        findings.push(Finding {
-            severity: Severity::Notice,
-            about: "version",
-            found: version,
-            expected: "2.15.0 or newer".to_owned(),
-            advice: "newer servers group their writes to the disk, which makes appends faster"
-                .to_owned(),
-        });
-    }
 }
 
 fn replicas(info: &Info, findings: &mut Vec<Finding>) {

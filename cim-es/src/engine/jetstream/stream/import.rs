@@ -14,8 +14,8 @@ use super::{Stream, history, tip};
 use crate::block::{Cid, StoredEvent};
 use crate::engine::jetstream::retry;
 use crate::store::{
-    AggregateCommit, AggregateKey, AppendedCommit, ExpectedVersion, Head, Plan, ProvedCommit,
-    SealedCommit, Standing, StoreError, Versions, plan,
+    AggregateCommit, AggregateKey, AppendedCommit, ExpectedVersion, Head, Location, Plan,
+    ProvedCommit, SealedCommit, Standing, StoreError, Versions, plan,
 };
 
 /// How many aggregates are asked for at once.
@@ -92,7 +92,7 @@ async fn store_one(
         present.replace(now);
         if !race.pause().await {
             return Err(StoreError::Busy {
-                place: store.api.place(),
+                location: store.api.location(),
                 reason: "other writers were faster each time".to_owned(),
             });
         }
@@ -129,12 +129,13 @@ fn part(aggregate: &AggregateKey) -> AggregateCommit {
         head: None,
         events: Vec::new(),
         is_unchanged: false,
+        shares_ids_with: None,
     }
 }
 
 /// What the stream has of some aggregates, as far as commits are compared with it.
 struct Present {
-    place: String,
+    location: Location,
     heads: HashMap<AggregateKey, Option<Head>>,
     events: HashMap<AggregateKey, HashMap<u64, StoredEvent>>,
     /// The value of the guard of an id, which two kinds share.
@@ -153,7 +154,7 @@ impl Present {
             *range = (range.0.min(first), range.1.max(last));
         }
         let mut present = Self {
-            place: store.api.place(),
+            location: store.api.location(),
             heads: HashMap::new(),
             events: HashMap::new(),
             guards: HashMap::new(),
@@ -216,8 +217,8 @@ async fn read_one(
 }
 
 impl Standing for Present {
-    fn place(&self) -> String {
-        self.place.clone()
+    fn location(&self) -> Location {
+        self.location.clone()
     }
 
     fn head(&mut self, aggregate: &AggregateKey) -> Result<Option<Head>, StoreError> {

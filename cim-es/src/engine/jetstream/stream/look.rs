@@ -9,6 +9,7 @@ use super::Stream;
 use super::outcome::Found;
 use super::publish::Guard;
 use super::tip::{self, Last};
+use crate::domain::ErrorChain;
 use crate::engine::jetstream::api::Leader;
 use crate::store::{AggregateCommit, SealedEvent, StoreError};
 
@@ -33,7 +34,7 @@ impl Sealed<'_> {
             Ok(look) => look,
             Err(error @ StoreError::Damaged(_)) => nothing_but(Found::Unreadable(error)),
             Err(error) => {
-                tracing::debug!(%error, "the leader could not be asked");
+                tracing::debug!(error = %ErrorChain(&error), "the leader could not be asked");
                 nothing_but(Found::Unseen)
             }
         }
@@ -118,7 +119,7 @@ impl Sealed<'_> {
             Some(raw) => Ok((raw.sequence, raw.body == expected.body)),
             // It was there a moment ago: another server answers now, which lags.
             None => Err(StoreError::Busy {
-                place: guard.subject.clone(),
+                location: leader.location(),
                 reason: "the leader changes".to_owned(),
             }),
         }

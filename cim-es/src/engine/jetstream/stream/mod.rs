@@ -3,37 +3,46 @@
 mod append;
 mod compare;
 mod doctor;
+mod existing;
 mod finding;
 mod fragments;
 mod history;
 mod import;
 mod kinds;
+mod listing;
 mod look;
 mod outcome;
 mod publish;
+mod raw;
+mod repeats;
+mod rivals;
+mod room;
 mod scan;
 mod setup;
 mod store;
 mod tip;
+mod versions;
 mod wanted;
 
 use std::num::NonZeroUsize;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cid::Cid;
 use lru::LruCache;
 use tokio::sync::Semaphore;
 
+use self::versions::Versions;
 pub use finding::{Finding, Severity};
+pub use fragments::{Copied, UnfinishedCommit};
 pub use store::JetStreamEventStore;
 
 use crate::block::StoredEvent;
 use crate::domain::subject::pattern::matches;
-use crate::engine::jetstream::api::{Api, Filters, Raw, Reader, StreamInfo};
+use crate::engine::jetstream::api::{Api, Commits, Filters, Raw, Reader, StreamInfo, Surroundings};
 use crate::engine::jetstream::config::JetStreamOptions;
 use crate::engine::jetstream::retry;
-use crate::store::{Position, StoreError, StoredSubjects};
+use crate::store::{KnownMessages, Position, StoreError, StoredSubjects};
 
 /// How many events a store remembers the places of.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(16_384).expect("not zero");
@@ -43,25 +52,37 @@ const BATCHES_IN_FLIGHT: usize = 16;
 /// What everything that a store does has in common.
 struct Stream {
     api: Api,
+    /// What tells whether a commit is whole.
+    around: Surroundings,
     options: JetStreamOptions,
     /// Turns for atomic batches.
     batches: Semaphore,
-    /// Whether several servers keep the stream.
-    is_replicated: bool,
+    /// Whether the servers were new enough when they were looked at.
+    versions: Versions,
     /// The JetStream domain that the stream is in.
     domain: Option<String>,
     places: Mutex<LruCache<Cid, Position>>,
+    messages: Mutex<KnownMessages>,
 }
 
 impl Stream {
-    fn new(api: Api, options: JetStreamOptions, found: StreamInfo) -> Self {
+    /// A stream that was found, and how many times the client had connected when its servers were looked at.
+    fn new(api: Api, options: JetStreamOptions, found: StreamInfo, connects: u64) -> Self {
+        let api = api.of_stream(&found.created);
+        let around = Surroundings {
+            api: api.clone(),
+            subjects: options.stream.stored_subjects.clone(),
+            is_atomic: found.info.config.num_replicas > 1,
+        };
         Self {
-            api: api.of_stream(&found.created),
+            api,
+            around,
             options,
             batches: Semaphore::new(BATCHES_IN_FLIGHT),
-            is_replicated: found.info.config.num_replicas > 1,
+            versions: Versions::checked(connects),
             domain: found.domain,
             places: Mutex::new(LruCache::new(REMEMBERED)),
+            messages: Mutex::default(),
         }
     }
 
@@ -94,16 +115,31 @@ impl Stream {
 
     /// The event that a message holds, proved.
     fn verify(&self, raw: Raw) -> Result<StoredEvent, StoreError> {
-        raw.verify(&self.api, self.subjects())
+        self.around.verify(raw)
+    }
+
+    /// Whether several servers keep the stream.
+    fn is_replicated(&self) -> bool {
+        self.around.is_atomic
+    }
+
+    /// What is known of the messages that wrote to the stream.
+    fn messages(&self) -> MutexGuard<'_, KnownMessages> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn reader(&self, filters: Filters, after: u64) -> Reader {
         Reader::new(self.api.clone(), filters, after.saturating_add(1))
     }
 
+    /// The events that a reader behind a sequence gives, each once its commit is whole.
+    fn commits(&self, reader: Reader, after: u64) -> Commits {
+        Commits::new(reader, self.around.clone(), after)
+    }
+
     /// How long an answer that is older than what is known may come from a leader that was deposed.
     fn staleness(&self) -> Duration {
-        match self.is_replicated {
+        match self.is_replicated() {
             true => retry::DEPOSED.min(self.api.patience),
             false => Duration::ZERO,
         }

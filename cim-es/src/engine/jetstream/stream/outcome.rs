@@ -14,6 +14,7 @@
 
 use std::time::Duration;
 
+use crate::domain::ErrorChain;
 use crate::engine::jetstream::api::{ApiFailure, Class, errors};
 use crate::engine::jetstream::retry::DEPOSED;
 use crate::store::StoreError;
@@ -183,8 +184,8 @@ impl Progress {
             Found::Nothing => self.nothing(),
             Found::Less(_) | Found::Unseen => Step::Again,
             Found::Unreadable(error) => Step::Fail(match self.is_open() {
-                true => End::Unknown(format!("{}; then: {error}", self.last)),
-                false => End::Busy(error.to_string()),
+                true => End::Unknown(format!("{}; then: {}", self.last, ErrorChain(&error))),
+                false => End::Busy(ErrorChain(&error).to_string()),
             }),
         }
     }

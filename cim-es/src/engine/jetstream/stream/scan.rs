@@ -6,23 +6,23 @@ use cid::Cid;
 use futures_util::future::try_join_all;
 use futures_util::stream;
 
-use super::Stream;
+use super::{Stream, fragments};
 use crate::block::StoredEvent;
 use crate::domain::subject::Pattern;
 use crate::domain::subject::pattern::overlaps;
-use crate::engine::jetstream::api::{Filters, Leader, Reader, State, Step};
+use crate::engine::jetstream::api::{Commits, Filters, Leader, Read, State, Step, end_of};
 use crate::engine::jetstream::retry;
 use crate::store::{Bookmark, EventStream, Position, Selection, SelectionError, StoreError};
 
 /// The most subjects that a consumer is made to filter by; what is left over is filtered here.
 const MOST_FILTERS: usize = 256;
 
-/// The events of a selection behind a bookmark, up to the last one that the stream has when reading starts.
+/// The events of a selection behind a bookmark, up to the last one that the stream has when reading
+/// starts.
 pub(super) fn read(store: Arc<Stream>, selection: Selection, after: Bookmark) -> EventStream {
     let scan = Scan {
         store,
         selection,
-        at: after.position.0,
         stage: Stage::Start(after),
     };
     Box::pin(stream::unfold(scan, |mut scan| async move {
@@ -37,8 +37,6 @@ pub(super) fn read(store: Arc<Stream>, selection: Selection, after: Bookmark) ->
 struct Scan {
     store: Arc<Stream>,
     selection: Selection,
-    /// Up to this sequence everything was read.
-    at: u64,
     stage: Stage,
 }
 
@@ -49,7 +47,7 @@ enum Stage {
 }
 
 struct Reading {
-    reader: Reader,
+    commits: Commits,
     /// What the server filters by; nothing where it gives everything.
     subjects: Vec<String>,
     until: u64,
@@ -64,27 +62,31 @@ impl Scan {
             let Stage::Reading(reading) = &mut self.stage else {
                 return Ok(None);
             };
-            match reading.reader.step().await? {
-                Step::Message(raw) if raw.sequence > reading.until => {
+            let read = reading.commits.next().await?;
+            let event = match read {
+                // Of a commit that was being stored when reading began, nothing is given.
+                Read::Event(event) if end_of(&event) > reading.until => {
                     self.end().await;
                     return Ok(None);
                 }
-                Step::Message(raw) => {
-                    self.at = raw.sequence;
-                    let event = self.store.verify(raw)?;
-                    let is_dry = reading.reader.pending() == Some(0);
-                    if self.at == reading.until || (is_dry && !self.is_any_left().await?) {
-                        self.end().await;
-                    }
-                    if self.selection.includes(&event) {
-                        return Ok(Some(event));
-                    }
+                Read::Event(event) => Some(event),
+                Read::CutOff(events) => {
+                    fragments::pass_over(&self.store, &self.selection, &events)?;
+                    None
                 }
-                Step::Idle => {
-                    if !self.is_any_left().await? {
-                        self.end().await;
-                    }
-                }
+                Read::Idle => None,
+            };
+            let commits = &reading.commits;
+            let may_be_over = commits.is_empty() && (event.is_none() || commits.is_dry());
+            let is_over = commits.is_empty() && commits.at() >= reading.until;
+            let is_held = event.is_none() && !commits.held().is_empty();
+            if is_over || ((may_be_over || is_held) && !self.is_any_left().await?) {
+                self.end().await;
+            }
+            if let Some(event) = event
+                && self.selection.includes(&event)
+            {
+                return Ok(Some(*event));
             }
         }
     }
@@ -96,14 +98,14 @@ impl Scan {
             subjects: subjects.clone(),
             headers_only: false,
         };
-        let reader = self.store.reader(filters, self.at);
+        let reader = self.store.reader(filters, after.position.0);
         // Who reads everything mostly wants all of it; who selects often stops early.
         let reader = match subjects.is_empty() {
             true => reader.pushed(),
             false => reader,
         };
         self.stage = Stage::Reading(Box::new(Reading {
-            reader,
+            commits: self.store.commits(reader, after.position.0),
             subjects,
             until: state.last_seq,
         }));
@@ -113,27 +115,28 @@ impl Scan {
         Ok(())
     }
 
-    /// Whether the leader has, or had, messages that the reader is still to get; moves the end to the last of them where
-    /// the stream has dropped what stood there.
+    /// Whether the leader has, or had, messages that the reader is still to get; moves the end to
+    /// the last of them where the stream has dropped what stood there.
     ///
     /// A consumer that has nothing more to give does not say it: it may be on a replica that lags.
     async fn is_any_left(&mut self) -> Result<bool, StoreError> {
         let Stage::Reading(reading) = &mut self.stage else {
             return Ok(false);
         };
-        if self.at >= reading.until {
+        let at = reading.commits.at();
+        if at >= reading.until {
             return Ok(false);
         }
         let leader = Leader::new(&self.store.api);
         if reading.subjects.is_empty() {
             let state = leader.state().await?;
-            let last = rest(&state, self.at, reading.until);
+            let last = rest(&state, at, reading.until);
             reading.until = last.unwrap_or(reading.until);
             return Ok(last.is_some());
         }
         let mut asked = Vec::with_capacity(reading.subjects.len());
         for subject in &reading.subjects {
-            asked.push(leader.next(subject, self.at + 1));
+            asked.push(leader.next(subject, at + 1));
         }
         let next = try_join_all(asked).await?;
         let mut next = next.into_iter().flatten();
@@ -142,13 +145,13 @@ impl Scan {
 
     async fn end(&mut self) {
         if let Stage::Reading(reading) = std::mem::replace(&mut self.stage, Stage::Over) {
-            reading.reader.close().await;
+            reading.commits.close().await;
         }
     }
 }
 
-/// The stored subjects that hold what is selected, none of which shares a subject with another; none at all where that
-/// is everything.
+/// The stored subjects that hold what is selected, none of which shares a subject with another;
+/// none at all where that is everything.
 ///
 /// # Errors
 /// [`StoreError::NothingSelected`] for a selection that nothing in the stream can match.
@@ -165,7 +168,7 @@ fn subjects(store: &Stream, selection: &Selection) -> Result<Vec<String>, StoreE
     if patterns.is_empty() {
         let wanted: Vec<_> = wanted.iter().map(Pattern::to_string).collect();
         return Err(SelectionError::NotKept {
-            place: store.api.place(),
+            location: store.api.location(),
             kept: kept.join(", "),
             wanted: wanted.join(", "),
         }
@@ -187,8 +190,8 @@ fn subjects(store: &Stream, selection: &Selection) -> Result<Vec<String>, StoreE
 
 /// Compares where a reader was with what the stream has; gives where the stream ends.
 ///
-/// A leader that was deposed and does not know it yet may not have the last events, so it is asked again before it is
-/// believed that the stream ends before the reader.
+/// A leader that was deposed and does not know it yet may not have the last events, so it is asked
+/// again before it is believed that the stream ends before the reader.
 async fn check(store: &Stream, after: &Bookmark) -> Result<State, StoreError> {
     let leader = Leader::new(&store.api);
     let mut retry = retry::STALE.within(store.staleness());
@@ -202,13 +205,13 @@ async fn check(store: &Stream, after: &Bookmark) -> Result<State, StoreError> {
         true => leader.at(after.position.0).await?.and_then(|raw| raw.cid),
         false => None,
     };
-    after.check(&store.api.place(), Position(state.last_seq), found)?;
+    after.check(&store.api.location(), Position(state.last_seq), found)?;
     Ok(state)
 }
 
-/// The last message of those after a sequence and up to another that a reader can still get: what it waits for may
-/// meanwhile be dropped, where the stream drops events.
-fn rest(state: &State, after: u64, until: u64) -> Option<u64> {
+/// The last message of those after a sequence and up to another that a reader can still get: what
+/// it waits for may meanwhile be dropped, where the stream drops events.
+pub(super) fn rest(state: &State, after: u64, until: u64) -> Option<u64> {
     state.last_until(until).filter(|last| *last > after)
 }
 
@@ -218,7 +221,7 @@ pub(super) fn follow(store: Arc<Stream>, selection: Selection, after: Bookmark) 
         store,
         selection,
         after,
-        reader: None,
+        commits: None,
     };
     Box::pin(stream::unfold(Some(following), |following| async move {
         let mut following = following?;
@@ -233,13 +236,13 @@ struct Following {
     store: Arc<Stream>,
     selection: Selection,
     after: Bookmark,
-    reader: Option<Reader>,
+    commits: Option<Commits>,
 }
 
 impl Following {
     async fn next(&mut self) -> Result<StoredEvent, StoreError> {
-        let reader = match &mut self.reader {
-            Some(reader) => reader,
+        let commits = match &mut self.commits {
+            Some(commits) => commits,
             None => {
                 let subjects = subjects(&self.store, &self.selection)?;
                 check(&self.store, &self.after).await?;
@@ -247,18 +250,25 @@ impl Following {
                     subjects,
                     headers_only: false,
                 };
-                let reader = self.store.reader(filters, self.after.position.0);
-                self.reader.insert(reader.without_end())
+                let after = self.after.position.0;
+                let reader = self.store.reader(filters, after);
+                let commits = self.store.commits(reader, after);
+                self.commits.insert(commits.without_end())
             }
         };
         loop {
-            if let Step::Message(raw) = reader.step().await? {
-                let event = self.store.verify(raw)?;
-                let id = &event.envelope.aggregate_id;
-                self.store.api.seen.note_aggregate(id, event.position.0);
-                if self.selection.includes(&event) {
-                    return Ok(event);
+            match commits.next().await? {
+                Read::Event(event) => {
+                    let id = &event.envelope.aggregate_id;
+                    self.store.api.seen.note_aggregate(id, event.position.0);
+                    if self.selection.includes(&event) {
+                        return Ok(*event);
+                    }
                 }
+                Read::CutOff(events) => {
+                    fragments::pass_over(&self.store, &self.selection, &events)?;
+                }
+                Read::Idle => {}
             }
         }
     }
@@ -266,8 +276,8 @@ impl Following {
 
 /// The event with a CID.
 ///
-/// The server finds messages by subject and by sequence alone, so a CID that was not met lately is looked for among the
-/// headers of all messages, oldest first.
+/// The server finds messages by subject and by sequence alone, so a CID that was not met lately is
+/// looked for among the headers of all messages, oldest first.
 pub(super) async fn by_cid(store: &Stream, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
     let leader = Leader::new(&store.api);
     if let Some(position) = store.place_of(cid)

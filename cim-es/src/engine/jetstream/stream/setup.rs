@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::compare;
 use super::finding::{Finding, Severity};
-use super::wanted::{MINIMUM, incompatible, is_new_enough, wanted};
+use super::wanted::{incompatible, wanted};
+use super::{rivals, versions};
 use crate::engine::jetstream::api::{Api, ApiFailure, Leader, StreamInfo, errors, failure_of};
 use crate::engine::jetstream::config::JetStreamOptions;
 use crate::engine::jetstream::retry;
@@ -19,15 +20,9 @@ const WITHOUT: Duration = Duration::from_secs(1);
 
 /// Checks the server, the options and the stream, which is created when it is missing.
 pub(super) async fn open(api: &Api, options: &JetStreamOptions) -> Result<StreamInfo, StoreError> {
-    let version = api.client().server_info().version;
-    if !is_new_enough(&version) {
-        let (major, minor, patch) = MINIMUM;
-        return Err(incompatible(
-            api,
-            format!(
-                "the server has version {version}, and the guards of events hold from {major}.{minor}.{patch} on: update the server (2.15 is recommended)"
-            ),
-        ));
+    let survey = api.connection.survey().await;
+    if let Some(finding) = versions::too_old(&survey) {
+        return Err(incompatible(api, finding.to_string()));
     }
     let wanted = wanted(api, options)?;
     if !api.connection.has_jetstream() {
@@ -41,9 +36,22 @@ pub(super) async fn open(api: &Api, options: &JetStreamOptions) -> Result<Stream
     }
     let found = match Leader::new(api).stream_info().await? {
         Some(found) => found,
-        None => create(api, options, &wanted).await?,
+        None => {
+            let created = create(api, options, &wanted).await?;
+            // The answer to it says nothing of the domain.
+            let found = Leader::new(api).stream_info().await?;
+            found.unwrap_or(created)
+        }
     };
-    let findings = compare::stream(options, &wanted, &found.info.config);
+    let mut findings = compare::stream(options, &wanted, &found.info.config);
+    findings.extend(versions::findings(&survey, Some(&found)));
+    findings.extend(compare::max_payload(options, &survey));
+    findings.extend(rivals::find(api, options, &found).await);
+    for finding in &findings {
+        if finding.severity == Severity::Warning {
+            tracing::warn!(stream = %api.stream, %finding, "opened, and something should be changed");
+        }
+    }
     let dangers: Vec<_> = findings
         .iter()
         .filter(|finding| finding.severity == Severity::Danger)

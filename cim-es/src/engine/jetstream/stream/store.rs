@@ -5,16 +5,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cid::Cid;
 
-use super::{Finding, doctor, fragments};
-use super::{Stream, append, history, import, kinds, scan, setup, tip};
+use super::{Copied, Finding, UnfinishedCommit, doctor, existing, fragments};
+use super::{Stream, append, history, import, kinds, listing, scan, setup};
 use crate::block::StoredEvent;
 use crate::domain::aggregate::IdText;
-use crate::engine::jetstream::api::Api;
+use crate::engine::jetstream::api::{Api, Leader};
 use crate::engine::jetstream::config::JetStreamOptions;
 use crate::engine::jetstream::connect::Connection;
+use crate::engine::jetstream::subscription::JetStreamSubscriptions;
 use crate::store::{
-    AggregateKey, AppendedCommit, Bookmark, CommitRequest, EngineSettings, EventStore, EventStream,
-    SealedCommit, Selection, SnapshotStore, StoreError, StoredSubjects, Versions,
+    AggregateKey, AggregatePage, AggregateQuery, AppendedCommit, Bookmark, CommitRequest,
+    EngineSettings, EventStore, EventStream, Position, SealedCommit, Selection, SnapshotStore,
+    StoreError, StoredSubjects, StoredType, Versions,
 };
 
 /// Keeps events in one JetStream stream on NATS servers.
@@ -24,11 +26,15 @@ use crate::store::{
 /// What costs what, beside the round trip to a server:
 /// - A commit of one event is one guarded publish; of several, or over several aggregates, one atomic batch, which takes
 ///   the server a few milliseconds more on file storage.
+/// - A bare append has to know that its message is new: the first one through a handle on an aggregate with events reads
+///   its history, once. A repository knows it already.
 /// - Loading is one round trip, at any size of the stream, when the aggregate's event types are known
 ///   ([`AggregateKey::of`]); by kind alone ([`AggregateKey::new`]) the server searches the stream.
 /// - [`find`](EventStore::find) answers from memory where the event stands that this store wrote or read lately; another
 ///   CID is looked for in the headers of all events, and by [`find_in`](crate::store::EventStoreExt::find_in) in the
 ///   history of its aggregate alone.
+/// - A list of sealed commits ([`append_sealed`](EventStore::append_sealed)) is stored commit by commit, each whole or not
+///   at all. What ends it in between leaves those before it stored; bringing the list again goes on behind them.
 /// - The server filters what is read by subjects, kinds with known types, aggregates and partitions.
 #[derive(Clone)]
 pub struct JetStreamEventStore {
@@ -38,10 +44,11 @@ pub struct JetStreamEventStore {
 
 impl JetStreamEventStore {
     /// Opens the stream on a connection: creates it when it is missing, and compares it with what the store needs
-    /// when it is there.
+    /// when it is there. Every server that can be found is asked for its version, by a short connection of its own; what
+    /// could not be asked, and what else should be changed, is logged.
     ///
     /// # Errors
-    /// [`StoreError::Incompatible`] for a server older than 2.14.4, for options or a stream that could lose events
+    /// [`StoreError::Incompatible`] for a server older than 2.14.4 among them, for options or a stream that could lose events
     /// without the opt-in, and for a stream of another layout; the failures of the connection.
     pub async fn open(
         connection: impl Into<Connection>,
@@ -50,11 +57,50 @@ impl JetStreamEventStore {
         let options = options.into();
         let name = &options.stream.stream_name;
         let api = Api::new(&timed(connection.into(), &options), name);
+        let connects = api.connects();
         let found = setup::open(&api, &options).await?;
         Ok(Self {
-            stream: Arc::new(Stream::new(api, options, found)),
+            stream: Arc::new(Stream::new(api, options, found, connects)),
             snapshots: None,
         })
+    }
+
+    /// Opens a stream as it is, for a tool that does not know how it was configured: its subjects, their prefixes and its
+    /// limits are read from the stream itself. Nothing is created, and what the stream can lose is accepted;
+    /// [`doctor`](Self::doctor) names it.
+    ///
+    /// # Errors
+    /// [`StoreError::Incompatible`] for a stream that is missing, or is none of this library; else as [`open`](Self::open).
+    pub async fn open_existing(
+        connection: impl Into<Connection>,
+        stream_name: &str,
+    ) -> Result<Self, StoreError> {
+        let connection = connection.into();
+        let api = Api::new(&connection, stream_name);
+        let options = existing::options(&api).await?;
+        Self::open(connection, options).await
+    }
+
+    /// A page of the aggregates, in an order that depends on their ids alone. Each has the kind that the last event of each
+    /// type under its id shows, as for [`kinds`](EventStore::kinds).
+    ///
+    /// The server lists the subjects of a partition, 1/64 of all, and the last events of each id are read. Kinds do not
+    /// stand in subjects: with a kind, a page has those of that kind among 2,000 ids, which may be none while there are
+    /// more.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] and the failures of the connection.
+    pub async fn aggregates(&self, query: AggregateQuery) -> Result<AggregatePage, StoreError> {
+        listing::aggregates(&self.stream, &query).await
+    }
+
+    /// The types of events that the stream has, each with the kind of its last event, in the order of the kinds and then of
+    /// the types. The server lists all subjects, which takes seconds in a stream of millions.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] and the failures of the connection.
+    pub async fn event_types(&self) -> Result<Vec<StoredType>, StoreError> {
+        listing::event_types(&self.stream).await
     }
 
     /// The same store with a place for snapshots, which repositories on it use.
@@ -76,6 +122,42 @@ impl JetStreamEventStore {
         findings.extend(fragments::find(&self.stream).await?);
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         Ok(findings)
+    }
+
+    /// What is stored of commits that a limit of the stream or of the account has cut off, as [`doctor`](Self::doctor)
+    /// lists it. It reads all events; where several servers keep the stream, it finds nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] for what cannot be proved, and the failures of the connection.
+    pub async fn unfinished_commits(&self) -> Result<Vec<UnfinishedCommit>, StoreError> {
+        fragments::list(&self.stream).await
+    }
+
+    /// Removes what [`unfinished_commits`](Self::unfinished_commits) gives, so that its aggregates take commits again. None
+    /// of it was ever acknowledged. What it gives back is the note of what was removed: the events themselves; they are
+    /// logged too.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`] on a stream with `deny_delete`, which every stream has that this library has made: copy it
+    /// with [`copy_whole_commits`](Self::copy_whole_commits). It is an error as well where this user may not delete
+    /// messages.
+    pub async fn remove_unfinished_commits(&self) -> Result<Vec<UnfinishedCommit>, StoreError> {
+        fragments::remove(&self.stream).await
+    }
+
+    /// Stores every whole commit of this stream in another store, of whichever engine: the same blocks in the same order,
+    /// without what is unfinished. Doing it again goes on where it ended.
+    ///
+    /// # Errors
+    /// Those of [`append_sealed`](EventStore::append_sealed), [`StoreError::Damaged`] for what cannot be proved, and the
+    /// failures of the connection.
+    pub async fn copy_whole_commits(&self, target: &dyn EventStore) -> Result<Copied, StoreError> {
+        fragments::copy(&self.stream, target).await
+    }
+
+    /// What everything that the store does has in common.
+    pub(super) fn stream(&self) -> &Arc<Stream> {
+        &self.stream
     }
 
     /// How this store makes stored subjects from public ones.
@@ -114,7 +196,14 @@ impl EventStore for JetStreamEventStore {
         let events = commit.aggregates.iter().flat_map(|part| &part.events);
         self.stream
             .check_types(events.map(|event| event.event_type.as_str()))?;
-        let stored = append::append(&self.stream, commit).await?;
+        let deadline = self.stream.api.deadline();
+        self.stream
+            .versions
+            .check(&self.stream.api, deadline)
+            .await?;
+        // Whatever was sent has an outcome of its own.
+        let stored = append::append(&self.stream, commit).await;
+        let stored = stored.map_err(append::not_sent)?;
         self.stream.remember(&stored);
         Ok(stored)
     }
@@ -123,7 +212,13 @@ impl EventStore for JetStreamEventStore {
         &self,
         commits: Vec<SealedCommit>,
     ) -> Result<Vec<AppendedCommit>, StoreError> {
-        let appended = import::append_sealed(&self.stream, commits).await?;
+        let deadline = self.stream.api.deadline();
+        self.stream
+            .versions
+            .check(&self.stream.api, deadline)
+            .await?;
+        let appended = import::append_sealed(&self.stream, commits).await;
+        let appended = appended.map_err(append::not_sent)?;
         for commit in &appended {
             self.stream.remember(&commit.events);
         }
@@ -135,10 +230,9 @@ impl EventStore for JetStreamEventStore {
     }
 
     async fn last(&self, aggregate: &AggregateKey) -> Result<Option<StoredEvent>, StoreError> {
-        let deadline = self.stream.api.deadline();
-        let last = tip::read(&self.stream, aggregate, deadline).await?;
-        self.stream.remember(last.event.as_slice());
-        Ok(last.event)
+        let last = history::last(&self.stream, aggregate).await?;
+        self.stream.remember(last.as_slice());
+        Ok(last)
     }
 
     async fn kinds(&self, id: &IdText) -> Result<Vec<String>, StoreError> {
@@ -147,6 +241,11 @@ impl EventStore for JetStreamEventStore {
 
     async fn find(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
         scan::by_cid(&self.stream, cid).await
+    }
+
+    async fn last_position(&self) -> Result<Position, StoreError> {
+        let state = Leader::new(&self.stream.api).state().await?;
+        Ok(Position(state.last_seq))
     }
 
     fn read(&self, selection: Selection, after: Bookmark) -> EventStream {
@@ -162,7 +261,13 @@ impl EventStore for JetStreamEventStore {
         let settings = EngineSettings::default()
             .shared_as(&self.stream)
             .publishing()
-            .with_snapshot_threshold(threshold);
+            .with_snapshot_threshold(threshold)
+            .with_raw_events(Arc::new(self.clone()))
+            .with_subscriptions(Arc::new(JetStreamSubscriptions {
+                connection: self.stream.api.connection.clone(),
+                stream: Some(self.stream_name().to_owned()),
+                layout: self.subjects().clone(),
+            }));
         match &self.snapshots {
             Some(snapshots) => settings.with_snapshots(snapshots.clone()),
             None => settings,

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::Stream;
 use super::history;
 use crate::block::StoredEvent;
-use crate::engine::jetstream::api::{ApiFailure, Leader, direct};
+use crate::engine::jetstream::api::{ApiFailure, Extent, Leader, direct};
 use crate::engine::jetstream::retry;
 use crate::store::{AggregateKey, Damage, Head, StoreError, Versions};
 
@@ -34,9 +34,6 @@ impl Last {
     }
 
     /// Refuses an aggregate whose last commit is not whole: nothing may follow it.
-    ///
-    /// Several servers store the messages of a batch together. One server stores them one by one, so where the commit
-    /// goes on behind the aggregate's last event, its end is looked for.
     pub(super) async fn check_whole(
         &self,
         store: &Stream,
@@ -46,42 +43,45 @@ impl Last {
         let Some(event) = &self.event else {
             return Ok(());
         };
-        let part = event.envelope.commit;
-        let is_whole = match part.is_last() {
-            false => false,
-            true if part.is_last_of_whole() || store.is_replicated => true,
-            true => {
-                let rest = u64::from(part.whole_of.saturating_sub(part.whole_index));
-                let leader = Leader::until(&store.api, deadline);
-                let end = leader.at(event.position.0.saturating_add(rest)).await?;
-                let end = end.map(|raw| store.verify(raw)).transpose()?;
-                let is_end = |end: StoredEvent| {
-                    end.envelope.causation_id == event.envelope.causation_id
-                        && end.envelope.commit.is_last_of_whole()
-                };
-                end.is_some_and(is_end)
+        // One that is just being stored becomes whole.
+        let mut retry = retry::HOLE.until(deadline);
+        loop {
+            match extent(store, event, deadline).await? {
+                Extent::Whole => return Ok(()),
+                Extent::Open if retry.pause().await => {}
+                Extent::Open | Extent::CutOff => return Err(unfinished(store, key, event)),
             }
-        };
-        match is_whole {
-            true => Ok(()),
-            false => Err(unfinished(store, key, event)),
         }
     }
 }
 
+/// What the stream has of the commit of an aggregate's last event.
+///
+/// Several servers store the messages of a batch together. One server stores them one by one, so where the commit goes on
+/// behind the aggregate's last event, its end is looked for.
+pub(super) async fn extent(
+    store: &Stream,
+    last: &StoredEvent,
+    deadline: Instant,
+) -> Result<Extent, StoreError> {
+    if store.is_replicated() && last.envelope.commit.is_last() {
+        return Ok(Extent::Whole);
+    }
+    let leader = Leader::until(&store.api, deadline);
+    store.around.extent(&leader, last).await
+}
+
 /// The error for an aggregate of whose last commit only a part is stored.
-fn unfinished(store: &Stream, key: &AggregateKey, event: &StoredEvent) -> StoreError {
-    StoreError::Damaged(Damage {
-        place: format!("{}, {key}", store.api.place()),
-        position: Some(event.position),
-        cid: Some(event.cid),
-        reason: format!(
-            "its last commit is not whole, its last event is {}: a limit of the stream or of the account cut it off; \
-             nothing can follow it. Raise the limit, and let an operator copy the stream without the events that `doctor` \
-             lists",
-            event.envelope.commit
-        ),
-    })
+pub(super) fn unfinished(store: &Stream, key: &AggregateKey, event: &StoredEvent) -> StoreError {
+    let reason = format!(
+        "its last commit is not whole, its last event is {}: a limit of the stream or of the account cut it off; \
+         nothing can follow it. Raise the limit, and let an operator remove the events that `doctor` lists, or copy \
+         the stream without them",
+        event.envelope.commit
+    );
+    Damage::new(store.api.location(), event.position, event.cid, reason)
+        .in_history_of(key)
+        .into()
 }
 
 /// Reads the last event of an aggregate, and the value of its guard, from the leader.
@@ -114,7 +114,7 @@ pub(super) async fn last(
     let leader = Leader::until(&store.api, deadline);
     let pattern = store.subjects().guard(key.id());
     let id = key.id().as_str();
-    let mut retry = match store.is_replicated {
+    let mut retry = match store.is_replicated() {
         true => retry::STALE.until(deadline),
         // A single server has no other that could know more.
         false => retry::STALE.until(Instant::now()),

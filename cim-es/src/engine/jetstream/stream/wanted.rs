@@ -109,7 +109,7 @@ const EVERYTHING: &str = "*.>";
 
 pub(super) fn incompatible(api: &Api, reason: impl Into<String>) -> StoreError {
     StoreError::Incompatible {
-        place: api.place(),
+        location: api.location(),
         reason: reason.into(),
     }
 }

@@ -18,11 +18,12 @@ use serde::de::DeserializeOwned;
 use crate::engine::jetstream::api::{Api, Raw, direct};
 use crate::engine::jetstream::buckets::{
     bucket::{Bucket, Write},
-    create::{Layout, Making},
+    create::Making,
     name::token,
+    purpose::Purpose,
 };
 use crate::engine::jetstream::connect::Connection;
-use crate::store::{Damage, StoreError};
+use crate::store::{Damage, Location, StoreError};
 
 /// The bucket of all subscriptions of an account.
 pub(super) const BUCKET: &str = "cim-es-subscriptions";
@@ -56,14 +57,14 @@ pub(crate) async fn make_room(connection: &Connection, replicas: usize) -> Resul
     match Bucket::open(
         connection.clone(),
         BUCKET,
-        Layout::KeyValue,
+        Purpose::Coordination,
         Making::with_replicas(replicas),
     )
     .await
     {
         Ok(_) => Ok(()),
-        Err(StoreError::ReadOnly { place, reason }) => {
-            tracing::debug!(place, reason, "there is no room for subscriptions yet");
+        Err(StoreError::ReadOnly { location, reason }) => {
+            tracing::debug!(%location, reason, "there is no room for subscriptions yet");
             Ok(())
         }
         Err(error) => Err(error),
@@ -80,7 +81,7 @@ impl Coordination {
         let bucket = Bucket::open(
             connection.clone(),
             BUCKET,
-            Layout::KeyValue,
+            Purpose::Coordination,
             Making::with_replicas(replicas),
         )
         .await?;
@@ -89,9 +90,9 @@ impl Coordination {
 
     /// The entries of a subscription, where one was ever started.
     pub(super) async fn find(connection: &Connection, name: &str) -> Result<Self, StoreError> {
-        let found = Bucket::find(connection.clone(), BUCKET, Layout::KeyValue).await?;
+        let found = Bucket::find(connection.clone(), BUCKET, Purpose::Coordination).await?;
         let bucket = found.ok_or_else(|| StoreError::Incompatible {
-            place: format!("bucket `{BUCKET}`"),
+            location: Location::Bucket(BUCKET.to_owned()),
             reason: "it does not exist, since no subscription of this account was ever started"
                 .to_owned(),
         })?;
@@ -253,12 +254,10 @@ impl Coordination {
         }
         serde_json::from_slice(body).map(Some).map_err(|error| {
             let key = self.key(subject);
-            StoreError::Damaged(Damage {
-                place: self.bucket.place(),
-                position: None,
-                cid: None,
-                reason: format!("`{subject}` cannot be read ({error}); delete the key `{key}` of the subscription to start it over"),
-            })
+            let reason = format!(
+                "`{subject}` cannot be read ({error}); delete the key `{key}` of the subscription to start it over"
+            );
+            Damage::new(self.bucket.location(), None, None, reason).into()
         })
     }
 

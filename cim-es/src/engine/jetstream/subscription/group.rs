@@ -3,48 +3,43 @@
 //! A member asks for one event at a time for each of its hands, so the server counts how often an event was handed
 //! over, also when a member ends in the middle of it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::pin::pin;
 use std::time::Duration;
 
-use async_nats::{Message, StatusCode, Subscriber};
-use futures_util::StreamExt;
+use async_nats::Message;
 use futures_util::future::{Either, select};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::SubscriptionError;
 use super::coordination::{Coordination, Entry};
-use super::feed::Source;
-use super::handler::HandlerError;
+use super::failure::MayPass;
+use super::feed::{CUT_OFF, Source};
+use super::hand::{EXPIRES, Hand};
 use super::membership::define;
-use super::parked::{self, ParkedEvent, ParkedRequest};
-use super::worker::Outcome;
+use super::parked;
 use crate::block::StoredEvent;
-use crate::engine::jetstream::api::{Api, ApiFailure, Raw, json as body, nanoseconds};
+use crate::domain::ErrorChain;
+use crate::engine::jetstream::api::{AckSubject, ApiFailure, Extent, Raw, nanoseconds};
 use crate::engine::jetstream::buckets::name::token;
-use crate::engine::jetstream::connect::{PermissionDenied, Refusals};
 use crate::engine::jetstream::retry;
 use crate::store::Position;
+use crate::store::subscription::{HandlerError, Outcome, ParkedEvent, ParkedRequest, Turn, cut};
 use tokio_util::sync::CancellationToken;
 
 /// How long the server waits for word about an event before it gives it to another.
 const ACK_WAIT: Duration = Duration::from_secs(10);
 /// How often it gets word that the handler is still at work.
 const PROGRESS: Duration = Duration::from_secs(3);
-/// How long one request for an event stands.
-const EXPIRES: Duration = Duration::from_secs(2);
-/// How long its answer may take beyond that.
-const GRACE: Duration = Duration::from_millis(500);
-/// How much later an event may come that was asked for with a request that was given up.
-const LATE: Duration = Duration::from_secs(10);
-/// How often a member looks whether the connection was made again.
-const TICK: Duration = Duration::from_millis(250);
 /// How often a member looks at what is parked.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a parked event may be with a member before another takes it.
 const TAKEN: Duration = Duration::from_secs(60);
+/// How much later an event is handed over whose commit is not whole yet.
+const UNFINISHED: Duration = Duration::from_millis(500);
 /// How many events may be on their way to all members together.
 const ON_THE_WAY: u32 = 10_000;
 
@@ -66,6 +61,14 @@ struct Delivery {
     event: StoredEvent,
     delivered: u32,
     reply: String,
+}
+
+/// How many times a handler was given an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Attempts {
+    count: u32,
+    /// Which attempt wrote it down.
+    by: String,
 }
 
 impl Group {
@@ -127,11 +130,11 @@ impl Group {
         Ok(api.ask_at::<Value>(subject, &request).await.map(drop))
     }
 
-    fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         self.source.plan.mode.name()
     }
 
-    fn consumer(&self) -> String {
+    pub(super) fn consumer(&self) -> String {
         token(self.name())
     }
 
@@ -175,7 +178,13 @@ impl Group {
                 Ok(None) => retry.reset(),
                 Ok(Some(message)) => {
                     retry.reset();
-                    self.handle(message, &stop).await?;
+                    match self.handle(message, &stop).await {
+                        // Nobody was told what came of the event, so the server hands it over again.
+                        Err(error) if error.may_pass() => {
+                            tracing::warn!(name = self.name(), %error, "a group waits for the servers");
+                        }
+                        handled => handled?,
+                    }
                 }
                 Err(failure) if api.has_ended() => return Err(api.error("read", failure).into()),
                 Err(failure) => {
@@ -204,6 +213,15 @@ impl Group {
         if !self.source.plan.wanted.includes(event) {
             return self.answer(&delivery, "+ACK".to_owned()).await;
         }
+        self.source.api.seen.note(event.position.0);
+        match self.source.extent(event).await? {
+            Extent::Whole => {}
+            Extent::Open => {
+                let answer = json!({ "delay": nanoseconds(UNFINISHED) });
+                return self.answer(&delivery, format!("-NAK {answer}")).await;
+            }
+            Extent::CutOff => return self.park(&delivery, CUT_OFF.to_owned(), 1).await,
+        }
         let retry = &self.source.plan.worker.retry;
         let is_first = delivery.delivered <= 1;
         // What the server counts may never have reached a handler. What a handler saw is written down: before the event is
@@ -211,16 +229,15 @@ impl Group {
         let (key, mut revision) = (format!("attempts.{}", event.position), 0);
         let mut attempts = 1;
         if !is_first {
-            let entry = self.coordination.read::<u32>(&key).await?;
-            let before = entry.value.unwrap_or(0);
+            let entry = self.coordination.read::<Attempts>(&key).await?;
+            let before = entry.value.map_or(0, |attempts| attempts.count);
             if before >= retry.attempts {
                 let reason = "members ended in the middle of it".to_owned();
                 self.park(&delivery, reason, before).await?;
-                return self.forget(&key, entry.revision).await;
+                return self.forget(&key, entry.revision, stop).await;
             }
             attempts = before + 1;
-            let written = self.coordination.write(&key, &attempts, entry.revision);
-            let Some(written) = written.await? else {
+            let Some(written) = self.note(&key, attempts, entry.revision).await? else {
                 // Another member has it too, after an answer was lost.
                 return Ok(());
             };
@@ -228,16 +245,16 @@ impl Group {
         }
         let Err(error) = self.work(&delivery).await else {
             self.answer(&delivery, "+ACK".to_owned()).await?;
-            return self.forget(&key, revision).await;
+            return self.forget(&key, revision, stop).await;
         };
         let position = event.position;
         tracing::warn!(%position, attempts, %error, "a handler failed");
         if error.is_permanent() || attempts >= retry.attempts {
             self.park(&delivery, error.to_string(), attempts).await?;
-            return self.forget(&key, revision).await;
+            return self.forget(&key, revision, stop).await;
         }
         if is_first {
-            self.coordination.write(&key, &attempts, 0).await?;
+            self.note(&key, attempts, 0).await?;
         }
         // Who stops leaves the event to the others at once.
         let pause = match stop.is_cancelled() {
@@ -248,12 +265,50 @@ impl Group {
         self.answer(&delivery, format!("-NAK {answer}")).await
     }
 
-    /// Removes what is written down about the attempts on an event; nothing is where there was a single one.
-    async fn forget(&self, key: &str, revision: u64) -> Result<(), SubscriptionError> {
-        if revision > 0 {
-            self.coordination.remove(key, revision).await?;
+    /// Writes down how many attempts there were, this one included. Gives the revision; none when another was first.
+    async fn note(
+        &self,
+        key: &str,
+        count: u32,
+        revision: u64,
+    ) -> Result<Option<u64>, SubscriptionError> {
+        let by = uuid::Uuid::now_v7().to_string();
+        let attempts = Attempts { count, by };
+        if let Some(written) = self.coordination.write(key, &attempts, revision).await? {
+            return Ok(Some(written));
         }
-        Ok(())
+        // Refused because of another, or because of itself after a lost answer: an attempt that no handler saw must not
+        // count.
+        let there = self.coordination.read::<Attempts>(key).await?;
+        let is_own = there.value.is_some_and(|there| there.by == attempts.by);
+        Ok(is_own.then_some(there.revision))
+    }
+
+    /// Removes what is written down about the attempts on an event; nothing is where there was a single one. The event does
+    /// not come again, so nobody else would.
+    async fn forget(
+        &self,
+        key: &str,
+        revision: u64,
+        stop: &CancellationToken,
+    ) -> Result<(), SubscriptionError> {
+        if revision == 0 {
+            return Ok(());
+        }
+        let mut retry = retry::REQUEST.without_end();
+        loop {
+            match self
+                .coordination
+                .remove(key, revision)
+                .await
+                .map_err(SubscriptionError::from)
+            {
+                Err(error) if error.may_pass() => {
+                    stop.run_until_cancelled(retry.pause()).await.ok_or(error)?;
+                }
+                removed => return removed.map(drop),
+            }
+        }
     }
 
     /// Hands the event over, and tells the server all the while that it is being handled.
@@ -287,7 +342,7 @@ impl Group {
             reason: reason.clone(),
             source,
         })?;
-        self.answer(delivery, format!("+TERM parked: {}", parked::cut(reason)))
+        self.answer(delivery, format!("+TERM parked: {}", cut(reason)))
             .await
     }
 
@@ -296,15 +351,15 @@ impl Group {
         let Some(reply) = message.reply.as_deref().map(str::to_owned) else {
             return Ok(None);
         };
-        let Some((delivered, sequence)) = place(&reply) else {
+        let Some(place) = AckSubject::parse(&reply) else {
             return Ok(None);
         };
         let headers = message.headers.unwrap_or_default();
-        let raw = Raw::new(sequence, message.subject, &headers, message.payload);
-        let event = raw.verify(&self.source.api, &self.source.plan.layout)?;
+        let raw = Raw::new(place.stream, message.subject, &headers, message.payload);
+        let event = raw.verify(&self.source.api, &self.source.layout)?;
         Ok(Some(Delivery {
             event,
-            delivered,
+            delivered: place.delivered,
             reply,
         }))
     }
@@ -341,7 +396,9 @@ impl Group {
                         };
                     }
                 }
-                Err(error) => tracing::debug!(%error, "what is parked cannot be seen now"),
+                Err(error) => {
+                    tracing::debug!(error = %ErrorChain(&error), "what is parked cannot be seen now")
+                }
             }
             let due: Vec<_> = open.values().filter(|it| is_due(it)).cloned().collect();
             for (entry, _) in due {
@@ -351,7 +408,7 @@ impl Group {
                 open.remove(&entry.key);
                 match self.serve(entry.clone(), &stop).await {
                     Err(error) if error.may_pass() => {
-                        tracing::warn!(name = self.name(), %error, "a parked event waits for the servers");
+                        tracing::warn!(name = self.name(), error = %ErrorChain(&error), "a parked event waits for the servers");
                         open.insert(entry.key.clone(), (entry, Instant::now()));
                     }
                     served => served?,
@@ -388,7 +445,14 @@ impl Group {
         }
         let outcome = match self.source.event_at(taken.position).await? {
             None => Outcome::Handled,
-            Some(event) => self.source.plan.worker.work(&event, stop).await,
+            Some(event) if self.source.extent(&event).await? != Extent::Whole => Outcome::GivenUp {
+                reason: CUT_OFF.to_owned(),
+                attempts: taken.attempts,
+            },
+            Some(event) => {
+                let turn = Turn { stop, lease: None };
+                self.source.plan.worker.work(&event, turn).await
+            }
         };
         let (reason, request) = match outcome {
             Outcome::Handled => return Ok(taken.remove(&self.coordination).await?),
@@ -396,125 +460,11 @@ impl Group {
             Outcome::GivenUp { reason, .. } => (reason, None),
         };
         let again = ParkedEvent {
-            reason: parked::cut(reason),
+            reason: cut(reason),
             request,
             ..taken
         };
         Ok(again.write(&self.coordination).await.map(drop)?)
-    }
-}
-
-/// One of the hands of a member: it has a single request for an event open at a time.
-struct Hand {
-    inbox: String,
-    answers: Subscriber,
-    refusals: Refusals,
-    number: u64,
-    connects: u64,
-    /// The requests that may still be answered, in the order in which the server serves them.
-    requests: VecDeque<Request>,
-}
-
-struct Request {
-    reply: String,
-    /// Until when nothing else is asked for.
-    until: Instant,
-}
-
-impl Hand {
-    async fn new(group: &Group) -> Result<Self, SubscriptionError> {
-        let api = &group.source.api;
-        let inbox = api.client().new_inbox();
-        let refusals = api.connection.refusals();
-        let answers = api.listen(format!("{inbox}.*")).await;
-        let answers = answers.map_err(|failure| api.error("subscribe", failure))?;
-        Ok(Self {
-            inbox,
-            answers,
-            refusals,
-            number: 0,
-            connects: api.connects(),
-            requests: VecDeque::new(),
-        })
-    }
-
-    /// The next event; none when there is none for a while, or the answer may be lost. It may be dropped at any time.
-    async fn next(&mut self, group: &Group) -> Result<Option<Message>, ApiFailure> {
-        let api = &group.source.api;
-        let subject = format!("{}.{}", api.subject("CONSUMER.MSG.NEXT"), group.consumer());
-        if self.connects != api.connects() {
-            self.connects = api.connects();
-            self.requests.clear();
-        }
-        let now = Instant::now();
-        self.requests.retain(|request| now < request.until + LATE);
-        if self.requests.iter().all(|request| request.until <= now) {
-            self.number += 1;
-            let reply = format!("{}.{}", self.inbox, self.number);
-            let request = body(&json!({ "batch": 1, "expires": nanoseconds(EXPIRES) }))?;
-            self.requests.push_back(Request {
-                reply: reply.clone(),
-                until: now + EXPIRES + GRACE,
-            });
-            let asked = api.hand_over(subject.clone(), Some(reply), None, request);
-            if let Err(failure) = asked.await {
-                self.requests.pop_back();
-                return Err(failure);
-            }
-        }
-        let acks = format!(".{}.{}.", api.stream, group.consumer());
-        let concerns = |denied: &PermissionDenied| {
-            denied.subject == subject
-                || (denied.subject.starts_with("$JS.ACK.") && denied.subject.contains(&acks))
-        };
-        let Self {
-            answers,
-            refusals,
-            requests,
-            connects,
-            ..
-        } = self;
-        let heard = receive(api, answers, requests, *connects);
-        match select(pin!(heard), pin!(refusals.next(concerns))).await {
-            Either::Left((heard, _)) => heard,
-            Either::Right((denied, _)) => Err(denied.into()),
-        }
-    }
-}
-
-/// Waits for an answer, as long as a request is open on this connection.
-///
-/// An event does not say which request it answers: it is the oldest one, so that one which comes late leaves the present
-/// request open.
-async fn receive(
-    api: &Api,
-    answers: &mut Subscriber,
-    requests: &mut VecDeque<Request>,
-    connects: u64,
-) -> Result<Option<Message>, ApiFailure> {
-    let until = requests.back().map(|request| request.until);
-    while until.is_some_and(|until| Instant::now() < until) && api.connects() == connects {
-        let Ok(message) = timeout(TICK, answers.next()).await else {
-            continue;
-        };
-        let message = message.ok_or(ApiFailure::Client("the subscription ended".into()))?;
-        if matches!(message.status, None | Some(StatusCode::OK)) {
-            requests.pop_front();
-            return Ok(Some(message));
-        }
-        let last = requests.back().map(|request| request.reply.clone());
-        requests.retain(|request| request.reply != message.subject.as_str());
-        let is_last = last.as_deref() == Some(message.subject.as_str());
-        match message.status {
-            Some(StatusCode::NO_RESPONDERS) if is_last => return Err(ApiFailure::NoResponders),
-            Some(_) if is_last => return Ok(None),
-            // Of a request that was given up.
-            _ => {}
-        }
-    }
-    match api.has_ended() {
-        true => Err(ApiFailure::Client("the connection ended".to_owned())),
-        false => Ok(None),
     }
 }
 
@@ -524,16 +474,4 @@ fn is_due((entry, seen): &(Entry<ParkedEvent>, Instant)) -> bool {
         Some(_) => true,
         None => false,
     }
-}
-
-/// How often a message was delivered and its sequence, from `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.…`,
-/// which has two more tokens in front of the stream where domains are in use.
-fn place(reply: &str) -> Option<(u32, u64)> {
-    let tokens: Vec<&str> = reply.split('.').collect();
-    let at = match tokens.len() {
-        9 => 4,
-        11.. => 6,
-        _ => return None,
-    };
-    Some((tokens[at].parse().ok()?, tokens[at + 1].parse().ok()?))
 }

@@ -15,10 +15,12 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::SubscriptionError;
 use super::coordination::Entry;
-use super::lease::{Holder, Lease};
+use super::failure::MayPass;
 use super::membership::{Heartbeat, Membership, define, member_key, owner_of};
-use super::parked::{self, ParkedEvent};
+use super::parked;
 use super::partition_worker::{self, End, Owner, PartitionRecord, PartitionWorker};
+use crate::domain::ErrorChain;
+use crate::store::subscription::{Holder, Lease, ParkedEvent, ParkedInOrder};
 use crate::store::{Position, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -92,7 +94,7 @@ impl Member {
                 None => break Ok(()),
                 Some(Ok(())) => {}
                 Some(Err(error)) if error.may_pass() => {
-                    tracing::warn!(name = self.membership.name(), %error, "a subscription waits for the servers");
+                    tracing::warn!(name = self.membership.name(), error = %ErrorChain(&error), "a subscription waits for the servers");
                 }
                 Some(Err(error)) => break Err(error),
             }
@@ -303,7 +305,7 @@ impl Member {
             if there.is_some_and(|event| event.cid.to_string() != *cid) {
                 return Err(SubscriptionError::StreamRemade {
                     name: self.membership.name().to_owned(),
-                    stream: self.membership.source.api.stream.to_string(),
+                    location: self.membership.source.api.location(),
                 });
             }
         }
@@ -339,7 +341,7 @@ impl Member {
             lease: self.lease.clone(),
             stop: stop.clone(),
             changes: receiver,
-            parked: Default::default(),
+            parked: ParkedInOrder::new(self.membership.source.plan.holds),
             unwritten: None,
             careful: 0,
         };
@@ -391,7 +393,7 @@ impl Member {
         match ended {
             Ok(_) => Ok(()),
             Err(error) if error.may_pass() => {
-                tracing::warn!(name = self.membership.name(), %error, "a partition is taken again");
+                tracing::warn!(name = self.membership.name(), error = %ErrorChain(&error), "a partition is taken again");
                 Ok(())
             }
             Err(error) => Err(error),
@@ -410,7 +412,7 @@ impl Member {
                 Ok(None) => break,
                 Ok(Some(ended)) => {
                     if let Err(error) = self.ended(ended) {
-                        tracing::warn!(name = self.membership.name(), %error, "a partition ended while leaving");
+                        tracing::warn!(name = self.membership.name(), error = %ErrorChain(&error), "a partition ended while leaving");
                     }
                 }
                 Err(_) => {

@@ -11,7 +11,7 @@ use super::SubscriptionError;
 use super::coordination::Coordination;
 use super::feed::Source;
 use super::partition_worker::Owner;
-use super::plan::Mode;
+use crate::store::subscription::Mode;
 use crate::store::{PARTITIONS, Position, StoreError};
 
 /// How many members a subscription may have: one for each partition.
@@ -232,7 +232,7 @@ pub(super) async fn define(
             _ if there.created.is_some() && there.created != own.created => {
                 Err(SubscriptionError::StreamRemade {
                     name: name.to_owned(),
-                    stream: wanted,
+                    location: source.api.location(),
                 })
             }
             _ => Ok(there.first),

@@ -3,7 +3,6 @@
 //! How far a partition came is written down with the guard of its last revision, so a member that lost the partition cannot move
 //! it. It is written a little later than an event is handled; what was handled since comes again after a crash.
 
-use std::collections::{BTreeMap, HashSet};
 use std::future::pending;
 use std::pin::pin;
 use std::time::Duration;
@@ -15,12 +14,14 @@ use tokio::time::{Instant, sleep_until};
 
 use super::SubscriptionError;
 use super::coordination::{Coordination, Entry};
-use super::feed::Source;
-use super::lease::Lease;
-use super::parked::{self, ParkedEvent, ParkedRequest};
-use super::worker::Outcome;
+use super::feed::{CUT_OFF, Fed, Source};
+use super::parked;
 use crate::block::StoredEvent;
+use crate::engine::jetstream::api::Extent;
 use crate::store::Position;
+use crate::store::subscription::{
+    Lease, Outcome, ParkedEvent, ParkedInOrder, ParkedRequest, Turn, cut,
+};
 use tokio_util::sync::CancellationToken;
 
 /// How many events may be handled before it is written down how far the partition came.
@@ -62,7 +63,7 @@ pub(super) struct PartitionWorker {
     pub(super) stop: CancellationToken,
     /// Entries about parked events, as they change.
     pub(super) changes: UnboundedReceiver<Entry<ParkedEvent>>,
-    pub(super) parked: BTreeMap<Position, ParkedEvent>,
+    pub(super) parked: ParkedInOrder,
     pub(super) unwritten: Option<(Instant, u32)>,
     /// For how many further events each is written down before and after.
     pub(super) careful: u32,
@@ -93,7 +94,7 @@ pub(super) fn key(partition: Option<u8>) -> String {
 }
 
 enum Wake {
-    Event(Box<StoredEvent>),
+    Event(Fed),
     Entry(Box<Entry<ParkedEvent>>),
     Due,
     Idle,
@@ -136,7 +137,7 @@ impl PartitionWorker {
                     None => break,
                     Some(Either::Right(_)) => Wake::Due,
                     Some(Either::Left((Either::Left((event, _)), _))) => match event? {
-                        Some(event) => Wake::Event(Box::new(event)),
+                        Some(fed) => Wake::Event(fed),
                         None => Wake::Idle,
                     },
                     Some(Either::Left((Either::Right((Some(entry), _)), _))) => {
@@ -147,8 +148,11 @@ impl PartitionWorker {
                 }
             };
             match wake {
-                Wake::Event(event) => {
-                    next = self.event(&event).await?;
+                Wake::Event(fed) => {
+                    next = match &fed {
+                        Fed::Event(event) => self.event(event).await?,
+                        Fed::CutOff(event) => self.park_cut_off(event).await?,
+                    };
                     let is_due = self.unwritten.is_some_and(|(since, count)| {
                         count >= UNWRITTEN || since.elapsed() >= UNWRITTEN_FOR
                     });
@@ -184,10 +188,10 @@ impl PartitionWorker {
             .and_then(|text| text.parse().ok());
         match (entry.value, position) {
             (Some(event), _) => {
-                self.parked.insert(event.position, event);
+                self.parked.insert(event);
             }
             (None, Some(position)) => {
-                self.parked.remove(&Position(position));
+                self.parked.remove(Position(position));
             }
             (None, None) => {}
         }
@@ -195,12 +199,11 @@ impl PartitionWorker {
 
     async fn event(&mut self, event: &StoredEvent) -> Result<Next, SubscriptionError> {
         let position = event.position;
-        if self.parked.contains_key(&position) {
+        if self.parked.has(position) {
             self.advance(event);
             return Ok(Next::GoOn);
         }
-        if let Some(before) = self.parked_before(event) {
-            let reason = format!("it waits behind the event at position {before} of its aggregate");
+        if let Some(reason) = self.parked.reason_to_wait(event) {
             self.park(event, reason, 0).await?;
             self.advance(event);
             return Ok(Next::GoOn);
@@ -219,7 +222,7 @@ impl PartitionWorker {
                 return Ok(Next::Stop);
             }
         }
-        match self.source.plan.worker.work(event, &self.stop).await {
+        match self.source.plan.worker.work(event, self.turn()).await {
             Outcome::Handled => {}
             Outcome::Interrupted => return Ok(Next::Stop),
             Outcome::GivenUp { reason, attempts } => self.park(event, reason, attempts).await?,
@@ -234,12 +237,20 @@ impl PartitionWorker {
         Ok(Next::GoOn)
     }
 
-    fn parked_before(&self, event: &StoredEvent) -> Option<Position> {
-        let id = &event.envelope.aggregate_id;
-        let mut parked = self.parked.values();
-        parked
-            .find(|parked| self.source.plan.holds && parked.aggregate_id == *id)
-            .map(|parked| parked.position)
+    fn turn(&self) -> Turn<'_> {
+        Turn {
+            stop: &self.stop,
+            lease: Some(&self.lease),
+        }
+    }
+
+    /// Parks an event that no handler may have.
+    async fn park_cut_off(&mut self, event: &StoredEvent) -> Result<Next, SubscriptionError> {
+        if !self.parked.has(event.position) {
+            self.park(event, CUT_OFF.to_owned(), 1).await?;
+        }
+        self.advance(event);
+        Ok(Next::GoOn)
     }
 
     fn advance(&mut self, event: &StoredEvent) {
@@ -270,7 +281,7 @@ impl PartitionWorker {
 
     /// Does what is asked for with parked events, and hands over those that no longer wait behind another.
     async fn serve(&mut self) -> Result<Next, SubscriptionError> {
-        while let Some(parked) = self.next_to_serve() {
+        while let Some(parked) = self.parked.next_to_serve() {
             let event = match parked.request {
                 Some(ParkedRequest::Discard) => None,
                 _ => self.source.event_at(parked.position).await?,
@@ -278,17 +289,23 @@ impl PartitionWorker {
             // Without an event there is nothing to hand over: it is discarded, or the stream has dropped it.
             let outcome = match &event {
                 None => Outcome::Handled,
-                Some(event) => self.source.plan.worker.work(event, &self.stop).await,
+                Some(event) if self.source.extent(event).await? != Extent::Whole => {
+                    Outcome::GivenUp {
+                        reason: CUT_OFF.to_owned(),
+                        attempts: parked.attempts.max(1),
+                    }
+                }
+                Some(event) => self.source.plan.worker.work(event, self.turn()).await,
             };
             match outcome {
                 Outcome::Handled => {
                     parked.remove(&self.coordination).await?;
-                    self.parked.remove(&parked.position);
+                    self.parked.remove(parked.position);
                 }
                 Outcome::Interrupted => return Ok(Next::Stop),
                 Outcome::GivenUp { reason, attempts } => {
                     let again = ParkedEvent {
-                        reason: parked::cut(reason),
+                        reason: cut(reason),
                         attempts,
                         request: None,
                         ..parked
@@ -299,18 +316,6 @@ impl PartitionWorker {
             }
         }
         Ok(Next::GoOn)
-    }
-
-    /// The first parked event about which something is to be done, of those behind no other of their aggregate.
-    fn next_to_serve(&self) -> Option<ParkedEvent> {
-        let mut seen = HashSet::new();
-        for parked in self.parked.values() {
-            let is_first = !self.source.plan.holds || seen.insert(parked.aggregate_id.as_str());
-            if is_first && (parked.request.is_some() || parked.waits()) {
-                return Some(parked.clone());
-            }
-        }
-        None
     }
 
     /// Writes down how far the partition came, and keeps it or leaves it to others. Gives whether it was still this member's.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::store::TryStreamExt;
+use futures_util::StreamExt;
 
 /// A file with 700 events of each of two aggregates, in turns.
 fn long_histories(path: &Path) -> SqliteEventStore {
@@ -78,6 +79,9 @@ fn a_position_of_a_version_that_was_changed_is_noticed() {
         "DELETE FROM versions WHERE version = 256",
         "UPDATE versions SET position = position + 1 WHERE version = 256",
         "UPDATE versions SET version = 257 WHERE version = 256",
+        "DELETE FROM versions WHERE version = 512",
+        "UPDATE versions SET position = position - 1 WHERE version = 512",
+        "UPDATE events SET previous_of_aggregate = previous_of_aggregate - 1 WHERE sequence = 257",
     ] {
         let directory = Directory::new();
         let path = directory.0.join("versions.db");
@@ -95,6 +99,26 @@ fn a_position_of_a_version_that_was_changed_is_noticed() {
             "{sql}: {read:?}"
         );
     }
+}
+
+#[test]
+fn nothing_comes_after_an_error_although_later_parts_are_whole() {
+    let directory = Directory::new();
+    let path = directory.0.join("ends.db");
+    let store = long_histories(&path);
+    let all = wait(store.get_events(&key("a"), 1)).expect("it reads");
+    tamper(
+        &path,
+        &format!(
+            "UPDATE events SET body = x'80' WHERE position = {}",
+            all[299].position
+        ),
+    );
+    let items: Vec<_> = wait(store.history(&key("a"), Versions::ALL).collect());
+    assert!(matches!(items.last(), Some(Err(StoreError::Damaged(_)))));
+    let read: Vec<_> = items.iter().flatten().collect();
+    assert_eq!(items.len(), read.len() + 1);
+    assert!(read.into_iter().eq(&all[..256]));
 }
 
 #[test]

@@ -1,43 +1,207 @@
-//! Waiting for the answer of the thread that writes.
+//! The answers of the thread that writes, and waiting for them.
+//!
+//! Many are answered at once. If the thread woke each of them, it would lose the processor to each: who is woken runs at
+//! once, finds nothing else to do, and sleeps again before the next one is woken. So the thread wakes one, and whoever is
+//! awake wakes the others.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
-use std::time::{Duration, Instant};
-
-use tokio::sync::oneshot::{Receiver, error::TryRecvError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use crate::store::StoreError;
 
-/// How long one who waits alone stays awake: about twice the time of a commit on a disk in the machine.
-///
-/// To wake a thread that sleeps took 20 to 40 µs of a commit of 120 µs, measured with an idle second core.
-const AWAKE: Duration = Duration::from_micros(250);
+type Outcome<T> = Result<T, StoreError>;
 
-/// Those who wait now.
-#[derive(Default)]
-pub(super) struct Answers {
-    waiting: AtomicUsize,
+/// The answer that is to be given.
+pub(super) struct Answer<T>(Arc<Slot<T>>);
+
+/// The answer that is waited for.
+pub(super) struct Question<T>(Arc<Slot<T>>);
+
+struct Slot<T>(Mutex<State<T>>);
+
+enum State<T> {
+    /// Nobody has answered; who waits is woken by this.
+    Open(Option<Waker>),
+    /// Answered, together with others who may have to be woken.
+    Answered(Outcome<T>, Option<Arc<Sleepers>>),
+    /// The thread ended without an answer, or the answer was taken.
+    Over,
+    /// Nobody waits any more.
+    Unwanted,
 }
 
-impl Answers {
-    /// The answer, or [`StoreError::OutcomeUnknown`] when the thread ended without one.
-    pub(super) async fn wait<T>(
-        &self,
-        mut question: Receiver<Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        let _waiting = Waiting::new(&self.waiting);
-        let awake_until = Instant::now() + AWAKE;
-        // Each round lets every other task of the runtime run first. Where several wait, those rounds would only take
-        // the processor from the thread that is waited for, and one wake-up serves many.
-        while self.waiting.load(Ordering::Relaxed) == 1 && Instant::now() < awake_until {
-            match question.try_recv() {
-                Ok(answer) => return answer,
-                Err(TryRecvError::Closed) => return Err(unanswered()),
-                Err(TryRecvError::Empty) => step_back().await,
+/// A question, and the answer to it.
+pub(super) fn question<T>() -> (Answer<T>, Question<T>) {
+    let slot = Arc::new(Slot(Mutex::new(State::Open(None))));
+    (Answer(slot.clone()), Question(slot))
+}
+
+impl<T> Slot<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an end to the waiting, where somebody waits. Gives what wakes who does.
+    fn end(&self, with: State<T>) -> Option<Waker> {
+        let mut state = self.lock();
+        match &mut *state {
+            State::Open(waker) => {
+                let waker = waker.take();
+                *state = with;
+                waker
+            }
+            State::Answered(..) | State::Over | State::Unwanted => None,
+        }
+    }
+}
+
+impl<T> Answer<T> {
+    /// Whether somebody waits for it.
+    pub(super) fn is_wanted(&self) -> bool {
+        !matches!(*self.0.lock(), State::Unwanted)
+    }
+
+    /// Gives it.
+    pub(super) fn send(self, outcome: Outcome<T>) {
+        if let Some(waker) = self.0.end(State::Answered(outcome, None)) {
+            waker.wake();
+        }
+    }
+
+    /// Gives it, together with others: who waits is woken with those.
+    pub(super) fn send_with(self, outcome: Outcome<T>, others: &Arc<Sleepers>) {
+        let answered = State::Answered(outcome, Some(others.clone()));
+        others.add(self.0.end(answered));
+    }
+}
+
+impl<T> Drop for Answer<T> {
+    fn drop(&mut self) {
+        if let Some(waker) = self.0.end(State::Over) {
+            waker.wake();
+        }
+    }
+}
+
+impl<T> Question<T> {
+    /// The answer, when it is there.
+    fn look(&self, context: Option<&Context<'_>>) -> Poll<Outcome<T>> {
+        let mut state = self.0.lock();
+        if let State::Open(waker) = &mut *state {
+            if let Some(context) = context {
+                *waker = Some(context.waker().clone());
+            }
+            return Poll::Pending;
+        }
+        let taken = std::mem::replace(&mut *state, State::Over);
+        drop(state);
+        Poll::Ready(match taken {
+            State::Answered(outcome, others) => {
+                if let Some(others) = others {
+                    others.wake();
+                }
+                outcome
+            }
+            State::Open(_) | State::Over | State::Unwanted => Err(StoreError::OutcomeUnknown {
+                reason: "the writing thread failed before it answered; open the file again".into(),
+            }),
+        })
+    }
+}
+
+impl<T> Drop for Question<T> {
+    fn drop(&mut self) {
+        let last = std::mem::replace(&mut *self.0.lock(), State::Unwanted);
+        // Who was chosen to wake the others may have gone.
+        if let State::Answered(_, Some(others)) = last {
+            others.wake();
+        }
+    }
+}
+
+/// Those who have an answer and sleep.
+#[derive(Default)]
+pub(super) struct Sleepers(Mutex<VecDeque<Waker>>);
+
+impl Sleepers {
+    fn add(&self, waker: Option<Waker>) {
+        self.lock().extend(waker);
+    }
+
+    /// Wakes them, beside whoever else does.
+    pub(super) fn wake(&self) {
+        loop {
+            let next = self.lock().pop_front();
+            match next {
+                Some(waker) => waker.wake(),
+                None => return,
             }
         }
-        question.await.unwrap_or_else(|_| Err(unanswered()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Waker>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many commits that are alone are stored before it is looked again whether others would come. To look takes a turn of
+/// the executor, which may move the caller to another thread, on a core that sleeps.
+const UNSEEN: usize = 32;
+
+/// Those who are about to write, or wait for their answer.
+#[derive(Default)]
+pub(super) struct Callers {
+    now: AtomicUsize,
+    /// How many who seem alone are still taken for that without a look.
+    unseen: AtomicUsize,
+}
+
+/// One of them, until it has its answer or is dropped.
+pub(super) struct Caller<'a>(&'a Callers);
+
+impl Callers {
+    /// One more.
+    pub(super) fn add(&self) -> Caller<'_> {
+        self.now.fetch_add(1, Ordering::Relaxed);
+        Caller(self)
+    }
+}
+
+impl Caller<'_> {
+    /// Whether nobody else is about to write. Who writes at once is not seen by the others of its thread, so now and then
+    /// everybody of its executor who could come is given a moment to do so.
+    pub(super) async fn is_alone(&self) -> bool {
+        let unseen = &self.0.unseen;
+        if self.seems_alone() {
+            let counted = unseen.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(1)
+            });
+            if counted.is_ok() {
+                return true;
+            }
+            step_back().await;
+        }
+        let is_alone = self.seems_alone();
+        unseen.store(if is_alone { UNSEEN } else { 0 }, Ordering::Relaxed);
+        is_alone
+    }
+
+    fn seems_alone(&self) -> bool {
+        self.0.now.load(Ordering::Relaxed) == 1
+    }
+
+    /// The answer, or [`StoreError::OutcomeUnknown`] when the thread ended without one.
+    pub(super) async fn wait<T>(self, question: Question<T>) -> Outcome<T> {
+        poll_fn(|context| question.look(Some(context))).await
+    }
+}
+
+impl Drop for Caller<'_> {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -57,64 +221,132 @@ async fn step_back() {
     .await;
 }
 
-/// Counts one who waits, until it has its answer or is dropped.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn new(waiting: &'a AtomicUsize) -> Self {
-        waiting.fetch_add(1, Ordering::Relaxed);
-        Self(waiting)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-fn unanswered() -> StoreError {
-    StoreError::OutcomeUnknown {
-        reason: "the writing thread failed before it answered; open the file again".into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Wake, Waker};
+    use std::time::Duration;
 
     use futures_util::FutureExt;
-    use tokio::sync::oneshot;
+    use futures_util::future::join_all;
 
-    use super::Answers;
+    use super::{Callers, Question, Sleepers, UNSEEN, question};
     use crate::store::StoreError;
+
+    /// Counts how many times it was woken.
+    #[derive(Default)]
+    struct Counter(AtomicUsize);
+
+    impl Wake for Counter {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Counter {
+        /// Asks once, as a task that then sleeps.
+        fn ask(self: &Arc<Self>, question: &Question<u32>) -> bool {
+            let waker = Waker::from(self.clone());
+            question.look(Some(&Context::from_waker(&waker))).is_ready()
+        }
+
+        fn woken(&self) -> usize {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
 
     #[tokio::test]
     async fn who_stops_waiting_does_not_count_as_waiting() {
-        let answers = Answers::default();
-        let (_answer, question) = oneshot::channel::<Result<(), StoreError>>();
-        let mut waiting = Box::pin(answers.wait(question));
+        let callers = Callers::default();
+        let (answer, question) = question::<()>();
+        let mut waiting = Box::pin(callers.add().wait(question));
         assert!((&mut waiting).now_or_never().is_none());
-        assert_eq!(answers.waiting.load(Ordering::Relaxed), 1);
+        assert!(!callers.add().is_alone().await);
+        assert!(answer.is_wanted());
         drop(waiting);
-        assert_eq!(answers.waiting.load(Ordering::Relaxed), 0);
+        assert!(callers.add().is_alone().await);
+        assert!(!answer.is_wanted());
+    }
+
+    #[tokio::test]
+    async fn of_several_who_come_at_once_none_is_alone() {
+        let callers = Callers::default();
+        let come = || async {
+            let caller = callers.add();
+            let is_alone = caller.is_alone().await;
+            // Each is still there when the next one looks.
+            tokio::task::yield_now().await;
+            is_alone
+        };
+        let come_at_once = || join_all((0..3).map(|_| come()));
+        assert_eq!(come_at_once().await, [false; 3]);
+        assert!(come().await);
+        // One or two who do not look are as if alone; then they are seen.
+        let mut rounds = 0;
+        while come_at_once().await != [false; 3] {
+            rounds += 1;
+            assert!(rounds <= UNSEEN);
+        }
+        assert!(come().await);
     }
 
     #[tokio::test]
     async fn an_answer_that_takes_long_and_one_that_never_comes_end_the_waiting() {
-        let answers = Answers::default();
-        let (answer, question) = oneshot::channel();
+        const LONG: Duration = Duration::from_millis(1);
+        let callers = Callers::default();
+        let (answer, asked) = question();
         std::thread::spawn(move || {
-            std::thread::sleep(4 * super::AWAKE);
-            answer.send(Ok(7))
+            std::thread::sleep(LONG);
+            answer.send(Ok(7));
         });
-        assert_eq!(answers.wait(question).await.expect("it is answered"), 7);
-        let (answer, question) = oneshot::channel::<Result<(), StoreError>>();
-        drop(answer);
-        let outcome = answers.wait(question).await;
+        assert_eq!(callers.add().wait(asked).await.expect("it is answered"), 7);
+        let (answer, asked) = question::<()>();
+        let waiting = callers.add().wait(asked);
+        let mut waiting = std::pin::pin!(waiting);
+        assert!(waiting.as_mut().now_or_never().is_none());
+        std::thread::spawn(move || {
+            std::thread::sleep(LONG);
+            drop(answer);
+        });
+        let outcome = waiting.await;
         assert!(
             matches!(outcome, Err(StoreError::OutcomeUnknown { .. })),
             "{outcome:?}"
         );
+    }
+
+    #[test]
+    fn who_is_woken_first_wakes_all_who_were_answered_with_it() {
+        let asked: Vec<_> = (0..4).map(|_| question()).collect();
+        let counters: Vec<_> = (0..4).map(|_| Arc::new(Counter::default())).collect();
+        for (counter, (_, question)) in counters.iter().zip(&asked) {
+            assert!(!counter.ask(question));
+        }
+        let others = Arc::new(Sleepers::default());
+        let mut questions = Vec::new();
+        for (number, (answer, question)) in (0..).zip(asked) {
+            answer.send_with(Ok(number), &others);
+            questions.push(question);
+        }
+        assert!(counters.iter().all(|counter| counter.woken() == 0));
+        assert!(counters[2].ask(&questions[2]), "it is answered");
+        assert!(counters.iter().all(|counter| counter.woken() == 1));
+        others.wake();
+        assert!(counters.iter().all(|counter| counter.woken() == 1));
+        assert!(counters[0].ask(&questions[0]), "it is answered");
+    }
+
+    #[test]
+    fn who_is_gone_before_it_wakes_the_others_wakes_them_as_it_goes() {
+        let ((first, gone), (second, stays)) = (question(), question());
+        let counter = Arc::new(Counter::default());
+        assert!(!counter.ask(&stays));
+        let others = Arc::new(Sleepers::default());
+        first.send_with(Ok(1), &others);
+        second.send_with(Ok(2), &others);
+        drop(gone);
+        assert_eq!(counter.woken(), 1);
+        assert!(counter.ask(&stays));
     }
 }

@@ -1,17 +1,24 @@
 //! One transaction over the commits that waited together.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use rusqlite::CachedStatement;
+use uuid::Uuid;
 
 use super::heads::{Entry, Heads, Known};
-use super::prepare::{Base, Guard, Prepared};
+use super::prepare::{Base, Prepared};
+use super::repeats::Added;
+use crate::block::StoredEvent;
+use crate::domain::aggregate::IdText;
 use crate::engine::sqlite::aggregates::{self, NameDigest, Slot};
 use crate::engine::sqlite::database::{Database, stored};
-use crate::engine::sqlite::types::{self, TypeRow, Types};
-use crate::engine::sqlite::{cids, events, history};
+use crate::engine::sqlite::read_models::inline::{Counting, Inline};
+use crate::engine::sqlite::types::{self, TypeName, TypeRow, Types};
+use crate::engine::sqlite::{cids, events, history, type_positions};
 use crate::store::{
-    AggregateKey, ExpectedVersion, Head, Position, SealOptions, SealedEvent, StoreError, seal,
+    AggregateCommit, AggregateKey, ExpectedVersion, Head, Position, SealOptions, SealedEvent,
+    StoreError, seal_commit,
 };
 
 /// What the writer knows of the file, valid while no other process commits.
@@ -19,11 +26,14 @@ pub(super) struct Memory {
     pub(super) types: Option<Types>,
     pub(super) data_version: i64,
     pub(super) schema_version: i64,
+    /// The views that are kept with the events.
+    pub(super) inline: Arc<Inline>,
 }
 
 impl Memory {
     /// Takes in what other processes have committed.
     pub(super) fn follow_others(&mut self, database: &Database) -> Result<(), StoreError> {
+        self.inline.forget_known();
         if let Some(mut types) = self.types.take()
             && types::catch_up(database, &mut types)?
         {
@@ -40,12 +50,52 @@ pub(super) struct Present {
     /// The version in the file before the transaction.
     before: u64,
     head: Option<Head>,
+    /// The last event in the file before the transaction.
+    pub(super) begun: Option<Head>,
 }
 
 impl Present {
+    /// The key of its row, or that which it will have.
+    pub(super) fn key(&self) -> i64 {
+        self.key
+    }
+
     /// The last event of the aggregate.
     pub(super) fn head(&self) -> Option<Head> {
         self.head
+    }
+}
+
+/// A type that was changed.
+struct Touched {
+    kind: Box<str>,
+    name: Box<str>,
+    /// What it was before; none for one that is new.
+    before: Option<TypeRow>,
+    /// The position of its last event now.
+    last: u64,
+}
+
+/// Why something is not added to a transaction.
+pub(super) enum Refusal {
+    /// It is refused, and has written nothing: the transaction goes on without it.
+    Commit(StoreError),
+    /// The transaction cannot go on.
+    Transaction(StoreError),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Transaction(error)
+    }
+}
+
+impl Refusal {
+    /// Why, for whom it makes no difference.
+    pub(super) fn into_error(self) -> StoreError {
+        match self {
+            Self::Commit(error) | Self::Transaction(error) => error,
+        }
     }
 }
 
@@ -58,11 +108,17 @@ pub(super) struct Batch<'a> {
     aggregates: HashMap<AggregateKey, Present>,
     reserved: HashSet<i64>,
     types: Types,
-    /// The types that were changed, as they were before; none for one that is new.
-    touched_types: HashMap<Box<str>, Option<TypeRow>>,
+    /// The types that were changed, by their numbers.
+    touched_types: HashMap<u64, Touched>,
     before: u64,
     /// Keys, versions and positions that are to be kept.
     versions: Vec<(i64, u64, u64)>,
+    /// The messages behind the commits of the transaction, each with the key of an aggregate that it wrote to.
+    pub(super) messages: HashSet<(i64, Uuid)>,
+    /// The kinds of the aggregates that the transaction began, by their ids.
+    begun: HashMap<IdText, Vec<String>>,
+    /// The views that are kept with the events; none where there are none.
+    views: Option<Counting<'a>>,
     insert: CachedStatement<'a>,
 }
 
@@ -73,12 +129,13 @@ impl<'a> Batch<'a> {
         heads: &'a Heads,
         options: &'a SealOptions,
         digest: NameDigest,
-        memory: &mut Memory,
+        memory: &'a mut Memory,
     ) -> Result<Self, StoreError> {
         let types = match memory.types.take() {
             Some(types) => types,
             None => types::read(database)?,
         };
+        let views = memory.inline.begin(database, digest, types.last)?;
         Ok(Self {
             database,
             heads,
@@ -90,6 +147,9 @@ impl<'a> Batch<'a> {
             types,
             touched_types: HashMap::new(),
             versions: Vec::new(),
+            messages: HashSet::new(),
+            begun: HashMap::new(),
+            views,
             insert: database
                 .connection
                 .prepare_cached(
@@ -99,6 +159,16 @@ impl<'a> Batch<'a> {
                 )
                 .map_err(database.failed("adding an event"))?,
         })
+    }
+
+    /// What is known of the file without reading.
+    pub(super) fn known(&self) -> &'a Heads {
+        self.heads
+    }
+
+    /// An aggregate that the transaction has looked up already.
+    pub(super) fn looked_up(&self, aggregate: &AggregateKey) -> Option<&Present> {
+        self.aggregates.get(aggregate)
     }
 
     pub(super) fn database(&self) -> &'a Database {
@@ -114,51 +184,73 @@ impl<'a> Batch<'a> {
         self.types.last
     }
 
-    /// Stores one commit in the transaction, and gives the position of its first event. A refusal is the inner error, and
-    /// has written nothing; the outer one ends the transaction.
-    pub(super) fn add(
-        &mut self,
-        prepared: &mut Prepared,
-    ) -> Result<Result<u64, StoreError>, StoreError> {
+    /// Stores one commit in the transaction, unless it may have been stored before.
+    pub(super) fn add(&mut self, prepared: &mut Prepared) -> Result<Added, Refusal> {
+        if self.may_be_repeated(prepared)? {
+            return Ok(Added::Unclear);
+        }
         let mut fits = true;
-        let mut present = Vec::with_capacity(prepared.guards.len());
-        for guard in &prepared.guards {
-            let current = match self.current(&guard.aggregate)? {
-                Ok(current) => current,
-                Err(refusal) => return Ok(Err(refusal)),
-            };
+        let parts = &prepared.request.aggregates;
+        let mut present = Vec::with_capacity(parts.len());
+        for (part, known) in parts.iter().zip(&prepared.bases) {
+            let current = self.current(&part.aggregate)?;
             let base = current.head.map(Base::of);
-            let moved = base != guard.base;
+            let moved = base != *known;
             let version = base.map_or(0, |base| base.version);
-            if !guard.expected.accepts(version) {
-                return Ok(Err(conflict(guard, version)));
+            if !part.expected.accepts(version) {
+                return Err(conflict(part, version));
             }
             // Events sealed on another head, or a head that the caller vouched for, cannot be what is there now.
-            let is_bound = prepared.sealed.is_some() || guard.base.is_some();
-            if moved && is_bound && guard.expected != ExpectedVersion::Any {
-                return Ok(Err(conflict(guard, version)));
+            let is_bound = prepared.sealed.is_some() || known.is_some();
+            if moved && is_bound && part.expected != ExpectedVersion::Any {
+                return Err(conflict(part, version));
+            }
+            if current.head.is_none() && !self.is_alone(part)? {
+                return Err(conflict(part, 0));
             }
             fits &= !moved;
             present.push(current.head);
         }
         if prepared.sealed.is_none() || !fits {
-            // Only an aggregate that is expected at any version may have moved, and then the commit is here.
-            let Some(request) = prepared.request_to_seal() else {
-                return Ok(Err(StoreError::InvalidCommit {
-                    reason: "an aggregate moved while the commit was sealed; send it again".into(),
-                }));
-            };
-            match seal(request, &present, self.options) {
-                Ok(sealed) => prepared.seal_on(&present, sealed),
-                Err(refusal) => return Ok(Err(refusal)),
-            }
+            // Only an aggregate that is expected at any version may have moved.
+            let sealed = seal_commit(&prepared.request, &present, self.options);
+            prepared.seal_on(&present, sealed.map_err(Refusal::Commit)?);
         }
         let first = self.types.last + 1;
         let sealed = prepared.sealed.iter().flatten();
-        for (event, place) in sealed.zip(&*prepared.order) {
-            self.insert(&prepared.guards[*place].aggregate, event)?;
+        for (event, place) in sealed.zip(prepared.request.in_order()) {
+            self.insert(&prepared.request.aggregates[place].aggregate, event)?;
         }
-        Ok(Ok(first))
+        if let (Some(views), Some(sealed)) = (&mut self.views, &prepared.sealed) {
+            views.note(first - 1, sealed);
+        }
+        self.note_message(prepared);
+        let parts = prepared.request.aggregates.iter().zip(present);
+        for (part, _) in parts.filter(|(_, head)| head.is_none()) {
+            let kinds = self.begun.entry(part.aggregate.id().clone()).or_default();
+            kinds.push(part.aggregate.kind().to_owned());
+        }
+        Ok(Added::At(first))
+    }
+
+    /// Has the views count a commit that was sealed elsewhere, and was added.
+    pub(super) fn views_note(&mut self, commit: &[StoredEvent]) {
+        if let Some(views) = &mut self.views {
+            views.note_stored(commit);
+        }
+    }
+
+    /// Whether the id of an aggregate without events has none of a kind that it does not share its ids with.
+    fn is_alone(&self, part: &AggregateCommit) -> Result<bool, StoreError> {
+        let Some(shared) = part.shares_ids_with else {
+            return Ok(true);
+        };
+        let id = part.aggregate.id();
+        let kinds = aggregates::kinds(self.database, id)?;
+        let begun = self.begun.get(id).into_iter().flatten();
+        let is_known =
+            |kind: &String| kind == part.aggregate.kind() || shared.contains(&kind.as_str());
+        Ok(kinds.iter().chain(begun).all(is_known))
     }
 
     /// Writes what is kept once for the whole transaction, and gives what is known once it is committed.
@@ -166,51 +258,67 @@ impl<'a> Batch<'a> {
         let database = self.database;
         drop(self.insert);
         let mut heads = Vec::with_capacity(self.aggregates.len());
+        let mut saving = aggregates::Saving::new(database)?;
         for (aggregate, present) in self.aggregates {
             let Some(head) = present.head else {
                 continue;
             };
             let key = present.key;
             if head.version != present.before {
-                aggregates::save(database, &aggregate, key, present.before, &head)?;
+                saving.save(&aggregate, key, present.before, &head)?;
             }
             heads.push((aggregate, Known { key, head }));
         }
-        for (name, before) in &self.touched_types {
-            types::save(database, name, self.types.by_name[name], before.is_none())?;
+        for (number, touched) in &self.touched_types {
+            let name = TypeName {
+                kind: Some(&touched.kind),
+                name: &touched.name,
+            };
+            let row = TypeRow {
+                number: *number,
+                last: touched.last,
+                is_checked: true,
+            };
+            types::save(database, name, row, touched.before.is_none())?;
         }
         for (key, version, position) in self.versions {
             history::keep(database, key, version, position)?;
         }
-        types::extend(database, self.before, self.types.last)?;
+        type_positions::extend(database, self.before, self.types.last)?;
         cids::extend(database, self.before, self.types.last)?;
+        // In the end: a view sees the file as it will be.
+        if let Some(views) = self.views {
+            views.finish()?;
+        }
         Ok((self.types, heads))
     }
 
     /// The types as they were before, for a transaction that is rolled back.
     pub(super) fn undo(mut self) -> Types {
-        for (name, before) in self.touched_types {
-            match before {
-                Some(row) => self.types.by_name.insert(name, row),
-                None => self.types.by_name.remove(&name),
+        for touched in self.touched_types.into_values() {
+            let name = TypeName {
+                kind: Some(&touched.kind),
+                name: &touched.name,
             };
+            match touched.before {
+                Some(row) => self.types.put(name, row),
+                None => self.types.remove(&touched.kind, &touched.name),
+            }
         }
         self.types.last = self.before;
         self.types
     }
 
-    pub(super) fn current(
-        &mut self,
-        aggregate: &AggregateKey,
-    ) -> Result<Result<Present, StoreError>, StoreError> {
+    pub(super) fn current(&mut self, aggregate: &AggregateKey) -> Result<Present, Refusal> {
         if let Some(present) = self.aggregates.get(aggregate) {
-            return Ok(Ok(*present));
+            return Ok(*present);
         }
         let present = match self.heads.get(aggregate) {
             Some(Known { key, head }) => Present {
                 key,
                 before: head.version,
                 head: Some(head),
+                begun: Some(head),
             },
             None => match aggregates::find(self.database, aggregate, self.digest, &self.reserved) {
                 Ok(Slot::Taken { key, head }) => {
@@ -219,6 +327,7 @@ impl<'a> Batch<'a> {
                         key,
                         before: head.version,
                         head: Some(head),
+                        begun: Some(head),
                     }
                 }
                 Ok(Slot::Free { key }) => {
@@ -227,14 +336,17 @@ impl<'a> Batch<'a> {
                         key,
                         before: 0,
                         head: None,
+                        begun: None,
                     }
                 }
-                Err(refusal @ StoreError::InvalidCommit { .. }) => return Ok(Err(refusal)),
-                Err(error) => return Err(error),
+                Err(refusal @ StoreError::InvalidCommit { .. }) => {
+                    return Err(Refusal::Commit(refusal));
+                }
+                Err(error) => return Err(error.into()),
             },
         };
         self.aggregates.insert(aggregate.clone(), present);
-        Ok(Ok(present))
+        Ok(present)
     }
 
     pub(super) fn insert(
@@ -243,7 +355,8 @@ impl<'a> Batch<'a> {
         event: &SealedEvent,
     ) -> Result<(), StoreError> {
         let position = self.types.last + 1;
-        let (number, previous_of_type) = self.follow_type(&event.envelope.event_type, position)?;
+        let (number, previous_of_type) =
+            self.follow_type(aggregate.kind(), &event.envelope.event_type, position)?;
         let Some(present) = self.aggregates.get_mut(aggregate) else {
             return Err(self.database.damaged(
                 position,
@@ -287,35 +400,51 @@ impl<'a> Batch<'a> {
 
     /// The number of a type, and the position of its event before this one. That event is looked at once: what is added
     /// goes on from there. Where it is damaged, commits of other types are not concerned.
-    fn follow_type(&mut self, name: &str, position: u64) -> Result<(u64, u64), StoreError> {
-        let before = self.types.by_name.get(name).copied();
-        if !self.touched_types.contains_key(name) {
-            self.touched_types.insert(name.into(), before);
-        }
-        if let Some(row) = self.types.by_name.get_mut(name) {
+    fn follow_type(
+        &mut self,
+        kind: &str,
+        name: &str,
+        position: u64,
+    ) -> Result<(u64, u64), StoreError> {
+        let touched = |before| Touched {
+            kind: kind.into(),
+            name: name.into(),
+            before,
+            last: position,
+        };
+        let of_kind = TypeName {
+            kind: Some(kind),
+            name,
+        };
+        if let Some(row) = self.types.get_mut(kind, name) {
             if !row.is_checked {
-                types::check_last(self.database, name, *row)?;
+                types::check_last(self.database, of_kind, *row)?;
                 row.is_checked = true;
             }
-            let previous = row.last;
+            let before = *row;
             row.last = position;
-            return Ok((row.number, previous));
+            self.touched_types
+                .entry(row.number)
+                .and_modify(|touched| touched.last = position)
+                .or_insert_with(|| touched(Some(before)));
+            return Ok((row.number, before.last));
         }
-        let number = self.types.by_name.len() as u64 + 1;
+        let number = self.types.len() as u64 + 1;
         let row = TypeRow {
             number,
             last: position,
             is_checked: true,
         };
-        self.types.by_name.insert(name.into(), row);
+        self.types.put(of_kind, row);
+        self.touched_types.insert(number, touched(None));
         Ok((number, 0))
     }
 }
 
-fn conflict(guard: &Guard, actual: u64) -> StoreError {
-    StoreError::Conflict {
-        aggregate: guard.aggregate.clone(),
-        expected: guard.expected,
+fn conflict(part: &AggregateCommit, actual: u64) -> Refusal {
+    Refusal::Commit(StoreError::Conflict {
+        aggregate: part.aggregate.clone(),
+        expected: part.expected,
         actual,
-    }
+    })
 }

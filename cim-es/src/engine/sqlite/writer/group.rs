@@ -16,6 +16,12 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// What went wrong, for whom it makes no difference to whom.
+    pub(super) fn into_error(self) -> StoreError {
+        let (Self::One(_, error) | Self::Group(error) | Self::All(error)) = self;
+        error
+    }
+
     /// Whether the file, or its log, may not be allowed to grow.
     pub(super) fn may_lack_room(&self) -> bool {
         let (Self::One(_, error) | Self::Group(error) | Self::All(error)) = self;
@@ -85,7 +91,7 @@ mod tests {
 
     fn full() -> StoreError {
         StoreError::Full {
-            place: "store.db".into(),
+            location: "store.db".into(),
             reason: "no room".into(),
         }
     }

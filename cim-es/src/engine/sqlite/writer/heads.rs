@@ -1,11 +1,11 @@
 //! The last events of the aggregates that were written lately, shared by the writer and by the callers that seal.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
-use crate::store::{AggregateKey, Head};
+use crate::store::{AggregateKey, Head, KnownMessages};
 
 /// How many aggregates are remembered: a few megabytes.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
@@ -22,11 +22,18 @@ pub(super) type Entry = (AggregateKey, Known);
 
 /// The heads that are known without reading. For a caller they are a guess, because another process may have written
 /// since; the writer drops them when one has.
-pub(super) struct Heads(Mutex<LruCache<AggregateKey, Known>>);
+pub(super) struct Heads {
+    last: Mutex<LruCache<AggregateKey, Known>>,
+    /// The messages of what is committed. They stay true whoever writes, and are at most behind.
+    messages: Mutex<KnownMessages>,
+}
 
 impl Heads {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(LruCache::new(CAPACITY)))
+        Self {
+            last: Mutex::new(LruCache::new(CAPACITY)),
+            messages: Mutex::default(),
+        }
     }
 
     pub(super) fn get(&self, aggregate: &AggregateKey) -> Option<Known> {
@@ -44,7 +51,12 @@ impl Heads {
         self.lock().clear();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, LruCache<AggregateKey, Known>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The messages that wrote to the aggregates.
+    pub(super) fn messages(&self) -> MutexGuard<'_, KnownMessages> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LruCache<AggregateKey, Known>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

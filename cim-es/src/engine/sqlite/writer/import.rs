@@ -1,38 +1,48 @@
 //! Storing commits that were sealed elsewhere, in a transaction of their own.
 
-use super::batch::Batch;
+use super::batch::{Batch, Refusal};
+use super::desk::Desk;
 use super::group::Failure;
 use super::heads::Entry;
 use super::queue::Import;
-use super::thread::Thread;
 use crate::block::{Cid, StoredEvent};
 use crate::engine::sqlite::cids;
 use crate::engine::sqlite::history::Walk;
 use crate::engine::sqlite::types::Types;
 use crate::store::{
-    AggregateKey, AppendedCommit, Head, Plan, Position, ProvedCommit, Standing, StoreError, plan,
+    AggregateKey, AppendedCommit, Head, Location, Plan, Position, ProvedCommit, Standing,
+    StoreError, plan,
 };
 
-impl Thread {
+impl Desk {
     /// Compares commits with what the file has, and stores those that are new: all of them, or none.
     pub(super) fn import(&mut self, import: Import) {
         let Import {
             commits, answer, ..
         } = import;
         // Nobody waits for the outcome any more, so nobody may count on it.
-        if answer.is_closed() {
+        if !answer.is_wanted() {
             return;
         }
-        let outcome = self.begin(|| !answer.is_closed());
+        let outcome = self.begin(|| answer.is_wanted());
         let outcome = outcome.and_then(|()| self.import_now(commits));
-        // Whoever asked may have gone meanwhile.
-        let _ = answer.send(outcome);
+        answer.send(outcome);
     }
 
     fn import_now(
         &mut self,
         commits: Vec<ProvedCommit>,
     ) -> Result<Vec<AppendedCommit>, StoreError> {
+        let mut imported = self.import_once(&commits);
+        // A view that could not be written is left out.
+        while imported.is_err() && self.memory.inline.is_at_fault() {
+            self.begin(|| true)?;
+            imported = self.import_once(&commits);
+        }
+        imported
+    }
+
+    fn import_once(&mut self, commits: &[ProvedCommit]) -> Result<Vec<AppendedCommit>, StoreError> {
         let imported = match self.batch() {
             Ok(batch) => add(batch, commits),
             Err(error) => (None, Err(error)),
@@ -46,10 +56,10 @@ impl Thread {
                 }
                 Ok(appended)
             }
-            Err(Failure::One(_, error) | Failure::Group(error) | Failure::All(error)) => {
+            Err(failure) => {
                 self.memory.types = None;
                 self.heads.clear();
-                Err(error)
+                Err(failure.into_error())
             }
         }
     }
@@ -60,7 +70,7 @@ type Imported = (Vec<AppendedCommit>, Vec<Entry>);
 /// Adds to the open transaction what is new of the commits. Gives the types as they are then.
 fn add(
     mut batch: Batch<'_>,
-    commits: Vec<ProvedCommit>,
+    commits: &[ProvedCommit],
 ) -> (Option<Types>, Result<Imported, StoreError>) {
     let appended = match store_new(&mut batch, commits) {
         Ok(appended) => appended,
@@ -74,11 +84,11 @@ fn add(
 
 fn store_new(
     batch: &mut Batch<'_>,
-    commits: Vec<ProvedCommit>,
+    commits: &[ProvedCommit],
 ) -> Result<Vec<AppendedCommit>, StoreError> {
-    let plans = plan(&commits, batch)?;
+    let plans = plan(commits, batch)?;
     let mut appended: Vec<AppendedCommit> = Vec::with_capacity(commits.len());
-    for (commit, plan) in commits.into_iter().zip(plans) {
+    for (commit, plan) in commits.iter().zip(plans) {
         let (events, was_there) = match plan {
             Plan::There(events) => (events, true),
             Plan::Repeats(earlier) => (appended[earlier].events.clone(), true),
@@ -89,22 +99,24 @@ fn store_new(
     Ok(appended)
 }
 
-fn store(batch: &mut Batch<'_>, commit: ProvedCommit) -> Result<Vec<StoredEvent>, StoreError> {
+fn store(batch: &mut Batch<'_>, commit: &ProvedCommit) -> Result<Vec<StoredEvent>, StoreError> {
     let mut stored = Vec::with_capacity(commit.events().len());
-    for (aggregate, event) in commit.into_events_of() {
-        batch.insert(&aggregate, &event)?;
-        stored.push(event.into_stored(Position(batch.last())));
+    for (aggregate, event) in commit.events_of() {
+        batch.insert(aggregate, event)?;
+        stored.push(event.clone().into_stored(Position(batch.last())));
     }
+    batch.views_note(&stored);
     Ok(stored)
 }
 
 impl Standing for Batch<'_> {
-    fn place(&self) -> String {
-        self.database().place().to_string()
+    fn location(&self) -> Location {
+        self.database().location().clone()
     }
 
     fn head(&mut self, aggregate: &AggregateKey) -> Result<Option<Head>, StoreError> {
-        Ok(self.current(aggregate)??.head())
+        let present = self.current(aggregate).map_err(Refusal::into_error)?;
+        Ok(present.head())
     }
 
     fn event(

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_millis(250);
 pub(in crate::engine::sqlite) const BUSY: Duration = Duration::from_millis(50);
 
 /// The log of one file.
-pub(super) struct Log {
+pub(in crate::engine::sqlite) struct Log {
     /// How many pages it had at the last commit of this process.
     pages: Arc<AtomicU32>,
     /// How many it may have before it is moved.
@@ -38,7 +38,7 @@ pub(super) struct Log {
 
 impl Log {
     /// Takes over from SQLite, which would move the log while a commit waits for its answer.
-    pub(super) fn watch(database: &mut Database) -> Result<Self, StoreError> {
+    pub(in crate::engine::sqlite) fn watch(database: &mut Database) -> Result<Self, StoreError> {
         let pages = Arc::new(AtomicU32::new(0));
         let now = pages.clone();
         database.on_commit(move |pages| now.store(pages, Ordering::Relaxed))?;
@@ -54,8 +54,13 @@ impl Log {
         self.pages() >= LONG
     }
 
+    /// Whether it is to be moved.
+    pub(super) fn is_due(&self) -> bool {
+        self.pages() >= self.due
+    }
+
     /// Moves the log when it is due.
-    pub(super) fn tend(&mut self, database: &Database) {
+    pub(in crate::engine::sqlite) fn tend(&mut self, database: &Database) {
         let pages = self.pages();
         if pages + STEP < self.due {
             // It began anew.
@@ -87,7 +92,7 @@ impl Log {
     }
 
     /// After a transaction that failed: moves what can be moved, so that the next one may begin the log anew.
-    pub(super) fn make_room(&mut self, database: &Database) {
+    pub(in crate::engine::sqlite) fn make_room(&mut self, database: &Database) {
         if self.pages() > 0 {
             self.checkpoint(database, CheckpointMode::PASSIVE);
         }
@@ -112,7 +117,7 @@ impl Log {
             Ok((all, moved)) => all == moved,
             Err(error) => {
                 // It is tried again; the commits are safe where they are.
-                tracing::debug!(place = %database.place(), %error, "the log was not moved");
+                tracing::debug!(location = %database.location(), %error, "the log was not moved");
                 false
             }
         }

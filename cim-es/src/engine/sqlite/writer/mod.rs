@@ -1,44 +1,62 @@
-//! The one thread that writes: it takes what waits, stores it in one transaction, and answers everybody.
+//! Writing: one thread takes what waits, stores it in one transaction, and answers everybody.
+//!
+//! A commit that is alone is stored by the thread of its caller, where that takes no longer than
+//! [`longest_block`](SqliteOptions::longest_block): to hand it to another thread and back takes as long as to store it,
+//! since a core that has nothing to do sleeps, and takes its time to wake.
 
 mod answer;
 mod batch;
+mod desk;
 mod group;
 mod heads;
 mod import;
+mod line;
 mod log;
 mod prepare;
 mod queue;
+mod repeats;
 mod thread;
 
-use std::sync::mpsc::channel;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::coop::unconstrained;
 
-use self::answer::Answers;
+use self::answer::{Callers, question};
+use self::desk::Desk;
 use self::heads::Heads;
-pub(super) use self::log::BUSY;
-use self::queue::{Append, Import, Job, Queue, Work};
-use self::thread::Thread;
+pub(super) use self::log::{BUSY, Log};
+pub(super) use self::prepare::LookedFor;
+use self::queue::{Append, Import, Job, Queue, Served, Work};
+pub(super) use self::repeats::Appended;
+use self::thread::{SharedDesk, Thread};
 use super::aggregates::NameDigest;
 use super::aside::Aside;
 use super::database::Database;
 use super::options::SqliteOptions;
+use super::read_models::inline::Inline;
 use super::types;
 use crate::block::StoredEvent;
-use crate::store::{AppendedCommit, CommitRequest, Head, ProvedCommit, SealOptions, StoreError};
+use crate::store::{
+    AggregateKey, AppendedCommit, CommitRequest, Head, ProvedCommit, SealOptions, StoreError,
+};
 
-/// The way to the thread that writes.
+/// The size in bytes up to which a commit may be stored by the thread of its caller.
+const SMALL: usize = 32 * 1024;
+
+/// The way to write.
 pub(super) struct Writer {
-    queue: Queue,
+    desk: SharedDesk,
+    queue: Arc<Queue>,
     thread: Mutex<Option<JoinHandle<()>>>,
     heads: Arc<Heads>,
     aside: Aside,
     options: SealOptions,
     last: watch::Receiver<u64>,
-    answers: Answers,
+    callers: Callers,
+    inline: Arc<Inline>,
 }
 
 impl Writer {
@@ -48,27 +66,45 @@ impl Writer {
         options: &SqliteOptions,
         digest: NameDigest,
     ) -> Result<Self, StoreError> {
-        let place = database.place().clone();
-        let (moved, last) = watch::channel(database.read(types::last_position)?);
+        let location = database.location().clone();
+        let last = match database.read(types::last_position) {
+            // Nobody writes, and each reader meets the damage itself.
+            Err(StoreError::Damaged(_)) if options.accepts_damage => 0,
+            last => last?,
+        };
+        let (moved, last) = watch::channel(last);
         let heads = Arc::new(Heads::new());
-        let (sender, receiver) = channel();
-        let thread = Thread::new(database, options, digest, heads.clone(), moved, receiver)?;
+        let queue = Arc::new(Queue::new());
+        let served = Served::new(queue.clone());
+        let inline = Arc::new(Inline::default());
+        let desk = Desk::new(
+            database,
+            options,
+            digest,
+            heads.clone(),
+            moved,
+            inline.clone(),
+        )?;
+        let desk = Arc::new(Mutex::new(Some(desk)));
+        let thread = Thread::new(desk.clone(), served, options.poll_interval);
         let thread = std::thread::Builder::new()
             .name("cim-es-write".into())
             .spawn(move || thread.run())
             .map_err(|error| StoreError::Engine {
-                place: place.to_string(),
+                location: location.clone(),
                 operation: "starting the writing thread",
                 source: Arc::new(error),
             })?;
         Ok(Self {
-            queue: Queue::new(sender),
+            desk,
+            queue,
             thread: Mutex::new(Some(thread)),
             heads,
             aside: Aside::new(),
             options: options.seal,
             last,
-            answers: Answers::default(),
+            callers: Callers::default(),
+            inline,
         })
     }
 
@@ -78,28 +114,57 @@ impl Writer {
         prepare::bytes(request) >= super::aside::LONG
     }
 
-    /// Stores a commit. `guesses` are heads of its aggregates, in order, that may have been read before.
+    /// Stores a commit, unless it may have been stored before. `guesses` are heads of its aggregates, in order, that may
+    /// have been read before.
     pub(super) async fn append(
         &self,
         request: CommitRequest,
         guesses: Vec<Option<Head>>,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
+        looked_for: LookedFor,
+    ) -> Result<Appended, StoreError> {
         // See `Readers::read` for the budget.
         unconstrained(async {
             let bytes = prepare::bytes(&request);
             let place = self.queue.place(bytes).await?;
             let (heads, options) = (self.heads.clone(), self.options);
-            let prepare = move || prepare::prepare(request, &guesses, &heads, &options);
-            let prepared = self.aside.run(bytes, prepare).await??;
-            let (answer, question) = oneshot::channel();
-            self.queue.send(Job::Append(Append {
+            let prepare = move || prepare::prepare(request, &guesses, looked_for, &heads, &options);
+            let prepared = Box::new(self.aside.run(bytes, prepare).await??);
+            let caller = self.callers.add();
+            let (answer, question) = question();
+            let append = Append {
                 prepared,
                 answer,
                 _place: place,
-            }))?;
-            self.answers.wait(question).await
+            };
+            let in_line = match bytes <= SMALL && caller.is_alone().await {
+                true => self.append_alone(append),
+                false => Some(append),
+            };
+            if let Some(append) = in_line {
+                self.queue.send(Job::Append(append))?;
+            }
+            let (added, prepared) = caller.wait(question).await?;
+            Ok(added.into_appended(*prepared, &self.heads))
         })
         .await
+    }
+
+    /// Stores a commit here and answers, or gives it back for the line.
+    fn append_alone(&self, append: Append) -> Option<Append> {
+        let Ok(mut desk) = self.desk.try_lock() else {
+            return Some(append);
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(move || match desk.as_mut() {
+            Some(desk) => desk.append_alone(append),
+            None => Err(append),
+        }));
+        match outcome {
+            Ok(Err(append)) => return Some(append),
+            Ok(Ok(false)) => {}
+            // The thread tends the log, or finds that the desk is not to be used any more.
+            Ok(Ok(true)) | Err(_) => drop(self.queue.send(Job::Look)),
+        }
+        None
     }
 
     /// Stores commits that were sealed elsewhere, of some bytes.
@@ -110,13 +175,13 @@ impl Writer {
     ) -> Result<Vec<AppendedCommit>, StoreError> {
         unconstrained(async {
             let place = self.queue.place(bytes).await?;
-            let (answer, question) = oneshot::channel();
+            let (answer, question) = question();
             self.queue.send(Job::Import(Import {
                 commits,
                 answer,
                 _place: place,
             }))?;
-            self.answers.wait(question).await
+            self.callers.add().wait(question).await
         })
         .await
     }
@@ -130,13 +195,13 @@ impl Writer {
     ) -> Result<(), StoreError> {
         unconstrained(async {
             let place = self.queue.place(bytes).await?;
-            let (answer, question) = oneshot::channel();
+            let (answer, question) = question();
             self.queue.send(Job::Write(Work {
                 write: Box::new(write),
                 answer,
                 _place: place,
             }))?;
-            self.answers.wait(question).await
+            self.callers.add().wait(question).await
         })
         .await
     }
@@ -148,6 +213,16 @@ impl Writer {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, StoreError> {
         self.aside.run(bytes, work).await
+    }
+
+    /// Remembers the message behind an event of an aggregate that was read.
+    pub(super) fn note_message(&self, aggregate: &AggregateKey, event: &StoredEvent) {
+        self.heads.messages().note(aggregate, event);
+    }
+
+    /// The views that are kept with the events.
+    pub(super) fn inline(&self) -> &Arc<Inline> {
+        &self.inline
     }
 
     /// Follows the last position, also as other processes move it.
@@ -165,5 +240,7 @@ impl Writer {
         if thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the writing thread failed");
         }
+        // Who keeps them looks, and finds the store closed.
+        self.inline.call();
     }
 }

@@ -4,17 +4,9 @@ use super::heads::Heads;
 use crate::block::{Cid, StoredEvent};
 use crate::domain::message::Timestamp;
 use crate::store::{
-    AggregateKey, CommitRequest, ExpectedVersion, Head, Position, SealOptions, SealedEvent,
-    StoreError, seal,
+    CommitRequest, ExpectedVersion, Head, Position, SealOptions, SealedEvent, StoreError,
+    seal_commit,
 };
-
-/// What the writer compares for one aggregate of a commit.
-pub(super) struct Guard {
-    pub(super) aggregate: AggregateKey,
-    pub(super) expected: ExpectedVersion,
-    /// The last event that the caller named, or on which its events were sealed.
-    pub(super) base: Option<Base>,
-}
 
 /// The event on which others were sealed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,45 +17,44 @@ pub(super) struct Base {
     pub(super) timestamp: Timestamp,
 }
 
-/// A commit on its way to the writer.
+/// A commit on its way to the writer and back.
 pub(super) struct Prepared {
-    pub(super) guards: Vec<Guard>,
-    /// The guard of each event, by its place, in the order of the commit.
-    pub(super) order: Box<[usize]>,
+    pub(super) request: CommitRequest,
+    /// For each aggregate of the commit the last event that the caller named, or on which its events were sealed.
+    pub(super) bases: Box<[Option<Base>]>,
     /// The events, when they are sealed: by the caller where it could, else by the writer.
     pub(super) sealed: Option<Vec<SealedEvent>>,
-    /// The commit, when the writer may have to seal it.
-    request: Option<CommitRequest>,
+    pub(super) looked_for: LookedFor,
     /// A measure of how much there is to write.
     pub(super) bytes: usize,
 }
 
-impl Prepared {
-    /// The commit, to be sealed by the writer; what was sealed may have to be sealed again where any version will do.
-    pub(super) fn request_to_seal(&mut self) -> Option<CommitRequest> {
-        let may_move = |guard: &Guard| guard.expected == ExpectedVersion::Any;
-        match self.guards.iter().any(may_move) {
-            true => self.request.clone(),
-            false => self.request.take(),
-        }
-    }
+/// Up to which version of the aggregates it is known that the message of a commit wrote nothing to them.
+#[derive(Clone, Debug)]
+pub(in crate::engine::sqlite) enum LookedFor {
+    /// Up to the versions that the commit expects.
+    ByTheCaller,
+    /// Nobody has looked.
+    NotYet,
+    /// Up to these versions, one for each aggregate of the commit.
+    UpTo(Vec<u64>),
+}
 
+impl Prepared {
     /// Keeps events that were sealed on some heads. Should the transaction be rolled back, they are tried again.
     pub(super) fn seal_on(&mut self, heads: &[Option<Head>], sealed: Vec<SealedEvent>) {
-        for (guard, head) in self.guards.iter_mut().zip(heads) {
-            guard.base = head.map(Base::of);
-        }
+        self.bases = heads.iter().map(|head| head.map(Base::of)).collect();
         self.sealed = Some(sealed);
     }
 
-    /// The events at their places, once they are committed.
-    pub(super) fn into_stored(self, first: u64) -> Vec<StoredEvent> {
+    /// The events at their places, once they are committed, and the commit.
+    pub(super) fn into_stored(self, first: u64) -> (CommitRequest, Vec<StoredEvent>) {
         let places = (first..).map(Position);
         let sealed = self.sealed.into_iter().flatten();
-        sealed
+        let stored = sealed
             .zip(places)
-            .map(|(event, position)| event.into_stored(position))
-            .collect()
+            .map(|(event, position)| event.into_stored(position));
+        (self.request, stored.collect())
     }
 }
 
@@ -78,15 +69,12 @@ pub(super) fn bytes(request: &CommitRequest) -> usize {
 pub(super) fn prepare(
     request: CommitRequest,
     guesses: &[Option<Head>],
+    looked_for: LookedFor,
     heads: &Heads,
     options: &SealOptions,
 ) -> Result<Prepared, StoreError> {
     let mut known = Vec::with_capacity(request.aggregates.len());
-    let mut guards = Vec::with_capacity(request.aggregates.len());
     let mut all_known = true;
-    let mut may_move = false;
-    let bytes = bytes(&request);
-    let order = request.in_order().collect();
     for (index, part) in request.aggregates.iter().enumerate() {
         let head: Option<Head> = match (part.expected, part.head) {
             (ExpectedVersion::NoStream | ExpectedVersion::Exactly(0), _) => None,
@@ -98,34 +86,22 @@ pub(super) fn prepare(
                 head
             }
         };
-        may_move |= part.expected == ExpectedVersion::Any;
-        guards.push(Guard {
-            aggregate: part.aggregate.clone(),
-            expected: part.expected,
-            base: head.map(Base::of),
-        });
         known.push(head);
     }
-    if !all_known {
-        // What was found out is kept for the comparison only where the caller itself said it.
-        for (guard, part) in guards.iter_mut().zip(&request.aggregates) {
-            guard.base = part.head.map(Base::of);
+    let sealed = match all_known {
+        true => Some(seal_commit(&request, &known, options)?),
+        false => {
+            // What was found out is kept for the comparison only where the caller itself said it.
+            known = request.aggregates.iter().map(|part| part.head).collect();
+            None
         }
-        return Ok(Prepared {
-            guards,
-            order,
-            sealed: None,
-            request: Some(request),
-            bytes,
-        });
-    }
-    let again = may_move.then(|| request.clone());
+    };
     Ok(Prepared {
-        guards,
-        order,
-        sealed: Some(seal(request, &known, options)?),
-        request: again,
-        bytes,
+        bases: known.iter().map(|head| head.map(Base::of)).collect(),
+        sealed,
+        looked_for,
+        bytes: bytes(&request),
+        request,
     })
 }
 

@@ -1,0 +1,107 @@
+//! The subcommands, each in a file of its own.
+
+mod checkpoint;
+mod completions;
+mod dag;
+mod doctor;
+mod export;
+mod import;
+mod man;
+mod objects;
+mod parked;
+mod prove;
+mod show;
+mod streams;
+mod tail;
+mod verify;
+
+use clap::{CommandFactory, Subcommand};
+
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::output::Output;
+use crate::store::{Access, Store};
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Command {
+    Streams(streams::Streams),
+    Show(show::Show),
+    Tail(tail::Tail),
+    Dag(dag::Dag),
+    Objects(objects::Objects),
+    Parked(parked::Parked),
+    Doctor(doctor::Doctor),
+    Verify(verify::Verify),
+    Export(export::Export),
+    Import(import::Import),
+    #[command(subcommand)]
+    Checkpoint(checkpoint::Checkpoint),
+    #[command(subcommand)]
+    Prove(prove::Prove),
+    Completions(completions::Completions),
+    Man(man::Man),
+}
+
+impl Command {
+    /// How the store is opened; none where no store is needed.
+    pub fn access(&self) -> Option<Access> {
+        match self {
+            Self::Completions(_) | Self::Man(_) => None,
+            Self::Import(command) => command.access(),
+            Self::Parked(command) => Some(command.access()),
+            Self::Checkpoint(command) => command.access(),
+            Self::Prove(command) => command.access(),
+            _ => Some(Access::Read),
+        }
+    }
+
+    /// Does what needs no store.
+    pub async fn run_alone<P: CommandFactory>(
+        &self,
+        output: &mut Output,
+        json: bool,
+        interrupt: &Interrupt,
+    ) -> Result<(), Failure> {
+        match self {
+            Self::Completions(command) => command.run(output, P::command()),
+            Self::Man(command) => command.run(output, P::command()),
+            Self::Import(command) => command.check(output, json, interrupt).await,
+            Self::Checkpoint(command) => command.run_alone(output, json),
+            Self::Prove(command) => command.run_alone(output, json),
+            _ => Ok(()),
+        }
+    }
+
+    /// Does the rest.
+    pub async fn run(
+        &self,
+        store: &Store,
+        output: &mut Output,
+        json: bool,
+        interrupt: &Interrupt,
+    ) -> Result<(), Failure> {
+        match self {
+            // These end in an orderly way when they are interrupted.
+            Self::Verify(command) => return command.run(store, output, json, interrupt).await,
+            Self::Export(command) => return command.run(store, output, json, interrupt).await,
+            Self::Import(command) => return command.run(store, output, json, interrupt).await,
+            _ => {}
+        }
+        let work = async {
+            match self {
+                Self::Streams(command) => command.run(store, output, json).await,
+                Self::Show(command) => command.run(store, output, json).await,
+                Self::Tail(command) => command.run(store, output, json).await,
+                Self::Dag(command) => command.run(store, output, json).await,
+                Self::Objects(command) => command.run(store, output, json).await,
+                Self::Parked(command) => command.run(store, output, json).await,
+                Self::Doctor(command) => command.run(store, output, json).await,
+                Self::Checkpoint(command) => command.run(store, output, json).await,
+                Self::Prove(command) => command.run(store, output, json).await,
+                _ => Ok(()),
+            }
+        };
+        interrupt.or(work).await
+    }
+}

@@ -1,0 +1,132 @@
+//! `cim-es`: looking into a store of any engine, and taking events out of it and into it, without knowing their types.
+#![forbid(unsafe_code)]
+
+mod commands;
+mod event;
+mod failure;
+mod interrupt;
+mod meant;
+mod moment;
+mod output;
+mod progress;
+mod store;
+
+use std::process::ExitCode;
+
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches, Parser};
+
+use commands::Command;
+use failure::{Failure, Kind};
+use interrupt::Interrupt;
+use output::Output;
+use store::Place;
+
+/// Looks into a store of events, and takes events out of it and into it
+///
+/// The store is a SQLite file, or a stream on NATS servers. It is opened for reading; nothing is made that is not there.
+#[derive(Parser)]
+#[command(
+    name = "cim-es",
+    version,
+    arg_required_else_help = true,
+    infer_subcommands = false,
+    after_help = EXAMPLES,
+    after_long_help = LONG
+)]
+struct Cli {
+    /// Prints JSON: one object, or for lists one object a line
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cim-es -s library.db streams
+  cim-es -s library.db show library.book 0197a3e0-0000-7000-8000-000000000001 --payload
+  cim-es -s nats://127.0.0.1:4222/LIBRARY tail 'library.book.*' --follow
+  export CIM_ES_STORE=library.db; cim-es doctor";
+
+const LONG: &str = "\
+Examples:
+  cim-es -s library.db streams
+  cim-es -s library.db show library.book 0197a3e0-0000-7000-8000-000000000001 --payload
+  cim-es -s nats://127.0.0.1:4222/LIBRARY tail 'library.book.*' --follow
+  export CIM_ES_STORE=library.db; cim-es doctor
+
+Exit status:
+  0    done
+  1    something was found that should not be: damage, a warning of `doctor`
+  2    the command line is not understood, or names what the store does not have
+  3    the store cannot be opened, reached or used
+  4    what was to be brought in does not hold, or does not fit the store
+  5    anything else, such as a file that cannot be written
+  130  interrupted
+
+Logins and keys are never given on the command line: they stand in files, or in the variables CIM_ES_NATS_….";
+
+fn main() -> ExitCode {
+    let parsed = Cli::command().try_get_matches().and_then(|matches| {
+        let source = matches.value_source("store");
+        Cli::from_arg_matches(&matches).map(|cli| (cli, source))
+    });
+    let (cli, source) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            // Nobody may be there to read it.
+            let _ = error.print();
+            return match error.use_stderr() {
+                true => ExitCode::from(Kind::Usage.code()),
+                false => ExitCode::SUCCESS,
+            };
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli, source)),
+        Err(error) => Err(Failure::new(
+            Kind::Other,
+            format!("no threads can be started: {error}"),
+        )),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            ExitCode::from(failure.kind.code())
+        }
+    }
+}
+
+async fn run(cli: Cli, source: Option<ValueSource>) -> Result<(), Failure> {
+    let mut output = Output::new();
+    let interrupt = Interrupt::listen();
+    let done = match cli.command.access() {
+        None => {
+            cli.command
+                .run_alone::<Cli>(&mut output, cli.json, &interrupt)
+                .await
+        }
+        Some(access) => {
+            let store = interrupt.or(cli.place.open(source, access)).await?;
+            let done = cli
+                .command
+                .run(&store, &mut output, cli.json, &interrupt)
+                .await;
+            store.close().await;
+            done
+        }
+    };
+    // What was found stands in the output as well.
+    let flushed = output.flush();
+    match done {
+        Ok(()) => flushed,
+        Err(failure) => Err(failure),
+    }
+}

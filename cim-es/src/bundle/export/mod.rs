@@ -1,0 +1,275 @@
+//! Exporting: what belongs to it is found in a first pass, and written in a second one.
+
+mod file;
+mod groups;
+mod since;
+mod survey;
+mod write;
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use since::Since;
+
+use self::file::NewFile;
+use self::survey::{Scope, Survey};
+use self::write::{Form, Writing};
+use super::progress::{Canceller, Progress, Reporter};
+#[cfg(feature = "proof")]
+use super::signature;
+use super::{BundleError, Manifest};
+use crate::domain::message::{Clock, SystemClock, Timestamp};
+use crate::store::{AggregateKey, EventStore, Selection};
+
+/// An export of what a store has, as a bundle or as JSON Lines.
+///
+/// Without more it is everything. Commits are exported whole or not at all: an aggregate that has a commit in common with
+/// one that is wanted comes with it.
+///
+/// ```
+/// # use cim_es::bundle::*;
+/// # use cim_es::store::{EventStore, Selection};
+/// /// What is new since the bundle that was made last week.
+/// async fn weekly(store: std::sync::Arc<dyn EventStore>, last: &Manifest) -> Result<Exported, BundleError> {
+///     Export::new(store)
+///         .selection(Selection::subjects("library.>"))
+///         .since(last)
+///         .source("the library in Leiden")
+///         .bundle_to("week-31.car")
+///         .await
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is exported before `bundle_to` or another method says where to"]
+pub struct Export {
+    store: Store,
+    scope: Scope,
+    since: Since,
+    source: String,
+    created: Option<Timestamp>,
+    checkpoint: Option<String>,
+    #[cfg(feature = "proof")]
+    key: Option<crate::proof::SigningKey>,
+    reporter: Reporter,
+    canceller: Canceller,
+}
+
+struct Store(Arc<dyn EventStore>);
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+/// What was exported.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Exported {
+    /// What it holds. Keep it, or the bundle: what is new is exported [since](Export::since) then.
+    pub manifest: Manifest,
+    /// The aggregates that were not asked for, and came along because they have a commit in common with one that was.
+    pub drawn_in: Vec<AggregateKey>,
+    /// The length of the file in bytes, before it was encrypted.
+    pub bytes: u64,
+}
+
+impl Export {
+    /// An export of a store of whichever engine.
+    pub fn new(store: impl EventStore) -> Self {
+        Self {
+            store: Store(Arc::new(store)),
+            scope: Scope::Everything,
+            since: Since::START,
+            source: format!("cim-es {}", env!("CARGO_PKG_VERSION")),
+            created: None,
+            checkpoint: None,
+            #[cfg(feature = "proof")]
+            key: None,
+            reporter: Reporter::default(),
+            canceller: Canceller::default(),
+        }
+    }
+
+    /// Some aggregates alone.
+    pub fn aggregates(self, aggregates: impl IntoIterator<Item = AggregateKey>) -> Self {
+        Self {
+            scope: Scope::Aggregates(aggregates.into_iter().collect()),
+            ..self
+        }
+    }
+
+    /// The aggregates alone of which a selection has events: each from its first event, or from what is
+    /// [known](Self::since), since a history with holes could be proved by nobody.
+    pub fn selection(self, selection: impl Into<Selection>) -> Self {
+        let selection = selection.into();
+        let scope = match selection.is_everything() {
+            true => Scope::Everything,
+            false => Scope::Selection(selection),
+        };
+        Self { scope, ..self }
+    }
+
+    /// What is new since an earlier bundle, some heads, or a position of this store.
+    pub fn since(self, since: impl Into<Since>) -> Self {
+        Self {
+            since: since.into(),
+            ..self
+        }
+    }
+
+    /// Says in the manifest where it comes from.
+    pub fn source(self, source: impl Into<String>) -> Self {
+        Self {
+            source: source.into(),
+            ..self
+        }
+    }
+
+    /// Says in the manifest when it was made, in place of the time of the system's clock: equal contents are then equal
+    /// files.
+    pub fn created(self, time: Timestamp) -> Self {
+        Self {
+            created: Some(time),
+            ..self
+        }
+    }
+
+    /// Puts a signed checkpoint of the store into the manifest, by which the receiver can prove later that what he has is
+    /// of that history.
+    pub fn checkpoint(self, note: impl Into<String>) -> Self {
+        Self {
+            checkpoint: Some(note.into()),
+            ..self
+        }
+    }
+
+    /// Signs the bundle: a signed note over the CID of its manifest, which names all that is in it, stands in the file
+    /// itself. JSON Lines are not signed.
+    #[cfg(feature = "proof")]
+    pub fn signed_by(self, key: crate::proof::SigningKey) -> Self {
+        Self {
+            key: Some(key),
+            ..self
+        }
+    }
+
+    /// Calls a function with how far it has come, at most twenty times in a second, and at the end of each step.
+    pub fn on_progress(self, tell: impl FnMut(Progress) + Send + 'static) -> Self {
+        Self {
+            reporter: Reporter::new(Box::new(tell)),
+            ..self
+        }
+    }
+
+    /// What ends it from elsewhere.
+    pub fn canceller(&self) -> Canceller {
+        self.canceller.clone()
+    }
+
+    /// Writes a bundle to a file, in place of one that is there: all of it, or nothing. When this returns, the file
+    /// survives a power cut.
+    ///
+    /// # Errors
+    /// [`BundleError`]: there is nothing to export, the store or the medium fails.
+    pub async fn bundle_to(self, file: impl AsRef<Path>) -> Result<Exported, BundleError> {
+        self.write_file(file.as_ref(), Form::Bundle).await
+    }
+
+    /// Writes a bundle to an output that buffers, such as a pipe.
+    ///
+    /// # Errors
+    /// As [`bundle_to`](Self::bundle_to); what was written by then is not a whole bundle, which every reader notices.
+    pub async fn write_bundle(
+        self,
+        output: impl Write + Send + 'static,
+    ) -> Result<Exported, BundleError> {
+        self.write(output, Path::new("the output"), Form::Bundle)
+            .await
+            .map(|(exported, _)| exported)
+    }
+
+    /// Writes JSON Lines to a file, in place of one that is there: one DAG-JSON object for each event, without loss, as
+    /// [`StoredEvent::to_dag_json`](crate::block::StoredEvent::to_dag_json) gives it. There is no manifest in them.
+    ///
+    /// # Errors
+    /// As [`bundle_to`](Self::bundle_to), and [`BundleError::NotJson`] for an event that JSON cannot show.
+    pub async fn json_lines_to(self, file: impl AsRef<Path>) -> Result<Exported, BundleError> {
+        self.write_file(file.as_ref(), Form::JsonLines).await
+    }
+
+    /// Writes JSON Lines to an output that buffers, such as a pipe.
+    ///
+    /// # Errors
+    /// As [`json_lines_to`](Self::json_lines_to).
+    pub async fn write_json_lines(
+        self,
+        output: impl Write + Send + 'static,
+    ) -> Result<Exported, BundleError> {
+        self.write(output, Path::new("the output"), Form::JsonLines)
+            .await
+            .map(|(exported, _)| exported)
+    }
+
+    async fn write_file(self, path: &Path, form: Form) -> Result<Exported, BundleError> {
+        let new = NewFile::beside(path)?;
+        let output = new.output()?;
+        let (exported, _) = self.write(output, path, form).await?;
+        let kept = tokio::task::spawn_blocking(move || new.keep());
+        kept.await.map_err(|_| BundleError::Ended)??;
+        Ok(exported)
+    }
+
+    /// The name is that of errors.
+    async fn write<W: Write + Send + 'static>(
+        self,
+        output: W,
+        name: &Path,
+        form: Form,
+    ) -> Result<(Exported, W), BundleError> {
+        #[cfg(feature = "proof")]
+        if let Some(key) = &self.key
+            && key.usage() != crate::proof::KeyUse::Log
+        {
+            return Err(BundleError::WrongKey {
+                name: key.name().to_owned(),
+            });
+        }
+        let store = self.store.0;
+        let survey = Survey::of(
+            &*store,
+            &self.scope,
+            &self.since,
+            (&self.reporter, &self.canceller),
+        )
+        .await?;
+        let manifest = Manifest {
+            aggregates: survey.ranges(),
+            blocks: 2 * survey.events,
+            bytes: survey.bytes,
+            order: survey.order,
+            checkpoint: self.checkpoint,
+            source: self.source,
+            created: self.created.unwrap_or_else(|| SystemClock.now()),
+        };
+        #[cfg(feature = "proof")]
+        let signature = self.key.map(|key| signature::sign(&key, &manifest.cid()));
+        #[cfg(not(feature = "proof"))]
+        let signature = None;
+        let writing = Writing {
+            survey: &survey,
+            manifest: &manifest,
+            signature,
+            reporter: &self.reporter,
+            canceller: &self.canceller,
+        };
+        let (bytes, output) = writing.run(&*store, output, name, form).await?;
+        let exported = Exported {
+            drawn_in: survey.drawn_in(),
+            manifest,
+            bytes,
+        };
+        Ok((exported, output))
+    }
+}

@@ -1,0 +1,216 @@
+//! Makes documents of events.
+
+use std::future::Future;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::task::JoinError;
+
+use super::InDocuments;
+use crate::document::DocumentBatch;
+use crate::projection::commits::{Batch, Commit};
+use crate::projection::home::{Fault, Refused};
+use crate::projection::stored::{Counted, Place, Work, fault};
+use crate::projection::{ViewId, panic};
+use crate::store::read_model::{
+    ReadModelError, ReadModelStorage, ViewChanges, ViewDeclaration, ViewRecord,
+};
+use crate::store::{Bookmark, Position};
+
+/// Documents are stored with the commit that reaches so many events.
+const AT_ONCE: usize = 1_000;
+
+/// Makes the documents of a view.
+///
+/// Commits of events are made in memory, a thousand events together; one commit to the storage then writes the last
+/// value of each document with the position, while the next are made. So whoever is killed when, a commit of events is
+/// counted with all that it changes or not at all.
+pub(super) struct DocumentsWork<P: InDocuments> {
+    projection: P,
+    storage: Arc<dyn ReadModelStorage>,
+    view: ViewId,
+    batch: DocumentBatch<P::Document>,
+}
+
+impl<P: InDocuments> DocumentsWork<P> {
+    pub(super) fn new(projection: P, storage: Arc<dyn ReadModelStorage>, view: ViewId) -> Self {
+        Self {
+            projection,
+            batch: DocumentBatch::new(Arc::clone(&storage), view.clone()),
+            storage,
+            view,
+        }
+    }
+
+    /// Reads ahead what commits are likely to change: most documents are about one aggregate.
+    async fn expect(&mut self, batch: &Batch, commits: Range<usize>) {
+        let commits = commits.filter_map(|at| batch.commit_at(at));
+        let ids = commits
+            .flat_map(Commit::events)
+            .map(|event| event.envelope.aggregate_id.clone());
+        if let Err(error) = self.batch.expect(ids).await {
+            tracing::debug!(view = %self.view, %error, "documents could not be read ahead");
+        }
+    }
+
+    /// Takes commits up to the first that cannot be counted, and gives the last event of those that were.
+    async fn project_all(
+        &mut self,
+        batch: &Batch,
+        commits: Range<usize>,
+        after: Bookmark,
+        settled: Position,
+    ) -> (Bookmark, Result<(), Fault>) {
+        self.expect(batch, commits.clone()).await;
+        let mut up_to = after;
+        for commit in commits.filter_map(|at| batch.commit_at(at)) {
+            self.batch.mark();
+            if let Err(fault) = self.project(&commit, settled).await {
+                self.batch.undo();
+                return (up_to, Err(fault));
+            }
+            up_to = commit.up_to();
+        }
+        (up_to, Ok(()))
+    }
+
+    async fn project(&mut self, commit: &Commit<'_>, settled: Position) -> Result<(), Fault> {
+        for event in commit.events() {
+            let is_new = event.position > settled;
+            let mut documents = self.batch.documents();
+            let taken = panic::caught(self.projection.take(event, is_new, &mut documents)).await;
+            let reason = match taken {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => match error.into_storage_error() {
+                    Ok(error) => return Err(fault(error)),
+                    Err(error) => error.to_string(),
+                },
+                Err(reason) => reason,
+            };
+            return Err(Fault::Event(Refused::new(event, reason)));
+        }
+        Ok(())
+    }
+
+    /// Stores changes; where others follow, by a task of its own, so that those are made meanwhile.
+    fn send(&self, changes: ViewChanges, is_only: bool) -> Sent {
+        let (storage, view) = (Arc::clone(&self.storage), self.view.clone());
+        let up_to = changes.up_to;
+        let commit = async move { storage.commit(&view, changes).await.map_err(fault) };
+        let stored: StoredOrNot = match is_only {
+            true => Box::pin(commit),
+            false => {
+                let task = tokio::spawn(commit);
+                Box::pin(async move { task.await.unwrap_or_else(|error| Err(ended(&error))) })
+            }
+        };
+        Sent { up_to, stored }
+    }
+
+    /// Waits until what was sent is stored; where it is not, what is counted says so.
+    async fn is_stored(&mut self, sent: Sent, counted: &mut Counted) -> bool {
+        match sent.stored.await {
+            Ok(()) => {
+                self.batch.sent_is_stored();
+                counted.up_to = sent.up_to;
+                true
+            }
+            Err(fault) => {
+                counted.outcome = Err(fault);
+                false
+            }
+        }
+    }
+}
+
+type StoredOrNot = Pin<Box<dyn Future<Output = Result<(), Fault>> + Send>>;
+
+/// Changes on their way to the storage.
+struct Sent {
+    up_to: Bookmark,
+    stored: StoredOrNot,
+}
+
+/// The task that stored something ended by itself, as where the storage panics or the runtime shuts down.
+fn ended(error: &JoinError) -> Fault {
+    Fault::Storage {
+        reason: format!("storing documents was ended from outside: {error}"),
+        is_transient: true,
+    }
+}
+
+/// Parts of some commits that are each stored by one commit to the storage. Where there are several, the first is small: the
+/// sooner it is made, the sooner the storage has something to do beside what is made.
+fn parts(batch: &Batch, commits: &Range<usize>) -> Vec<Range<usize>> {
+    let events_of = |at| batch.commit_at(at).map_or(0, Commit::len);
+    let mut most = match commits.clone().map(events_of).sum::<usize>() > AT_ONCE {
+        true => AT_ONCE / 4,
+        false => AT_ONCE,
+    };
+    let mut parts = Vec::new();
+    let (mut start, mut events) = (commits.start, 0);
+    for at in commits.clone() {
+        events += events_of(at);
+        if events >= most || at + 1 == commits.end {
+            parts.push(start..at + 1);
+            (start, events, most) = (at + 1, 0, AT_ONCE);
+        }
+    }
+    parts
+}
+
+impl<P: InDocuments> Work for DocumentsWork<P> {
+    fn storage(&self) -> &dyn ReadModelStorage {
+        &*self.storage
+    }
+
+    async fn make(&self, declaration: &ViewDeclaration) -> Result<ViewRecord, ReadModelError> {
+        self.storage.open_view(declaration).await
+    }
+
+    async fn count(&mut self, place: Place, batch: &Batch, commits: Range<usize>) -> Counted {
+        let mut counted = Counted {
+            up_to: place.after,
+            outcome: Ok(()),
+        };
+        if place.after == Bookmark::START {
+            self.batch.begins_empty();
+        }
+        let mut after = place.after;
+        let mut sent: Option<Sent> = None;
+        for part in parts(batch, &commits) {
+            let is_only = part == commits;
+            let (up_to, outcome) = self.project_all(batch, part, after, place.settled).await;
+            if let Some(sent) = sent.take()
+                && !self.is_stored(sent, &mut counted).await
+            {
+                return counted;
+            }
+            let is_lost = matches!(outcome, Err(Fault::Storage { .. }));
+            if up_to != after && !is_lost {
+                let changes = self.batch.send(place.holder, after, up_to);
+                sent = Some(self.send(changes, is_only));
+                after = up_to;
+            }
+            counted.outcome = outcome;
+            if counted.outcome.is_err() {
+                break;
+            }
+        }
+        if let Some(sent) = sent {
+            self.is_stored(sent, &mut counted).await;
+        }
+        counted
+    }
+
+    fn turn_to(&mut self, view: &ViewId) -> Result<(), ReadModelError> {
+        self.view = view.clone();
+        self.batch = DocumentBatch::new(Arc::clone(&self.storage), view.clone());
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.batch.forget();
+    }
+}

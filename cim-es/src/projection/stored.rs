@@ -1,0 +1,402 @@
+//! Keeps a view in a storage of read models: who counts, how far it is, which version answers. What is made of events there,
+//! documents or tables, is the business of a [`Work`].
+
+mod open;
+
+use std::future::Future;
+use std::ops::Range;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use open::newest_build;
+#[cfg(feature = "sqlite")]
+pub(super) use open::settled;
+pub(super) use open::{SHORTEST_LEASE, open};
+
+use super::commits::Batch;
+use super::home::{Before, Fault, Holding, Home};
+use super::{Parked, Skipped, ViewId};
+use crate::domain::ErrorChain;
+use crate::domain::message::{Clock, SystemClock};
+use crate::store::read_model::{
+    Hold, ReadModelError, ReadModelStorage, ReadModelStorageExt, ViewChanges, ViewDeclaration,
+    ViewRecord,
+};
+use crate::store::{Bookmark, Position};
+
+/// What a view makes of events in its storage.
+pub(super) trait Work: Send + Sync + 'static {
+    /// Where the view is kept.
+    fn storage(&self) -> &dyn ReadModelStorage;
+
+    /// Makes the view, or gives what is known of the one that is there.
+    fn make(
+        &self,
+        declaration: &ViewDeclaration,
+    ) -> impl Future<Output = Result<ViewRecord, ReadModelError>> + Send;
+
+    /// Counts some commits of a batch: all of them, or those before the first that cannot be counted.
+    fn count(
+        &mut self,
+        place: Place,
+        batch: &Batch,
+        commits: Range<usize>,
+    ) -> impl Future<Output = Counted> + Send;
+
+    /// From now on it makes another build of the view.
+    ///
+    /// # Errors
+    /// What is wrong with its declaration, which was right before.
+    fn turn_to(&mut self, view: &ViewId) -> Result<(), ReadModelError>;
+
+    /// Forgets what is known of the storage: it is to be looked up again.
+    fn forget(&mut self);
+}
+
+/// Where a view stands that is to count.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// Who counts.
+    pub holder: Uuid,
+    /// The last event that is counted.
+    pub after: Bookmark,
+    /// Up to where others have done what is done once.
+    pub settled: Position,
+}
+
+/// What became of commits that were to be counted.
+pub(super) struct Counted {
+    /// The last event that is counted, and stored.
+    pub up_to: Bookmark,
+    pub outcome: Result<(), Fault>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Options {
+    /// For how long others wait where nothing more is heard of this program.
+    pub lease: Duration,
+    /// Whether versions from which this one took over stay.
+    pub keeps_former: bool,
+    /// Whether a view that somebody changed is built again.
+    pub rebuilds_changed: bool,
+}
+
+/// Counts the events of a view in a storage.
+pub(super) struct StoredHome<W> {
+    work: W,
+    declaration: ViewDeclaration,
+    options: Options,
+    me: Uuid,
+    record: ViewRecord,
+    /// Whether this program counts, and knows the record as it is.
+    is_mine: bool,
+    /// Whether other versions that this one took over from are gone.
+    is_alone: bool,
+    /// The version that serves though it is a later one.
+    later: Option<ViewId>,
+}
+
+impl<W: Work> StoredHome<W> {
+    fn view(&self) -> &ViewId {
+        &self.declaration.view
+    }
+
+    fn storage(&self) -> &dyn ReadModelStorage {
+        self.work.storage()
+    }
+
+    /// What is known of the view in the storage.
+    async fn look(&mut self) -> Result<(), Fault> {
+        let record = self.storage().view(self.view()).await;
+        self.record = record.map_err(fault)?.ok_or_else(superseded)?;
+        Ok(())
+    }
+
+    /// Goes on with another build of this version, of which nothing is known yet.
+    fn turn_to(&mut self, view: ViewId) -> Result<(), Fault> {
+        self.work.turn_to(&view).map_err(fault)?;
+        self.declaration.view = view;
+        (self.is_mine, self.is_alone) = (false, false);
+        self.work.forget();
+        Ok(())
+    }
+
+    /// Turns to the build that took the place of this one, where another program built the view again.
+    async fn follow(&mut self) -> Result<(), Fault> {
+        let views = self.storage().views(self.view().name()).await;
+        let newest = newest_build(&views.map_err(fault)?, self.view());
+        match newest.filter(|newest| newest != self.view()) {
+            Some(newest) => self.turn_to(newest),
+            None => Err(superseded()),
+        }
+    }
+
+    /// Asks the storage to be the one that counts.
+    async fn ask_to_hold(&self) -> Result<Hold, ReadModelError> {
+        let (me, lease) = (self.me, self.options.lease);
+        self.storage().hold(self.view(), me, lease).await
+    }
+
+    /// Up to where others have done what is done once: an earlier build, or the version that still serves.
+    async fn settled(&self) -> Result<Position, Fault> {
+        if self.record.is_serving {
+            return Ok(self.record.settled);
+        }
+        let serving = self.storage().serving(self.view().name()).await;
+        let former = serving.map_err(fault)?;
+        let former = former.map_or(Position::START, |record| record.up_to.position);
+        Ok(self.record.settled.max(former))
+    }
+
+    /// Takes commits together; those before the first that cannot be counted are stored.
+    async fn take_together(&mut self, batch: &Batch, commits: Range<usize>) -> Result<(), Fault> {
+        let place = Place {
+            holder: self.me,
+            after: self.record.up_to,
+            settled: self.settled().await?,
+        };
+        let counted = self.work.count(place, batch, commits).await;
+        self.record.up_to = counted.up_to;
+        if let Err(fault) = &counted.outcome
+            && !matches!(fault, Fault::Event(_))
+        {
+            self.lose_track();
+        }
+        counted.outcome
+    }
+
+    /// Where the view is has to be looked up before anything more is stored.
+    fn lose_track(&mut self) {
+        self.work.forget();
+        self.is_mine = false;
+    }
+
+    /// Notes something about the view itself.
+    async fn note(
+        &mut self,
+        changes: impl FnOnce(ViewChanges) -> ViewChanges,
+    ) -> Result<(), Fault> {
+        if !self.is_mine && self.hold().await? != Holding::Mine {
+            return Err(Fault::Lost);
+        }
+        let at = self.record.up_to;
+        let changes = changes(ViewChanges::new(self.me, at, at));
+        let noted = self.storage().commit(self.view(), changes).await;
+        noted.map_err(|error| {
+            self.lose_track();
+            fault(error)
+        })
+    }
+
+    /// Has this version answer in place of the one before, when it has counted as much; everything that is selected up to
+    /// a position is counted.
+    async fn take_over(&mut self, through: Position) -> Result<(), Fault> {
+        let views = self.storage().views(self.view().name()).await;
+        let views = views.map_err(fault)?;
+        let mine = self.view();
+        let serving = views.iter().find(|record| record.is_serving);
+        self.later = serving
+            .filter(|record| record.view.version() > mine.version())
+            .map(|record| record.view.clone());
+        if self.later.is_some() {
+            return Ok(());
+        }
+        let reached = through.max(self.record.up_to.position);
+        let is_ahead =
+            |record: &&ViewRecord| record.view < *self.view() && record.up_to.position > reached;
+        if !self.record.is_serving {
+            if serving.filter(is_ahead).is_some() {
+                return Ok(());
+            }
+            let served = self.storage().serve(self.view()).await;
+            served.map_err(fault)?;
+            self.record.is_serving = true;
+            tracing::info!(view = %self.view(), "the view answers from now on");
+        }
+        let mine = self.view();
+        let is_former = |view: &&ViewId| {
+            *view < mine && (view.version() == mine.version() || !self.options.keeps_former)
+        };
+        for former in views.iter().map(|record| &record.view).filter(is_former) {
+            let removed = self.storage().remove_view(former).await;
+            removed.map_err(fault)?;
+        }
+        self.is_alone = true;
+        Ok(())
+    }
+}
+
+impl<W: Work> Home for StoredHome<W> {
+    fn shown(&self) -> Bookmark {
+        match self.record.is_serving {
+            true => self.record.up_to,
+            false => Bookmark::START,
+        }
+    }
+
+    fn up_to(&self) -> Bookmark {
+        self.record.up_to
+    }
+
+    fn skipped(&self) -> &[Skipped] {
+        &self.record.skipped
+    }
+
+    fn remark(&self) -> Option<String> {
+        let later = self.later.as_ref()?;
+        Some(format!(
+            "`{later}` answers, so that nobody is answered from this version"
+        ))
+    }
+
+    async fn hold(&mut self) -> Result<Holding, Fault> {
+        let held = match self.ask_to_hold().await {
+            Err(ReadModelError::NoSuchView { .. }) => {
+                self.follow().await?;
+                self.ask_to_hold().await
+            }
+            held => held,
+        };
+        let held = held.map_err(|error| match error {
+            ReadModelError::NoSuchView { .. } => superseded(),
+            error => fault(error),
+        });
+        let holding = match held? {
+            Hold::Held { .. } => Holding::Mine,
+            Hold::HeldByAnother { until, .. } => {
+                let left = until.as_micros() - SystemClock.now().as_micros();
+                let pause = Duration::from_micros(u64::try_from(left).unwrap_or(0));
+                Holding::Another { pause }
+            }
+        };
+        let was_mine = std::mem::replace(&mut self.is_mine, holding == Holding::Mine);
+        if holding != Holding::Mine || !was_mine {
+            self.work.forget();
+            self.look().await?;
+        }
+        Ok(holding)
+    }
+
+    fn hold_again_in(&self) -> Option<Duration> {
+        Some(self.options.lease / 3)
+    }
+
+    fn wants_level(&self) -> bool {
+        !self.is_alone && self.later.is_none()
+    }
+
+    async fn take(&mut self, batch: &Batch) -> Result<(), Fault> {
+        let commits = batch.len();
+        let of_its_last = |fault: Fault, at: usize| match batch.commit_at(at) {
+            Some(commit) => fault.of_commit(&commit),
+            None => fault,
+        };
+        match self.take_together(batch, 0..commits).await {
+            Err(Fault::Unfit(_)) if commits > 1 => {
+                if self.hold().await? != Holding::Mine {
+                    return Err(Fault::Lost);
+                }
+                let counted = self.record.up_to.position;
+                let is_counted = |at: &usize| {
+                    let commit = batch.commit_at(*at);
+                    commit.is_some_and(|commit| commit.up_to().position <= counted)
+                };
+                for at in (0..commits).skip_while(is_counted) {
+                    let taken = self.take_together(batch, at..at + 1).await;
+                    taken.map_err(|fault| of_its_last(fault, at))?;
+                }
+                Ok(())
+            }
+            outcome if commits == 1 => outcome.map_err(|fault| of_its_last(fault, 0)),
+            outcome => outcome,
+        }
+    }
+
+    async fn level(&mut self, through: Position) -> Result<(), Fault> {
+        match self.is_alone {
+            true => Ok(()),
+            false => self.take_over(through).await,
+        }
+    }
+
+    async fn rebuild(&mut self, before: Before) -> Result<(), Fault> {
+        if self.hold().await? != Holding::Mine {
+            return Err(Fault::Lost);
+        }
+        let skipped = std::mem::take(&mut self.record.skipped);
+        let settled = self.record.settled.max(self.record.up_to.position);
+        self.declaration = self.declaration.clone().settled_up_to(settled);
+        if before == Before::Shown && self.record.is_serving {
+            // Beside what answers; where the names of tables have no room for that, in its place.
+            let beside = self.turn_to(self.view().rebuilt());
+            if let Err(fault) = beside {
+                tracing::warn!(view = %self.view(), %fault, "the view is not built beside its former build");
+            }
+        }
+        let removed = self.storage().remove_view(self.view()).await;
+        removed.map_err(fault)?;
+        self.record = self.work.make(&self.declaration).await.map_err(fault)?;
+        (self.is_mine, self.is_alone) = (false, false);
+        self.work.forget();
+        // Positions of another history are others.
+        if before == Before::Shown && !skipped.is_empty() {
+            let noted = skipped.clone();
+            self.note(|changes| noted.into_iter().fold(changes, ViewChanges::skipping))
+                .await?;
+            self.record.skipped = skipped;
+        }
+        Ok(())
+    }
+
+    async fn park(&mut self, parked: &Parked) -> Result<(), Fault> {
+        self.note(|changes| changes.parked(parked.clone())).await
+    }
+
+    async fn skip(&mut self, skipped: &Skipped) -> Result<(), Fault> {
+        self.note(|changes| changes.skipping(skipped.clone()))
+            .await?;
+        self.record.skipped.push(skipped.clone());
+        Ok(())
+    }
+
+    async fn close(&mut self) {
+        let released = self.storage().release(self.view(), self.me).await;
+        if let Err(error) = released {
+            tracing::debug!(view = %self.view(), %error, "the view could not be released");
+        }
+    }
+}
+
+/// What a storage said.
+pub(super) fn fault(error: ReadModelError) -> Fault {
+    let reason = ErrorChain(&error).to_string();
+    match error {
+        // Whether it was built again, or is gone, shows when it is to be held.
+        ReadModelError::NotHeld { .. }
+        | ReadModelError::Moved { .. }
+        | ReadModelError::NoSuchView { .. } => Fault::Lost,
+        ReadModelError::InvalidChanges { .. } | ReadModelError::DocumentTooLarge { .. } => {
+            Fault::Unfit(reason)
+        }
+        ReadModelError::InvalidView { .. }
+        | ReadModelError::InvalidTables { .. }
+        | ReadModelError::DeclarationChanged { .. } => Fault::Storage {
+            reason,
+            is_transient: false,
+        },
+        // What somebody changed may be changed back, and until then the view can be told to begin again.
+        _ => Fault::Storage {
+            reason,
+            is_transient: true,
+        },
+    }
+}
+
+fn superseded() -> Fault {
+    Fault::Storage {
+        reason: "what it kept was removed: a later version took over, or a person did so; open it again to build it anew"
+            .to_owned(),
+        is_transient: false,
+    }
+}

@@ -1,0 +1,101 @@
+//! Opening a view that is kept in a storage.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{Options, StoredHome, Work};
+use crate::domain::ErrorChain;
+use crate::projection::running::RunningView;
+use crate::projection::{OpenError, Projection, ProjectionManager, ViewId};
+use crate::store::Position;
+use crate::store::read_model::{ReadModelError, ViewDeclaration, ViewRecord};
+
+/// For how long others wait before they take over from a program of which nothing is heard.
+const LEASE: Duration = Duration::from_secs(10);
+
+/// The shortest time for which a view is held: it is held again in a third of it.
+pub(in crate::projection) const SHORTEST_LEASE: Duration = Duration::from_millis(300);
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            lease: LEASE,
+            keeps_former: false,
+            rebuilds_changed: false,
+        }
+    }
+}
+
+/// Makes the view or finds it, and runs it.
+pub(in crate::projection) async fn open<P: Projection, W: Work>(
+    manager: &ProjectionManager,
+    mut work: W,
+    options: Options,
+) -> Result<RunningView, OpenError> {
+    let id = ViewId::new(P::NAME, P::VERSION)?;
+    let views = work.storage().views(P::NAME).await?;
+    // One that another program, or this one before, began to build again is gone on with.
+    let id = newest_build(&views, &id).unwrap_or(id);
+    work.turn_to(&id)?;
+    let settled = settled(&views, &id)?;
+    let there = views.iter().find(|record| record.view == id);
+    let mut declaration = ViewDeclaration::new(id, P::FINGERPRINT).settled_up_to(settled);
+    let mut rebuilt = None;
+    let record = match work.make(&declaration).await {
+        Err(error @ ReadModelError::TablesChanged { .. }) if options.rebuilds_changed => {
+            tracing::warn!(view = %declaration.view, %error, "the view is built again");
+            rebuilt = Some(ErrorChain(&error).to_string());
+            declaration = declaration.settled_up_to(settled.max(done_by(there)));
+            work.storage().remove_view(&declaration.view).await?;
+            work.make(&declaration).await?
+        }
+        made => made?,
+    };
+    let home = StoredHome {
+        work,
+        declaration,
+        options,
+        me: Uuid::now_v7(),
+        record,
+        is_mine: false,
+        is_alone: false,
+        later: None,
+    };
+    manager.run::<P>(home, rebuilt)
+}
+
+/// The newest build of a version; none where the version is not there.
+pub(super) fn newest_build(views: &[ViewRecord], view: &ViewId) -> Option<ViewId> {
+    let views = views.iter().map(|record| &record.view);
+    let builds = views.filter(|it| (it.name(), it.version()) == (view.name(), view.version()));
+    builds.max().cloned()
+}
+
+/// Up to where the version that answers has done what is done once.
+///
+/// # Errors
+/// [`OpenError::Superseded`] where a later version answers and this one is gone.
+pub(in crate::projection) fn settled(
+    versions: &[ViewRecord],
+    view: &ViewId,
+) -> Result<Position, OpenError> {
+    let serving = versions.iter().find(|record| record.is_serving);
+    let is_there = versions.iter().any(|record| record.view == *view);
+    if let Some(later) = serving.filter(|record| record.view.version() > view.version())
+        && !is_there
+    {
+        return Err(OpenError::Superseded {
+            view: view.clone(),
+            serving: later.view.clone(),
+        });
+    }
+    let up_to = serving.map(|record| record.up_to.position);
+    Ok(up_to.unwrap_or_default())
+}
+
+/// Up to where an earlier build had done what is done once.
+fn done_by(record: Option<&ViewRecord>) -> Position {
+    let done = record.map(|record| record.settled.max(record.up_to.position));
+    done.unwrap_or_default()
+}

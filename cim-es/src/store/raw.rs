@@ -1,0 +1,148 @@
+//! The way under the readers of an engine: what it has stored, as it is stored and without a judgement.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cid::Cid;
+use futures_core::Stream;
+
+use super::{Damage, Location, Position, StoreError};
+use crate::block::Envelope;
+
+/// Pages of what is stored, in order; only a failure of the engine ends them early.
+pub(crate) type RawPages = Pin<Box<dyn Stream<Item = Result<RawPage, StoreError>> + Send>>;
+
+/// What is wrong with what stands beside the block at an index of a page, given the envelope that
+/// the block was proved to have.
+pub(crate) type Beside = Box<dyn Fn(usize, &Envelope) -> Option<String> + Send + Sync>;
+
+/// What an engine has stored, for who checks all of it and goes on behind what is damaged.
+///
+/// What a reader refuses is an item of its own here; an error is what keeps the engine from reading.
+#[async_trait]
+pub(crate) trait RawEvents: Send + Sync + 'static {
+    /// The file or stream.
+    fn location(&self) -> Location;
+
+    /// The last position that anything in the store names.
+    async fn end(&self) -> Result<Position, StoreError>;
+
+    /// What stands behind a position, up to another.
+    fn pages(self: Arc<Self>, after: Position, until: Position) -> RawPages;
+
+    /// Whether the store may have dropped the beginnings of histories because it was set up so.
+    fn drops_events(&self) -> bool {
+        false
+    }
+
+    /// Waits until a commit that was being stored is stored, where the engine stores its events one
+    /// by one.
+    async fn settle(&self) {}
+
+    /// What is kept of the ends of histories, in pages: those behind a key. An engine that keeps
+    /// none gives none.
+    async fn heads(&self, _after: Option<i64>) -> Result<HeadPage, StoreError> {
+        Ok(HeadPage::default())
+    }
+
+    /// What is kept of the ends of lists of events; an engine that keeps none gives none.
+    async fn lists(&self) -> Result<Vec<ListRow>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// What else is stored and can be checked on its own, by name, in order.
+    fn parts(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Checks a part from a place on: 0, then where the page before it ended.
+    async fn check_part(&self, _part: &'static str, _from: u64) -> Result<PartPage, StoreError> {
+        Ok(PartPage::default())
+    }
+}
+
+/// What stands at some positions, in order.
+pub(crate) struct RawPage {
+    pub(crate) items: Vec<RawItem>,
+    /// Up to which position there is nothing else.
+    pub(crate) reached: Position,
+    /// At how many positions behind its last item something was taken away, in a way in which the engine lets an operator.
+    pub(crate) removed: u64,
+    /// Whether a list of events has those of one kind of aggregates alone.
+    pub(crate) lists_have_kinds: bool,
+    pub(crate) beside: Beside,
+}
+
+/// What stands at a position, or at several.
+pub(crate) enum RawItem {
+    Block(RawBlock),
+    /// Nothing that could be read, up to a position.
+    Unreadable {
+        damage: Box<Damage>,
+        until: Position,
+    },
+}
+
+/// A block that nobody has proved.
+pub(crate) struct RawBlock {
+    pub(crate) position: Position,
+    /// The CID that stands beside it, or why that is none.
+    pub(crate) cid: Result<Cid, String>,
+    pub(crate) body: Bytes,
+    /// At how many positions directly before it something was taken away.
+    pub(crate) removed: u64,
+    pub(crate) links: Option<RawLinks>,
+}
+
+/// Where the lists lead that an engine keeps its events in; 0 is the end of one.
+#[derive(Clone, Copy)]
+pub(crate) struct RawLinks {
+    pub(crate) previous_of_aggregate: u64,
+    /// The number of a list of events of one type.
+    pub(crate) list: u64,
+    pub(crate) previous_of_list: u64,
+}
+
+/// Ends of histories, as they are kept beside the events.
+#[derive(Default)]
+pub(crate) struct HeadPage {
+    pub(crate) rows: Vec<HeadRow>,
+    /// The key of the last row; none where nothing is left.
+    pub(crate) last_key: Option<i64>,
+    /// What keeps the rest from being read.
+    pub(crate) damage: Option<Damage>,
+}
+
+/// The end of one history, as it is kept beside the events.
+pub(crate) struct HeadRow {
+    pub(crate) kind: String,
+    pub(crate) id: String,
+    pub(crate) version: u64,
+    pub(crate) position: u64,
+    pub(crate) timestamp: i64,
+    pub(crate) cid: Option<Cid>,
+    /// What is wrong with the row itself.
+    pub(crate) wrong: Option<String>,
+}
+
+/// The end of one list of events, as it is kept beside them.
+pub(crate) struct ListRow {
+    pub(crate) list: u64,
+    pub(crate) kind: Option<String>,
+    pub(crate) event_type: String,
+    pub(crate) last: u64,
+    /// What is wrong with the row itself.
+    pub(crate) wrong: Option<String>,
+}
+
+/// What the check of a part came to.
+#[derive(Default)]
+pub(crate) struct PartPage {
+    pub(crate) damages: Vec<Damage>,
+    /// How many things were checked.
+    pub(crate) checked: u64,
+    /// Where the next page begins; none where nothing is left.
+    pub(crate) next: Option<u64>,
+}

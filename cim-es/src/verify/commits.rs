@@ -1,0 +1,83 @@
+//! Whole commits, checked over all aggregates, and found again behind what is damaged.
+
+use serde::{Deserialize, Serialize};
+
+use crate::block::{CommitVerifier, Envelope, Place, Position, Verdict};
+
+/// Checks commits in the store's order. After a fault it waits for the first event of a commit.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Commits {
+    /// Made again from the events that stand behind `begun`.
+    #[serde(skip)]
+    verifier: CommitVerifier,
+    /// Whether the events that come belong to a commit that cannot be counted any more.
+    is_lost: bool,
+    /// Where the commit begins of which events are still to come.
+    begun: Option<Position>,
+}
+
+impl Commits {
+    /// What a state keeps of it.
+    pub(super) fn saved(&self) -> Self {
+        Self {
+            verifier: CommitVerifier::new(),
+            is_lost: self.is_lost,
+            begun: self.begun,
+        }
+    }
+
+    /// Where reading has to begin so that it knows what it knew.
+    pub(super) fn begun(&self) -> Option<Position> {
+        self.begun
+    }
+
+    /// Whether events of a commit are still to come.
+    pub(super) fn is_open(&self) -> bool {
+        !self.is_lost && self.verifier.is_open()
+    }
+
+    /// Takes the next event.
+    pub(super) fn accept(&mut self, place: Place, envelope: &Envelope) -> Option<Verdict> {
+        if self.is_lost && !envelope.commit.is_first_of_whole() {
+            return None;
+        }
+        self.is_lost = false;
+        let mut verdict = None;
+        let mut accepted = self.verifier.accept_envelope(place, envelope);
+        if accepted.is_err() && envelope.commit.is_first_of_whole() && self.verifier.is_open() {
+            verdict = accepted.err();
+            self.begin_anew();
+            accepted = self.verifier.accept_envelope(place, envelope);
+        }
+        match accepted {
+            Ok(true) => self.begun = None,
+            Ok(false) => drop(self.begun.get_or_insert(place.position)),
+            Err(refused) => {
+                verdict = verdict.or(Some(refused));
+                self.interrupt();
+            }
+        }
+        verdict
+    }
+
+    /// Says that an event cannot be read.
+    pub(super) fn interrupt(&mut self) {
+        self.begin_anew();
+        self.is_lost = true;
+    }
+
+    /// Says that no event follows.
+    pub(super) fn finish(&mut self) -> Option<Verdict> {
+        let verifier = std::mem::take(&mut self.verifier);
+        self.begun = None;
+        match self.is_lost {
+            true => None,
+            false => verifier.finish().err(),
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        self.verifier = CommitVerifier::new();
+        self.begun = None;
+    }
+}

@@ -1,0 +1,154 @@
+//! Signed bundles: who vouches for what, and what is not taken for it.
+
+use cim_es::MemoryEventStore;
+use cim_es::bundle::{BundleError, BundleFault, Import};
+use cim_es::car::{CarReader, CarWriter};
+use cim_es::proof::{SigningKey, Trust};
+
+use super::{bundle, cids, commit, exporting, sample};
+use crate::sqlite_support::{Directory, run};
+
+/// A key that a seed makes, by the name of a log.
+fn key(name: &str, seed: u8) -> SigningKey {
+    let mut der = vec![
+        0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
+    ];
+    der.extend([seed; 32]);
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let text: String = der
+        .chunks(3)
+        .flat_map(|group| {
+            let bits = group
+                .iter()
+                .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
+            (0..4)
+                .map(move |place| char::from(alphabet[(bits >> (18 - 6 * place) & 0x3f) as usize]))
+        })
+        .collect();
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n");
+    SigningKey::parse(name, &pem).expect("it is a key")
+}
+
+#[test]
+fn a_signed_bundle_is_taken_from_whom_is_trusted_and_from_nobody_else() {
+    run(async {
+        let (store, directory) = (sample().await, Directory::new());
+        let library = key("example.org/library", 1);
+        let trusting = |key: &SigningKey| Trust::new([key.verifying_key()]);
+        let signed = directory.file("signed.car");
+        let export = exporting(&store).signed_by(library.clone());
+        let exported = export.bundle_to(&signed).await.expect("it is exported");
+        assert_eq!(exported.bytes, std::fs::metadata(&signed).unwrap().len());
+
+        let verified = Import::bundle(&signed)
+            .trusting(trusting(&library))
+            .verify()
+            .await;
+        let verified = verified.expect("it is signed");
+        assert_eq!(verified.signed_by.as_deref(), Some("example.org/library"));
+        assert_eq!(verified.manifest.as_ref(), Some(&exported.manifest));
+        let other = MemoryEventStore::new();
+        // Whoever asks for no signature takes it as well.
+        let imported = Import::bundle(&signed).into_store(&other).await.unwrap();
+        assert_eq!((imported.stored, imported.verified.signed_by), (12, None));
+
+        let (unsigned, _) = bundle(&store, &directory).await;
+        let lines = directory.file("all.jsonl");
+        exporting(&store).json_lines_to(&lines).await.unwrap();
+        let by_another = key("example.org/library", 2);
+        let witness = library.clone().for_witness();
+        for (import, says) in [
+            (
+                Import::bundle(&unsigned).trusting(trusting(&library)),
+                "it is not signed",
+            ),
+            (
+                Import::json_lines(&lines).trusting(trusting(&library)),
+                "it is not signed",
+            ),
+            (
+                Import::bundle(&signed).trusting(trusting(&by_another)),
+                "no key that is trusted",
+            ),
+            (
+                Import::bundle(&signed).trusting(trusting(&witness)),
+                "no key that is trusted",
+            ),
+            (
+                Import::bundle(&signed).trusting(Trust::new([])),
+                "no key that is trusted",
+            ),
+        ] {
+            let other = MemoryEventStore::new();
+            let refused = import.into_store(&other).await.expect_err(says);
+            assert!(refused.to_string().contains(says), "{refused}");
+            assert!(cids(&other).await.is_empty());
+        }
+        let refused = exporting(&store)
+            .signed_by(witness)
+            .bundle_to(&signed)
+            .await;
+        assert!(
+            matches!(refused, Err(BundleError::WrongKey { .. })),
+            "{refused:?}"
+        );
+    });
+}
+
+#[test]
+fn a_signature_of_another_bundle_or_with_any_byte_changed_is_refused() {
+    run(async {
+        let (store, directory) = (sample().await, Directory::new());
+        let library = key("example.org/library", 1);
+        let file = directory.file("given.car");
+        let mut blocks = Vec::new();
+        for _ in 0..2 {
+            let export = exporting(&store).signed_by(library.clone());
+            export.bundle_to(&file).await.expect("it is exported");
+            let bytes = std::fs::read(&file).unwrap();
+            let car = CarReader::new(&bytes[..]).unwrap();
+            blocks.push(car.collect::<Result<Vec<_>, _>>().unwrap());
+            commit(&store, &[("a", 1)]).await;
+        }
+        let fault = async |signature: &[u8]| {
+            let signed = cim_es::block::HashCode::Sha2_256.cid(signature);
+            let roots = [blocks[0][0].cid, signed];
+            let mut car = CarWriter::new(Vec::new(), &roots).unwrap();
+            car.write(&roots[0], &blocks[0][0].bytes).unwrap();
+            car.write(&signed, signature).unwrap();
+            for block in &blocks[0][2..] {
+                car.write(&block.cid, &block.bytes).unwrap();
+            }
+            std::fs::write(&file, car.finish().unwrap()).unwrap();
+            let trust = Trust::new([library.verifying_key()]);
+            let other = MemoryEventStore::new();
+            let refused = Import::bundle(&file)
+                .trusting(trust)
+                .into_store(&other)
+                .await;
+            assert!(cids(&other).await.is_empty() || refused.is_ok());
+            refused
+                .map(|imported| imported.stored)
+                .map_err(|error| match error {
+                    BundleError::Refused { fault, .. } => *fault,
+                    error => panic!("{error}"),
+                })
+        };
+        let own = blocks[0][1].bytes.to_vec();
+        assert_eq!(fault(&own).await, Ok(12));
+        let of_another = fault(&blocks[1][1].bytes)
+            .await
+            .expect_err("it is of another");
+        let reason = "it is the signature of something else".to_owned();
+        assert_eq!(of_another, BundleFault::Signature { reason });
+        for place in 0..own.len() {
+            let mut changed = own.clone();
+            changed[place] ^= 1;
+            let refused = fault(&changed).await;
+            assert!(
+                matches!(refused, Err(BundleFault::Signature { .. })),
+                "byte {place}: {refused:?}"
+            );
+        }
+    });
+}

@@ -1,0 +1,258 @@
+//! The same on a stream of a NATS server.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use cim_es::jetstream::{EventStoreConfig, NatsConfig};
+use serde_json::json;
+
+use super::support::{Directory, run};
+use super::support::{about, file, library, lines};
+
+/// A server that ends with the value.
+struct Server {
+    child: Child,
+    url: String,
+    directory: Directory,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program of the server, as the tests of the workspace find it.
+fn binary() -> PathBuf {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/find-nats-server");
+    let found = Command::new("python3")
+        .arg(script)
+        .stderr(Stdio::inherit())
+        .output();
+    let found = found.expect("python3 runs");
+    assert!(found.status.success(), "{script} found no server");
+    PathBuf::from(String::from_utf8_lossy(&found.stdout).trim())
+}
+
+fn start() -> Server {
+    let directory = Directory::new();
+    let ports = directory.path().to_str().expect("UTF-8").to_owned();
+    let store = directory.file("store");
+    let child = Command::new(binary())
+        .args([
+            "-a",
+            "127.0.0.1",
+            "-p",
+            "-1",
+            "-js",
+            "--ports_file_dir",
+            &ports,
+            "-sd",
+        ])
+        .arg(store)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut server = Server {
+        child: child.expect("the server starts"),
+        url: String::new(),
+        directory,
+    };
+    let file = format!("{}_{}.ports", program_name(), server.child.id());
+    let file = server.directory.file(&file);
+    for _ in 0..600 {
+        // It may be there before it is whole.
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        if let Ok(found) = serde_json::from_str::<serde_json::Value>(&text) {
+            server.url = found["nats"][0].as_str().expect("an address").to_owned();
+            return server;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("the server does not say on which port it is");
+}
+
+fn program_name() -> String {
+    let binary = binary();
+    binary
+        .file_name()
+        .expect("a name")
+        .to_string_lossy()
+        .into_owned()
+}
+
+async fn make(server: &Server, stream: EventStoreConfig, is_filled: bool) {
+    let config = NatsConfig::new([server.url.clone()]).event_store(stream);
+    let stores = config.open().await.expect("the stores open");
+    if is_filled {
+        library(&stores.events).await;
+    }
+}
+
+#[test]
+fn a_stream_is_looked_into_as_a_file_is() {
+    let server = start();
+    let directory = Directory::new();
+    let file = file(&directory);
+    let missing = about(&server.url, &["streams"]);
+    assert_eq!(missing.code, 3, "{missing:?}");
+    assert!(
+        missing.err.contains("no stream of events"),
+        "{}",
+        missing.err
+    );
+    let missing = about(&server.url, &["streams", "--stream", "LIBRARY"]);
+    assert_eq!(missing.code, 3, "{missing:?}");
+    assert!(missing.err.contains("it does not exist"), "{}", missing.err);
+
+    run(make(
+        &server,
+        EventStoreConfig::new("LIBRARY", ["library.>"]),
+        true,
+    ));
+    // The only stream of events is found without its name.
+    let url = server.url.as_str();
+    let shown = |place: &std::ffi::OsStr, arguments: &[&str]| {
+        let answer = about(place, &[&["--json"], arguments].concat());
+        assert_eq!(answer.code, 0, "{answer:?}");
+        lines(&answer)
+    };
+    for arguments in [
+        &["show", "library.book", "4711"][..],
+        &[
+            "show",
+            "library.book",
+            "4711",
+            "--at",
+            "2026-01-31T00:03:00Z",
+        ],
+        &["tail"],
+        &["tail", "library.*.acquired", "-n", "1"],
+        &["streams", "--kinds"],
+    ] {
+        assert_eq!(
+            shown(url.as_ref(), arguments),
+            shown(file.as_ref(), arguments),
+            "{arguments:?}"
+        );
+    }
+    // The order is another one.
+    let by_cursor = |mut list: Vec<serde_json::Value>| {
+        list.sort_by_key(|entry| entry["cursor"].to_string());
+        list
+    };
+    let streams = shown(url.as_ref(), &["streams"]);
+    assert_eq!(
+        by_cursor(streams.clone()),
+        by_cursor(shown(file.as_ref(), &["streams"]))
+    );
+    let mut one_by_one = Vec::new();
+    while one_by_one.len() < streams.len() {
+        let mut arguments = vec!["streams", "-n", "1"];
+        let cursor = one_by_one
+            .last()
+            .map(|it: &serde_json::Value| it["cursor"].as_str().expect("a text").to_owned());
+        if let Some(cursor) = &cursor {
+            arguments.extend(["--after", cursor]);
+        }
+        one_by_one.extend(shown(url.as_ref(), &arguments));
+    }
+    assert_eq!(one_by_one, streams);
+    assert_eq!(shown(url.as_ref(), &["streams", "library.reader"]).len(), 1);
+
+    for (arguments, suggestion) in [
+        (
+            &["streams", "library.bok"][..],
+            "did you mean `library.book`?",
+        ),
+        (&["show", "library.book", "4713"], "did you mean `471"),
+        (
+            &["show", "library.reader", "4711"],
+            "under this id it has `library.book`",
+        ),
+        (&["tail", "library.bok.>"], "did you mean `library.book.>`?"),
+        (&["tail", "orders.>"], "keeps events on library.>"),
+    ] {
+        let answer = about(url, arguments);
+        assert_eq!(answer.code, 2, "{arguments:?}: {answer:?}");
+        assert!(
+            answer.err.contains(suggestion),
+            "{arguments:?}: {}",
+            answer.err
+        );
+    }
+    let near = about(format!("{url}/LIBARY"), &["streams"]);
+    assert_eq!(near.code, 3);
+    assert!(near.err.contains("did you mean `LIBRARY`?"), "{}", near.err);
+
+    let doctor = about(url, &["--json", "doctor"]);
+    let findings = lines(&doctor);
+    assert!(
+        findings.iter().any(|it| it["about"] == json!("replicas")),
+        "{findings:?}"
+    );
+
+    let whole = about(url, &["verify"]);
+    assert_eq!(whole.code, 0, "{whole:?}");
+    let cid = shown(url.as_ref(), &["show", "library.book", "4711"])[1]["cid"].to_string();
+    let drawn = about(url, &["dag", cid.trim_matches('"')]);
+    assert_eq!(drawn.out.lines().count(), 4, "{drawn:?}");
+
+    // Out of it, into another one, and into itself.
+    let bundle = directory.file("library.car");
+    let bundle = bundle.to_str().expect("UTF-8");
+    let exported = about(url, &["export", bundle]);
+    assert_eq!(exported.code, 0, "{exported:?}");
+    let again = about(url, &["import", bundle]);
+    assert_eq!(
+        again.out, "0 events were stored, 5 were there already\n",
+        "{again:?}"
+    );
+    let other = start();
+    let place = format!("{}/COPY", other.url);
+    assert_eq!(about(&place, &["import", bundle]).code, 3);
+    let copied = about(&place, &["import", bundle, "--create"]);
+    assert_eq!(
+        copied.out, "5 events were stored, 0 were there already\n",
+        "{copied:?}"
+    );
+    let history = ["show", "library.book", "4711"];
+    assert_eq!(
+        shown(place.as_ref(), &history),
+        shown(url.as_ref(), &history)
+    );
+
+    // With a second one, it must be named.
+    run(make(
+        &server,
+        EventStoreConfig::new("ORDERS", ["orders.>"]),
+        false,
+    ));
+    let several = about(url, &["streams"]);
+    assert_eq!(several.code, 2);
+    assert!(several.err.contains("LIBRARY, ORDERS"), "{}", several.err);
+    assert_eq!(
+        about(format!("{url}/LIBRARY"), &["streams"])
+            .out
+            .lines()
+            .count(),
+        4
+    );
+    let empty = about(url, &["--stream", "ORDERS", "streams"]);
+    assert!(
+        empty.code == 0 && empty.err.contains("no events yet"),
+        "{empty:?}"
+    );
+}
+
+#[test]
+fn servers_that_are_not_there_are_named_and_nothing_waits_for_long() {
+    let answer = about("nats://127.0.0.1:1/LIBRARY", &["streams"]);
+    assert_eq!(answer.code, 3, "{answer:?}");
+    assert!(answer.err.contains("127.0.0.1:1"), "{}", answer.err);
+    let wrong = about("nats://127.0.0.1:99999", &["streams"]);
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+}

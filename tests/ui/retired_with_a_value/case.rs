@@ -1,0 +1,42 @@
+//! `retired` stands alone.
+
+use cim_es::prelude::*;
+
+#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum DoorState {
+    #[state(initial)]
+    #[on(Open / Opened => Ajar)]
+    Closed,
+    #[on(Close / Shut => Closed)]
+    Ajar,
+}
+
+#[derive(DomainEvent, Clone, Debug, Serialize, Deserialize)]
+enum DoorEvent {
+    Opened {
+        by: String,
+    },
+    #[event(version = 2, retired = true)]
+    #[upcast(from = 1, into_several = keep)]
+    Slammed,
+    Shut,
+}
+
+#[derive(Command, Clone, Debug)]
+enum DoorCommand {
+    Open { by: String },
+    Close,
+}
+
+#[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+#[aggregate(domain = "house", name = "door")]
+struct Door {
+    state: DoorState,
+    by: Option<String>,
+}
+
+fn keep(_: Ipld, _: &EnvelopeView<'_>) -> Result<Vec<UpcastEvent>, UpcastError> {
+    Ok(Vec::new())
+}
+
+fn main() {}
