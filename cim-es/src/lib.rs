@@ -99,6 +99,7 @@
 //! | [`replay`] | going through what was stored once more: for a report, a check, a table of another program |
 //! | `dag` (feature) | what happened because of what: events and their links as a graph |
 //! | [`verify`] | checking a whole store, and what to do about damage |
+//! | [`hybrid`] | a file that is kept level with a stream, with and without a network |
 //! | `proof` (feature) | signed checkpoints, and proofs that are checked without the store |
 //! | `testing` (feature) | given/when/then, the walk through the machine, the contract of stores |
 //!
@@ -130,6 +131,7 @@ mod engine;
     feature = "testing"
 ))]
 pub mod guide;
+pub mod hybrid;
 pub mod prelude;
 pub mod projection;
 #[cfg(feature = "proof")]

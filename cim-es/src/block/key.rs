@@ -128,3 +128,19 @@ impl fmt::Display for AggregateKey {
         write!(f, "{} {}", self.kind, self.id)
     }
 }
+
+/// As the list of kind and id.
+impl Serialize for AggregateKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.kind(), self.id.as_str()).serialize(serializer)
+    }
+}
+
+/// From the list of kind and id, by the kind's name alone.
+impl<'de> Deserialize<'de> for AggregateKey {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (kind, id) = <(String, String)>::deserialize(deserializer)?;
+        let id = IdText::new(&id).map_err(serde::de::Error::custom)?;
+        Ok(Self::new(kind, id))
+    }
+}

@@ -20,7 +20,7 @@ const MOST_BYTES: usize = 4 << 20;
 
 /// Commits that are counted together.
 #[derive(Clone, Default)]
-pub(super) struct Batch {
+pub(crate) struct Batch {
     events: Arc<Vec<StoredEvent>>,
     /// Behind which event each commit ends.
     ends: Vec<usize>,
@@ -30,42 +30,42 @@ pub(super) struct Batch {
 
 /// The events of one commit, as far as they are selected.
 #[derive(Clone, Copy)]
-pub(super) struct Commit<'a> {
+pub(crate) struct Commit<'a> {
     events: &'a [StoredEvent],
     passed_over: &'a BTreeSet<Position>,
 }
 
 impl Batch {
-    pub(super) fn commits(&self) -> impl Iterator<Item = Commit<'_>> {
+    pub(crate) fn commits(&self) -> impl Iterator<Item = Commit<'_>> {
         (0..self.len()).filter_map(|at| self.commit_at(at))
     }
 
     /// The commit with a number, from 0.
-    pub(super) fn commit_at(&self, at: usize) -> Option<Commit<'_>> {
+    pub(crate) fn commit_at(&self, at: usize) -> Option<Commit<'_>> {
         let to = *self.ends.get(at)?;
         let from = at.checked_sub(1).map_or(0, |before| self.ends[before]);
         Some(self.commit(from..to))
     }
 
     /// The number of commits.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
 
     /// The first of the commits alone.
-    pub(super) fn first(mut self, commits: usize) -> Self {
+    pub(crate) fn first(mut self, commits: usize) -> Self {
         self.ends.truncate(commits);
         let events = self.ends.last().copied().unwrap_or(0);
         Arc::make_mut(&mut self.events).truncate(events);
         self
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
     /// The events of all commits, in order.
-    pub(super) fn events(&self) -> &[StoredEvent] {
+    pub(crate) fn events(&self) -> &[StoredEvent] {
         &self.events
     }
 
@@ -89,34 +89,39 @@ impl Batch {
 
 impl<'a> Commit<'a> {
     /// The events that count: all but those that a person had the view pass over.
-    pub(super) fn events(self) -> impl Iterator<Item = &'a StoredEvent> {
+    pub(crate) fn events(self) -> impl Iterator<Item = &'a StoredEvent> {
         let is_counted = move |event: &&StoredEvent| !self.passed_over.contains(&event.position);
         self.events.iter().filter(is_counted)
     }
 
+    /// All that is selected of it, with what does not count.
+    pub(crate) fn all(self) -> &'a [StoredEvent] {
+        self.events
+    }
+
     /// How many events it has, with those that do not count.
-    pub(super) fn len(self) -> usize {
+    pub(crate) fn len(self) -> usize {
         self.events.len()
     }
 
     /// The last event.
-    pub(super) fn up_to(&self) -> Bookmark {
+    pub(crate) fn up_to(&self) -> Bookmark {
         self.events
             .last()
             .map_or(Bookmark::START, StoredEvent::bookmark)
     }
 
-    pub(super) fn last(&self) -> Option<&'a StoredEvent> {
+    pub(crate) fn last(&self) -> Option<&'a StoredEvent> {
         self.events.last()
     }
 
-    pub(super) fn has(&self, position: Position) -> bool {
+    pub(crate) fn has(&self, position: Position) -> bool {
         self.events.iter().any(|event| event.position == position)
     }
 }
 
 /// Reads whole commits.
-pub(super) struct Commits {
+pub(crate) struct Commits {
     store: Arc<dyn EventStore>,
     selection: Selection,
     stream: EventStream,
@@ -134,7 +139,7 @@ pub(super) struct Commits {
 
 impl Commits {
     /// Commits behind a bookmark: those that are there, or also those that are yet to come.
-    pub(super) fn new(
+    pub(crate) fn new(
         store: &Arc<dyn EventStore>,
         selection: &Selection,
         after: Bookmark,
@@ -164,7 +169,7 @@ impl Commits {
     ///
     /// # Errors
     /// What the store says; what came before it was given.
-    pub(super) async fn next(&mut self) -> Result<Option<Batch>, StoreError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Batch>, StoreError> {
         loop {
             if self.rest.is_some() {
                 self.read_rest().await;

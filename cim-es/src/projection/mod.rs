@@ -55,7 +55,7 @@
 //! ```
 
 mod ahead;
-mod commits;
+pub(crate) mod commits;
 pub mod correlation;
 mod declaration;
 #[doc(hidden)]

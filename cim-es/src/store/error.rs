@@ -71,6 +71,18 @@ pub enum StoreError {
         /// The event that the commit has there, or links to.
         theirs: Box<Cid>,
     },
+    /// The aggregate takes no command in this file: its history went on differently here and in the stream, or is tied to one
+    /// that did, or the file could not take what the stream has.
+    #[error(
+        "{aggregate} takes no command here{}: its history and that of the stream went separate ways; look at `divergences()` and `parked()`, and resolve it",
+        .with.as_ref().map_or_else(String::new, |with| format!(", as it shares a commit with {with}"))
+    )]
+    Unresolved {
+        /// The aggregate.
+        aggregate: Box<AggregateKey>,
+        /// The aggregate whose history it is, where that is another one.
+        with: Option<Box<AggregateKey>>,
+    },
     /// A commit that comes from outside follows events that are not here.
     #[error(
         "{aggregate} has version {version} here, the commit follows version {needed}: bring the events between first"

@@ -29,6 +29,7 @@ mod settings;
 mod snapshot;
 mod stored_subjects;
 pub(crate) mod subscription;
+mod sync_state;
 mod time;
 mod versions;
 
@@ -61,6 +62,7 @@ pub use selection::{Selection, SelectionError};
 pub use settings::EngineSettings;
 pub use snapshot::{Snapshot, SnapshotStore};
 pub use stored_subjects::{PARTITIONS, StoredSubjects, partition};
+pub use sync_state::{StateChange, SyncState};
 pub(crate) use time::{CLOCK_SKEW, event_time};
 pub use versions::Versions;
 

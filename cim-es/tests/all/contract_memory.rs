@@ -17,3 +17,9 @@ impl Provider for InMemory {
 }
 
 cim_es::contract_tests!(InMemory::default());
+
+mod sync_state {
+    use super::InMemory;
+
+    cim_es::contract_tests!(sync_state, InMemory::default());
+}

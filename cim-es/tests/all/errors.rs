@@ -11,6 +11,7 @@ use cim_es::aggregate::UniqueName;
 use cim_es::block::{Cid, Fault, HashCode, Place};
 use cim_es::document::DocumentError;
 use cim_es::event::PayloadError;
+use cim_es::hybrid::HybridError;
 use cim_es::machine::UnexpectedEvent;
 use cim_es::projection;
 use cim_es::projection::correlation::ConversationError;
@@ -234,6 +235,13 @@ fn of_views() -> Vec<(&'static str, Box<dyn Error>)> {
         (
             "ConversationError",
             Box::new(ConversationError::Store(damaged())),
+        ),
+        ("HybridError", Box::new(HybridError::Store(damaged()))),
+        (
+            "HybridError",
+            Box::new(HybridError::NotConnected {
+                source: Some(Arc::new(engine())),
+            }),
         ),
         ("ReplayError", Box::new(ReplayError::Store(damaged()))),
         (

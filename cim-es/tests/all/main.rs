@@ -20,6 +20,7 @@ mod errors;
 mod event_replays;
 #[cfg(feature = "sqlite")]
 mod guide;
+mod hybrid;
 mod json;
 mod meant;
 mod memory_streams;

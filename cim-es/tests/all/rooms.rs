@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom up: a room may name those before it, and itself.
-const ROOMS: [&str; 15] = [
+const ROOMS: [&str; 16] = [
     "domain",
     "block",
     "car",
@@ -14,6 +14,7 @@ const ROOMS: [&str; 15] = [
     "document",
     "repository",
     "projection",
+    "hybrid",
     "replay",
     "verify",
     "proof",

@@ -18,3 +18,9 @@ impl Provider for InFile {
 }
 
 cim_es::contract_tests!(InFile::default());
+
+mod sync_state {
+    use super::InFile;
+
+    cim_es::contract_tests!(sync_state, InFile::default());
+}

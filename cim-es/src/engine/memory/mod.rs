@@ -4,7 +4,7 @@ mod log;
 mod read_models;
 mod streams;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
@@ -17,7 +17,8 @@ use crate::domain::aggregate::IdText;
 use crate::store::{
     AggregateKey, AppendedCommit, Bookmark, CheckpointStore, CommitRequest, EngineSettings,
     EventPage, EventPages, EventStore, EventStream, ObjectStore, Plan, Position, SealOptions,
-    SealedCommit, Selection, Snapshot, SnapshotStore, StoreError, Versions, plan, repeated, seal,
+    SealedCommit, Selection, Snapshot, SnapshotStore, StateChange, StoreError, SyncState, Versions,
+    plan, repeated, seal,
 };
 use log::Log;
 
@@ -51,6 +52,7 @@ struct Kept {
     snapshots: HashMap<(AggregateKey, u64), Snapshot>,
     objects: HashMap<Cid, Bytes>,
     checkpoints: HashMap<String, Bookmark>,
+    state: BTreeMap<String, Bytes>,
 }
 
 impl MemoryEventStore {
@@ -263,5 +265,32 @@ impl CheckpointStore for MemoryEventStore {
 
     async fn get_checkpoint(&self, reader: &str) -> Result<Option<Bookmark>, StoreError> {
         Ok(self.read()?.checkpoints.get(reader).copied())
+    }
+}
+
+#[async_trait]
+impl SyncState for MemoryEventStore {
+    async fn change_state(&self, changes: Vec<StateChange>) -> Result<(), StoreError> {
+        let state = &mut self.write()?.state;
+        for change in changes {
+            match change.value {
+                Some(value) => state.insert(change.name, value),
+                None => state.remove(&change.name),
+            };
+        }
+        Ok(())
+    }
+
+    async fn get_state(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.read()?.state.get(name).cloned())
+    }
+
+    async fn list_state(&self, prefix: &str) -> Result<Vec<(String, Bytes)>, StoreError> {
+        let kept = self.read()?;
+        let from = kept.state.range(prefix.to_owned()..);
+        let named = from.take_while(|(name, _)| name.starts_with(prefix));
+        Ok(named
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect())
     }
 }

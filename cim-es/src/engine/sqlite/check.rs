@@ -10,7 +10,8 @@ use super::database::{Database, count, stored};
 use super::history::{self, Walk};
 use super::wanted::waiting;
 use super::{
-    Shared, checkpoints, cids, events, objects, open, read_models, scan, type_positions, types,
+    Shared, checkpoints, cids, events, objects, open, read_models, scan, sync_state,
+    type_positions, types,
 };
 use crate::block::CommitVerifier;
 use crate::domain::aggregate::IdText;
@@ -136,6 +137,7 @@ fn check(database: &Database, digest: NameDigest) -> Result<CheckReport, StoreEr
     type_positions::check(database, at)?;
     cids::check(database, at)?;
     checkpoints::check(database)?;
+    sync_state::check(database)?;
     Ok(CheckReport {
         events: at,
         aggregates,

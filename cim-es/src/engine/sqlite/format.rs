@@ -23,8 +23,8 @@ pub(super) struct Format {
     pub(super) declaration: fn(i32, &str, &'static str) -> &'static str,
     /// Everything in it by name, in the words in which SQLite keeps it.
     pub(super) objects: &'static [(&'static str, &'static str)],
-    /// What a file of a later version has beside these.
-    pub(super) beside: Option<Beside>,
+    /// What files of later versions have beside these, in the order of the versions: each has what those before it have.
+    pub(super) beside: &'static [Beside],
     /// Whether a program may keep tables of its own beside these.
     pub(super) is_shared: bool,
     /// What is to survive a power cut, in SQLite's words.
@@ -42,8 +42,8 @@ pub(super) struct Beside {
 impl Format {
     /// The newest version of its tables that can be used.
     fn newest_version(&self) -> i32 {
-        let beside = self.beside.as_ref().map(|beside| beside.version);
-        beside.unwrap_or(self.user_version)
+        let last = self.beside.last().map(|beside| beside.version);
+        last.unwrap_or(self.user_version)
     }
 
     /// Everything in a file of a version, by name.
@@ -51,10 +51,11 @@ impl Format {
         &self,
         version: i32,
     ) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
-        let beside = self.beside.as_ref();
-        let beside = beside.filter(|beside| version >= beside.version);
-        let beside = beside.map_or(&[][..], |beside| beside.objects);
-        self.objects.iter().chain(beside)
+        let beside = self.beside.iter();
+        let beside = beside.filter(move |beside| version >= beside.version);
+        self.objects
+            .iter()
+            .chain(beside.flat_map(|beside| beside.objects))
     }
 
     /// The statements that make an empty file one of this kind.
@@ -74,14 +75,39 @@ impl Format {
     /// Whether something of a kind may stand beside what is known: in a file of events the tables of inline views, and no
     /// trigger, which could change events.
     fn has_room_for(&self, version: i32, kind: &str) -> bool {
-        let beside = self.beside.as_ref();
-        let has_views = beside.is_some_and(|beside| version >= beside.version);
+        let first = self.beside.first();
+        let has_views = first.is_some_and(|beside| version >= beside.version);
         self.is_shared || (has_views && kind != "trigger")
     }
 
     fn has(&self, version: i32, name: &str) -> bool {
         self.objects_of(version).any(|(known, _)| *known == name)
     }
+}
+
+/// Brings the file to a later version of those that have more, in the open transaction: makes what is missing of it.
+pub(super) fn raise(database: &Database, to: i32) -> Result<(), StoreError> {
+    let present = version(database)?;
+    if present >= to {
+        return Ok(());
+    }
+    let format = database.files.format;
+    let added = format.beside.iter();
+    let added = added.filter(|beside| present < beside.version && beside.version <= to);
+    let mut script = String::new();
+    for (_, sql) in added.flat_map(|beside| beside.objects) {
+        script.push_str(sql);
+        script.push_str(";\n");
+    }
+    tracing::info!(location = %database.location(), "the file gets more tables, and version {to}");
+    database
+        .connection
+        .execute_batch(&script)
+        .and_then(|()| {
+            let connection = &database.connection;
+            connection.pragma_update(None, "user_version", to)
+        })
+        .map_err(database.failed("making further tables"))
 }
 
 /// What SQLite itself adds to a file when its statistics are asked for; it changes no answer.

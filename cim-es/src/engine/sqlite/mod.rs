@@ -63,6 +63,7 @@ mod select;
 mod size_limit;
 mod snapshots;
 mod stream;
+mod sync_state;
 mod type_positions;
 mod types;
 mod upgrade;

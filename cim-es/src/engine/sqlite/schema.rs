@@ -16,7 +16,7 @@
 //! touches three pages; the events behind the last full segment are looked through.
 
 use super::format::{Beside, Format};
-use super::{check, read_models};
+use super::{check, read_models, sync_state};
 
 /// The positions after which the indexes over types and CIDs are written.
 pub(super) const SEGMENT: u64 = 256;
@@ -34,6 +34,8 @@ pub(super) const USER_VERSION: i32 = 3;
 pub(super) const WITHOUT_KINDS: i32 = 2;
 /// The version of a file that has read models beside its events, from the first inline view on.
 pub(super) const WITH_READ_MODELS: i32 = 4;
+/// The version of a file that is kept level with a stream, and knows how far it is.
+pub(super) const WITH_SYNC_STATE: i32 = 5;
 
 /// Everything in the file by name, in the words in which SQLite keeps it.
 pub(super) const OBJECTS: &[(&str, &str)] = &[
@@ -188,10 +190,16 @@ pub(super) const FORMAT: Format = Format {
     oldest_version: WITHOUT_KINDS,
     declaration,
     objects: OBJECTS,
-    beside: Some(Beside {
-        version: WITH_READ_MODELS,
-        objects: read_models::OBJECTS,
-    }),
+    beside: &[
+        Beside {
+            version: WITH_READ_MODELS,
+            objects: read_models::OBJECTS,
+        },
+        Beside {
+            version: WITH_SYNC_STATE,
+            objects: sync_state::OBJECTS,
+        },
+    ],
     is_shared: false,
     synchronous: "FULL",
     check_latest: check::latest,

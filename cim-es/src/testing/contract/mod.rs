@@ -48,6 +48,7 @@ mod sample;
 mod sealed;
 mod select;
 mod several;
+mod sync_state;
 mod table;
 mod unchanged;
 mod values;
@@ -93,6 +94,7 @@ pub mod promises {
     pub use super::sealed::*;
     pub use super::select::*;
     pub use super::several::*;
+    pub use super::sync_state::*;
     pub use super::unchanged::*;
     pub use super::values::*;
     pub use super::whole::*;

@@ -5,10 +5,20 @@
 ///
 /// A store of snapshots, objects and checkpoints without events of its own takes `contract_tests!(kept, …)`: the promises
 /// about those alone. Their names stand at [`PROMISES`](crate::testing::contract::PROMISES).
+///
+/// One that can be kept level with a stream, which is a [`SyncState`](crate::store::SyncState) too, takes
+/// `contract_tests!(sync_state, …)` beside.
 #[macro_export]
 macro_rules! contract_tests {
     (kept, $provider:expr $(,)?) => {
         $crate::contract_tests! { @table @kept_tests $provider; }
+    };
+    (sync_state, $provider:expr $(,)?) => {
+        $crate::contract_tests! { @tests $provider;
+            a_value_is_kept_by_name,
+            changes_are_made_together,
+            values_are_listed_by_the_beginning_of_their_names,
+        }
     };
     ($provider:expr $(,)?) => {
         $crate::contract_tests! { @table @all_tests $provider; }

@@ -9,6 +9,7 @@ mod port;
 mod read;
 mod sealed;
 mod store;
+mod sync_state;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;

@@ -1,9 +1,10 @@
-//! What else is in the file: positions of versions, objects, snapshots, checkpoints, views.
+//! What else is in the file: positions of versions, objects, snapshots, checkpoints, views, the state of the hybrid store.
 
 use crate::block::{parse_cid, verify_cid};
 use crate::engine::sqlite::database::{Database, count, stored};
 use crate::engine::sqlite::{
     checkpoints as kept_checkpoints, read_models, snapshots as kept_snapshots,
+    sync_state as kept_state,
 };
 use crate::store::StoreError;
 use crate::store::raw::PartPage;
@@ -164,6 +165,17 @@ pub(super) fn snapshots(database: &Database, from: u64) -> Result<PartPage, Stor
 pub(super) fn checkpoints(database: &Database) -> Result<PartPage, StoreError> {
     let mut errors = Vec::new();
     let rows = found(kept_checkpoints::all(database), &mut errors)?.unwrap_or_default();
+    let checked = rows.len() as u64;
+    errors.extend(rows.into_iter().filter_map(Result::err));
+    Ok(PartPage {
+        checked,
+        ..PartPage::from_damages(errors)
+    })
+}
+
+pub(super) fn sync_state(database: &Database) -> Result<PartPage, StoreError> {
+    let mut errors = Vec::new();
+    let rows = found(kept_state::all(database), &mut errors)?.unwrap_or_default();
     let checked = rows.len() as u64;
     errors.extend(rows.into_iter().filter_map(Result::err));
     Ok(PartPage {

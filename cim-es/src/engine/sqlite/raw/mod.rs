@@ -18,15 +18,17 @@ use crate::store::raw::{HeadPage, ListRow, PartPage, RawEvents, RawPages};
 use crate::store::{Location, Position, StoreError};
 
 /// What is checked beside the events, the ends of histories and the types.
-const PARTS: [&str; 6] = [
+const PARTS: [&str; 7] = [
     INDEXES,
     "the positions of versions",
     "objects",
     "snapshots",
     "checkpoints",
     "views",
+    SYNC_STATE,
 ];
 const INDEXES: &str = "the indexes over types and CIDs";
+const SYNC_STATE: &str = "what is known of the stream";
 
 #[async_trait]
 impl RawEvents for SqliteEventStore {
@@ -80,6 +82,7 @@ impl RawEvents for SqliteEventStore {
                 "objects" => beside::objects(database, from),
                 "snapshots" => beside::snapshots(database, from),
                 "checkpoints" => beside::checkpoints(database),
+                SYNC_STATE => beside::sync_state(database),
                 _ => beside::views(database),
             })
             .await

@@ -18,7 +18,7 @@ pub(in crate::engine::sqlite) const FORMAT: Format = Format {
     oldest_version: 1,
     declaration: |_, _, present| present,
     objects: OBJECTS,
-    beside: None,
+    beside: &[],
     is_shared: true,
     synchronous: "NORMAL",
     check_latest: |_| Ok(()),

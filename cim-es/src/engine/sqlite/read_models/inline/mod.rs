@@ -179,27 +179,5 @@ fn has_tables(database: &Database) -> Result<bool, StoreError> {
 
 /// Makes the tables of read models in the file of events, in the open transaction, unless they are there.
 fn make_tables(database: &Database) -> Result<(), StoreError> {
-    if has_tables(database)? {
-        return Ok(());
-    }
-    let mut script = String::new();
-    for (_, sql) in super::OBJECTS {
-        script.push_str(sql);
-        script.push_str(";\n");
-    }
-    tracing::info!(
-        location = %database.location(),
-        "the file of events gets tables for read models, and version {}",
-        schema::WITH_READ_MODELS
-    );
-    database
-        .connection
-        .execute_batch(&script)
-        .and_then(|()| {
-            let version = schema::WITH_READ_MODELS;
-            database
-                .connection
-                .pragma_update(None, "user_version", version)
-        })
-        .map_err(database.failed("making the tables of read models"))
+    format::raise(database, schema::WITH_READ_MODELS)
 }

@@ -1,0 +1,302 @@
+//! The way down: from the stream into the file.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::connector::RemoteStore;
+use super::parked::{Way, aggregates};
+use super::protocol::Protocol;
+use crate::block::{EventBlock, Fault, StoredEvent, Truncation};
+use crate::domain::ErrorChain;
+use crate::projection::commits::{Batch, Commits};
+use crate::store::{
+    AggregateKey, Bookmark, EventStore, Position, SealedCommit, Selection, StoreError, StreamExt,
+    Versions,
+};
+
+/// What a step down came to.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum DownStep {
+    /// Everything that is wanted of the stream is in the file, as far as the stream was read.
+    Level,
+    /// Some commits were read.
+    Read {
+        /// How many events the file has now that it did not have.
+        stored: u64,
+        /// The aggregates that were found to have gone on differently here.
+        diverged: Vec<AggregateKey>,
+        /// How many commits were set aside, because the file refuses them for good.
+        parked: usize,
+    },
+    /// The stream has another history than was known: everything is compared with it from the start.
+    StartedAnew,
+}
+
+/// Commits of the stream that are to be stored, each with its events in order.
+type Pending = VecDeque<Vec<StoredEvent>>;
+
+impl Protocol {
+    /// Reads the next commits of the stream, and stores what the file does not have.
+    ///
+    /// # Errors
+    /// The failures of either side, which may pass: the same commits come again with the next step.
+    pub async fn down(&self, remote: &Arc<dyn RemoteStore>) -> Result<DownStep, StoreError> {
+        let mut reading = self.reading(remote, false);
+        match reading.next().await {
+            Ok(None) => Ok(DownStep::Level),
+            Ok(Some(batch)) => self.take(remote, &batch).await,
+            Err(error) => self.reading_failed(error).await,
+        }
+    }
+
+    /// Reads the stream from where it was read up to: what is there, or also what is yet to come.
+    pub(super) fn reading(&self, remote: &Arc<dyn RemoteStore>, is_following: bool) -> Reading {
+        let (after, resets) = {
+            let mut kept = self.kept();
+            if let Some(after) = kept.echoes.behind(kept.down.position) {
+                kept.read_up_to(after);
+            }
+            (kept.down, kept.resets)
+        };
+        let store: Arc<dyn EventStore> = Arc::clone(remote) as _;
+        let selection = &self.options.selection;
+        Reading {
+            commits: Commits::new(&store, selection, after, is_following, Arc::default()),
+            resets,
+        }
+    }
+
+    /// Another history is one to begin anew with; what else fails may pass.
+    pub(super) async fn reading_failed(&self, error: StoreError) -> Result<DownStep, StoreError> {
+        match error {
+            StoreError::AnotherHistory(_) => {
+                let reason = ErrorChain(&error).to_string();
+                self.start_anew(reason).await?;
+                Ok(DownStep::StartedAnew)
+            }
+            error => Err(error),
+        }
+    }
+
+    /// Stores commits of the stream in the file, all that can be.
+    pub(super) async fn take(
+        &self,
+        remote: &Arc<dyn RemoteStore>,
+        read: &Read,
+    ) -> Result<DownStep, StoreError> {
+        let _alone = self.going_down.lock().await;
+        let mut taken = Taken::default();
+        let mut pending = Pending::new();
+        let mut last = Bookmark::START;
+        for commit in read.batch.commits() {
+            last = commit.up_to();
+            let events = commit.all();
+            let is_own = events.iter().all(|it| self.kept().echoes.has(it.position));
+            if !is_own {
+                pending.push_back(whole(&**remote, events).await?);
+            }
+        }
+        self.store(remote, pending, &mut taken).await?;
+        let mut kept = self.kept();
+        if kept.resets == read.resets {
+            kept.read_up_to(last);
+        }
+        Ok(DownStep::Read {
+            stored: taken.stored,
+            diverged: taken.diverged,
+            parked: taken.parked,
+        })
+    }
+
+    async fn store(
+        &self,
+        remote: &Arc<dyn RemoteStore>,
+        mut pending: Pending,
+        taken: &mut Taken,
+    ) -> Result<(), StoreError> {
+        // All at once; where the file refuses one of them, one after the other.
+        let mut is_single = false;
+        while !pending.is_empty() {
+            pending.retain(|commit| !self.passes_over(commit));
+            let count = if is_single { 1 } else { pending.len() };
+            let list: Vec<_> = pending.iter().take(count).map(|it| sealed(it)).collect();
+            if list.is_empty() {
+                break;
+            }
+            match self.local.append_sealed(list).await {
+                Ok(appended) => {
+                    let mut kept = self.kept();
+                    for commit in &appended {
+                        // What the file had already has come from here, or is known to be there now.
+                        kept.settle(&commit.events);
+                        if !commit.was_there {
+                            taken.stored += commit.events.len() as u64;
+                        }
+                    }
+                    pending.drain(..count);
+                }
+                Err(StoreError::Diverged { aggregate, .. }) => {
+                    let skipped = self.kept().down;
+                    self.diverge(remote, &aggregate, Some(skipped)).await?;
+                    taken.diverged.push(*aggregate);
+                }
+                Err(
+                    ref error @ StoreError::MissingPredecessor {
+                        ref aggregate,
+                        version,
+                        needed,
+                    },
+                ) => {
+                    let missing = missing(&**remote, aggregate, version, needed).await?;
+                    let before = pending.len();
+                    merge(&mut pending, missing);
+                    if pending.len() > before {
+                        continue;
+                    }
+                    // The stream does not have it, or no more.
+                    let at = pending.iter().position(|commit| {
+                        commit
+                            .iter()
+                            .any(|it| aggregate.has(it) && it.envelope.sequence > needed)
+                    });
+                    let commit = at.and_then(|at| pending.remove(at));
+                    let Some(commit) = commit else {
+                        return Err(error.clone());
+                    };
+                    self.park(Way::Down, &commit, error, 1).await?;
+                    taken.parked += 1;
+                }
+                Err(error) if Way::Down.is_refused_by(&error) => {
+                    if count > 1 {
+                        is_single = true;
+                        continue;
+                    }
+                    if let Some(commit) = pending.pop_front() {
+                        self.park(Way::Down, &commit, &error, 1).await?;
+                        taken.parked += 1;
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a commit of the stream is passed over because one of its aggregates waits; then all of them do.
+    fn passes_over(&self, commit: &[StoredEvent]) -> bool {
+        let mut kept = self.kept();
+        if !kept.has_blocks() {
+            return false;
+        }
+        let keys = aggregates(commit);
+        let cause = keys.iter().find_map(|key| {
+            let block = kept.block(key)?;
+            block.cause.blocks_down().then(|| block.cause.clone())
+        });
+        let Some(cause) = cause else { return false };
+        let skipped = Some(kept.down);
+        for key in &keys {
+            kept.wait_behind(key, &cause, skipped);
+        }
+        true
+    }
+}
+
+/// The stream as it is being read.
+pub(super) struct Reading {
+    commits: Commits,
+    resets: u64,
+}
+
+/// Commits of the stream, and how many times the place in it was set back before.
+pub(super) struct Read {
+    batch: Batch,
+    resets: u64,
+}
+
+impl Reading {
+    /// The next commits; none at the end of a stream that is not followed. Whoever stops waiting loses nothing.
+    pub(super) async fn next(&mut self) -> Result<Option<Read>, StoreError> {
+        let batch = self.commits.next().await?;
+        Ok(batch.map(|batch| Read {
+            batch,
+            resets: self.resets,
+        }))
+    }
+}
+
+/// What came of some commits.
+#[derive(Default)]
+struct Taken {
+    stored: u64,
+    diverged: Vec<AggregateKey>,
+    parked: usize,
+}
+
+fn sealed(events: &[StoredEvent]) -> SealedCommit {
+    SealedCommit {
+        events: events.iter().map(EventBlock::from).collect(),
+    }
+}
+
+/// The whole of a commit of which a selection gave some events: those of one commit stand side by side.
+async fn whole(
+    remote: &dyn RemoteStore,
+    events: &[StoredEvent],
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let Some(one) = events.first() else {
+        return Ok(Vec::new());
+    };
+    let part = one.envelope.commit;
+    let count = part.whole_of as usize;
+    if events.len() == count {
+        return Ok(events.to_vec());
+    }
+    let before = Position(one.position.0.saturating_sub(u64::from(part.whole_index)));
+    let around = remote.read(Selection::everything(), before.into());
+    let mut around = around.take(count);
+    let mut found: Vec<StoredEvent> = Vec::with_capacity(count);
+    while let Some(event) = around.next().await.transpose()? {
+        if event.envelope.causation_id == one.envelope.causation_id {
+            found.push(event);
+        }
+    }
+    if found.len() == count {
+        return Ok(found);
+    }
+    let missing = Truncation::Commit {
+        index: part.whole_index,
+        count: part.whole_of,
+    };
+    Err(Fault::Truncated { missing }.at(one.place()).into())
+}
+
+/// The commits that gave an aggregate its events between two versions.
+async fn missing(
+    remote: &dyn RemoteStore,
+    aggregate: &AggregateKey,
+    version: u64,
+    needed: u64,
+) -> Result<Vec<Vec<StoredEvent>>, StoreError> {
+    let mut history = remote.history(aggregate, Versions::from(version + 1..=needed));
+    let mut commits: Vec<Vec<StoredEvent>> = Vec::new();
+    while let Some(event) = history.next().await.transpose()? {
+        let is_known = |commit: &Vec<StoredEvent>| commit.iter().any(|it| it.cid == event.cid);
+        if !commits.iter().any(is_known) {
+            commits.push(whole(remote, std::slice::from_ref(&event)).await?);
+        }
+    }
+    Ok(commits)
+}
+
+/// Adds commits that are not among others, and has all stand in the order of the stream.
+fn merge(pending: &mut Pending, commits: Vec<Vec<StoredEvent>>) {
+    let place = |commit: &Vec<StoredEvent>| commit.first().map(|first| first.position);
+    for commit in commits {
+        if !pending.iter().any(|known| place(known) == place(&commit)) {
+            pending.push_back(commit);
+        }
+    }
+    pending.make_contiguous().sort_by_key(place);
+}
