@@ -6,10 +6,12 @@ use super::connector::RemoteStore;
 use super::notice::Noticed;
 use super::parked::{ParkedCommit, Way};
 use super::protocol::Protocol;
-use super::queue::Page;
+use super::queue::{Page, Queued};
 use crate::block::StoredEvent;
 use crate::domain::ErrorChain;
-use crate::store::{AggregateKey, AppendedCommit, EventStore, Position, StoreError};
+use crate::store::{
+    AggregateKey, AppendedCommit, EventStore, PartlyStored, Position, SealedOutcome, StoreError,
+};
 
 /// What a step up came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,9 +86,12 @@ impl Protocol {
                     lacked,
                     ..Up::default()
                 };
-                let sent = self.acknowledge(&page, &appended);
+                let sent = self.acknowledge(page.commits.iter().zip(&appended));
                 self.looked_up_to(&page);
                 Ok(sent)
+            }
+            Err(StoreError::PartlyStored(partly)) => {
+                self.partly(remote, &mut up, &page, *partly).await
             }
             Err(StoreError::Diverged { aggregate, .. }) => {
                 self.diverge(remote, &aggregate, None).await?;
@@ -109,10 +114,41 @@ impl Protocol {
         }
     }
 
-    fn acknowledge(&self, page: &Page, appended: &[AppendedCommit]) -> UpStep {
+    /// The stream has a part of a list. The first commit that failed is then the first one that is queued, and where the
+    /// stream refuses it, it is sent by itself, to hear it of that one alone.
+    async fn partly(
+        &self,
+        remote: &Arc<dyn RemoteStore>,
+        up: &mut Up,
+        page: &Page,
+        partly: PartlyStored,
+    ) -> Result<UpStep, StoreError> {
+        let outcomes = page.commits.iter().zip(&partly.outcomes);
+        self.acknowledge(outcomes.filter_map(|(queued, outcome)| match outcome {
+            SealedOutcome::Stored(appended) => Some((queued, appended)),
+            _ => None,
+        }));
+        match *partly.source {
+            StoreError::Diverged { aggregate, .. } => {
+                self.diverge(remote, &aggregate, None).await?;
+                Ok(UpStep::Diverged(*aggregate))
+            }
+            error if Way::Up.is_refused_by(&error) => {
+                up.most_events = Some(1);
+                Ok(UpStep::Narrowed)
+            }
+            error => Err(error),
+        }
+    }
+
+    fn acknowledge<'a>(
+        &self,
+        stored: impl Iterator<Item = (&'a Queued, &'a AppendedCommit)>,
+    ) -> UpStep {
         let mut kept = self.kept();
-        let (mut events, mut were_there) = (0, 0);
-        for (queued, appended) in page.commits.iter().zip(appended) {
+        let (mut events, mut were_there, mut last) = (0, 0, None);
+        for (queued, appended) in stored {
+            last = queued.events.last();
             kept.settle(&queued.events);
             events += queued.events.len() as u64;
             kept.sent += queued.events.len() as u64;
@@ -123,7 +159,6 @@ impl Protocol {
                 kept.echoes.add(first.position, last.position, last.cid);
             }
         }
-        let last = page.commits.last().and_then(|it| it.events.last());
         if let Some(last) = last {
             kept.flushed(last.bookmark());
         }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use cid::Cid;
 use uuid::Uuid;
 
-use super::{AggregateKey, Bookmark, Damage, ExpectedVersion, Location, Position, SelectionError};
+use super::{
+    AggregateKey, Bookmark, Damage, ExpectedVersion, Location, PartlyStored, Position,
+    SelectionError,
+};
 use crate::block::Verdict;
 use crate::block::payload::PayloadError;
 use crate::domain::aggregate::IdTextError;
@@ -95,6 +98,9 @@ pub enum StoreError {
         /// The version that the commit follows.
         needed: u64,
     },
+    /// A part of a list of commits is stored: which, and why the others are not.
+    #[error(transparent)]
+    PartlyStored(Box<PartlyStored>),
     /// A selection can match nothing.
     #[error("nothing can be selected")]
     NothingSelected(#[from] SelectionError),

@@ -256,13 +256,14 @@ pub trait EventStore: Send + Sync + 'static {
     ///
     /// The whole list is proved and compared with what is here before anything of it is stored; its commits may follow
     /// each other. A commit that stands at its place already is passed over, so a list may be sent again. Each commit
-    /// is stored whole or not at all, over all its aggregates. What keeps the engine from storing one of them leaves
-    /// those before it.
+    /// is stored whole or not at all, over all its aggregates. An engine that stores them one by one may find that it cannot
+    /// store one of them: then what follows on the same aggregates is not stored either, others may be.
     ///
     /// # Errors
     /// [`StoreError::Unproved`] and [`StoreError::InvalidCommit`] for what is not a whole commit as it was sealed;
     /// [`StoreError::Diverged`] where another event stands; [`StoreError::MissingPredecessor`] where what it follows is
-    /// missing; what keeps the engine from storing it.
+    /// missing; what keeps the engine from storing it. All of these leave nothing of the list stored.
+    /// [`StoreError::PartlyStored`] where a part of it is, with what became of each commit.
     async fn append_sealed(
         &self,
         commits: Vec<SealedCommit>,

@@ -18,6 +18,7 @@ mod location;
 mod messages;
 mod object;
 mod pages;
+mod partly;
 pub(crate) mod raw;
 pub mod read_model;
 mod recent;
@@ -50,6 +51,7 @@ pub use location::Location;
 pub(crate) use messages::{KnownMessages, Message};
 pub use object::{ObjectError, ObjectStore, ObjectStoreExt};
 pub(crate) use pages::{EventPage, EventPages};
+pub use partly::{PartlyStored, SealedOutcome};
 pub(crate) use recent::{CommitVersions, RecentCommits, Seen};
 #[cfg(any(feature = "sqlite", feature = "jetstream"))]
 pub(crate) use repeat::compare;

@@ -19,8 +19,8 @@ use cim_es::replay::{ReplayError, ReplayFailure};
 use cim_es::repository::{ExecuteError, LoadError, ScopeError, TogetherError};
 use cim_es::store::read_model::ReadModelError;
 use cim_es::store::{
-    AggregateKey, AnotherHistory, Bookmark, Damage, Location, ObjectError, Position,
-    SelectionError, StoreError,
+    AggregateKey, AnotherHistory, Bookmark, Damage, Location, ObjectError, PartlyStored, Position,
+    SealedOutcome, SelectionError, StoreError,
 };
 use cim_es::subject::{Token, TokenError};
 
@@ -84,6 +84,15 @@ fn engine() -> StoreError {
     }
 }
 
+fn partly_stored() -> PartlyStored {
+    PartlyStored {
+        location: Location::Stream("EVENTS".to_owned()),
+        outcomes: vec![SealedOutcome::NotSent, SealedOutcome::Failed(engine())],
+        first: 1,
+        source: Box::new(engine()),
+    }
+}
+
 /// Every public error that has a source, by its type: each way in which it can have one.
 fn errors() -> Vec<(&'static str, Box<dyn Error>)> {
     let aggregate = || Box::new(key());
@@ -92,6 +101,7 @@ fn errors() -> Vec<(&'static str, Box<dyn Error>)> {
         engine(),
         StoreError::NothingSelected(SelectionError::NoPartition),
         StoreError::Payload(unreadable()),
+        StoreError::PartlyStored(Box::new(partly_stored())),
         StoreError::AnotherHistory(Box::new(AnotherHistory {
             location: Location::Memory,
             known: Bookmark::START,
@@ -170,6 +180,7 @@ fn errors() -> Vec<(&'static str, Box<dyn Error>)> {
             error => error.into(),
         },
     ));
+    errors.push(("PartlyStored", Box::new(partly_stored())));
     errors.push(("ScopeError", Box::new(ScopeError::Token(token()))));
     errors.push((
         "SelectionError",

@@ -33,6 +33,7 @@ mod jetstream_proof;
 mod jetstream_publisher;
 mod jetstream_read_models;
 mod jetstream_reading;
+mod jetstream_sealed;
 mod jetstream_setup;
 mod jetstream_snapshots;
 mod jetstream_store;

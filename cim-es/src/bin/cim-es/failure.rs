@@ -125,6 +125,7 @@ impl From<std::io::Error> for Failure {
 
 fn kind_of(error: &StoreError) -> Kind {
     match error {
+        StoreError::PartlyStored(partly) => kind_of(&partly.source),
         StoreError::Damaged(_) => Kind::Findings,
         StoreError::NothingSelected(_) | StoreError::Id(_) => Kind::Usage,
         StoreError::Unproved(_)

@@ -10,7 +10,7 @@ use super::{ImportEnd, Imported, LeftOut, WhyLeftOut};
 use crate::block::{EventBlock, StoredEvent};
 use crate::bundle::BundleError;
 use crate::bundle::progress::{Canceller, Progress, Reporter, Step};
-use crate::store::{EventStore, SealedCommit};
+use crate::store::{EventStore, SealedCommit, StoreError};
 
 /// Stores what is new.
 pub(super) async fn store(
@@ -55,7 +55,7 @@ pub(super) async fn store(
         if !new.is_empty() {
             let appended = store.append_sealed(new).await;
             let appended = appended.map_err(|source| BundleError::NotStored {
-                events: stored,
+                events: stored + in_part(&source),
                 source,
             })?;
             for commit in appended {
@@ -80,6 +80,15 @@ pub(super) async fn store(
         end,
         verified: contents.into_verified(),
     })
+}
+
+/// The new events of a list that a store took in part.
+fn in_part(error: &StoreError) -> u64 {
+    let StoreError::PartlyStored(partly) = error else {
+        return 0;
+    };
+    let new = partly.appended().filter(|commit| !commit.was_there);
+    new.map(|commit| commit.events.len() as u64).sum()
 }
 
 /// What becomes of a commit.

@@ -54,6 +54,18 @@ pub(crate) async fn last_of_each(api: &Api, pattern: &str) -> Result<Vec<Raw>, A
     Ok(pages.into_iter().flat_map(|page| page.messages).collect())
 }
 
+/// The last messages of each subject that one of some patterns matches, which share an id, for many groups of patterns at
+/// once. A group whose answer was not complete is none.
+pub(crate) async fn last_of_groups(
+    api: &Api,
+    groups: &[Vec<String>],
+) -> Result<Vec<Option<Vec<Raw>>>, ApiFailure> {
+    let ask = |patterns: &Vec<String>| query!({ "multi_last": patterns, "max_bytes": PAGE_BYTES });
+    let pages = ask_all(api, groups.iter().map(ask)).await?;
+    let whole = |page: Page| (!page.is_more).then_some(page.messages);
+    Ok(pages.into_iter().map(whole).collect())
+}
+
 /// Sends requests that share one subscription for their answers, and collects these.
 async fn ask_all(
     api: &Api,

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use futures_util::future::try_join_all;
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
 use super::Stream;
@@ -54,9 +55,10 @@ pub(super) async fn append(
         }
         let events = seal(commit.clone(), &heads, &store.options.stream.seal)?;
         let guards = guards(store, parts, &tips);
+        let all: Vec<_> = events.iter().collect();
         let sealed = Sealed {
             parts,
-            events: &events,
+            events: &all,
             guards: &guards,
         };
         let seen = match publish(store, &sealed, deadline).await? {
@@ -204,33 +206,47 @@ pub(super) async fn publish(
     let api = &store.api;
     let outgoing = Outgoing::new(sealed, store.subjects())?;
     outgoing.check_sizes(api.client().max_payload())?;
-    let is_batch = sealed.events.len() > 1;
-    let _turn = match is_batch {
+    let _turn = match outgoing.is_batch() {
         false => None,
-        // Waiting for a turn takes of the patience too, and leaves time for an answer.
-        true => match timeout_at(
-            deadline - api.timeout.min(api.patience / 4),
-            store.batches.acquire(),
-        )
-        .await
-        {
-            Ok(turn) => turn.ok(),
-            Err(_) => {
-                return Err(busy(
-                    store,
-                    "other commits of this program were not done in time",
-                ));
-            }
-        },
+        true => Some(turn(store, deadline).await?),
     };
     if api.has_ended() {
         return Err(api.closed());
     }
-    let mut progress = Progress::new(store.is_replicated(), is_batch);
+    let answer = outgoing.send(store, deadline).await;
+    conclude(store, sealed, &outgoing, answer, deadline).await
+}
+
+/// A turn for an atomic batch. Waiting for it takes of the patience too, and leaves time for an answer.
+pub(super) async fn turn(
+    store: &Stream,
+    deadline: Instant,
+) -> Result<SemaphorePermit<'_>, StoreError> {
+    let api = &store.api;
+    let until = deadline - api.timeout.min(api.patience / 4);
+    match timeout_at(until, store.batches.acquire()).await {
+        Ok(Ok(turn)) => Ok(turn),
+        Ok(Err(_)) | Err(_) => Err(busy(
+            store,
+            "other commits of this program were not done in time",
+        )),
+    }
+}
+
+/// Goes on after the answer to a first attempt until it is known what came of a commit.
+pub(super) async fn conclude(
+    store: &Stream,
+    sealed: &Sealed<'_>,
+    outgoing: &Outgoing,
+    answer: Answer,
+    deadline: Instant,
+) -> Result<Outcome, StoreError> {
+    let api = &store.api;
+    let mut progress = Progress::new(store.is_replicated(), outgoing.is_batch());
     let mut retry = retry::COMMIT.until(deadline);
     let mut since_less = None;
     let mut seen = Vec::new();
-    let mut input = Input::Answer(outgoing.send(store, deadline).await);
+    let mut input = Input::Answer(answer);
     loop {
         input = match progress.next(input) {
             Step::Done(last) => return Ok(Outcome::Stored(last)),
@@ -289,7 +305,7 @@ fn failed(store: &Stream, sealed: &Sealed<'_>, end: End) -> StoreError {
     }
 }
 
-fn busy(store: &Stream, reason: impl Into<String>) -> StoreError {
+pub(super) fn busy(store: &Stream, reason: impl Into<String>) -> StoreError {
     StoreError::Busy {
         location: store.api.location(),
         reason: reason.into(),

@@ -13,10 +13,10 @@ use crate::domain::ErrorChain;
 use crate::engine::jetstream::api::Leader;
 use crate::store::{AggregateCommit, SealedEvent, StoreError};
 
-/// A commit on its way.
+/// A commit on its way, or several that go as one.
 pub(super) struct Sealed<'a> {
     pub(super) parts: &'a [AggregateCommit],
-    pub(super) events: &'a [SealedEvent],
+    pub(super) events: &'a [&'a SealedEvent],
     /// One for each aggregate, in the order of the parts.
     pub(super) guards: &'a [Guard],
 }
@@ -106,7 +106,7 @@ impl Sealed<'_> {
         last: &Last,
         first: usize,
     ) -> Result<(u64, bool), StoreError> {
-        let expected = &self.events[first];
+        let expected = self.events[first];
         // Usually the last event is the first one behind the guard, which spares a question.
         if let Some(event) = &last.event
             && event.position.0 == last.guard

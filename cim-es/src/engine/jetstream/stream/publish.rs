@@ -45,7 +45,7 @@ impl Outgoing {
     /// [`StoreError::InvalidCommit`] when there are fewer messages than guards.
     pub(super) fn new(commit: &Sealed<'_>, subjects: &StoredSubjects) -> Result<Self, StoreError> {
         let guards = guards_of_messages(commit)?;
-        let message = |(event, guard): (&SealedEvent, Option<&Guard>)| {
+        let message = |(event, guard): (&&SealedEvent, Option<&Guard>)| {
             let envelope = &event.envelope;
             let id = IdText::trusted(&envelope.aggregate_id);
             let mut headers = headers(event);
@@ -81,6 +81,37 @@ impl Outgoing {
         }
     }
 
+    /// Whether it goes as an atomic batch.
+    pub(super) fn is_batch(&self) -> bool {
+        self.messages.len() > 1
+    }
+
+    /// How many messages it has.
+    pub(super) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Whether one of its messages goes to a subject.
+    pub(super) fn is_on(&self, subject: &str) -> bool {
+        self.messages.iter().any(|it| it.subject == subject)
+    }
+
+    /// Hands the messages to the client, without waiting for the one answer, which comes to a subject.
+    ///
+    /// # Errors
+    /// The failure of the client: the server has no commit of it.
+    pub(super) async fn hand_over(&self, api: &Api, answer: &str) -> Result<(), ApiFailure> {
+        match self.messages.as_slice() {
+            [message] => {
+                let (subject, headers) = (message.subject.as_str(), message.headers.clone());
+                let (answer, body) = (Some(answer.to_owned()), message.body.clone());
+                api.hand_over(subject.to_owned(), answer, Some(headers), body)
+                    .await
+            }
+            messages => hand_over_batch(messages, api, None, answer).await,
+        }
+    }
+
     /// Sends the commit and waits for the answer: one message by itself, several as an atomic batch.
     ///
     /// A message alone is never sent as a batch, which takes the server tens of times as long.
@@ -103,8 +134,14 @@ fn guards_of_messages<'a>(commit: &Sealed<'a>) -> Result<Vec<Option<&'a Guard>>,
     // Two kinds with one id share a guard, which holds for the whole batch once it is checked.
     let mut guarded = HashSet::new();
     let parts = || commit.parts.iter().zip(commit.guards);
+    // Of several commits that go as one, the first of an aggregate names it.
+    let mut named = HashSet::new();
     let firsts = commit.events.iter().enumerate();
-    let firsts = firsts.filter(|(_, event)| event.envelope.commit.is_first());
+    let firsts = firsts.filter(|(_, event)| {
+        let envelope = &event.envelope;
+        let is_first = envelope.commit.is_first();
+        is_first && named.insert((&envelope.aggregate, &envelope.aggregate_id))
+    });
     let changed = parts().filter(|(part, _)| !part.is_unchanged);
     for ((at, _), (_, guard)) in firsts.zip(changed) {
         if guarded.insert(&guard.subject) {
@@ -180,6 +217,18 @@ async fn hand_over(
     inbox: &str,
 ) -> Result<async_nats::Subscriber, ApiFailure> {
     let answers = api.listen(format!("{inbox}.*")).await?;
+    let (first, last) = (format!("{inbox}.first"), format!("{inbox}.last"));
+    hand_over_batch(messages, api, Some(&first), &last).await?;
+    Ok(answers)
+}
+
+/// Gives the messages of a batch to the client, with where the answers to the first and to the last one are to come.
+async fn hand_over_batch(
+    messages: &[Message],
+    api: &Api,
+    first_answer: Option<&str>,
+    last_answer: &str,
+) -> Result<(), ApiFailure> {
     // An inbox ends in an id that no other request has; a batch id has at most 64 bytes.
     let batch = uuid::Uuid::now_v7().simple().to_string();
     let last = messages.len();
@@ -192,17 +241,18 @@ async fn hand_over(
             headers.insert("Nats-Batch-Commit", "1");
         }
         let reply = match number {
-            _ if number == last => Some(format!("{inbox}.last")),
-            1 => Some(format!("{inbox}.first")),
+            _ if number == last => Some(last_answer.to_owned()),
+            1 => first_answer.map(str::to_owned),
             _ => None,
         };
         let (subject, body) = (message.subject.clone(), message.body.clone());
         api.hand_over(subject, reply, Some(headers), body).await?;
     }
-    Ok(answers)
+    Ok(())
 }
 
-fn judge(store: &Stream, answer: Result<Ack, ApiFailure>) -> Answer {
+/// What an answer means.
+pub(super) fn judge(store: &Stream, answer: Result<Ack, ApiFailure>) -> Answer {
     match answer {
         Ok(ack) if is_foreign(store, &ack) => {
             let domain = ack.domain.as_deref().unwrap_or("none");

@@ -33,8 +33,9 @@ use crate::store::{
 /// - [`find`](EventStore::find) answers from memory where the event stands that this store wrote or read lately; another
 ///   CID is looked for in the headers of all events, and by [`find_in`](crate::store::EventStoreExt::find_in) in the
 ///   history of its aggregate alone.
-/// - A list of sealed commits ([`append_sealed`](EventStore::append_sealed)) is stored commit by commit, each whole or not
-///   at all. What ends it in between leaves those before it stored; bringing the list again goes on behind them.
+/// - Of a list of sealed commits ([`append_sealed`](EventStore::append_sealed)) many are on their way at once, in the order
+///   of the list, each whole or not at all; where they would wait for each other, several go as one atomic batch. What
+///   ends it in between leaves a part stored; bringing the list again goes on with the rest.
 /// - The server filters what is read by subjects, kinds with known types, aggregates and partitions.
 #[derive(Clone)]
 pub struct JetStreamEventStore {
@@ -218,11 +219,15 @@ impl EventStore for JetStreamEventStore {
             .check(&self.stream.api, deadline)
             .await?;
         let appended = import::append_sealed(&self.stream, commits).await;
-        let appended = appended.map_err(append::not_sent)?;
-        for commit in &appended {
+        let stored: Vec<&AppendedCommit> = match &appended {
+            Ok(appended) => appended.iter().collect(),
+            Err(StoreError::PartlyStored(partly)) => partly.appended().collect(),
+            Err(_) => Vec::new(),
+        };
+        for commit in stored {
             self.stream.remember(&commit.events);
         }
-        Ok(appended)
+        appended
     }
 
     fn history(&self, aggregate: &AggregateKey, versions: Versions) -> EventStream {
