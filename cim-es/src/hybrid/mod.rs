@@ -60,6 +60,8 @@ mod resolve;
 mod runner;
 mod state;
 mod status;
+#[cfg(all(feature = "jetstream", feature = "sqlite"))]
+mod storage;
 mod store;
 mod up;
 
@@ -74,5 +76,7 @@ pub use options::{HybridOptions, OnDivergence};
 pub use parked::{ParkedCommit, Way};
 pub use protocol::Protocol;
 pub use status::HybridStatus;
+#[cfg(all(feature = "jetstream", feature = "sqlite"))]
+pub use storage::OpenStorage;
 pub use store::HybridEventStore;
 pub use up::UpStep;

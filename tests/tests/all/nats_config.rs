@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cim_es::ErrorChain;
+use cim_es::hybrid::OpenStorage;
 use cim_es::jetstream::{
     EventStoreConfig, JetStreamEventStore, JetStreamStores, NatsConfig, OpenError, ParkedEvents,
+    StorageConfig,
 };
 use cim_es::message::{Clock, MessageIdentity, SystemClock};
 use cim_es::store::{
@@ -73,6 +75,110 @@ async fn the_default_takes_every_domain_on_a_server_that_nobody_configured() {
             .await
             .unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_is_configured_of_a_store_is_what_is_opened() {
+    let server = Server::start();
+    let user = User::Operator;
+    let text = format!(
+        "[nats]\nurl = '{}'\nuser = '{}'\npassword = '{}'\npatience = '7s'\nrequest_timeout = '3s'\n\
+         subject_prefix = 'bank'\nstream_name = 'BANK'\n\
+         [nats.event_store]\nhash = 'blake3'\nmax_payload = 10\nstored_prefix = 'kept'\npublic_prefix = 'told'",
+        server.url(),
+        user.name(),
+        user.password(),
+    );
+    let stores = NatsConfig::from_toml(&text).unwrap().open().await.unwrap();
+    assert_eq!(stores.events.stream_name(), "BANK");
+    let mut public = stores
+        .connection
+        .client()
+        .subscribe("told.>")
+        .await
+        .unwrap();
+    stores.connection.client().flush().await.unwrap();
+    let stored = stores.append(commit("bank.one.opened")).await.unwrap();
+    // BLAKE3 in the table of multicodecs.
+    assert_eq!(stored[0].cid.hash().code(), 0x1e);
+    let mut info = stores
+        .connection
+        .jetstream()
+        .get_stream("BANK")
+        .await
+        .unwrap();
+    let subjects = info.info().await.unwrap().config.subjects.clone();
+    assert_eq!(subjects, ["kept.*.*.bank.>"]);
+    let seen = tokio::time::timeout(Duration::from_secs(5), public.next()).await;
+    assert_eq!(
+        seen.unwrap().unwrap().subject.as_str(),
+        "told.bank.one.opened"
+    );
+    let key = AggregateKey::new("bank.two", Token::new("two").unwrap());
+    let large = NewEvent::from_payload(
+        "bank.two.opened",
+        1,
+        vec![0x4a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    );
+    let request = CommitRequest::new(MessageIdentity::new_from_user("test"), SystemClock.now());
+    let refused = stores
+        .append(request.aggregate(key, ExpectedVersion::NoStream, vec![large]))
+        .await;
+    assert!(
+        matches!(refused, Err(StoreError::Payload(_))),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn one_switch_opens_a_file_a_stream_or_both() {
+    let server = Server::start();
+    let user = User::Operator;
+    let folder =
+        std::env::temp_dir().join(format!("cim-es-switch-{}", uuid::Uuid::now_v7().simple()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let servers = format!(
+        "[nats]\nurl = '{}'\nuser = '{}'\npassword = '{}'\n",
+        server.url(),
+        user.name(),
+        user.password(),
+    );
+    let file = format!("[offline]\noffline_storage = '{}'\n", folder.display());
+    let open = async |text: String| {
+        let storage = StorageConfig::from_toml(&text).unwrap().storage().unwrap();
+        storage.open().await.unwrap()
+    };
+    let offline = open(format!("{servers}{file}offline_mode = true\n")).await;
+    assert!(matches!(offline, OpenStorage::File(_)), "{offline:?}");
+    let stored = offline
+        .events()
+        .append(commit("bank.one.opened"))
+        .await
+        .unwrap();
+    assert!(folder.join("events.db").is_file());
+    drop(offline);
+    let hybrid = open(format!("{servers}{file}")).await;
+    let end = tokio::time::Instant::now() + Duration::from_secs(60);
+    let store = hybrid.hybrid().expect("a file beside a stream");
+    while !store.is_connected() || store.queue_size().await.unwrap() > 0 {
+        assert!(
+            tokio::time::Instant::now() < end,
+            "{}",
+            store.status().await.unwrap()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    store.close().await;
+    let online = open(servers).await;
+    let cid = stored[0].cid;
+    let there = online.events().find(&cid).await.unwrap();
+    assert_eq!(there.expect("the stream has it").body(), stored[0].body());
+    let disabled = NatsConfig {
+        enabled: false,
+        ..config(&server)
+    };
+    assert!(matches!(disabled.open().await, Err(OpenError::Disabled)));
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ pub use buckets::{
 };
 pub use config::{
     ConfigError, EventStoreConfig, JetStreamConfig, JetStreamOptions, NatsAuth, NatsConfig, Secret,
-    TlsConfig,
+    Storage, StorageConfig, TlsConfig,
 };
 pub use connect::{Action, ConnectError, Connection, PermissionDenied};
 pub use publisher::{EventPublisher, Publication, PublishError};

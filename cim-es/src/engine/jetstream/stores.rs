@@ -47,6 +47,11 @@ pub struct JetStreamStores {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
+    /// The configuration says that the program works on no server.
+    #[error(
+        "`nats.enabled` is false: set it to true, or open the file that `offline.offline_storage` names"
+    )]
+    Disabled,
     /// There is no connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -62,6 +67,9 @@ impl NatsConfig {
     /// # Errors
     /// [`OpenError`] says what is wrong, where, and what to do.
     pub async fn open(&self) -> Result<JetStreamStores, OpenError> {
+        if !self.enabled {
+            return Err(OpenError::Disabled);
+        }
         let connection = self.connect().await?;
         connection.check_jetstream().await?;
         let config = &self.event_store;

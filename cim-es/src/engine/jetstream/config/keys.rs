@@ -1,6 +1,6 @@
 //! The keys of a configuration, in one list for files and for the environment.
 
-use super::ConfigError;
+use super::{ConfigError, aliases};
 use crate::domain::declared::nearest;
 
 /// What a key takes.
@@ -16,7 +16,8 @@ pub(super) enum Kind {
 }
 
 /// Every key with what it takes; those of a table with its name in front.
-pub(super) const KEYS: [(&str, Kind); 34] = [
+pub(super) const KEYS: [(&str, Kind); 36] = [
+    ("enabled", Kind::Flag),
     ("servers", Kind::List),
     ("credentials", Kind::Text),
     ("user", Kind::Text),
@@ -24,6 +25,7 @@ pub(super) const KEYS: [(&str, Kind); 34] = [
     ("token", Kind::Text),
     ("nkey", Kind::Text),
     ("connection_timeout", Kind::Duration),
+    ("max_retries", Kind::Number),
     ("max_reconnects", Kind::Number),
     ("reconnect_delay", Kind::Duration),
     ("request_timeout", Kind::Duration),
@@ -63,8 +65,9 @@ pub(super) fn variable(key: &str) -> String {
 
 /// The key of an environment variable that starts with [`PREFIX`].
 pub(super) fn of_variable(name: &str) -> Result<(&'static str, Kind), ConfigError> {
-    if let Some(found) = KEYS.iter().find(|(key, _)| variable(key) == name) {
-        return Ok(*found);
+    let mut all = KEYS.into_iter().chain(aliases::names());
+    if let Some(found) = all.find(|(key, _)| variable(key) == name) {
+        return Ok(found);
     }
     let variables: Vec<String> = KEYS.iter().map(|(key, _)| variable(key)).collect();
     let known: Vec<&str> = variables.iter().map(String::as_str).collect();
@@ -76,10 +79,13 @@ pub(super) fn of_variable(name: &str) -> Result<(&'static str, Kind), ConfigErro
 
 /// Refuses a key that is not in the list.
 pub(super) fn check(key: &str) -> Result<(), ConfigError> {
-    if KEYS.iter().any(|(known, _)| *known == key) {
+    let mut all = KEYS.into_iter().chain(aliases::names());
+    if all.any(|(known, _)| known == key) {
         return Ok(());
     }
     let known: Vec<&str> = KEYS.iter().map(|(key, _)| *key).collect();
+    let others = aliases::names().map(|(name, _)| name);
+    let all: Vec<&str> = known.iter().copied().chain(others).collect();
     // A key at the wrong place is meant more likely than one with a similar name.
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     let elsewhere = known.iter().find(|it| last(it) == last(key)).copied();
@@ -91,7 +97,7 @@ pub(super) fn check(key: &str) -> Result<(), ConfigError> {
         key: key.to_owned(),
         suggestion: elsewhere
             .or(shortened)
-            .or_else(|| nearest(key, &known))
+            .or_else(|| nearest(key, &all))
             .map(str::to_owned),
     })
 }

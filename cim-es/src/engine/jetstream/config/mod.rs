@@ -1,6 +1,7 @@
 //! How to reach the servers and what to keep on them, from a TOML file, the environment, or code.
 
 mod address;
+mod aliases;
 mod duration;
 mod error;
 mod event_store;
@@ -8,7 +9,10 @@ mod keys;
 mod options;
 mod read;
 mod secret;
+mod storage;
 
+#[cfg(test)]
+mod storage_tests;
 #[cfg(test)]
 mod tests;
 
@@ -22,17 +26,20 @@ pub use event_store::EventStoreConfig;
 pub(super) use event_store::check_name;
 pub use options::JetStreamOptions;
 pub use secret::Secret;
+pub use storage::{Storage, StorageConfig};
 
 /// How to reach the servers and what to keep on them.
 ///
 /// | key | default | meaning |
 /// |---|---|---|
+/// | `enabled` | `true` | `false`: the program works on a file alone ([`StorageConfig`]) |
 /// | `servers` | `nats://127.0.0.1:4222` | addresses; `tls://` asks for TLS |
 /// | `credentials` | | a file with a user's JWT and seed |
 /// | `user`, `password` | | or these two |
 /// | `token` | | or this |
 /// | `nkey` | | or a user's seed, or the file that holds it |
 /// | `connection_timeout` | `5s` | for one attempt to connect |
+/// | `max_retries` | 3 | after how many refusals a commit of a hybrid store is parked |
 /// | `max_reconnects` | 60 | attempts in a row after which the connection is given up; 0: never |
 /// | `reconnect_delay` | `250ms` | before the first of them; it doubles up to 64 times that, half of it at random |
 /// | `request_timeout` | `2s` | for the answer to one request |
@@ -60,6 +67,12 @@ pub use secret::Secret;
 /// | `event_store.hash` | `sha2-256` | or `blake3`: the hash of new CIDs |
 /// | `event_store.max_payload` | 1000000 | the largest payload of an event in bytes |
 ///
+/// A file may have these keys in a table `[nats]`, beside `[offline]`. Names that other programs of the family use are
+/// understood too, each beside or in place of the key above, never with it: `url` and `credentials_file`,
+/// `connection_timeout_secs`, `stream_name` and `jetstream.stream_name`, `jetstream.object_store_bucket`, `subject_prefix`
+/// (`cim.keys` is the subjects `cim.keys.>`), `tls_ca`, `tls_cert`, `tls_key`; `enable_jetstream` and
+/// `enable_ipld` must be true.
+///
 /// Files are PEM. The environment variable of a key is its name in capitals with `_` for `.` and `CIM_ES_NATS_` in
 /// front: `CIM_ES_NATS_TLS_CA_CERT`. Secrets do not show in `Debug`.
 ///
@@ -74,6 +87,8 @@ pub use secret::Secret;
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct NatsConfig {
+    /// Whether the program works on servers at all.
+    pub enabled: bool,
     /// The addresses of the servers. A user and a password in an address count as `user` and `password`.
     pub servers: Vec<String>,
     /// How to log in.
@@ -82,6 +97,8 @@ pub struct NatsConfig {
     pub tls: TlsConfig,
     /// How long one attempt to connect may take.
     pub connection_timeout: Duration,
+    /// After how many refusals a commit of a hybrid store is parked; 3 by default.
+    pub max_retries: u32,
     /// After how many attempts in a row a lost connection is given up; 0 is never.
     pub max_reconnects: usize,
     /// How long to wait before the first attempt.
@@ -156,6 +173,8 @@ pub struct JetStreamConfig {
 impl Default for NatsConfig {
     fn default() -> Self {
         Self {
+            enabled: true,
+            max_retries: 3,
             servers: vec!["nats://127.0.0.1:4222".to_owned()],
             auth: NatsAuth::None,
             tls: TlsConfig::default(),
@@ -323,6 +342,8 @@ impl fmt::Debug for NatsConfig {
             .map(|server| without_login(server))
             .collect();
         f.debug_struct("NatsConfig")
+            .field("enabled", &self.enabled)
+            .field("max_retries", &self.max_retries)
             .field("servers", &servers)
             .field("auth", &self.auth)
             .field("tls", &self.tls)

@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, de};
 use toml::{Table, Value};
 
-use super::keys::{self, Kind};
-use super::{ConfigError, EventStoreConfig, NatsAuth, NatsConfig, Secret, duration};
+use super::keys::{self, KEYS, Kind};
+use super::storage::Sections;
+use super::{ConfigError, EventStoreConfig, NatsAuth, NatsConfig, Secret, aliases, duration};
 use crate::block::HashCode;
 
 impl NatsConfig {
@@ -43,11 +44,7 @@ impl NatsConfig {
     /// # Errors
     /// [`ConfigError`]; no value is repeated in it.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let variables = std::env::vars_os().filter_map(|(name, value)| {
-            let name = name.into_string().ok()?;
-            Some((name, value.to_string_lossy().into_owned()))
-        });
-        Self::read(file, variables)
+        Self::read(file, system_variables())
     }
 
     /// From the environment alone: `CIM_ES_NATS_SERVERS`, `CIM_ES_NATS_TLS_CA_CERT` and so on, each the name of a key
@@ -73,24 +70,38 @@ impl NatsConfig {
         file: Option<&Path>,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let mut table = match file {
-            Some(file) => {
-                let text = std::fs::read_to_string(file).map_err(|error| ConfigError::File {
-                    file: file.display().to_string(),
-                    reason: error.to_string(),
-                })?;
-                parse(&text)?
-            }
+        let table = match file {
+            Some(file) => parse_file(file)?,
             None => Table::new(),
         };
-        overlay(&mut table, variables)?;
-        Self::from_table(table)
+        let sections = Sections::of(table)?;
+        Self::from_tables(sections.nats.unwrap_or_default(), variables)
     }
 
     fn from_table(table: Table) -> Result<Self, ConfigError> {
+        let sections = Sections::of(table)?;
+        Self::from_tables(sections.nats.unwrap_or_default(), [])
+    }
+
+    /// From the keys of a file, and variables, which have precedence whatever name of a setting either has.
+    pub(super) fn from_tables(
+        mut table: Table,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
         check_keys(&table)?;
+        aliases::resolve(&mut table)?;
+        let mut over = Table::new();
+        read_variables(&mut over, variables)?;
+        aliases::resolve(&mut over)?;
+        for (key, _) in KEYS {
+            if let Some(value) = aliases::get(&over, key) {
+                aliases::put(&mut table, key, value.clone())?;
+            }
+        }
         let reader = Reader(table);
         let mut config = Self::default();
+        reader.flag("enabled")?.set(&mut config.enabled);
+        reader.number("max_retries")?.set(&mut config.max_retries);
         reader.list("servers")?.set(&mut config.servers);
         config.auth = reader.auth()?;
         reader
@@ -128,7 +139,23 @@ impl<'de> Deserialize<'de> for NatsConfig {
     }
 }
 
-fn parse(text: &str) -> Result<Table, ConfigError> {
+/// The variables of this process.
+pub(super) fn system_variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.into_string().ok()?;
+        Some((name, value.to_string_lossy().into_owned()))
+    })
+}
+
+pub(super) fn parse_file(file: &Path) -> Result<Table, ConfigError> {
+    let text = std::fs::read_to_string(file).map_err(|error| ConfigError::File {
+        file: file.display().to_string(),
+        reason: error.to_string(),
+    })?;
+    parse(&text)
+}
+
+pub(super) fn parse(text: &str) -> Result<Table, ConfigError> {
     // Not the error's own text: it shows the line, and a secret may stand in it.
     text.parse::<Table>().map_err(|error| ConfigError::Syntax {
         line: error.span().map_or(1, |span| {
@@ -153,7 +180,7 @@ fn check_keys(table: &Table) -> Result<(), ConfigError> {
 }
 
 /// Sets the keys that environment variables name.
-fn overlay(
+fn read_variables(
     table: &mut Table,
     variables: impl IntoIterator<Item = (String, String)>,
 ) -> Result<(), ConfigError> {
@@ -163,24 +190,12 @@ fn overlay(
         }
         let (key, kind) = keys::of_variable(&name)?;
         let value = convert(kind, &text).ok_or_else(|| expected(&name, kind))?;
-        let (place, key) = match key.split_once('.') {
-            None => (&mut *table, key),
-            Some((section, key)) => {
-                let section = table
-                    .entry(section)
-                    .or_insert_with(|| Value::Table(Table::new()));
-                let Value::Table(section) = section else {
-                    return Err(ConfigError::invalid(name, "the file has no table for it"));
-                };
-                (section, key)
-            }
-        };
-        place.insert(key.to_owned(), value);
+        aliases::put(table, key, value)?;
     }
     Ok(())
 }
 
-fn convert(kind: Kind, text: &str) -> Option<Value> {
+pub(super) fn convert(kind: Kind, text: &str) -> Option<Value> {
     match kind {
         Kind::Text | Kind::Duration => Some(Value::String(text.to_owned())),
         Kind::Number => text.trim().parse().ok().map(Value::Integer),
@@ -194,7 +209,7 @@ fn convert(kind: Kind, text: &str) -> Option<Value> {
     }
 }
 
-fn expected(key: &str, kind: Kind) -> ConfigError {
+pub(super) fn expected(key: &str, kind: Kind) -> ConfigError {
     let reason = match kind {
         Kind::Text => "a text is expected",
         Kind::Number => "a whole number from 0 is expected",
@@ -222,10 +237,7 @@ struct Reader(Table);
 
 impl Reader {
     fn get(&self, key: &str) -> Option<&Value> {
-        match key.split_once('.') {
-            None => self.0.get(key),
-            Some((section, key)) => self.0.get(section)?.as_table()?.get(key),
-        }
+        aliases::get(&self.0, key)
     }
 
     fn read<'a, T>(

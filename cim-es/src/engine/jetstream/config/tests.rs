@@ -8,6 +8,8 @@ user = "writer"
 password = "hunter2"
 connection_timeout = "3s"
 max_reconnects = 7
+max_retries = 9
+enabled = false
 reconnect_delay = "100ms"
 request_timeout = "1500ms"
 patience = "12s"
@@ -54,6 +56,8 @@ fn every_key() -> NatsConfig {
         .client_cert("me.pem", "me-key.pem")
         .domain("hub")
         .event_store(EventStoreConfig::infrastructure_events().accept_losing_events());
+    config.enabled = false;
+    config.max_retries = 9;
     config.event_store.drop_oldest_when_full = true;
     config.event_store.duplicate_window = Duration::from_secs(60);
     config.event_store.snapshot_threshold = 50;
