@@ -3,15 +3,18 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
+use async_nats::Client;
 use cim_es::block::StoredEvent;
 use cim_es::jetstream::{
-    EventStoreConfig, EventSubscriberBuilder, FnEventHandler, JetStreamStores, NatsConfig,
-    OpenError,
+    EventStoreConfig, EventSubscriberBuilder, FnEventHandler, JetStreamEventStore, JetStreamStores,
+    NatsConfig, OpenError,
 };
 use cim_es::store::*;
 use cim_es_tests::nats::{Layout, Server};
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
+use crate::jetstream::ask;
 use crate::jetstream::sample::*;
 
 /// A server with a domain, and what its configuration says beside.
@@ -148,6 +151,102 @@ async fn the_same_subjects_at_a_hub_and_at_its_leaf_node_are_refused() {
     let connection = config(&leaf).connect().await.unwrap();
     let own = cim_es::jetstream::JetStreamEventStore::open(connection, stream).await;
     own.unwrap();
+}
+
+/// How many messages a stream has.
+async fn messages(client: &Client, stream: &str) -> u64 {
+    let info = ask(client, &format!("STREAM.INFO.{stream}"), json!({})).await;
+    info["state"]["messages"].as_u64().unwrap_or(0)
+}
+
+async fn wait_for_messages(client: &Client, stream: &str, count: u64) {
+    let end = Instant::now() + Duration::from_secs(90);
+    while messages(client, stream).await < count {
+        assert!(Instant::now() < end, "{stream} has not got what it missed");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_leaf_node_works_while_its_hub_is_away_and_a_mirror_there_gets_what_it_missed() {
+    let (mut hub, leaf) = hub_and_leaf().await;
+    let stores = config(&leaf).open().await.unwrap();
+    note(&stores, 1).await;
+    let mirror = json!({
+        "name": "COPY",
+        "mirror": { "name": "EVENTS", "external": { "api": "$JS.leaf.API" } },
+    });
+    let at_hub = config(&hub).connect().await.unwrap();
+    let made = ask(at_hub.client(), "STREAM.CREATE.COPY", mirror).await;
+    assert!(made["error"].is_null(), "{made}");
+    wait_for_messages(at_hub.client(), "COPY", 1).await;
+
+    hub.kill();
+    // One that goes on, and one that starts while it is away.
+    let started = config(&leaf).open().await.unwrap();
+    for number in 2..=20 {
+        note(&stores, number).await;
+        let key = key();
+        let request = commit().aggregate(key.clone(), ExpectedVersion::NoStream, notes(0..3));
+        started.append(request).await.unwrap();
+        assert_eq!(history(&started, &key).await.len(), 3);
+    }
+    let events: Vec<_> = stores
+        .read_all(Position::START)
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(events.len(), 1 + 19 * 4);
+
+    hub.restart();
+    let at_hub = config(&hub).connect().await.unwrap();
+    wait_for_messages(at_hub.client(), "COPY", events.len() as u64).await;
+    let copy = at_hub.jetstream().get_stream("COPY").await.unwrap();
+    for event in &events {
+        let there = copy.get_raw_message(event.position.0).await.unwrap();
+        assert_eq!(there.payload, event.body());
+        let cid = there.headers.get("Cid").unwrap();
+        assert_eq!(cid.as_str(), event.cid.to_string());
+    }
+}
+
+#[tokio::test]
+async fn a_hub_copies_the_commits_of_its_leaf_node_into_a_stream_of_its_own() {
+    let (hub, leaf) = hub_and_leaf().await;
+    let stores = config(&leaf).open().await.unwrap();
+    let several = commit().aggregate(key(), ExpectedVersion::NoStream, notes(0..3));
+    let several = several.aggregate(key(), ExpectedVersion::NoStream, notes(0..2));
+    stores.append(several).await.unwrap();
+    note(&stores, 7).await;
+
+    let over_the_hub = config(&hub).domain("leaf").connect().await.unwrap();
+    let at_leaf = JetStreamEventStore::open_existing(over_the_hub, "EVENTS")
+        .await
+        .unwrap();
+    let stream = EventStoreConfig {
+        stored_subjects: "hub".parse().unwrap(),
+        public_prefix: Some("hub-public".to_owned()),
+        ..EventStoreConfig::new("HUB", ["contract.>"])
+    };
+    let connection = config(&hub).connect().await.unwrap();
+    let own = JetStreamEventStore::open(connection, stream).await.unwrap();
+    let blocks = |events: Vec<StoredEvent>| {
+        let blocks = events
+            .into_iter()
+            .map(|event| (event.cid, event.body().clone()));
+        blocks.collect::<Vec<_>>()
+    };
+    // The second time there is nothing new.
+    for _ in 0..2 {
+        at_leaf.copy_whole_commits(&own).await.unwrap();
+        let there: Vec<_> = stores
+            .read_all(Position::START)
+            .try_collect()
+            .await
+            .unwrap();
+        let here: Vec<_> = own.read_all(Position::START).try_collect().await.unwrap();
+        assert_eq!(blocks(here), blocks(there));
+    }
 }
 
 #[tokio::test]
