@@ -9,6 +9,7 @@ mod lines;
 mod manifest;
 #[cfg(feature = "proof")]
 mod signed;
+mod sneakernet;
 
 use std::path::{Path, PathBuf};
 
