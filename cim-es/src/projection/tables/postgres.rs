@@ -114,18 +114,79 @@ pub(super) struct InPostgres<P> {
     pub is_checked: AtomicBool,
 }
 
+/// Commits that are to be counted in one transaction.
+struct Attempt<'a> {
+    changes: &'a ViewChanges,
+    settled: Position,
+    batch: &'a Batch,
+    commits: Range<usize>,
+}
+
+/// Why a transaction came to nothing.
+enum Failed {
+    Stopped(Stopped),
+    /// Something else than the tables of the view was written to.
+    OthersWritten(String),
+}
+
+impl Attempt<'_> {
+    fn storage_failed(&self, error: ReadModelError) -> Failed {
+        Failed::Stopped(Stopped {
+            at: self.commits.start,
+            fault: fault(error),
+        })
+    }
+
+    /// The last commit is refused, where it is not known which of them is at fault.
+    fn refuse_last(&self, reason: String) -> Stopped {
+        let at = self.commits.end.saturating_sub(1);
+        let commit = self.batch.commit_at(at);
+        let fault = match commit.and_then(|commit| commit.last()) {
+            Some(event) => Fault::Event(Refused::new(event, reason)),
+            None => Fault::Unfit(reason),
+        };
+        Stopped { at, fault }
+    }
+}
+
 impl<P: InPostgresTables> InPostgres<P> {
-    async fn take(
-        &self,
-        settled: Position,
-        batch: &Batch,
-        commits: Range<usize>,
-        tables: &PostgresTables<'_>,
-    ) -> Result<(), Stopped> {
-        for at in commits {
-            let events = batch.commit_at(at).into_iter();
+    /// Counts commits in one transaction; nothing of them is stored where that fails.
+    async fn attempt(&self, work: &Attempt<'_>, looks_at_each: bool) -> Result<(), Failed> {
+        let failed = |error| work.storage_failed(error);
+        let is_checked = self.is_checked.load(Ordering::Relaxed);
+        let begun = self
+            .models
+            .begin_tables(&self.names, work.changes, is_checked);
+        let transaction = begun.await.map_err(failed)?;
+        self.is_checked.store(true, Ordering::Relaxed);
+        let taken = self.take(work, &transaction.tables(looks_at_each)).await;
+        let Err(refused) = taken else {
+            return match transaction.others_written().await {
+                Ok(None) => transaction.commit().await.map_err(failed),
+                Ok(Some(reason)) => {
+                    transaction.roll_back().await;
+                    Err(Failed::OthersWritten(reason))
+                }
+                Err(error) => {
+                    transaction.roll_back().await;
+                    Err(failed(error))
+                }
+            };
+        };
+        transaction.roll_back().await;
+        if let Fault::Event(_) = refused.fault {
+            // A table that is gone is why a statement fails, and says more than the statement does.
+            let checked = self.models.check_tables(self.names.view()).await;
+            checked.map_err(failed)?;
+        }
+        Err(Failed::Stopped(refused))
+    }
+
+    async fn take(&self, work: &Attempt<'_>, tables: &PostgresTables<'_>) -> Result<(), Stopped> {
+        for at in work.commits.clone() {
+            let events = work.batch.commit_at(at).into_iter();
             for event in events.flat_map(|commit| commit.events()) {
-                let is_new = event.position > settled;
+                let is_new = event.position > work.settled;
                 let taken = panic::caught(self.projection.take(event, is_new, tables)).await;
                 let reason = match (taken, tables.failure()) {
                     (Ok(Ok(())), None) => continue,
@@ -164,31 +225,22 @@ impl<P: InPostgresTables> TablesHome for InPostgres<P> {
         batch: &Batch,
         commits: Range<usize>,
     ) -> Result<(), Stopped> {
-        let at = commits.start;
-        let stopped = |error| Stopped {
-            at,
-            fault: fault(error),
+        let work = Attempt {
+            changes: &changes,
+            settled,
+            batch,
+            commits,
         };
-        let is_checked = self.is_checked.load(Ordering::Relaxed);
-        let transaction = self
-            .models
-            .begin_tables(&self.names, &changes, is_checked)
-            .await
-            .map_err(stopped)?;
-        self.is_checked.store(true, Ordering::Relaxed);
-        let taken = self
-            .take(settled, batch, commits, &transaction.tables())
-            .await;
-        let Err(refused) = taken else {
-            return transaction.commit().await.map_err(stopped);
-        };
-        transaction.roll_back().await;
-        if let Fault::Event(_) = refused.fault {
-            // A table that is gone is why a statement fails, and says more than the statement does.
-            let checked = self.models.check_tables(self.names.view()).await;
-            checked.map_err(stopped)?;
+        match self.attempt(&work, false).await {
+            // Once more, to know which statement of which event it is.
+            Err(Failed::OthersWritten(_)) => match self.attempt(&work, true).await {
+                Err(Failed::OthersWritten(reason)) => Err(work.refuse_last(reason)),
+                Err(Failed::Stopped(stopped)) => Err(stopped),
+                Ok(()) => Ok(()),
+            },
+            Err(Failed::Stopped(stopped)) => Err(stopped),
+            Ok(()) => Ok(()),
         }
-        Err(refused)
     }
 
     fn turn_to(&mut self, view: &ViewId) -> Result<(), ReadModelError> {

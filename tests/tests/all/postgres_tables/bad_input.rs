@@ -5,6 +5,7 @@ use cim_es::projection::{
     InPostgresTables, OpenError, PostgresTables, PostgresTablesReader, ProjectPostgresTables,
     ProjectionError, ProjectionManager, TableError, ViewState, WithoutFields,
 };
+use cim_es::store::Position;
 use cim_es::store::read_model::ReadModelError;
 
 use super::{Desk, Sums, total, until};
@@ -174,6 +175,128 @@ async fn what_a_projection_must_not_do_is_refused_and_nothing_of_it_is_done() {
         "INSERT INTO {a} VALUES ($1)",
         "statement `INSERT INTO {a} VALUES ($1)` of view `odd v1` failed"
     );
+}
+
+/// Counts amounts, and does at 113 what the view was made for.
+macro_rules! trespassing {
+    ($name:ident, $statement:expr, $is_passed_over:expr) => {
+        #[derive(Projection)]
+        #[projection(name = "odd", version = 1, events = [TillEvent], postgres_tables = "CREATE TABLE {a} (amount int8)")]
+        struct $name;
+
+        impl ProjectPostgresTables<TillEvent> for $name {
+            async fn project(
+                &self,
+                event: TillEvent,
+                _: &Source<'_, Till>,
+                tables: &PostgresTables<'_>,
+            ) -> Result<(), ProjectionError> {
+                let TillEvent::Moved { amount } = event;
+                tables
+                    .execute("INSERT INTO {a} VALUES ($1)", &[&amount])
+                    .await?;
+                if amount == 113 {
+                    let done = tables.execute($statement, &[]).await;
+                    if !$is_passed_over {
+                        done?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_writes_to_tables_of_others_parks_the_view_before_its_event() {
+    macro_rules! case {
+        ($statement:literal, $table:literal) => {
+            case!($statement, $table, false);
+            case!($statement, $table, true);
+        };
+        ($statement:literal, $table:literal, $is_passed_over:literal) => {{
+            trespassing!(Odd, $statement, $is_passed_over);
+            let desk = Desk::new();
+            let models = desk.models().await;
+            desk.meddle(
+                "CREATE TABLE theirs (id int8);
+                 CREATE FUNCTION write_theirs() RETURNS int8 LANGUAGE sql AS 'INSERT INTO theirs VALUES (1) RETURNING id'",
+            )
+            .await;
+            let till = Id::new();
+            // All at once, so that they would be counted in one transaction.
+            for amount in [1, 2, 113] {
+                desk.add(&till, amount).await;
+            }
+            let last = desk.add(&till, 4).await;
+            let manager = ProjectionManager::new(desk.store.clone());
+            let view = manager.postgres_tables::<Odd>(models).await.unwrap();
+            let said = view.wait_for(last, LIMIT).await.unwrap_err().to_string();
+            let told = format!(
+                "statement `{}` of view `odd v1` is refused: it writes to `{}.{}`, which is not a table of this view",
+                $statement, desk.schema, $table
+            );
+            assert!(said.contains(&told), "{said}");
+            let parked = view.status().parked().map(|parked| parked.bookmark.position);
+            assert_eq!(parked, Some(Position(3)), "{}", $statement);
+            for (sql, count) in [
+                ("SELECT sum(amount)::int8 FROM odd_1_a", 3),
+                ("SELECT count(*) FROM theirs", 0),
+                ("SELECT max(position) FROM views", 2),
+            ] {
+                assert_eq!(desk.sql::<i64>(sql).await.unwrap(), count, "{}: {sql}", $statement);
+            }
+            manager.stop().await;
+        }};
+    }
+    case!("INSERT INTO theirs VALUES (1)", "theirs");
+    case!("DELETE FROM theirs", "theirs");
+    case!(
+        "WITH done AS (INSERT INTO theirs VALUES (1) RETURNING id) SELECT * FROM done",
+        "theirs"
+    );
+    case!("SELECT write_theirs()", "theirs");
+    case!("UPDATE views SET position = 99", "views");
+    case!("DELETE FROM documents", "documents");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_to_tables_of_others_and_taken_back_is_no_fault_and_they_may_be_read() {
+    trespassing!(Odd, "SELECT * FROM theirs FOR SHARE", false);
+
+    #[derive(Projection)]
+    #[projection(name = "even", version = 1, events = [TillEvent], postgres_tables = "CREATE TABLE {a} (amount int8)")]
+    struct Even;
+
+    impl ProjectPostgresTables<TillEvent> for Even {
+        async fn project(
+            &self,
+            event: TillEvent,
+            _: &Source<'_, Till>,
+            tables: &PostgresTables<'_>,
+        ) -> Result<(), ProjectionError> {
+            let TillEvent::Moved { amount } = event;
+            tables.execute("SAVEPOINT here", &[]).await?;
+            tables.execute("INSERT INTO theirs VALUES (1)", &[]).await?;
+            tables.execute("ROLLBACK TO here", &[]).await?;
+            tables
+                .execute("INSERT INTO {a} VALUES ($1)", &[&amount])
+                .await?;
+            Ok(())
+        }
+    }
+
+    let desk = Desk::new();
+    let models = desk.models().await;
+    desk.meddle("CREATE TABLE theirs (id int8)").await;
+    let last = desk.add(&Id::new(), 113).await;
+    let manager = ProjectionManager::new(desk.store.clone());
+    let odd = manager.postgres_tables::<Odd>(models.clone());
+    let odd = odd.await.unwrap();
+    odd.wait_for(last, LIMIT).await.unwrap();
+    let even = manager.postgres_tables::<Even>(models).await.unwrap();
+    even.wait_for(last, LIMIT).await.unwrap();
+    manager.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

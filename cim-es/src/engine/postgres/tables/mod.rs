@@ -3,9 +3,10 @@
 mod made;
 mod permitted;
 mod shown;
+mod written;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
@@ -27,14 +28,32 @@ use crate::store::read_model::{
 /// with something else than a name.
 ///
 /// A projection reads and writes rows. It does not end the transaction, and declares nothing: a statement that would is
-/// refused. What it writes to should be its own tables; PostgreSQL is not asked to see to that.
+/// refused. What it writes to are its own tables: where a statement, or what it calls, writes to another one, the view stops
+/// before that commit, and nothing of it is stored.
 pub struct PostgresTables<'a> {
     connections: &'a Connections,
     link: &'a Link,
     names: &'a TableNames,
-    may_write: bool,
-    /// The statement since which the transaction takes nothing more.
-    failed: &'a Mutex<Option<String>>,
+    access: Access,
+    failed: &'a Mutex<Option<Failed>>,
+}
+
+/// What may be done with tables, and who sees to that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    /// They are read.
+    Read,
+    /// They are written to. What else was is looked at before the transaction is committed.
+    Write,
+    /// They are written to. What else was is looked at behind each statement, to know which it is.
+    WriteAndLook,
+}
+
+/// A statement since which the transaction cannot be committed.
+#[derive(Clone)]
+struct Failed {
+    statement: String,
+    reason: String,
 }
 
 impl PostgresTables<'_> {
@@ -45,7 +64,9 @@ impl PostgresTables<'_> {
     pub async fn execute(&self, sql: &str, params: Parameters<'_>) -> Result<u64, TableError> {
         let resolved = self.permitted(sql)?;
         let done = self.link.execute(&resolved, params);
-        self.answered(sql, self.connections.answer(done).await)
+        let changed = self.answered(sql, self.connections.answer(done).await)?;
+        self.look(sql).await?;
+        Ok(changed)
     }
 
     /// The first row that a statement gives; none when it gives none.
@@ -68,7 +89,9 @@ impl PostgresTables<'_> {
     pub async fn query(&self, sql: &str, params: Parameters<'_>) -> Result<Vec<Row>, TableError> {
         let resolved = self.permitted(sql)?;
         let asked = self.link.query(&resolved, params);
-        self.answered(sql, self.connections.answer(asked).await)
+        let rows = self.answered(sql, self.connections.answer(asked).await)?;
+        self.look(sql).await?;
+        Ok(rows)
     }
 
     /// The name of a table or an index as it stands in a statement, in quotes: `"heads_1_units"` for `units`.
@@ -85,15 +108,47 @@ impl PostgresTables<'_> {
         self.names.view()
     }
 
-    /// Why the transaction takes nothing more, where a statement failed and was passed over.
+    /// Why the transaction cannot be committed, where a statement failed and was passed over.
     pub(crate) fn failure(&self) -> Option<TableError> {
-        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        let statement = failed.clone()?;
+        let Failed { statement, reason } = self.failed().clone()?;
+        let view = self.view().clone();
         Some(TableError::Refused {
+            view,
+            statement,
+            reason,
+        })
+    }
+
+    // Nothing that can panic is done under the lock.
+    fn failed(&self) -> MutexGuard<'_, Option<Failed>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Refuses a statement behind which something else than the tables of the view is written to.
+    async fn look(&self, sql: &str) -> Result<(), TableError> {
+        const LOOKING: &str = "looking at what a projection writes to";
+        if self.access != Access::WriteAndLook {
+            return Ok(());
+        }
+        let looked = written::others(self.link, self.connections.schema(), self.names);
+        let reason = match self.connections.answer(looked).await {
+            Some(Ok(None)) => return Ok(()),
+            Some(Ok(Some(reason))) => reason,
+            Some(Err(error)) => {
+                return Err(store_error(self.connections.location(), LOOKING, error).into());
+            }
+            None => return Err(self.connections.silent(LOOKING).into()),
+        };
+        let statement = one_line(sql);
+        let failed = Failed {
+            statement: statement.clone(),
+            reason: reason.clone(),
+        };
+        self.failed().get_or_insert(failed);
+        Err(TableError::Refused {
             view: self.view().clone(),
             statement,
-            reason: "it failed, and PostgreSQL takes nothing more in a transaction after that; write it so that it does not fail, as with `ON CONFLICT`, or go back to a `SAVEPOINT`"
-                .to_owned(),
+            reason,
         })
     }
 
@@ -118,7 +173,7 @@ impl PostgresTables<'_> {
         let error = match answer {
             Some(Ok(done)) => {
                 if permitted::goes_back(sql) {
-                    *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                    *self.failed() = None;
                 }
                 return Ok(done);
             }
@@ -126,7 +181,8 @@ impl PostgresTables<'_> {
             None => return Err(self.connections.silent(RUNNING).into()),
         };
         let (view, statement) = (self.view().clone(), one_line(sql));
-        if !self.may_write && error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) {
+        if self.access == Access::Read && error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
+        {
             return Err(TableError::Refused {
                 view,
                 statement,
@@ -137,8 +193,12 @@ impl PostgresTables<'_> {
         if !is_of_statement(&error) {
             return Err(store_error(self.connections.location(), RUNNING, error).into());
         }
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.get_or_insert_with(|| statement.clone());
+        let failed = Failed {
+            statement: statement.clone(),
+            reason: "it failed, and PostgreSQL takes nothing more in a transaction after that; write it so that it does not fail, as with `ON CONFLICT`, or go back to a `SAVEPOINT`"
+                .to_owned(),
+        };
+        self.failed().get_or_insert(failed);
         Err(TableError::Statement {
             view,
             statement,
@@ -159,11 +219,12 @@ impl std::fmt::Debug for PostgresTables<'_> {
 pub(crate) struct TablesTransaction<'a> {
     transaction: Transaction<'a>,
     names: &'a TableNames,
-    failed: Mutex<Option<String>>,
+    view: View,
+    failed: Mutex<Option<Failed>>,
 }
 
 impl<'a> TablesTransaction<'a> {
-    /// Begins it, and notes what changes of the view itself.
+    /// Begins it, for changes of a view that has not changed otherwise.
     pub(super) async fn begin(
         connections: &'a Connections,
         names: &'a TableNames,
@@ -171,30 +232,48 @@ impl<'a> TablesTransaction<'a> {
         is_checked: bool,
     ) -> Result<Self, ReadModelError> {
         let transaction = connections.begin().await?;
-        match note(&transaction, names.view(), changes, is_checked).await {
-            Ok(()) => Ok(Self {
+        match changed(&transaction, names.view(), changes, is_checked).await {
+            Ok(view) => Ok(Self {
                 transaction,
                 names,
+                view,
                 failed: Mutex::default(),
             }),
             Err(error) => Err(give_up(transaction, error).await),
         }
     }
 
-    /// What the projection is given.
-    pub(crate) fn tables(&self) -> PostgresTables<'_> {
+    /// What the projection is given. Where each statement is looked at, one that writes to tables of others is refused;
+    /// otherwise [`others_written`](Self::others_written) says that there is one.
+    pub(crate) fn tables(&self, looks_at_each: bool) -> PostgresTables<'_> {
         PostgresTables {
             connections: self.transaction.connections(),
             link: self.transaction.link(),
             names: self.names,
-            may_write: true,
+            access: match looks_at_each {
+                true => Access::WriteAndLook,
+                false => Access::Write,
+            },
             failed: &self.failed,
         }
     }
 
-    /// Stores all of it.
+    /// Says so where something else than the tables of the view is written to.
+    pub(crate) async fn others_written(&self) -> Result<Option<String>, ReadModelError> {
+        const LOOKING: &str = "looking at what a projection writes to";
+        let connections = self.transaction.connections();
+        let looked = written::others(self.transaction.link(), connections.schema(), self.names);
+        match connections.answer(looked).await {
+            Some(Ok(others)) => Ok(others),
+            Some(Err(error)) => Err(store_error(connections.location(), LOOKING, error).into()),
+            None => Err(connections.silent(LOOKING).into()),
+        }
+    }
+
+    /// Stores all of it, with what changes of the view itself.
     pub(crate) async fn commit(self) -> Result<(), ReadModelError> {
-        self.transaction.finish(Ok(())).await
+        let saved = views::save(&self.transaction, &self.view).await;
+        self.transaction.finish(saved.map_err(Into::into)).await
     }
 
     /// Stores nothing of it.
@@ -203,18 +282,19 @@ impl<'a> TablesTransaction<'a> {
     }
 }
 
-async fn note(
+/// A view as it is to be saved. It is saved last, since the storage's own tables are not to be written to before.
+async fn changed(
     transaction: &Transaction<'_>,
     view: &ViewId,
     changes: &ViewChanges,
     is_checked: bool,
-) -> Result<(), ReadModelError> {
+) -> Result<View, ReadModelError> {
     let mut view = views::expect(transaction, view).await?;
     view.record.take(changes, transaction.location())?;
     if !is_checked {
         made::check(transaction, &view).await?;
     }
-    Ok(views::save(transaction, &view).await?)
+    Ok(view)
 }
 
 async fn give_up(transaction: Transaction<'_>, error: ReadModelError) -> ReadModelError {
@@ -280,7 +360,7 @@ pub struct PostgresTablesSnapshot {
     snapshot: Snapshot,
     names: TableNames,
     position: Position,
-    failed: Mutex<Option<String>>,
+    failed: Mutex<Option<Failed>>,
 }
 
 /// How many times a version that was removed while it was looked up is looked up again.
@@ -330,7 +410,7 @@ impl PostgresTablesSnapshot {
             connections: self.snapshot.connections(),
             link: self.snapshot.link(),
             names: &self.names,
-            may_write: false,
+            access: Access::Read,
             failed: &self.failed,
         }
     }
