@@ -64,6 +64,13 @@ impl Batch {
         self.ends.is_empty()
     }
 
+    /// The last event of all commits.
+    pub(super) fn up_to(&self) -> Bookmark {
+        self.events
+            .last()
+            .map_or(Bookmark::START, StoredEvent::bookmark)
+    }
+
     /// The events of all commits, in order.
     pub(crate) fn events(&self) -> &[StoredEvent] {
         &self.events

@@ -33,8 +33,21 @@ pub(super) trait Home: Send + Sync + 'static {
     /// Whether something built beside waits to be shown.
     fn wants_level(&self) -> bool;
 
-    /// Counts commits: all of them, or those before the first that cannot be counted.
-    fn take(&mut self, batch: &Batch) -> impl Future<Output = Result<(), Fault>> + Send;
+    /// Counts commits: all of them, or those before the first that cannot be counted. Where more are to come, the last of
+    /// them may be on their way when this is over ([`is_storing`](Self::is_storing)).
+    fn take(&mut self, batch: &Batch, more: More)
+    -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Whether commits that were taken are on their way to where the view is kept. [`up_to`](Self::up_to) is before them,
+    /// and nothing but [`take`](Self::take) and [`stored`](Self::stored) is to be asked until they have arrived.
+    fn is_storing(&self) -> bool {
+        false
+    }
+
+    /// Waits until all that was taken is kept. Whoever stops waiting loses nothing.
+    fn stored(&mut self) -> impl Future<Output = Result<(), Fault>> + Send {
+        std::future::ready(Ok(()))
+    }
 
     /// Everything that is selected up to a position was counted: readers are shown what was built beside.
     fn level(&mut self, through: Position) -> impl Future<Output = Result<(), Fault>> + Send;
@@ -50,6 +63,15 @@ pub(super) trait Home: Send + Sync + 'static {
 
     /// The view is stopped.
     fn close(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// Whether commits follow those that are to be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum More {
+    /// They are to be had at once.
+    Follow,
+    /// They may come at any time.
+    MayCome,
 }
 
 /// Who counts the events of a view.
@@ -87,7 +109,7 @@ pub(super) enum Fault {
     },
     /// The storage does not take what the projection made.
     Unfit(String),
-    /// Another program counts now.
+    /// Another program counts now, or what is there has to be looked up again.
     Lost,
 }
 

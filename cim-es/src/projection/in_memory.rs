@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use super::commits::{Batch, Commit};
-use super::home::{Before, Fault, Holding, Home, Refused};
+use super::home::{Before, Fault, Holding, Home, More, Refused};
 use super::running::RunningView;
 use super::saved::SavedState;
 use super::{InMemory, NotReady, Parked, Skipped, UpTo};
@@ -258,7 +258,7 @@ impl<V: InMemory + Default> Home for InMemoryHome<V> {
         false
     }
 
-    async fn take(&mut self, batch: &Batch) -> Result<(), Fault> {
+    async fn take(&mut self, batch: &Batch, _: More) -> Result<(), Fault> {
         // One lock a commit, so that readers are let in between.
         for commit in batch.commits() {
             self.take_commit(&commit)?;

@@ -14,7 +14,7 @@ use tokio::time::{sleep, sleep_until};
 
 use super::ahead::Reading;
 use super::commits::{Batch, Commits};
-use super::home::{Before, Fault, Holding, Home, Refused};
+use super::home::{Before, Fault, Holding, Home, More, Refused};
 use super::running::{Answer, Command};
 use super::{Parked, ViewState, ViewStatus};
 use crate::domain::ErrorChain;
@@ -37,6 +37,8 @@ pub(super) struct Runner<H> {
     commands: mpsc::Receiver<(Command, Answer)>,
     status: watch::Sender<ViewStatus>,
     passed_over: Arc<BTreeSet<Position>>,
+    /// Batches of which some commits are on their way to the home.
+    unsaid: Vec<Batch>,
     /// The event before which the view comes to a stop again, once what was torn there is made anew.
     barrier: Option<Box<Refused>>,
     pause: Duration,
@@ -68,6 +70,13 @@ enum Next<T> {
     Due,
 }
 
+/// What comes while commits are counted.
+enum Step {
+    Read(Result<Option<Batch>, StoreError>),
+    /// What was on its way to the home arrived there, or did not.
+    Stored(Result<(), Fault>),
+}
+
 impl<H: Home> Runner<H> {
     pub(super) fn new(
         store: Arc<dyn EventStore>,
@@ -83,6 +92,7 @@ impl<H: Home> Runner<H> {
             commands,
             status,
             passed_over: Arc::default(),
+            unsaid: Vec::new(),
             barrier: None,
             pause: PAUSES.0,
             waiting_since: None,
@@ -202,29 +212,48 @@ impl<H: Home> Runner<H> {
                 true => Reading::as_asked(commits),
                 false => Reading::ahead(commits),
             };
+            let more = match is_following {
+                true => More::MayCome,
+                false => More::Follow,
+            };
+            self.unsaid.clear();
             loop {
-                let next = match first_of(commits.next(), &mut self.commands, self.due).await {
-                    Next::Heard(heard) => match self.hear(heard).await {
-                        Some(phase) => return phase,
-                        None => continue,
-                    },
-                    Next::Due => match self.hold_on().await {
-                        Some(phase) => return phase,
-                        None => continue,
-                    },
-                    Next::Came(next) => next,
-                };
-                match next {
-                    Ok(Some(batch)) => {
-                        if let Some(phase) = self.take(batch).await {
-                            return phase;
-                        }
-                        if !is_following {
-                            self.measure(started);
+                let before = self.home.up_to().position;
+                let came = next_of(&mut commits, &mut self.home);
+                let next = match first_of(came, &mut self.commands, self.due).await {
+                    Next::Heard(heard) => {
+                        let failed = self.stored().await;
+                        match self.hear(heard).await.or(failed) {
+                            Some(phase) => return phase,
+                            None => continue,
                         }
                     }
-                    Ok(None) => break,
-                    Err(error) => return self.store_failed(error).await,
+                    Next::Due => {
+                        let failed = self.stored().await;
+                        match failed.or(self.hold_on().await) {
+                            Some(phase) => return phase,
+                            None => continue,
+                        }
+                    }
+                    Next::Came(next) => next,
+                };
+                let phase = match next {
+                    Step::Read(Ok(Some(batch))) => self.take(batch, more).await,
+                    Step::Read(Ok(None)) => match self.stored().await {
+                        Some(phase) => Some(phase),
+                        None => break,
+                    },
+                    Step::Read(Err(error)) => match self.stored().await {
+                        Some(phase) => Some(phase),
+                        None => Some(self.store_failed(error).await),
+                    },
+                    Step::Stored(outcome) => self.say_stored(before, outcome).await,
+                };
+                if let Some(phase) = phase {
+                    return phase;
+                }
+                if !is_following {
+                    self.measure(started);
                 }
                 // Others on this thread are to come to their turn while there is always more.
                 tokio::task::yield_now().await;
@@ -234,18 +263,20 @@ impl<H: Home> Runner<H> {
     }
 
     /// Has the home count commits; gives what to do next, unless it is to go on.
-    async fn take(&mut self, mut batch: Batch) -> Option<Phase> {
+    async fn take(&mut self, mut batch: Batch, mut more: More) -> Option<Phase> {
         let stop = self.barrier.as_ref().and_then(|refused| {
             let position = refused.bookmark.position;
             batch.commits().position(|commit| commit.has(position))
         });
         if let Some(commits) = stop {
             batch = batch.first(commits);
+            more = More::MayCome;
         }
         if !batch.is_empty() {
             let before = self.home.up_to().position;
-            let taken = self.home.take(&batch).await;
-            self.say_counted(&batch, before);
+            let taken = self.home.take(&batch, more).await;
+            self.unsaid.push(batch);
+            self.say_counted(before);
             if let Err(fault) = taken {
                 return Some(self.failed(fault).await);
             }
@@ -257,6 +288,24 @@ impl<H: Home> Runner<H> {
         }
         let refused = self.barrier.take()?;
         Some(self.park(refused).await)
+    }
+
+    /// Waits until all that was taken is kept; gives what to do next, unless it is to go on.
+    async fn stored(&mut self) -> Option<Phase> {
+        if !self.home.is_storing() {
+            return None;
+        }
+        let before = self.home.up_to().position;
+        let outcome = self.home.stored().await;
+        self.say_stored(before, outcome).await
+    }
+
+    async fn say_stored(&mut self, before: Position, outcome: Result<(), Fault>) -> Option<Phase> {
+        self.say_counted(before);
+        match outcome {
+            Ok(()) => None,
+            Err(fault) => Some(self.failed(fault).await),
+        }
     }
 
     /// Has readers shown what was built again.
@@ -365,6 +414,17 @@ impl<H: Home> Runner<H> {
                 }
             }
         }
+    }
+}
+
+/// What is read next, or what became of what was taken before, where that is known first.
+async fn next_of<H: Home>(commits: &mut Reading, home: &mut H) -> Step {
+    if !home.is_storing() {
+        return Step::Read(commits.next().await);
+    }
+    match select(pin!(commits.next()), pin!(home.stored())).await {
+        Either::Left((next, _)) => Step::Read(next),
+        Either::Right((outcome, _)) => Step::Stored(outcome),
     }
 }
 

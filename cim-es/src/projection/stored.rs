@@ -15,7 +15,7 @@ pub(super) use open::settled;
 pub(super) use open::{SHORTEST_LEASE, open};
 
 use super::commits::Batch;
-use super::home::{Before, Fault, Holding, Home};
+use super::home::{Before, Fault, Holding, Home, More};
 use super::{Parked, Skipped, ViewId};
 use crate::domain::ErrorChain;
 use crate::domain::message::{Clock, SystemClock};
@@ -36,13 +36,25 @@ pub(super) trait Work: Send + Sync + 'static {
         declaration: &ViewDeclaration,
     ) -> impl Future<Output = Result<ViewRecord, ReadModelError>> + Send;
 
-    /// Counts some commits of a batch: all of them, or those before the first that cannot be counted.
+    /// Counts some commits of a batch: all of them, or those before the first that cannot be counted. Where more are to
+    /// come, the last of them may be on their way to the storage when this is over.
     fn count(
         &mut self,
         place: Place,
         batch: &Batch,
         commits: Range<usize>,
+        more: More,
     ) -> impl Future<Output = Counted> + Send;
+
+    /// Up to where commits are on their way to the storage; none where none are.
+    fn on_its_way(&self) -> Option<Bookmark> {
+        None
+    }
+
+    /// Waits until what is on its way is stored, and gives up to where that is. Whoever stops waiting loses nothing.
+    fn stored(&mut self) -> impl Future<Output = Result<Option<Bookmark>, Fault>> + Send {
+        std::future::ready(Ok(None))
+    }
 
     /// From now on it makes another build of the view.
     ///
@@ -59,7 +71,7 @@ pub(super) trait Work: Send + Sync + 'static {
 pub(super) struct Place {
     /// Who counts.
     pub holder: Uuid,
-    /// The last event that is counted.
+    /// The last event that is counted, and stored.
     pub after: Bookmark,
     /// Up to where others have done what is done once.
     pub settled: Position,
@@ -95,6 +107,8 @@ pub(super) struct StoredHome<W> {
     is_alone: bool,
     /// The version that serves though it is a later one.
     later: Option<ViewId>,
+    /// Commits up to there are stored each for itself: one of them does not fit the storage.
+    one_by_one: Option<Position>,
 }
 
 impl<W: Work> StoredHome<W> {
@@ -150,20 +164,46 @@ impl<W: Work> StoredHome<W> {
     }
 
     /// Takes commits together; those before the first that cannot be counted are stored.
-    async fn take_together(&mut self, batch: &Batch, commits: Range<usize>) -> Result<(), Fault> {
+    async fn take_together(
+        &mut self,
+        batch: &Batch,
+        commits: Range<usize>,
+        more: More,
+    ) -> Result<(), Fault> {
         let place = Place {
             holder: self.me,
             after: self.record.up_to,
             settled: self.settled().await?,
         };
-        let counted = self.work.count(place, batch, commits).await;
+        let counted = self.work.count(place, batch, commits, more).await;
         self.record.up_to = counted.up_to;
-        if let Err(fault) = &counted.outcome
-            && !matches!(fault, Fault::Event(_))
-        {
+        counted.outcome.map_err(|fault| self.failed(fault))
+    }
+
+    /// Takes commits each for itself, so that one that does not fit the storage stops the view before it and no other does.
+    async fn take_one_by_one(&mut self, batch: &Batch) -> Result<(), Fault> {
+        for at in 0..batch.len() {
+            let taken = self.take_together(batch, at..at + 1, More::MayCome).await;
+            taken.map_err(|fault| match batch.commit_at(at) {
+                Some(commit) => fault.of_commit(&commit),
+                None => fault,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// After a fault of the storage it is not known what is there.
+    fn failed(&mut self, fault: Fault) -> Fault {
+        if !matches!(fault, Fault::Event(_)) {
             self.lose_track();
         }
-        counted.outcome
+        fault
+    }
+
+    /// Has commits up to a position, of which one does not fit the storage, taken again one by one.
+    fn part(&mut self, until: Position) -> Fault {
+        self.one_by_one = Some(until);
+        Fault::Lost
     }
 
     /// Where the view is has to be looked up before anything more is stored.
@@ -286,30 +326,37 @@ impl<W: Work> Home for StoredHome<W> {
         !self.is_alone && self.later.is_none()
     }
 
-    async fn take(&mut self, batch: &Batch) -> Result<(), Fault> {
-        let commits = batch.len();
-        let of_its_last = |fault: Fault, at: usize| match batch.commit_at(at) {
-            Some(commit) => fault.of_commit(&commit),
-            None => fault,
-        };
-        match self.take_together(batch, 0..commits).await {
-            Err(Fault::Unfit(_)) if commits > 1 => {
-                if self.hold().await? != Holding::Mine {
-                    return Err(Fault::Lost);
-                }
-                let counted = self.record.up_to.position;
-                let is_counted = |at: &usize| {
-                    let commit = batch.commit_at(*at);
-                    commit.is_some_and(|commit| commit.up_to().position <= counted)
-                };
-                for at in (0..commits).skip_while(is_counted) {
-                    let taken = self.take_together(batch, at..at + 1).await;
-                    taken.map_err(|fault| of_its_last(fault, at))?;
-                }
+    async fn take(&mut self, batch: &Batch, more: More) -> Result<(), Fault> {
+        let counted = self.record.up_to.position;
+        if self.one_by_one.is_some_and(|until| counted < until) {
+            return self.take_one_by_one(batch).await;
+        }
+        let is_one = batch.len() == 1 && !self.is_storing();
+        match self.take_together(batch, 0..batch.len(), more).await {
+            Err(Fault::Unfit(_)) if !is_one => Err(self.part(batch.up_to().position)),
+            outcome if is_one => outcome.map_err(|fault| match batch.commit_at(0) {
+                Some(commit) => fault.of_commit(&commit),
+                None => fault,
+            }),
+            outcome => outcome,
+        }
+    }
+
+    fn is_storing(&self) -> bool {
+        self.work.on_its_way().is_some()
+    }
+
+    async fn stored(&mut self) -> Result<(), Fault> {
+        let until = self.work.on_its_way();
+        match self.work.stored().await {
+            Ok(up_to) => {
+                self.record.up_to = up_to.unwrap_or(self.record.up_to);
                 Ok(())
             }
-            outcome if commits == 1 => outcome.map_err(|fault| of_its_last(fault, 0)),
-            outcome => outcome,
+            Err(fault) => Err(match (self.failed(fault), until) {
+                (Fault::Unfit(_), Some(until)) => self.part(until.position),
+                (fault, _) => fault,
+            }),
         }
     }
 

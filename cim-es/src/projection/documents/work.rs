@@ -1,16 +1,14 @@
 //! Makes documents of events.
 
-use std::future::Future;
 use std::ops::Range;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::task::JoinError;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::InDocuments;
 use crate::document::DocumentBatch;
 use crate::projection::commits::{Batch, Commit};
-use crate::projection::home::{Fault, Refused};
+use crate::projection::home::{Fault, More, Refused};
 use crate::projection::stored::{Counted, Place, Work, fault};
 use crate::projection::{ViewId, panic};
 use crate::store::read_model::{
@@ -31,6 +29,7 @@ pub(super) struct DocumentsWork<P: InDocuments> {
     storage: Arc<dyn ReadModelStorage>,
     view: ViewId,
     batch: DocumentBatch<P::Document>,
+    sent: Option<Sent>,
 }
 
 impl<P: InDocuments> DocumentsWork<P> {
@@ -40,6 +39,7 @@ impl<P: InDocuments> DocumentsWork<P> {
             batch: DocumentBatch::new(Arc::clone(&storage), view.clone()),
             storage,
             view,
+            sent: None,
         }
     }
 
@@ -93,27 +93,20 @@ impl<P: InDocuments> DocumentsWork<P> {
         Ok(())
     }
 
-    /// Stores changes; where others follow, by a task of its own, so that those are made meanwhile.
-    fn send(&self, changes: ViewChanges, is_only: bool) -> Sent {
+    /// Stores changes by a task of its own, so that others are made meanwhile.
+    fn send(&self, changes: ViewChanges) -> Sent {
         let (storage, view) = (Arc::clone(&self.storage), self.view.clone());
         let up_to = changes.up_to;
         let commit = async move { storage.commit(&view, changes).await.map_err(fault) };
-        let stored: StoredOrNot = match is_only {
-            true => Box::pin(commit),
-            false => {
-                let task = tokio::spawn(commit);
-                Box::pin(async move { task.await.unwrap_or_else(|error| Err(ended(&error))) })
-            }
-        };
-        Sent { up_to, stored }
+        let task = tokio::spawn(commit);
+        Sent { up_to, task }
     }
 
     /// Waits until what was sent is stored; where it is not, what is counted says so.
-    async fn is_stored(&mut self, sent: Sent, counted: &mut Counted) -> bool {
-        match sent.stored.await {
-            Ok(()) => {
-                self.batch.sent_is_stored();
-                counted.up_to = sent.up_to;
+    async fn arrive(&mut self, counted: &mut Counted) -> bool {
+        match self.stored().await {
+            Ok(up_to) => {
+                counted.up_to = up_to.unwrap_or(counted.up_to);
                 true
             }
             Err(fault) => {
@@ -122,14 +115,24 @@ impl<P: InDocuments> DocumentsWork<P> {
             }
         }
     }
-}
 
-type StoredOrNot = Pin<Box<dyn Future<Output = Result<(), Fault>> + Send>>;
+    /// Stores changes that no others follow.
+    async fn store(&mut self, changes: ViewChanges, counted: &mut Counted) {
+        let up_to = changes.up_to;
+        match self.storage.commit(&self.view, changes).await {
+            Ok(()) => {
+                self.batch.sent_is_stored();
+                counted.up_to = up_to;
+            }
+            Err(error) => counted.outcome = Err(fault(error)),
+        }
+    }
+}
 
 /// Changes on their way to the storage.
 struct Sent {
     up_to: Bookmark,
-    stored: StoredOrNot,
+    task: JoinHandle<Result<(), Fault>>,
 }
 
 /// The task that stored something ended by itself, as where the storage panics or the runtime shuts down.
@@ -140,11 +143,12 @@ fn ended(error: &JoinError) -> Fault {
     }
 }
 
-/// Parts of some commits that are each stored by one commit to the storage. Where there are several, the first is small: the
-/// sooner it is made, the sooner the storage has something to do beside what is made.
-fn parts(batch: &Batch, commits: &Range<usize>) -> Vec<Range<usize>> {
+/// Parts of some commits that are each stored by one commit to the storage. Where there are several, and the storage has
+/// nothing to do, the first is small: the sooner it is made, the sooner the storage works beside what is made.
+fn parts(batch: &Batch, commits: &Range<usize>, is_storing: bool) -> Vec<Range<usize>> {
     let events_of = |at| batch.commit_at(at).map_or(0, Commit::len);
-    let mut most = match commits.clone().map(events_of).sum::<usize>() > AT_ONCE {
+    let events = commits.clone().map(events_of).sum::<usize>();
+    let mut most = match events > AT_ONCE && !is_storing {
         true => AT_ONCE / 4,
         false => AT_ONCE,
     };
@@ -169,7 +173,13 @@ impl<P: InDocuments> Work for DocumentsWork<P> {
         self.storage.open_view(declaration).await
     }
 
-    async fn count(&mut self, place: Place, batch: &Batch, commits: Range<usize>) -> Counted {
+    async fn count(
+        &mut self,
+        place: Place,
+        batch: &Batch,
+        commits: Range<usize>,
+        more: More,
+    ) -> Counted {
         let mut counted = Counted {
             up_to: place.after,
             outcome: Ok(()),
@@ -177,40 +187,58 @@ impl<P: InDocuments> Work for DocumentsWork<P> {
         if place.after == Bookmark::START {
             self.batch.begins_empty();
         }
-        let mut after = place.after;
-        let mut sent: Option<Sent> = None;
-        for part in parts(batch, &commits) {
-            let is_only = part == commits;
+        let mut after = self.on_its_way().unwrap_or(place.after);
+        for part in parts(batch, &commits, self.sent.is_some()) {
+            let is_only = part == commits && more == More::MayCome;
             let (up_to, outcome) = self.project_all(batch, part, after, place.settled).await;
-            if let Some(sent) = sent.take()
-                && !self.is_stored(sent, &mut counted).await
-            {
+            if !self.arrive(&mut counted).await {
                 return counted;
             }
             let is_lost = matches!(outcome, Err(Fault::Storage { .. }));
+            counted.outcome = outcome;
             if up_to != after && !is_lost {
                 let changes = self.batch.send(place.holder, after, up_to);
-                sent = Some(self.send(changes, is_only));
+                if is_only && counted.outcome.is_ok() {
+                    self.store(changes, &mut counted).await;
+                    return counted;
+                }
+                self.sent = Some(self.send(changes));
                 after = up_to;
             }
-            counted.outcome = outcome;
             if counted.outcome.is_err() {
                 break;
             }
         }
-        if let Some(sent) = sent {
-            self.is_stored(sent, &mut counted).await;
+        if more == More::MayCome || counted.outcome.is_err() {
+            self.arrive(&mut counted).await;
         }
         counted
     }
 
+    fn on_its_way(&self) -> Option<Bookmark> {
+        self.sent.as_ref().map(|sent| sent.up_to)
+    }
+
+    async fn stored(&mut self) -> Result<Option<Bookmark>, Fault> {
+        let Some(sent) = &mut self.sent else {
+            return Ok(None);
+        };
+        let outcome = (&mut sent.task).await;
+        let up_to = self.sent.take().map(|sent| sent.up_to);
+        outcome.unwrap_or_else(|error| Err(ended(&error)))?;
+        self.batch.sent_is_stored();
+        Ok(up_to)
+    }
+
     fn turn_to(&mut self, view: &ViewId) -> Result<(), ReadModelError> {
         self.view = view.clone();
+        self.sent = None;
         self.batch = DocumentBatch::new(Arc::clone(&self.storage), view.clone());
         Ok(())
     }
 
     fn forget(&mut self) {
+        self.sent = None;
         self.batch.forget();
     }
 }

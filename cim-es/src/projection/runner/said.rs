@@ -5,6 +5,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::Runner;
+use crate::block::StoredEvent;
 use crate::projection::commits::Batch;
 use crate::projection::home::Home;
 use crate::projection::{Parked, ViewId, ViewState, ViewStatus};
@@ -40,19 +41,21 @@ impl<H: Home> Runner<H> {
         });
     }
 
-    /// Says how far it is, of commits of which the first ones at least are counted.
-    pub(super) fn say_counted(&self, batch: &Batch, before: Position) {
+    /// Says how far it is, and what was counted behind a position.
+    pub(super) fn say_counted(&mut self, before: Position) {
         let (shown, at) = (self.home.shown(), self.home.up_to());
         let up_to = at.position;
-        let counted = batch.events().iter();
+        let counted = self.unsaid.iter().flat_map(Batch::events);
         let counted = counted.filter(|event| event.position > before && event.position <= up_to);
         let (count, last) = counted.fold((0, None), |(count, _), event| (count + 1, Some(event)));
+        let last = last.map(StoredEvent::timestamp);
+        self.unsaid.retain(|batch| batch.up_to().position > up_to);
         self.status.send_modify(|status| {
             status.say_where(shown, at);
             status.store_end = status.store_end.max(up_to);
             status.counted += count;
             if let Some(last) = last {
-                status.up_to_time = Some(last.timestamp());
+                status.up_to_time = Some(last);
             }
         });
     }

@@ -61,6 +61,7 @@ pub(in crate::projection) async fn open<P: Projection, W: Work>(
         is_mine: false,
         is_alone: false,
         later: None,
+        one_by_one: None,
     };
     manager.run::<P>(home, rebuilt)
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::ops::Range;
 
 use crate::projection::commits::Batch;
-use crate::projection::home::Fault;
+use crate::projection::home::{Fault, More};
 use crate::projection::stored::{Counted, Place, Work};
 use crate::store::Position;
 use crate::store::read_model::{
@@ -55,7 +55,13 @@ impl<H: TablesHome> Work for TablesWork<H> {
         self.0.make(declaration).await
     }
 
-    async fn count(&mut self, place: Place, batch: &Batch, mut commits: Range<usize>) -> Counted {
+    async fn count(
+        &mut self,
+        place: Place,
+        batch: &Batch,
+        mut commits: Range<usize>,
+        _: More,
+    ) -> Counted {
         let mut refused = Ok(());
         // Where one cannot be counted nothing is stored, and those before it are taken once more.
         while let Some(last) = commits.clone().last().and_then(|at| batch.commit_at(at)) {
