@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_ipld_dagcbor::ser::{BufWriter, Serializer};
 
 use super::check::compare;
 use super::inspect::{Inspection, Refused, inspect};
@@ -35,11 +36,18 @@ pub(crate) fn encoded<T: Serialize>(value: &T) -> Result<Vec<u8>, NotReadBack> {
     write(value).map_err(NotReadBack)
 }
 
+/// The room that is taken before a value is written: most need no more, and it does not grow byte by byte.
+const ROOM: usize = 256;
+
 fn write<T: Serialize>(value: &T) -> Result<Vec<u8>, Refused> {
-    serde_ipld_dagcbor::to_vec(value).map_err(|error| {
-        let unfit = inspect(value, Inspection::Keys).err();
-        unfit.unwrap_or_else(|| Refused::new(error.to_string()))
-    })
+    let mut serializer = Serializer::new(BufWriter::new(Vec::with_capacity(ROOM)));
+    match value.serialize(&mut serializer) {
+        Ok(()) => Ok(serializer.into_inner().into_inner()),
+        Err(error) => {
+            let unfit = inspect(value, Inspection::Keys).err();
+            Err(unfit.unwrap_or_else(|| Refused::new(error.to_string())))
+        }
+    }
 }
 
 fn checked<T, U>(value: &T) -> Result<Vec<u8>, Refused>
