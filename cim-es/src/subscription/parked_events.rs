@@ -103,11 +103,12 @@ impl ParkedEvents {
     /// Has the running subscription hand an event to its handler again; where none runs, the next one that starts does.
     ///
     /// An event that waits behind another of its aggregate needs no call: it follows when the other is handled or
-    /// discarded.
+    /// discarded. Of several live subscriptions of one name one hands the event over; where its program ends meanwhile, the
+    /// event stays parked, and is to be asked for again.
     ///
     /// # Errors
-    /// [`SubscriptionError::NotThere`] when it is not parked, and the failures of what keeps it. A live subscription
-    /// hands over nothing again: [`SubscriptionError::Setting`], except on NATS servers, where nothing comes of it.
+    /// [`SubscriptionError::NotThere`] when it is not parked, and the failures of what keeps it. Of an event that a live
+    /// subscription parked on NATS servers nothing comes.
     pub async fn resend(&self, position: Position) -> Result<(), SubscriptionError> {
         self.request(position, ParkedRequest::Resend).await
     }

@@ -75,6 +75,10 @@ impl MemoryReadModels {
 
 #[async_trait]
 impl ReadModelsBeside for MemoryReadModels {
+    fn is_there(&self) -> bool {
+        true
+    }
+
     async fn open(&self) -> Result<Arc<dyn ReadModelStorage>, ReadModelError> {
         Ok(Arc::new(self.clone()))
     }

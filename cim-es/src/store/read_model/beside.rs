@@ -9,6 +9,9 @@ use super::{ReadModelError, ReadModelStorage};
 /// Opens the storage of read models that an engine keeps beside its events, where one is wanted.
 #[async_trait]
 pub(crate) trait ReadModelsBeside: Send + Sync + 'static {
+    /// Whether it was made.
+    fn is_there(&self) -> bool;
+
     /// Opens it, and makes it where it is missing.
     ///
     /// # Errors

@@ -61,12 +61,24 @@ pub(super) async fn write(
     record: &Record,
     documents: Vec<DocumentChange>,
 ) -> Result<(), ReadModelError> {
+    let documents = &documents;
+    let written = write_of(record, || async move { Ok(Some(documents.clone())) });
+    written.await.map(drop)
+}
+
+/// The same with documents that are made of what is there; gives whether they were, and are written.
+pub(super) async fn write_of<F>(
+    record: &Record,
+    make: impl Fn() -> F,
+) -> Result<bool, ReadModelError>
+where
+    F: Future<Output = Result<Option<Vec<DocumentChange>>, ReadModelError>>,
+{
     let end = Instant::now() + PATIENCE;
     loop {
         let held = record.hold(LEASE).await?;
         if matches!(held, Hold::Held { .. }) {
-            let up_to = record.up_to().await?;
-            let written = record.commit(up_to, up_to, documents.clone()).await;
+            let written = write_held(record, &make).await;
             record.release().await;
             match written {
                 // The same may be written twice.
@@ -83,6 +95,17 @@ pub(super) async fn write(
         }
         sleep(PAUSE).await;
     }
+}
+
+async fn write_held<F>(record: &Record, make: &impl Fn() -> F) -> Result<bool, ReadModelError>
+where
+    F: Future<Output = Result<Option<Vec<DocumentChange>>, ReadModelError>>,
+{
+    let up_to = record.up_to().await?;
+    let Some(documents) = make().await? else {
+        return Ok(false);
+    };
+    record.commit(up_to, up_to, documents).await.map(|()| true)
 }
 
 fn key(position: Position) -> String {

@@ -1,26 +1,27 @@
 //! A live subscription: what happens from now on.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use futures_util::future::{Either, select};
 use tokio_util::sync::CancellationToken;
 
+use super::Kept;
 use super::durable::{Pauses, may_pass};
 use super::events::Events;
-use super::names;
-use super::record::{self, Entry, Record};
-use super::{Kept, asked};
+use super::live_parked::{LiveParked, Wanted};
+use super::term::sleep_until_some;
 use crate::block::StoredEvent;
 use crate::domain::ErrorChain;
 use crate::store::Bookmark;
-use crate::store::read_model::ReadModelError;
-use crate::store::subscription::{Outcome, ParkedEvent, Plan, SubscriptionError, Turn};
+use crate::store::subscription::{Outcome, ParkedEvent, Plan, SubscriptionError, Turn, cut};
 
 /// All that a live subscription works with.
 pub(super) struct Live {
     events: Events,
     plan: Arc<Plan>,
-    kept: Arc<Kept>,
+    parked: LiveParked,
     after: Bookmark,
 }
 
@@ -28,8 +29,8 @@ impl Live {
     pub(super) fn new(events: Events, plan: Arc<Plan>, kept: Arc<Kept>, after: Bookmark) -> Self {
         Self {
             events,
+            parked: LiveParked::new(kept, plan.mode.name()),
             plan,
-            kept,
             after,
         }
     }
@@ -57,8 +58,15 @@ impl Live {
     ) -> Result<(), SubscriptionError> {
         let mut feed = self.events.follow(self.after);
         loop {
-            let Some(next) = stop.run_until_cancelled(feed.next()).await else {
-                return Ok(());
+            let look = pin!(sleep_until_some(self.parked.look_at()));
+            let next = select(feed.next(), look);
+            let next = match stop.run_until_cancelled(next).await {
+                None => return Ok(()),
+                Some(Either::Left((next, _))) => next,
+                Some(Either::Right(((), _))) => {
+                    self.look(stop).await?;
+                    continue;
+                }
             };
             let event = self.events.given(next)?;
             let turn = Turn { stop, lease: None };
@@ -75,9 +83,45 @@ impl Live {
         }
     }
 
+    /// Hands over what persons ask for, unless another program does.
+    async fn look(&mut self, stop: &CancellationToken) -> Result<(), SubscriptionError> {
+        for wanted in self.parked.look().await? {
+            if !self.parked.take(&wanted).await? {
+                continue;
+            }
+            if !self.serve(&wanted, stop).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands over a parked event; gives whether to go on.
+    async fn serve(
+        &mut self,
+        wanted: &Wanted,
+        stop: &CancellationToken,
+    ) -> Result<bool, SubscriptionError> {
+        let turn = Turn { stop, lease: None };
+        let event = self.events.at(wanted.position()).await?;
+        let outcome = match &event {
+            Some(event) => self.plan.worker.work(event, turn).await,
+            // The store has dropped it.
+            None => Outcome::Handled,
+        };
+        match outcome {
+            Outcome::Handled => self.parked.remove(wanted).await?,
+            Outcome::Interrupted => self.parked.leave(wanted).await?,
+            Outcome::GivenUp { reason, attempts } => {
+                self.parked.keep(wanted, cut(reason), attempts).await?;
+            }
+        }
+        Ok(!stop.is_cancelled())
+    }
+
     /// Parks an event, however long the storage is away.
     async fn park(
-        &self,
+        &mut self,
         event: &StoredEvent,
         reason: String,
         attempts: u32,
@@ -85,7 +129,8 @@ impl Live {
     ) -> Result<(), SubscriptionError> {
         let mut pauses = Pauses::default();
         loop {
-            match self.write(event, reason.clone(), attempts).await {
+            let parked = ParkedEvent::new(event, reason.clone(), attempts);
+            match self.parked.park(parked).await {
                 Ok(()) => return Ok(()),
                 Err(error) => {
                     let error = SubscriptionError::from(error);
@@ -99,21 +144,5 @@ impl Live {
                 }
             }
         }
-    }
-
-    async fn write(
-        &self,
-        event: &StoredEvent,
-        reason: String,
-        attempts: u32,
-    ) -> Result<(), ReadModelError> {
-        // Opened when it is needed: a live subscription that has nothing to park writes nothing.
-        let live =
-            Record::open_as(self.kept.open().await?, names::LIVE, self.plan.mode.name()).await?;
-        let entry = Entry {
-            event: ParkedEvent::new(event, reason, attempts),
-            answered: None,
-        };
-        asked::write(&live, vec![record::parked(&entry)]).await
     }
 }

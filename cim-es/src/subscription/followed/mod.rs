@@ -9,6 +9,7 @@ mod durable;
 mod events;
 mod heartbeat;
 mod live;
+mod live_parked;
 mod names;
 mod parked;
 mod record;
@@ -66,6 +67,15 @@ impl Followed {
 }
 
 impl Kept {
+    /// Whether something may be kept there.
+    fn is_there(&self) -> bool {
+        match self {
+            Self::In(_) => true,
+            Self::Beside(beside) => beside.is_there(),
+            Self::Nowhere(_) => false,
+        }
+    }
+
     async fn open(&self) -> Result<Arc<dyn ReadModelStorage>, ReadModelError> {
         match self {
             Self::In(storage) => Ok(Arc::clone(storage)),

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::asked::{self, Asked};
 use super::names;
-use super::record::{self, Record};
+use super::record::{self, Entry, Record};
 use crate::store::Position;
 use crate::store::read_model::{ReadModelError, ReadModelStorage, ViewId};
 use crate::store::subscription::{KeepsParked, ParkedEvent, ParkedRequest, SubscriptionError};
@@ -47,15 +47,18 @@ impl KeepsParked for ParkedHere {
     async fn list(&self) -> Result<Vec<ParkedEvent>, SubscriptionError> {
         let durable = record::all_parked(&*self.storage, &self.durable).await?;
         let asked = asked::all(&*self.storage, &self.requests).await?;
-        let durable = durable.into_values().map(|mut entry| {
+        let with_request = |mut entry: Entry| {
             let asked = asked.get(&entry.event.position);
             let open = asked.filter(|asked| entry.answered != Some(asked.id));
             entry.event.request = open.map(|asked| asked.request);
             entry.event
-        });
+        };
         let live = record::all_parked(&*self.storage, &self.live).await?;
-        let live = live.into_values().map(|entry| entry.event);
-        let mut events: Vec<_> = durable.chain(live).collect();
+        let mut events: Vec<_> = durable
+            .into_values()
+            .chain(live.into_values())
+            .map(with_request)
+            .collect();
         events.sort_by_key(|event| event.position);
         Ok(events)
     }
@@ -67,31 +70,27 @@ impl KeepsParked for ParkedHere {
     ) -> Result<bool, SubscriptionError> {
         // Read before what is parked, so that what is forgotten was about an event that is parked no longer.
         let before = asked::all(&*self.storage, &self.requests).await?;
-        let parked = record::all_parked(&*self.storage, &self.durable).await?;
-        if parked.contains_key(&position) {
-            let asked = Asked {
-                id: Uuid::now_v7(),
-                position,
-                request,
-            };
-            let documents = asked::ask(&asked, &before, |position| parked.contains_key(position));
-            let storage = Arc::clone(&self.storage);
-            let requests = Record::open_as(storage, names::REQUESTS, &self.name).await?;
-            asked::write(&requests, documents).await?;
-            return Ok(true);
-        }
+        let durable = record::all_parked(&*self.storage, &self.durable).await?;
         let live = record::all_parked(&*self.storage, &self.live).await?;
-        if !live.contains_key(&position) {
+        let is_parked = |at: &Position| durable.contains_key(at) || live.contains_key(at);
+        if !is_parked(&position) {
             return Ok(false);
         }
-        if request != ParkedRequest::Discard {
-            let reason = format!(
-                "a live subscription hands over nothing again: do by hand what is to be done about the event at position \
-                 {position}, and discard it"
-            );
-            return Err(SubscriptionError::Setting { reason });
+        if live.contains_key(&position) && request == ParkedRequest::Discard {
+            self.discard_live(position).await?;
+            if !durable.contains_key(&position) {
+                return Ok(true);
+            }
         }
-        self.discard_live(position).await?;
+        let asked = Asked {
+            id: Uuid::now_v7(),
+            position,
+            request,
+        };
+        let documents = asked::ask(&asked, &before, is_parked);
+        let storage = Arc::clone(&self.storage);
+        let requests = Record::open_as(storage, names::REQUESTS, &self.name).await?;
+        asked::write(&requests, documents).await?;
         Ok(true)
     }
 }

@@ -158,7 +158,12 @@ pub(super) fn parked(entry: &Entry) -> DocumentChange {
     let event = &entry.event;
     let (position, event_type) = (event.position, &event.event_type);
     tracing::warn!(%position, event_type, reason = event.reason, "an event is parked");
-    DocumentChange::put(parked_key(position), encoded(entry))
+    written(entry)
+}
+
+/// The change that writes down what is known of a parked event.
+pub(super) fn written(entry: &Entry) -> DocumentChange {
+    DocumentChange::put(parked_key(entry.event.position), encoded(entry))
 }
 
 /// The change after which an event is no longer parked.

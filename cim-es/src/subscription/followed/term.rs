@@ -400,7 +400,8 @@ impl<'a> Term<'a> {
     }
 }
 
-async fn sleep_until_some(moment: Option<Instant>) {
+/// Waits for a moment; for ever where there is none.
+pub(super) async fn sleep_until_some(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,
         None => pending().await,

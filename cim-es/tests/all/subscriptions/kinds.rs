@@ -119,11 +119,7 @@ async fn a_store_with_nothing_beside_its_events_has_durable_subscriptions_where_
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let position = parked.list().await.unwrap()[0].position;
-    let error = parked.resend(position).await.unwrap_err();
-    assert!(
-        error.to_string().contains("hands over nothing again"),
-        "{error}"
-    );
+    parked.resend(position).await.unwrap();
     parked.discard(position).await.unwrap();
     assert_eq!(parked.list().await.unwrap(), []);
 }

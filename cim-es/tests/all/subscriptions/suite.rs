@@ -462,6 +462,47 @@ pub async fn a_live_subscription_parks_too_and_goes_on<S: EventStore + Clone>(wo
     subscription.stop().await.unwrap();
 }
 
+#[allow(dead_code, reason = "not on NATS servers")]
+pub async fn what_a_live_subscription_parked_is_handed_over_again_where_that_is_asked_for<
+    S: EventStore + Clone,
+>(
+    works: Works<S>,
+) {
+    let log = Log::default();
+    log.fail(1);
+    let by = || works.builder().name(&works.name).handler(log.handler());
+    let (one, other) = (subscribe(by()).await, subscribe(by()).await);
+    let failed = works.record("a", 1).await;
+    works.record("a", 2).await;
+    log.wait_for_values(&[2, 2]).await;
+    assert_eq!(works.parked().await.list().await.unwrap().len(), 1);
+    // One of the two hands it over again; it fails again, and stays parked.
+    let parked = works.parked().await;
+    parked.resend(failed).await.unwrap();
+    let tried = |log: &Log| log.attempts(1).len() == 9;
+    log.wait_for("three more attempts", tried).await;
+    log.heal();
+    parked.resend(failed).await.unwrap();
+    works.parked_when(<[_]>::is_empty).await;
+    log.wait_for_values(&[2, 2, 1]).await;
+    parked.resend(failed).await.unwrap_err();
+    one.stop().await.unwrap();
+    other.stop().await.unwrap();
+
+    // What is asked for while nobody runs is done by the next who does.
+    log.fail(3);
+    let one = subscribe(by()).await;
+    let failed = works.record("a", 3).await;
+    works.parked_when(|parked| parked.len() == 1).await;
+    one.stop().await.unwrap();
+    log.heal();
+    parked.resend(failed).await.unwrap();
+    let next = subscribe(by()).await;
+    works.parked_when(<[_]>::is_empty).await;
+    log.wait_for_values(&[2, 2, 1, 3]).await;
+    next.stop().await.unwrap();
+}
+
 pub async fn a_handler_that_panics_or_takes_too_long_has_failed<S: EventStore + Clone>(
     works: Works<S>,
 ) {

@@ -59,6 +59,10 @@ impl Inner {
 
 #[async_trait]
 impl ReadModelsBeside for Beside {
+    fn is_there(&self) -> bool {
+        self.inner.path.exists()
+    }
+
     async fn open(&self) -> Result<Arc<dyn ReadModelStorage>, ReadModelError> {
         let inner = Arc::clone(&self.inner);
         let (done, opened) = oneshot::channel();
