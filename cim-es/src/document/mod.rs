@@ -64,6 +64,7 @@ mod key;
 mod met;
 mod page;
 mod reader;
+mod split;
 
 pub use batch::{DocumentBatch, Documents};
 pub use cim_es_derive::{Document, IndexField};
@@ -78,3 +79,5 @@ pub use key::DocumentKey;
 pub use crate::domain::kept::Storable;
 pub use page::{Found, Keyed};
 pub use reader::DocumentReader;
+pub use split::SplitReader;
+pub(crate) use split::{PARTS, PartNames, parts_in};

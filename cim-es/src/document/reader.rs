@@ -52,8 +52,12 @@ impl<D> Clone for DocumentReader<D> {
 impl<D: Document> DocumentReader<D> {
     /// Asks the view of a name in a storage.
     pub fn new(storage: impl ReadModelStorage, name: &str) -> Self {
+        Self::of(Arc::new(storage), name)
+    }
+
+    pub(crate) fn of(storage: Arc<dyn ReadModelStorage>, name: &str) -> Self {
         Self {
-            storage: Arc::new(storage),
+            storage,
             name: name.into(),
             serving: Arc::default(),
             document: PhantomData,

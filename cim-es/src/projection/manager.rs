@@ -19,8 +19,8 @@ use super::runner::Runner;
 use super::running::{Answer, Command, RunningView};
 use super::saved::SavedState;
 use super::{InMemory, OpenError, Projection, ViewId, ViewStatus};
-use crate::store::EventStore;
 use crate::store::read_model::ReadModelStorage;
+use crate::store::{EventStore, Selection};
 
 /// Runs the views of a program on a store: each in a task of its own, so that none holds up another.
 ///
@@ -98,7 +98,8 @@ struct Inner {
 
 #[derive(Default)]
 struct Registry {
-    views: BTreeMap<&'static str, Registered>,
+    /// By their names, with the number of a part.
+    views: BTreeMap<(&'static str, Option<u8>), Registered>,
     is_stopped: bool,
 }
 
@@ -108,18 +109,40 @@ struct Registered {
 }
 
 impl Registry {
-    /// Whether a view of a name could be added.
-    fn check_free(&self, name: &'static str) -> Result<(), OpenError> {
+    /// Whether a view of a name could be added, or another part of one.
+    fn check_free(&self, name: &'static str, part: Option<u8>) -> Result<(), OpenError> {
         if self.is_stopped {
             return Err(OpenError::ManagerStopped { name });
         }
-        match self.views.get(name) {
-            Some(other) if !other.view.is_stopped() => Err(OpenError::NameTaken {
+        let is_other = |key: &(&'static str, Option<u8>)| {
+            key.0 == name && (part.is_none() || key.1.is_none() || key.1 == part)
+        };
+        let mut others = self.views.iter().filter(|(key, _)| is_other(key));
+        match others.find(|(_, other)| !other.view.is_stopped()) {
+            Some((_, other)) => Err(OpenError::NameTaken {
                 name,
                 projection: other.projection,
             }),
-            _ => Ok(()),
+            None => Ok(()),
         }
+    }
+}
+
+/// What a view is run as.
+pub(super) struct Place {
+    pub view: ViewId,
+    pub selection: Selection,
+    /// Which part of the projection's view it is; none for the whole of it.
+    pub part: Option<u8>,
+}
+
+impl Place {
+    fn of<P: Projection>() -> Result<Self, OpenError> {
+        Ok(Self {
+            view: ViewId::new(P::NAME, P::VERSION)?,
+            selection: P::selection(),
+            part: None,
+        })
     }
 }
 
@@ -172,13 +195,23 @@ impl ProjectionManager {
         home: impl Home,
         rebuilt: Option<String>,
     ) -> Result<RunningView, OpenError> {
-        let mut begun = ViewStatus::new(ViewId::new(P::NAME, P::VERSION)?);
+        self.run_at::<P>(Place::of::<P>()?, home, rebuilt)
+    }
+
+    /// Runs a view, or a part of one, in a task of its own.
+    pub(super) fn run_at<P: Projection>(
+        &self,
+        place: Place,
+        home: impl Home,
+        rebuilt: Option<String>,
+    ) -> Result<RunningView, OpenError> {
+        let mut begun = ViewStatus::new(place.view.clone());
         begun.say_where(home.shown(), home.up_to());
         begun.rebuilt = rebuilt;
         let (status, _) = watch::channel(begun);
-        let store = Arc::clone(&self.inner.store);
-        self.start::<P, _>(status.clone(), |commands| {
-            Runner::new(store, P::selection(), home, commands, status).run()
+        let (store, selection) = (Arc::clone(&self.inner.store), place.selection.clone());
+        self.start_at::<P, _>(place, status.clone(), |commands| {
+            Runner::new(store, selection, home, commands, status).run()
         })
     }
 
@@ -187,16 +220,13 @@ impl ProjectionManager {
     /// # Errors
     /// Why not.
     pub(super) fn check_startable<P: Projection>(&self) -> Result<Handle, OpenError> {
-        let name = P::NAME;
-        P::selection()
-            .check()
-            .map_err(|source| OpenError::NothingSelected { name, source })?;
-        let runtime = runtime().ok_or(OpenError::NoRuntime { name })?;
-        self.registry().check_free(name)?;
+        let runtime = runtime_for::<P>()?;
+        self.registry().check_free(P::NAME, None)?;
         Ok(runtime)
     }
 
     /// Runs the task that keeps a view current, and says in `status` how far it is.
+    #[cfg(feature = "sqlite")]
     pub(super) fn start<P: Projection, F>(
         &self,
         status: watch::Sender<ViewStatus>,
@@ -205,18 +235,29 @@ impl ProjectionManager {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let runtime = self.check_startable::<P>()?;
-        let id = ViewId::new(P::NAME, P::VERSION)?;
+        self.start_at::<P, F>(Place::of::<P>()?, status, task)
+    }
+
+    fn start_at<P: Projection, F>(
+        &self,
+        place: Place,
+        status: watch::Sender<ViewStatus>,
+        task: impl FnOnce(mpsc::Receiver<(Command, Answer)>) -> F,
+    ) -> Result<RunningView, OpenError>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let runtime = runtime_for::<P>()?;
         let mut registry = self.registry();
-        registry.check_free(P::NAME)?;
+        registry.check_free(P::NAME, place.part)?;
         let store = Arc::clone(&self.inner.store);
-        let (view, commands) = RunningView::new(id, store, P::selection(), status);
+        let (view, commands) = RunningView::new(place.view, store, place.selection, status);
         runtime.spawn(task(commands));
         let registered = Registered {
             projection: std::any::type_name::<P>(),
             view: view.clone(),
         };
-        registry.views.insert(P::NAME, registered);
+        registry.views.insert((P::NAME, place.part), registered);
         Ok(view)
     }
 
@@ -225,6 +266,15 @@ impl ProjectionManager {
         let registry = self.inner.registry.lock();
         registry.unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The runtime in which a view of a projection is run, whose events can be selected.
+fn runtime_for<P: Projection>() -> Result<Handle, OpenError> {
+    let name = P::NAME;
+    P::selection()
+        .check()
+        .map_err(|source| OpenError::NothingSelected { name, source })?;
+    runtime().ok_or(OpenError::NoRuntime { name })
 }
 
 /// The runtime of the caller, with a timer: a runtime does not say whether it has one, other than by a panic.

@@ -73,6 +73,7 @@ mod runner;
 mod running;
 mod saved;
 mod source;
+mod split;
 mod status;
 mod stored;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -89,6 +90,7 @@ pub use inline::{OpenInline, OpenInlineTables};
 pub use manager::{OpenInMemory, ProjectionManager, Saved, StartsAnew};
 pub use running::RunningView;
 pub use source::Source;
+pub use split::{OpenSplit, SplitStatus, SplitView};
 pub use status::{ViewState, ViewStatus};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use tables::OpenTables;

@@ -10,9 +10,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use open::newest_build;
-#[cfg(feature = "sqlite")]
-pub(super) use open::settled;
-pub(super) use open::{SHORTEST_LEASE, open};
+pub(super) use open::{SHORTEST_LEASE, make, open, settled};
 
 use super::commits::Batch;
 use super::home::{Before, Fault, Holding, Home, More};
@@ -146,6 +144,30 @@ impl<W: Work> StoredHome<W> {
         }
     }
 
+    /// Leaves counting to another program, and looks how far it is.
+    pub(super) async fn stand_by(&mut self) -> Result<(), Fault> {
+        if std::mem::take(&mut self.is_mine) {
+            self.close().await;
+            self.work.forget();
+        }
+        let record = self.storage().view(self.view()).await.map_err(fault)?;
+        match record {
+            Some(record) => self.record = record,
+            None => {
+                self.follow().await?;
+                self.look().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that everything that is selected up to an event of the store is counted.
+    pub(super) async fn move_to(&mut self, event: Bookmark) -> Result<(), Fault> {
+        self.note_at(event, |changes| changes).await?;
+        self.record.up_to = event;
+        Ok(())
+    }
+
     /// Asks the storage to be the one that counts.
     async fn ask_to_hold(&self) -> Result<Hold, ReadModelError> {
         let (me, lease) = (self.me, self.options.lease);
@@ -220,8 +242,15 @@ impl<W: Work> StoredHome<W> {
         if !self.is_mine && self.hold().await? != Holding::Mine {
             return Err(Fault::Lost);
         }
-        let at = self.record.up_to;
-        let changes = changes(ViewChanges::new(self.me, at, at));
+        self.note_at(self.record.up_to, changes).await
+    }
+
+    async fn note_at(
+        &mut self,
+        up_to: Bookmark,
+        changes: impl FnOnce(ViewChanges) -> ViewChanges,
+    ) -> Result<(), Fault> {
+        let changes = changes(ViewChanges::new(self.me, self.record.up_to, up_to));
         let noted = self.storage().commit(self.view(), changes).await;
         noted.map_err(|error| {
             self.lose_track();

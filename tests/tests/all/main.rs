@@ -58,6 +58,7 @@ mod postgres_subscriptions;
 mod postgres_tables;
 mod renamed_kinds;
 mod schema_lock;
+mod split_views;
 mod subscriber;
 mod tlog;
 mod unique_scopes;

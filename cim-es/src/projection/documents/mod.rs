@@ -4,6 +4,7 @@ mod open;
 mod work;
 
 pub use open::OpenDocuments;
+pub(super) use work::DocumentsWork;
 
 use std::future::Future;
 

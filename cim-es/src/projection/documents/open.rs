@@ -9,7 +9,7 @@ use super::work::DocumentsWork;
 use super::{DocumentsView, InDocuments, WithoutFields};
 use crate::document::DocumentReader;
 use crate::projection::stored::{self, Options, SHORTEST_LEASE};
-use crate::projection::{OpenError, ProjectionManager, ViewId};
+use crate::projection::{OpenError, OpenSplit, ProjectionManager, ViewId};
 use crate::store::read_model::ReadModelStorage;
 
 /// A view of documents that is about to be opened; see
@@ -66,6 +66,21 @@ impl<P> OpenDocuments<P> {
     }
 }
 
+impl<P: InDocuments> OpenDocuments<P> {
+    /// Keeps the view in parts, each of the events of some partitions, so that the programs that run it share the work: each
+    /// keeps some parts, and takes over those of one that ends within the lease.
+    ///
+    /// It is for a projection whose events stay with one aggregate: the documents that an event reads and writes are made of
+    /// events of its own aggregate, or of aggregates with the same id. A projection sees the documents of its part alone.
+    /// What a commit on several aggregates changes shows part by part.
+    ///
+    /// A view in parts is another than one that is not, and takes another name; it is asked by
+    /// [`SplitReader`](crate::document::SplitReader).
+    pub fn split(self) -> OpenSplit<P> {
+        OpenSplit::new(self.manager, self.projection, self.storage, self.options)
+    }
+}
+
 impl<P: InDocuments> IntoFuture for OpenDocuments<P> {
     type Output = Result<DocumentsView<P::Document>, OpenError>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
@@ -85,7 +100,7 @@ impl<P: InDocuments> IntoFuture for OpenDocuments<P> {
             } = self;
             let view = ViewId::new(P::NAME, P::VERSION)?;
             let reader = DocumentReader::new(Arc::clone(&storage), P::NAME);
-            let work = DocumentsWork::new(projection, storage, view);
+            let work = DocumentsWork::new(Arc::new(projection), storage, view);
             let running = stored::open::<P, _>(&manager, work, options).await?;
             Ok(DocumentsView::new(running, reader))
         })

@@ -24,8 +24,8 @@ const AT_ONCE: usize = 1_000;
 /// Commits of events are made in memory, a thousand events together; one commit to the storage then writes the last
 /// value of each document with the position, while the next are made. So whoever is killed when, a commit of events is
 /// counted with all that it changes or not at all.
-pub(super) struct DocumentsWork<P: InDocuments> {
-    projection: P,
+pub(in crate::projection) struct DocumentsWork<P: InDocuments> {
+    projection: Arc<P>,
     storage: Arc<dyn ReadModelStorage>,
     view: ViewId,
     batch: DocumentBatch<P::Document>,
@@ -33,7 +33,11 @@ pub(super) struct DocumentsWork<P: InDocuments> {
 }
 
 impl<P: InDocuments> DocumentsWork<P> {
-    pub(super) fn new(projection: P, storage: Arc<dyn ReadModelStorage>, view: ViewId) -> Self {
+    pub(in crate::projection) fn new(
+        projection: Arc<P>,
+        storage: Arc<dyn ReadModelStorage>,
+        view: ViewId,
+    ) -> Self {
         Self {
             projection,
             batch: DocumentBatch::new(Arc::clone(&storage), view.clone()),

@@ -30,15 +30,33 @@ impl Default for Options {
 /// Makes the view or finds it, and runs it.
 pub(in crate::projection) async fn open<P: Projection, W: Work>(
     manager: &ProjectionManager,
-    mut work: W,
+    work: W,
     options: Options,
 ) -> Result<RunningView, OpenError> {
-    let id = ViewId::new(P::NAME, P::VERSION)?;
-    let views = work.storage().views(P::NAME).await?;
+    let view = ViewId::new(P::NAME, P::VERSION)?;
+    let opened = make::<P, W>(work, view, Position::START, options).await?;
+    manager.run::<P>(opened.home, opened.rebuilt)
+}
+
+/// A view that is not run yet.
+pub(in crate::projection) struct Made<W> {
+    pub home: StoredHome<W>,
+    /// Why it is built again, where it is.
+    pub rebuilt: Option<String>,
+}
+
+/// Makes a view of a projection under a name, or finds it. What is done once was done up to a position at least.
+pub(in crate::projection) async fn make<P: Projection, W: Work>(
+    mut work: W,
+    id: ViewId,
+    done: Position,
+    options: Options,
+) -> Result<Made<W>, OpenError> {
+    let views = work.storage().views(id.name()).await?;
     // One that another program, or this one before, began to build again is gone on with.
     let id = newest_build(&views, &id).unwrap_or(id);
     work.turn_to(&id)?;
-    let settled = settled(&views, &id)?;
+    let settled = settled(&views, &id)?.max(done);
     let there = views.iter().find(|record| record.view == id);
     let mut declaration = ViewDeclaration::new(id, P::FINGERPRINT).settled_up_to(settled);
     let mut rebuilt = None;
@@ -63,7 +81,7 @@ pub(in crate::projection) async fn open<P: Projection, W: Work>(
         later: None,
         one_by_one: None,
     };
-    manager.run::<P>(home, rebuilt)
+    Ok(Made { home, rebuilt })
 }
 
 /// The newest build of a version; none where the version is not there.

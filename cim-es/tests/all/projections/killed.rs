@@ -110,3 +110,72 @@ fn a_child_counts_until_it_is_killed() {
         }
     });
 }
+
+async fn open_split(
+    file: &Path,
+) -> (
+    SqliteEventStore,
+    cim_es::projection::SplitView<Card>,
+    ProjectionManager,
+) {
+    let store = SqliteEventStore::open(file).expect("the file opens");
+    let storage = SqliteReadModels::open(file.with_extension("views")).expect("the file opens");
+    let manager = ProjectionManager::new(store.clone());
+    let opening = manager
+        .documents::<Cards>(storage)
+        .lease(Duration::from_millis(300));
+    let view = opening.split().parts(4).await.expect("the view opens");
+    (store, view, manager)
+}
+
+/// One program stays, and shares the view with one after the other that is killed.
+#[test]
+fn whoever_is_killed_when_each_event_counts_once_in_every_part() {
+    let kills = if is_long() { 200 } else { 15 };
+    let directory = Directory::new();
+    let file = directory.file("events.db");
+    let child = (module_path!(), "a_child_shares_the_view_until_it_is_killed");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .expect("a runtime starts");
+    let (store, view, manager) = runtime.block_on(open_split(&file));
+    child::kill_each(child, &file, kills, 50..1_500, || ());
+    runtime.block_on(async {
+        let last = store.last_position().await.expect("the store answers");
+        view.wait_for(last, LIMIT).await.unwrap();
+        let page = view.list(&Page::first(1_000)).await.unwrap();
+        let cards = page.value.documents.into_iter();
+        let found: BTreeMap<_, _> = cards.map(|it| (it.key, it.document)).collect();
+        let store: Arc<dyn EventStore> = Arc::new(store);
+        let fold = super::open::<Balances>(&store).await;
+        fold.wait_for(last, LIMIT).await.unwrap();
+        let fold = fold.read(Balances::clone).await.unwrap().value;
+        let sums = fold.accounts.iter().map(|(id, sum)| (id.to_string(), *sum));
+        let sums: BTreeMap<_, _> = sums.collect();
+        let shown = found.iter().map(|(key, card)| (key.clone(), card.sum));
+        assert_eq!(shown.collect::<BTreeMap<_, _>>(), sums);
+        let counted = found.values().map(|card| card.events).sum::<u64>();
+        assert_eq!(counted, fold.events);
+        let here = view.status().counted();
+        eprintln!(
+            "{kills} kills, {counted} events, {here} of them counted by the program that stays"
+        );
+        manager.stop().await;
+    });
+}
+
+/// Moves amounts about, and keeps its share of the view of it, until it is killed.
+#[test]
+fn a_child_shares_the_view_until_it_is_killed() {
+    let Some(file) = child::file() else { return };
+    run(async {
+        let (store, _view, _manager) = open_split(&file).await;
+        let first = u128::from(child::number());
+        for number in first.. {
+            transfer(&store, account(number), account(number + 1)).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+}

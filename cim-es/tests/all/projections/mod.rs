@@ -13,6 +13,7 @@ mod inline;
 mod killed;
 mod many_events;
 mod saved;
+mod split;
 pub mod storage_that_errs;
 mod store_that_errs;
 #[cfg(feature = "sqlite")]

@@ -1,0 +1,232 @@
+//! One part of a view, kept as any other view of documents, as long as it is this program's.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use uuid::Uuid;
+
+use super::members::Assigned;
+use crate::document::{PartNames, parts_in};
+use crate::projection::commits::Batch;
+use crate::projection::home::{Before, Fault, Holding, Home, More};
+use crate::projection::stored::{StoredHome, Work, fault};
+use crate::projection::{Parked, Skipped};
+use crate::store::read_model::{
+    Hold, ReadModelError, ReadModelStorage, ReadModelStorageExt, ViewChanges,
+};
+use crate::store::{Bookmark, EventStore, Position, Selection};
+
+/// For how long the view that says which version is asked is held to write it.
+const WRITING: Duration = Duration::from_secs(5);
+
+/// What all parts of a view that this program may keep have in common.
+pub(super) struct Whole {
+    pub(super) storage: Arc<dyn ReadModelStorage>,
+    pub(super) names: PartNames,
+    pub(super) name: &'static str,
+    pub(super) keeps_former: bool,
+    /// Whether readers are shown this version, and those before it are gone.
+    is_shown: AtomicBool,
+}
+
+impl Whole {
+    pub(super) fn new(
+        storage: Arc<dyn ReadModelStorage>,
+        names: PartNames,
+        name: &'static str,
+        keeps_former: bool,
+    ) -> Self {
+        Self {
+            storage,
+            names,
+            name,
+            keeps_former,
+            is_shown: AtomicBool::new(false),
+        }
+    }
+
+    fn is_shown(&self) -> bool {
+        self.is_shown.load(Ordering::Relaxed)
+    }
+
+    /// Has readers be shown this version, once all its parts are level.
+    async fn show(&self) -> Result<(), ReadModelError> {
+        if self.is_shown() {
+            return Ok(());
+        }
+        for part in 0..self.names.parts() {
+            let part = self.names.part(part)?;
+            if self.storage.serving(part.name()).await?.is_none() {
+                return Ok(());
+            }
+        }
+        let whole = self.names.whole()?;
+        let versions = self.storage.views(whole.name()).await?;
+        let serving = versions.iter().find(|record| record.is_serving);
+        if serving.is_some_and(|record| record.view.version() > whole.version()) {
+            return Ok(());
+        }
+        if serving.is_none_or(|record| record.view != whole) {
+            if !self.say_parts().await? {
+                return Ok(());
+            }
+            self.storage.serve(&whole).await?;
+            tracing::info!(
+                view = self.name,
+                version = whole.version(),
+                "the view answers from now on"
+            );
+        }
+        if !self.keeps_former {
+            let formers = versions.iter().map(|record| record.view.version());
+            for former in formers.filter(|version| *version < whole.version()) {
+                self.remove(former).await?;
+            }
+        }
+        self.is_shown.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Writes how many parts there are, where readers look it up; not while another program does so.
+    async fn say_parts(&self) -> Result<bool, ReadModelError> {
+        let (whole, me) = (self.names.whole()?, Uuid::now_v7());
+        if !matches!(
+            self.storage.hold(&whole, me, WRITING).await?,
+            Hold::Held { .. }
+        ) {
+            return Ok(false);
+        }
+        let said = ViewChanges::new(me, Bookmark::START, Bookmark::START);
+        let said = said.with_documents(vec![self.names.said()]);
+        let written = self.storage.commit(&whole, said).await;
+        self.storage.release(&whole, me).await?;
+        written.map(|()| true)
+    }
+
+    /// Removes a version with all its parts.
+    async fn remove(&self, version: u32) -> Result<(), ReadModelError> {
+        let one = PartNames::new(self.name, version, 1)?;
+        let whole = one.whole()?;
+        let said = self.storage.get(&whole, crate::document::PARTS).await?;
+        let parts = parts_in(said.value.as_deref()).unwrap_or(0);
+        let names = PartNames::new(self.name, version, parts)?;
+        for part in 0..parts {
+            for record in self.storage.views(names.part(part)?.name()).await? {
+                self.storage.remove_view(&record.view).await?;
+            }
+            self.storage.remove_view(&names.member(part)?).await?;
+        }
+        self.storage.remove_view(&whole).await
+    }
+}
+
+/// Keeps one part.
+pub(super) struct PartHome<W> {
+    pub(super) stored: StoredHome<W>,
+    pub(super) whole: Arc<Whole>,
+    pub(super) assigned: Arc<Assigned>,
+    pub(super) part: u8,
+    pub(super) store: Arc<dyn EventStore>,
+    pub(super) selection: Selection,
+    pub(super) lease: Duration,
+}
+
+impl<W: Work> PartHome<W> {
+    /// Where nothing of the part came for a while: it is true up to the end of the store, and says so.
+    async fn move_on(&mut self) -> Result<(), Fault> {
+        // A store that does not answer says so when it is read.
+        let Ok(end) = self.store.last_position().await else {
+            return Ok(());
+        };
+        let counted = self.stored.up_to();
+        if end <= counted.position {
+            return Ok(());
+        }
+        let mut behind = self.store.read(self.selection.clone(), counted);
+        if behind.next().await.is_some() {
+            return Ok(());
+        }
+        let before = Position(end.0.saturating_sub(1));
+        let mut last = self.store.read(Selection::everything(), before.into());
+        match last.next().await {
+            Some(Ok(event)) if event.position == end => self.stored.move_to(event.bookmark()).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<W: Work> Home for PartHome<W> {
+    fn shown(&self) -> Bookmark {
+        self.stored.shown()
+    }
+
+    fn up_to(&self) -> Bookmark {
+        self.stored.up_to()
+    }
+
+    fn skipped(&self) -> &[Skipped] {
+        self.stored.skipped()
+    }
+
+    fn remark(&self) -> Option<String> {
+        self.stored.remark()
+    }
+
+    async fn hold(&mut self) -> Result<Holding, Fault> {
+        if !self.assigned.has(self.part) {
+            self.stored.stand_by().await?;
+            return Ok(Holding::Another {
+                pause: self.lease / 3,
+            });
+        }
+        let holding = self.stored.hold().await?;
+        if holding == Holding::Mine {
+            self.move_on().await?;
+            self.whole.show().await.map_err(fault)?;
+        }
+        Ok(holding)
+    }
+
+    fn hold_again_in(&self) -> Option<Duration> {
+        self.stored.hold_again_in()
+    }
+
+    fn wants_level(&self) -> bool {
+        self.stored.wants_level()
+    }
+
+    async fn take(&mut self, batch: &Batch, more: More) -> Result<(), Fault> {
+        self.stored.take(batch, more).await
+    }
+
+    fn is_storing(&self) -> bool {
+        self.stored.is_storing()
+    }
+
+    async fn stored(&mut self) -> Result<(), Fault> {
+        self.stored.stored().await
+    }
+
+    async fn level(&mut self, through: Position) -> Result<(), Fault> {
+        self.stored.level(through).await?;
+        self.whole.show().await.map_err(fault)
+    }
+
+    async fn rebuild(&mut self, before: Before) -> Result<(), Fault> {
+        self.stored.rebuild(before).await
+    }
+
+    async fn park(&mut self, parked: &Parked) -> Result<(), Fault> {
+        self.stored.park(parked).await
+    }
+
+    async fn skip(&mut self, skipped: &Skipped) -> Result<(), Fault> {
+        self.stored.skip(skipped).await
+    }
+
+    async fn close(&mut self) {
+        self.stored.close().await;
+    }
+}

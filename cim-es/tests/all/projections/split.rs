@@ -1,0 +1,316 @@
+//! A view of documents in parts: several programs keep it, and each event counts once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cim_es::document::{DocumentError, SplitReader};
+use cim_es::prelude::*;
+use cim_es::projection::{
+    OpenError, ProjectDocuments, ProjectionError, ProjectionManager, SplitView, ViewState,
+};
+use cim_es::store::Position;
+use cim_es::store::read_model::{Page, ReadModelError};
+
+use super::{
+    Card, Cards, LIMIT, Storage, deposit, on_each_storage, transfer, until, until_answered,
+};
+use crate::account::{Account, AccountEvent};
+
+const PARTS: u8 = 4;
+const LEASE: Duration = Duration::from_millis(300);
+
+async fn open(store: &MemoryEventStore, storage: &Storage) -> (ProjectionManager, SplitView<Card>) {
+    let manager = ProjectionManager::new(store.clone());
+    let opening = manager.documents::<Cards>(storage.clone()).lease(LEASE);
+    let view = opening.split().parts(PARTS).await;
+    (manager, view.expect("the view opens"))
+}
+
+/// All cards with their keys, a few at a time.
+async fn all(reader: &SplitReader<Card>) -> Vec<(String, Card)> {
+    let (mut cards, mut page) = (Vec::new(), Page::first(7));
+    loop {
+        let found = reader.list(&page).await.expect("the view answers").value;
+        assert!(found.documents.len() <= page.limit());
+        cards.extend(found.documents.into_iter().map(|it| (it.key, it.document)));
+        match found.next {
+            Some(next) => page = page.after(next),
+            None => return cards,
+        }
+    }
+}
+
+#[tokio::test]
+async fn documents_of_all_parts_are_read_found_and_listed_as_those_of_one_view() {
+    on_each_storage(|store, storage| async move {
+        let (_manager, view) = open(&store, &storage).await;
+        let ids: Vec<Id<Account>> = (0..50).map(|_| Id::new()).collect();
+        let mut last = Position::START;
+        for (number, id) in ids.iter().enumerate() {
+            last = deposit(&store, *id, 20 + number as u64).await;
+        }
+        view.wait_for(last, LIMIT).await.unwrap();
+        // Who only asks needs nothing but the storage.
+        let reader = SplitReader::<Card>::new(storage.clone(), "cards");
+        let cards = all(&reader).await;
+        let mut keys: Vec<_> = ids.iter().map(|id| id.to_string()).collect();
+        keys.sort();
+        let found: Vec<_> = cards.iter().map(|(key, _)| key.clone()).collect();
+        assert_eq!(found, keys);
+        for (number, id) in ids.iter().enumerate() {
+            let card = reader.get(id).await.unwrap().value.unwrap();
+            assert_eq!((card.sum, card.events), (20 + number as i64, 1));
+        }
+        assert_eq!(reader.get(&Id::<Account>::new()).await.unwrap().value, None);
+        let full = reader.find("is_empty", &false, &Page::first(10)).await;
+        let full = full.unwrap().value;
+        let first: Vec<_> = full.documents.into_iter().map(|it| it.key).collect();
+        assert_eq!(
+            (first.as_slice(), full.next.as_ref()),
+            (&keys[..10], keys.get(9))
+        );
+        let status = view.status();
+        assert_eq!(
+            (status.kept_here(), status.counted()),
+            (usize::from(PARTS), 50)
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_of_parts_of_which_nothing_came_for_long_is_true_up_to_the_end() {
+    on_each_storage(|store, storage| async move {
+        let (_manager, view) = open(&store, &storage).await;
+        // All of one part.
+        let id = Id::new();
+        let mut last = Position::START;
+        for _ in 0..5 {
+            last = deposit(&store, id, 1).await;
+        }
+        view.wait_for(last, LIMIT).await.unwrap();
+        until_answered(|| async {
+            let page = view.list(&Page::default()).await.unwrap();
+            page.position == last
+        })
+        .await;
+        // What comes behind that is counted by every part.
+        for _ in 0..40 {
+            last = deposit(&store, Id::new(), 1).await;
+        }
+        view.wait_for(last, LIMIT).await.unwrap();
+        let events: u64 = all(view.reader()).await.iter().map(|it| it.1.events).sum();
+        assert_eq!(events, 45);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_programs_share_the_parts_and_one_takes_over_those_of_the_other_when_it_stops() {
+    on_each_storage(|store, storage| async move {
+        let ids: Vec<Id<Account>> = (0..16).map(|_| Id::new()).collect();
+        let (first, one) = open(&store, &storage).await;
+        let mut last = Position::START;
+        let count = async |turns: usize| {
+            let mut last = Position::START;
+            for turn in 0..turns {
+                last = transfer(&store, ids[turn % 16], ids[(turn + 3) % 16]).await;
+            }
+            last
+        };
+        last = last.max(count(40).await);
+        one.wait_for(last, LIMIT).await.unwrap();
+        assert_eq!(one.status().kept_here(), usize::from(PARTS));
+
+        let (_second, other) = open(&store, &storage).await;
+        until(|| (one.status().kept_here(), other.status().kept_here()) == (2, 2)).await;
+        last = count(40).await;
+        one.wait_for(last, LIMIT).await.unwrap();
+        other.wait_for(last, LIMIT).await.unwrap();
+        // Each transfer is three events.
+        until(|| one.status().counted() + other.status().counted() == 240).await;
+        assert!(other.status().counted() > 0);
+
+        first.stop().await;
+        last = count(40).await;
+        other.wait_for(last, LIMIT).await.unwrap();
+        until(|| other.status().kept_here() == usize::from(PARTS)).await;
+        let cards = all(other.reader()).await;
+        let (sum, events) = cards.iter().fold((0, 0), |(sum, events), (_, card)| {
+            (sum + card.sum, events + card.events)
+        });
+        assert_eq!((cards.len(), sum, events), (16, 0, 240));
+    })
+    .await;
+}
+
+#[test]
+fn the_parts_of_a_program_that_is_gone_without_a_word_are_taken_over_within_the_lease() {
+    let (store, storage) = (MemoryEventStore::new(), cim_es::MemoryReadModels::new());
+    let storage: Storage = Arc::new(storage);
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(1).enable_time().build().unwrap()
+    };
+    let ids: Vec<Id<Account>> = (0..16).map(|_| Id::new()).collect();
+    let (gone, stays) = (runtime(), runtime());
+    let (_manager, other) = stays.block_on(open(&store, &storage));
+    let (_gone, view) = gone.block_on(open(&store, &storage));
+    let shared = until(|| (view.status().kept_here(), other.status().kept_here()) == (2, 2));
+    stays.block_on(shared);
+    gone.shutdown_background();
+    stays.block_on(async {
+        let mut last = Position::START;
+        for turn in 0..40 {
+            last = transfer(&store, ids[turn % 16], ids[(turn + 3) % 16]).await;
+        }
+        other.wait_for(last, LIMIT).await.unwrap();
+        let cards = all(other.reader()).await;
+        let events: u64 = cards.iter().map(|(_, card)| card.events).sum();
+        assert_eq!(events, 80);
+        assert_eq!(other.status().kept_here(), usize::from(PARTS));
+    });
+}
+
+/// The second version counts double.
+#[derive(Projection)]
+#[projection(name = "cards", version = 2, events = [AccountEvent], documents = Card)]
+struct DoubleCards;
+
+impl ProjectDocuments<AccountEvent> for DoubleCards {
+    async fn project(
+        &self,
+        event: AccountEvent,
+        at: &Source<'_, Account>,
+        cards: &mut Documents<'_, Card>,
+    ) -> Result<(), ProjectionError> {
+        Cards.project(event.clone(), at, cards).await?;
+        Cards.project(event, at, cards).await
+    }
+}
+
+#[tokio::test]
+async fn a_version_in_another_number_of_parts_answers_when_all_are_level_and_the_former_is_gone() {
+    on_each_storage(|store, storage| async move {
+        let (manager, view) = open(&store, &storage).await;
+        let ids: Vec<Id<Account>> = (0..16).map(|_| Id::new()).collect();
+        let mut last = Position::START;
+        for id in &ids {
+            last = deposit(&store, *id, 1).await;
+        }
+        view.wait_for(last, LIMIT).await.unwrap();
+        let reader = view.reader().clone();
+        let sum = async || {
+            let cards = all(&reader).await;
+            cards.iter().map(|(_, card)| card.sum).sum::<i64>()
+        };
+        assert_eq!(sum().await, 16);
+
+        // Another number of parts is another declaration.
+        let again = ProjectionManager::new(store.clone());
+        let refused = again.documents::<Cards>(storage.clone()).split().parts(3);
+        let refused = refused.await.unwrap_err();
+        let is_it = matches!(
+            &refused,
+            OpenError::Storage(ReadModelError::DeclarationChanged { .. })
+        );
+        assert!(is_it, "{refused}");
+
+        let opening = again.documents::<DoubleCards>(storage.clone()).lease(LEASE);
+        let double = opening.split().parts(3).await.unwrap();
+        double.wait_for(last, LIMIT).await.unwrap();
+        // Within a second; what is asked meanwhile is of one version or the other.
+        until_answered(|| async {
+            let sum = sum().await;
+            assert!([16, 32].contains(&sum), "{sum}");
+            sum == 32
+        })
+        .await;
+        until_answered(|| async { storage.views("cards--1-0").await.unwrap().is_empty() }).await;
+        until(|| {
+            (view.status().parts.iter()).all(|part| matches!(part.state, ViewState::Stopped { .. }))
+        })
+        .await;
+        manager.stop().await;
+        // A program of the former version is told.
+        let late = ProjectionManager::new(store.clone());
+        let refused = late
+            .documents::<Cards>(storage.clone())
+            .split()
+            .parts(PARTS);
+        let refused = refused.await.unwrap_err();
+        assert!(
+            matches!(&refused, OpenError::Superseded { .. }),
+            "{refused}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_that_one_part_cannot_count_holds_up_no_other_part() {
+    on_each_storage(|store, storage| async move {
+        let (_manager, view) = open(&store, &storage).await;
+        let ids: Vec<Id<Account>> = (0..32).map(|_| Id::new()).collect();
+        let mut last = Position::START;
+        for id in &ids {
+            last = deposit(&store, *id, 1).await;
+        }
+        view.wait_for(last, LIMIT).await.unwrap();
+        let refused = deposit(&store, ids[0], 13).await;
+        until(|| view.status().parked().count() == 1).await;
+        for id in &ids {
+            deposit(&store, *id, 2).await;
+        }
+        let counted = async || {
+            let cards = all(view.reader()).await.into_iter();
+            let twice = cards.filter(|(_, card)| card.events == 2);
+            twice.map(|(key, _)| key).collect::<BTreeSet<_>>()
+        };
+        until_answered(|| async { counted().await.len() >= 8 }).await;
+        let counted = counted().await;
+        assert!(!counted.contains(&ids[0].to_string()));
+        let line = view.status().to_string();
+        assert!(
+            line.contains("parked before bank.account.deposited"),
+            "{line}"
+        );
+        let (part, parked) = view
+            .status()
+            .parked()
+            .map(|(part, it)| (part, it.clone()))
+            .next()
+            .unwrap();
+        assert_eq!(parked.bookmark.position, refused);
+        view.parts()[part]
+            .skip("13 is not counted", "Eve")
+            .await
+            .unwrap();
+        let last = deposit(&store, ids[0], 3).await;
+        view.wait_for(last, LIMIT).await.unwrap();
+        let card = view.get(&ids[0]).await.unwrap().value.unwrap();
+        assert_eq!((card.sum, card.events), (6, 3));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_view_of_which_not_all_parts_are_level_says_that_it_cannot_be_asked_yet() {
+    on_each_storage(|store, storage| async move {
+        let refused = deposit(&store, Id::new(), 13).await;
+        let (_manager, view) = open(&store, &storage).await;
+        until(|| view.status().parked().count() == 1).await;
+        let said = view.get("4711").await.unwrap_err();
+        assert!(matches!(said, DocumentError::NotServing { .. }), "{said}");
+        view.wait_for(refused, LIMIT).await.unwrap_err();
+        let part = view.status().parked().next().map(|(part, _)| part).unwrap();
+        view.parts()[part]
+            .skip("13 is not counted", "Eve")
+            .await
+            .unwrap();
+        view.wait_for(refused, LIMIT).await.unwrap();
+        assert_eq!(view.get("4711").await.unwrap().value, None);
+    })
+    .await;
+}
