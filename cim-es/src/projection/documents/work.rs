@@ -208,6 +208,8 @@ impl<P: InDocuments> Work for DocumentsWork<P> {
                 }
                 self.sent = Some(self.send(changes));
                 after = up_to;
+                // What a task spawns last waits on its own thread until the task waits: let it begin before more is made.
+                tokio::task::yield_now().await;
             }
             if counted.outcome.is_err() {
                 break;
