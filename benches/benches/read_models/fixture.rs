@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cim_es::SqliteEventStore;
 use cim_es::prelude::*;
-use cim_es::projection::{ProjectDocuments, ProjectionError};
+use cim_es::projection::{ProjectDocuments, ProjectTables, ProjectionError, Tables};
 use cim_es::store::{EventStore, NewEvent, Position};
 use cim_es_benches::{Host, HostEvent, commit, registration};
 use futures_util::StreamExt;
@@ -153,6 +153,34 @@ impl ProjectDocuments<HostEvent> for Cards {
             registrations: before.map_or(0, |card| card.registrations) + 1,
         };
         cards.put(&at.id(), card)?;
+        Ok(())
+    }
+}
+
+#[derive(Projection)]
+#[projection(
+    name = "rows",
+    version = 1,
+    events = [HostEvent],
+    tables = "CREATE TABLE {hosts} (id TEXT PRIMARY KEY, hostname TEXT NOT NULL, memory INTEGER NOT NULL,
+        registrations INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+)]
+pub struct Rows;
+
+impl ProjectTables<HostEvent> for Rows {
+    fn project(
+        &self,
+        event: HostEvent,
+        at: &Source<'_, Host>,
+        tables: &Tables<'_>,
+    ) -> Result<(), ProjectionError> {
+        let HostEvent::Registered(registered) = event;
+        let memory = i64::try_from(registered.memory)?;
+        tables.execute(
+            "INSERT INTO {hosts} VALUES (?1, ?2, ?3, 1)
+             ON CONFLICT DO UPDATE SET hostname = excluded.hostname, registrations = registrations + 1",
+            (at.id_text(), &registered.hostname, memory),
+        )?;
         Ok(())
     }
 }
