@@ -12,7 +12,8 @@ use cim_es_tests::postgres::Postgres;
 
 use crate::jetstream::random::Random;
 
-const LEASE: Duration = Duration::from_secs(60);
+/// Longer than a server takes to start again on a machine that is busy.
+const LEASE: Duration = Duration::from_secs(3_600);
 
 fn schema() -> String {
     format!("t{}", Uuid::now_v7().simple())
