@@ -51,7 +51,8 @@ impl HybridOptions {
     }
 
     /// Which events of the stream come into the file; all by default. Whole commits come, and whole histories: what else
-    /// belongs to one that is wanted comes with it. What was done here goes into the stream whatever is selected.
+    /// belongs to one that is wanted comes with it. What was done here goes into the stream whatever is selected; an
+    /// aggregate that others write to as well belongs into the selection, or what is done on it here diverges.
     pub fn selection(mut self, selection: Selection) -> Self {
         self.selection = selection;
         self

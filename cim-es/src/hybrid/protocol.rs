@@ -11,7 +11,7 @@ use super::divergence::Divergence;
 use super::notice::{Notice, Noticed};
 use super::options::HybridOptions;
 use super::parked::ParkedCommit;
-use super::state::{Cause, Kept};
+use super::state::{Cause, Kept, Writing};
 use super::up::Up;
 use super::{DownStep, UpStep};
 use crate::block::StoredEvent;
@@ -54,6 +54,8 @@ pub struct Protocol {
     gate: RwLock<()>,
     pub(super) going_up: tokio::sync::Mutex<Up>,
     pub(super) going_down: tokio::sync::Mutex<()>,
+    /// Held by who writes what is known, so that nothing older comes behind it.
+    saving: tokio::sync::Mutex<()>,
     notices: broadcast::Sender<Notice>,
     /// Somebody is to look at the queue.
     pub(super) grown: Notify,
@@ -79,6 +81,7 @@ impl Protocol {
             gate: RwLock::new(()),
             going_up: tokio::sync::Mutex::default(),
             going_down: tokio::sync::Mutex::default(),
+            saving: tokio::sync::Mutex::default(),
             notices: broadcast::channel(NOTICES).0,
             grown: Notify::new(),
             moved: Notify::new(),
@@ -221,15 +224,18 @@ impl Protocol {
     /// # Errors
     /// What keeps the file from taking it.
     pub async fn save(&self) -> Result<(), StoreError> {
+        let _alone = self.saving.lock().await;
         if !self.kept().is_dirty() {
             return Ok(());
         }
         let (writing, changes) = self.kept().changes();
-        let saved = self.local.change_state(changes).await;
-        if saved.is_err() {
-            self.kept().unsaved(writing);
-        }
-        saved
+        let mut unwritten = Unwritten {
+            protocol: self,
+            writing: Some(writing),
+        };
+        self.local.change_state(changes).await?;
+        unwritten.writing = None;
+        Ok(())
     }
 
     /// Compares, where a way to the stream was made, what the stream knows of this node with what the file is.
@@ -306,6 +312,20 @@ impl Protocol {
             if matches!((down, up), (DownStep::Level, UpStep::Level)) {
                 return self.save().await;
             }
+        }
+    }
+}
+
+/// What is being written, and is to be written again where that failed or was given up.
+struct Unwritten<'a> {
+    protocol: &'a Protocol,
+    writing: Option<Writing>,
+}
+
+impl Drop for Unwritten<'_> {
+    fn drop(&mut self) {
+        if let Some(writing) = self.writing.take() {
+            self.protocol.kept().unsaved(writing);
         }
     }
 }

@@ -60,6 +60,8 @@ mod sqlite_replaced;
 #[cfg(feature = "sqlite")]
 mod sqlite_support;
 #[cfg(feature = "sqlite")]
+mod sqlite_sync_state;
+#[cfg(feature = "sqlite")]
 mod sqlite_waiting;
 mod subscriptions;
 #[cfg(feature = "testing")]

@@ -19,6 +19,7 @@ mod derive_subjects;
 mod derive_versions;
 mod drawings;
 mod every_file_is_run;
+mod hybrid;
 mod jetstream;
 mod jetstream_attempts;
 mod jetstream_blocking;
