@@ -99,7 +99,7 @@ fn a_stick_that_goes_round_brings_all_nodes_to_the_same_heads() {
         }
         for number in 0..3 {
             for name in ["one", "other"] {
-                let key = key(&format!("{name}-{number}"));
+                let key = key(format!("{name}-{number}"));
                 let head = nodes[0].last(&key).await.unwrap().expect("it has events");
                 for node in &nodes[1..] {
                     let other = node.last(&key).await.unwrap().expect("it has events");
