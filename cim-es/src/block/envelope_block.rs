@@ -3,14 +3,18 @@
 //! The keys stand in the order of dag-cbor: by length, then by bytes. The bytes are those that `serde_ipld_dagcbor` makes
 //! of the same [`Envelope`]; a test holds the two together.
 
+use std::collections::BTreeMap;
+
 use ::cid::Cid;
+use ipld_core::ipld::Ipld;
 use uuid::Uuid;
 
 use super::canonical;
 use super::cid::parse_cid;
 use super::reader::{FALSE, NULL, Reader, Refusal, TRUE, major, refuse};
 use super::writer::{bytes, head, integer, key, link, text};
-use super::{CommitPart, Envelope, FORMAT};
+use super::{AggregateKey, CommitPart, Envelope, FORMAT};
+use crate::domain::aggregate::IdText;
 use crate::domain::message::{Meta, MetaValue, Timestamp};
 
 /// The fields that every envelope has.
@@ -114,8 +118,61 @@ fn write_meta(meta: &Meta, out: &mut Vec<u8>) -> Result<(), String> {
     Ok(())
 }
 
+/// An envelope whose texts are those of the block that it was read from.
+pub(crate) struct EnvelopeRef<'a> {
+    pub(crate) id: Uuid,
+    pub(crate) aggregate: &'a str,
+    pub(crate) event_type: &'a str,
+    pub(crate) schema: u32,
+    pub(crate) aggregate_id: &'a str,
+    pub(crate) sequence: u64,
+    pub(crate) commit: CommitPart,
+    pub(crate) previous: Option<Cid>,
+    pub(crate) parents: Vec<Cid>,
+    pub(crate) payload: Cid,
+    pub(crate) correlation_id: Uuid,
+    pub(crate) causation_id: Uuid,
+    pub(crate) timestamp: Timestamp,
+    pub(crate) source: Option<&'a str>,
+    pub(crate) meta: Meta,
+    pub(crate) encryption: Option<BTreeMap<String, Ipld>>,
+}
+
+impl EnvelopeRef<'_> {
+    /// The same with texts of its own.
+    pub(crate) fn into_envelope(self) -> Envelope {
+        Envelope {
+            format: FORMAT,
+            id: self.id,
+            aggregate: self.aggregate.to_owned(),
+            event_type: self.event_type.to_owned(),
+            schema: self.schema,
+            aggregate_id: self.aggregate_id.to_owned(),
+            sequence: self.sequence,
+            commit: self.commit,
+            previous: self.previous,
+            parents: self.parents,
+            payload: self.payload,
+            correlation_id: self.correlation_id,
+            causation_id: self.causation_id,
+            timestamp: self.timestamp,
+            source: self.source.map(str::to_owned),
+            meta: self.meta,
+            encryption: self.encryption,
+        }
+    }
+
+    /// The aggregate that it names; its id stood in a key before.
+    pub(crate) fn aggregate_key(&self) -> AggregateKey {
+        AggregateKey::new(
+            self.aggregate.to_owned(),
+            IdText::trusted(self.aggregate_id),
+        )
+    }
+}
+
 /// Reads an envelope in its canonical form.
-pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Envelope, Refusal> {
+pub(crate) fn read<'a>(reader: &mut Reader<'a>) -> Result<EnvelopeRef<'a>, Refusal> {
     let start = reader.at();
     let count = reader.expect(major::MAP, "the envelope is no map")?;
     let format = small(reader, "v")?;
@@ -178,8 +235,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Envelope, Refusal> {
             "the envelope does not have exactly the fields of its format",
         ));
     }
-    Ok(Envelope {
-        format,
+    Ok(EnvelopeRef {
         id,
         aggregate,
         event_type,
@@ -280,8 +336,8 @@ fn small(reader: &mut Reader<'_>, name: &'static str) -> Result<u32, Refusal> {
     field(reader, name, natural)
 }
 
-fn string(reader: &mut Reader<'_>, name: &'static str) -> Result<String, Refusal> {
-    field(reader, name, |reader| reader.text().map(str::to_owned))
+fn string<'a>(reader: &mut Reader<'a>, name: &'static str) -> Result<&'a str, Refusal> {
+    field(reader, name, Reader::text)
 }
 
 fn uuid(reader: &mut Reader<'_>, name: &'static str) -> Result<Uuid, Refusal> {
@@ -397,9 +453,7 @@ fn parents(reader: &mut Reader<'_>) -> Result<Vec<Cid>, Refusal> {
     Ok(parents)
 }
 
-fn encryption(
-    reader: &mut Reader<'_>,
-) -> Result<std::collections::BTreeMap<String, ipld_core::ipld::Ipld>, Refusal> {
+fn encryption(reader: &mut Reader<'_>) -> Result<BTreeMap<String, Ipld>, Refusal> {
     let start = reader.at();
     canonical::value(reader, ENCRYPTION_DEPTH)?;
     serde_ipld_dagcbor::from_slice(reader.since(start))

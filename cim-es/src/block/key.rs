@@ -101,13 +101,6 @@ impl AggregateKey {
     }
 }
 
-impl super::Envelope {
-    /// The aggregate that it names; its id stood in a key before.
-    pub(crate) fn aggregate_key(&self) -> AggregateKey {
-        AggregateKey::new(self.aggregate.clone(), IdText::trusted(&self.aggregate_id))
-    }
-}
-
 impl PartialEq for AggregateKey {
     fn eq(&self, other: &Self) -> bool {
         self.kind == other.kind && self.id == other.id

@@ -34,6 +34,7 @@ pub use commit_part::CommitPart;
 pub use content::{ContentAddressedEvent, generate_cid};
 pub use envelope::Envelope;
 pub(crate) use envelope::FORMAT;
+pub(crate) use envelope_block::EnvelopeRef;
 pub use head::Head;
 pub use history::{
     EnvelopeBlock, EventBlock, verify_envelope_chain, verify_event_chain,
@@ -43,6 +44,6 @@ pub use json::{NotDagJson, dag_json};
 pub use json_read::{DagJsonError, parse_dag_json};
 pub use key::{AggregateKey, Position};
 pub use stored::StoredEvent;
-pub(crate) use stored::{BODY_HEAD, delimited_envelope, read_envelope};
+pub(crate) use stored::{BODY_HEAD, delimited_envelope, prove, read_envelope, read_envelope_ref};
 pub use verdict::{Fault, Place, Truncation, Verdict};
 pub use whole_commit::CommitVerifier;

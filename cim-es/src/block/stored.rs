@@ -4,6 +4,7 @@ use ::cid::Cid;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::envelope_block::EnvelopeRef;
 use super::reader::{NULL, NotCanonical, Reader};
 use super::{Envelope, Fault, Place, Verdict, accept_cid, canonical, envelope_block, verify_cid};
 use super::{Head, Position};
@@ -54,7 +55,8 @@ impl StoredEvent {
     /// # Errors
     /// [`Fault::Tampered`], [`Fault::NotCanonical`] or [`Fault::PayloadMissing`].
     pub fn verify(position: Position, cid: Cid, body: Bytes) -> Result<Self, Verdict> {
-        match prove(&cid, &body) {
+        let proved = prove(&cid, &body);
+        match proved.map(|(envelope, payload_at)| (envelope.into_envelope(), payload_at)) {
             Some((envelope, payload_at)) => Ok(Self {
                 position,
                 cid,
@@ -79,7 +81,10 @@ impl StoredEvent {
         body.extend_from_slice(payload);
         let body = Bytes::from(body);
         match read_envelope(envelope) {
-            Ok(read) if read.payload == payload_cid && check_payload(&read, payload).is_ok() => {
+            Ok(read)
+                if read.payload == payload_cid
+                    && check_payload(read.encryption.is_some(), payload).is_ok() =>
+            {
                 Ok(Self {
                     position,
                     cid,
@@ -227,8 +232,9 @@ impl StoredEvent {
     }
 }
 
-/// The quick way for what is in order, which is nearly everything: the envelope, and where the payload starts.
-fn prove(cid: &Cid, body: &[u8]) -> Option<(Envelope, usize)> {
+/// The quick way for what is in order, which is nearly everything: the envelope, and where the payload starts. Of what it
+/// refuses, [`StoredEvent::verify`] says what is wrong.
+pub(crate) fn prove<'a>(cid: &Cid, body: &'a [u8]) -> Option<(EnvelopeRef<'a>, usize)> {
     let (&BODY_HEAD, blocks) = body.split_first()? else {
         return None;
     };
@@ -238,14 +244,14 @@ fn prove(cid: &Cid, body: &[u8]) -> Option<(Envelope, usize)> {
     let is_proved = accept_cid(*cid).is_ok()
         && verify_cid(cid, envelope_bytes)
         && verify_cid(&envelope.payload, payload)
-        && check_payload(&envelope, payload).is_ok();
+        && check_payload(envelope.encryption.is_some(), payload).is_ok();
     is_proved.then_some((envelope, 1 + envelope_bytes.len()))
 }
 
 /// A payload is one canonical value; a map, unless it is encrypted.
-fn check_payload(envelope: &Envelope, payload: &[u8]) -> Result<(), Box<NotCanonical>> {
+fn check_payload(is_encrypted: bool, payload: &[u8]) -> Result<(), Box<NotCanonical>> {
     canonical::check(payload)?;
-    if envelope.encryption.is_none() {
+    if !is_encrypted {
         Reader::new(payload).expect(super::reader::major::MAP, "the payload is no map")?;
     }
     Ok(())
@@ -306,7 +312,7 @@ fn judge(position: Position, cid: Cid, body: &[u8]) -> Verdict {
         let reason = "the payload does not hash to the link in the envelope".to_owned();
         return Fault::Tampered { reason }.at(place);
     }
-    let reason = match check_payload(&envelope, payload) {
+    let reason = match check_payload(envelope.encryption.is_some(), payload) {
         Err(refusal) => format!("the payload: {refusal}"),
         Ok(()) => "the body is not an array of two in its shortest form".to_owned(),
     };
@@ -341,6 +347,11 @@ fn judge_lone_envelope(place: Place, body: &[u8]) -> Verdict {
 
 /// The envelope that a block of its own holds.
 pub(crate) fn read_envelope(block: &[u8]) -> Result<Envelope, Box<NotCanonical>> {
+    read_envelope_ref(block).map(EnvelopeRef::into_envelope)
+}
+
+/// The same, with the texts of the block.
+pub(crate) fn read_envelope_ref(block: &[u8]) -> Result<EnvelopeRef<'_>, Box<NotCanonical>> {
     let mut reader = Reader::new(block);
     let envelope = envelope_block::read(&mut reader)?;
     match reader.rest() {

@@ -59,18 +59,29 @@ impl CommitVerifier {
     /// # Errors
     /// As [`accept`](Self::accept).
     pub fn accept_envelope(&mut self, place: Place, envelope: &Envelope) -> Result<bool, Verdict> {
-        let part = envelope.commit;
+        let aggregate = || (envelope.aggregate.clone(), envelope.aggregate_id.clone());
+        self.accept_part(place, envelope.commit, envelope.timestamp, aggregate)
+    }
+
+    /// The same by what of the envelope is looked at; kind and id are asked for where the commit has several events.
+    pub(crate) fn accept_part(
+        &mut self,
+        place: Place,
+        part: CommitPart,
+        timestamp: Timestamp,
+        aggregate: impl FnOnce() -> (String, String),
+    ) -> Result<bool, Verdict> {
         if self.open.is_none() && part == CommitPart::ALONE {
             return Ok(true);
         }
-        let aggregate = (envelope.aggregate.clone(), envelope.aggregate_id.clone());
+        let aggregate = aggregate();
         let earlier = match &self.open {
             None if part.is_first_of_whole() => None,
             None => return Err(missing(place, part)),
             Some(open) if part.is_first_of_whole() => return Err(missing(open.place, open.last)),
             Some(open) => {
                 let earlier = open.unfinished.get(&aggregate).copied();
-                open.check(place, part, envelope.timestamp, earlier)?;
+                open.check(place, part, timestamp, earlier)?;
                 earlier
             }
         };
@@ -81,7 +92,7 @@ impl CommitVerifier {
         let mut open = self.open.take().unwrap_or_else(|| Open {
             place,
             last: part,
-            timestamp: envelope.timestamp,
+            timestamp,
             unfinished: HashMap::new(),
             owed: 0,
         });

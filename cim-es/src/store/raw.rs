@@ -1,5 +1,6 @@
 //! The way under the readers of an engine: what it has stored, as it is stored and without a judgement.
 
+use std::hash::{Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -7,16 +8,49 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
 use futures_core::Stream;
+use serde::{Deserialize, Serialize};
+
+use sha2::{Digest, Sha256};
 
 use super::{Damage, Location, Position, StoreError};
-use crate::block::Envelope;
+use crate::block::EnvelopeRef;
 
 /// Pages of what is stored, in order; only a failure of the engine ends them early.
 pub(crate) type RawPages = Pin<Box<dyn Stream<Item = Result<RawPage, StoreError>> + Send>>;
 
 /// What is wrong with what stands beside the block at an index of a page, given the envelope that
-/// the block was proved to have.
-pub(crate) type Beside = Box<dyn Fn(usize, &Envelope) -> Option<String> + Send + Sync>;
+/// the block was proved to have, and the name in it.
+pub(crate) type Beside =
+    Box<dyn Fn(usize, &EnvelopeRef<'_>, &Name) -> Option<String> + Send + Sync>;
+
+/// An aggregate by a digest of its kind and id: the first 16 bytes of the SHA-256 of the kind, a zero byte and the id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Name(pub(crate) [u8; 16]);
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(&self.0);
+    }
+}
+
+impl Name {
+    pub(crate) fn of(kind: &str, id: &str) -> Self {
+        let digest = Sha256::new()
+            .chain_update(kind)
+            .chain_update([0])
+            .chain_update(id)
+            .finalize();
+        let mut name = [0; 16];
+        name.copy_from_slice(&digest[..16]);
+        Self(name)
+    }
+
+    /// The first 8 bytes, as a number.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn first_bytes(&self) -> i64 {
+        (i128::from_be_bytes(self.0) >> 64) as i64
+    }
+}
 
 /// What an engine has stored, for who checks all of it and goes on behind what is damaged.
 ///
@@ -31,6 +65,11 @@ pub(crate) trait RawEvents: Send + Sync + 'static {
 
     /// What stands behind a position, up to another.
     fn pages(self: Arc<Self>, after: Position, until: Position) -> RawPages;
+
+    /// The same by ranges, where the engine reads from any position on as cheaply as from the first.
+    fn ranges(&self) -> Option<Arc<dyn RawRanges>> {
+        None
+    }
 
     /// Whether the store may have dropped the beginnings of histories because it was set up so.
     fn drops_events(&self) -> bool {
@@ -73,6 +112,40 @@ pub(crate) struct RawPage {
     /// Whether a list of events has those of one kind of aggregates alone.
     pub(crate) lists_have_kinds: bool,
     pub(crate) beside: Beside,
+    /// A page of a part beside the events in which nothing was wrong: reading has come by it.
+    pub(crate) sound: Option<SoundPart>,
+}
+
+/// A page of a part that [`RawEvents::check_part`] need not look at, because nothing is wrong in it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct SoundPart {
+    /// The place of the part among all.
+    pub(crate) part: usize,
+    /// Where the page begins.
+    pub(crate) from: u64,
+    /// Where the next one begins.
+    pub(crate) next: u64,
+    /// How many things were checked.
+    pub(crate) checked: u64,
+}
+
+/// How many positions are read as one range. What an engine compares with the events at a time is a multiple of it.
+pub(crate) const RANGE: u64 = 1_024;
+
+/// What is done with a page by the thread that has read it.
+pub(crate) type Take = Box<dyn FnOnce(RawPage) + Send>;
+
+/// An engine of which several threads read, each between positions of its own.
+#[async_trait]
+pub(crate) trait RawRanges: Send + Sync + 'static {
+    /// Reads what stands behind a position and up to another, as far as a page reaches. Gives how far that is, which is behind
+    /// where it began.
+    async fn read(
+        &self,
+        after: Position,
+        until: Position,
+        take: Take,
+    ) -> Result<Position, StoreError>;
 }
 
 /// What stands at a position, or at several.

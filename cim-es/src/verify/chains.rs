@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::heads::{Heads, Known, Name};
+use super::heads::{Heads, Known};
 use super::noted::Noted;
-use crate::block::{ChainHead, ChainVerifier, Envelope, Fault, Place, Truncation, Verdict};
+use super::shown::Shown;
+use crate::block::{ChainHead, ChainVerifier, Envelope, Fault, Position, Truncation, Verdict};
 
 /// How many ends of forked histories are remembered.
 const MOST_BRANCHES: usize = 4_096;
@@ -19,31 +20,60 @@ pub(super) struct Chains {
     pub(super) cut: u64,
 }
 
+/// Whether an event is the next one, which nearly every one is.
+fn follows(known: &Known, event: &Shown) -> bool {
+    known.version.checked_add(1) == Some(event.sequence) && event.previous == Some(known.cid)
+}
+
 impl Chains {
-    /// Takes an event that was proved.
+    /// Takes an event that was proved. Gives the position of its aggregate's event before, and what is wrong.
     pub(super) fn accept(
         &mut self,
-        name: Name,
-        place: Place,
-        envelope: &Envelope,
+        event: &Shown,
+        noted: &Noted,
+        may_be_cut: bool,
+    ) -> (Option<Position>, Option<Verdict>) {
+        let known = self.heads.get_mut(&event.name);
+        let before = known.as_ref().map(|known| known.position);
+        match known {
+            Some(known) if follows(known, event) => {
+                *known = Known::of(event);
+                (before, None)
+            }
+            known => {
+                let head = known.map(|known| known.chain_head());
+                (before, self.look_at(head, event, noted, may_be_cut))
+            }
+        }
+    }
+
+    /// Takes an event that is the first of its aggregate, or does not follow the one before.
+    fn look_at(
+        &mut self,
+        head: Option<ChainHead>,
+        event: &Shown,
         noted: &Noted,
         may_be_cut: bool,
     ) -> Option<Verdict> {
-        let head = self.heads.get(&name).map(Known::chain_head);
+        let (place, envelope) = match event.envelope() {
+            Ok(envelope) => (event.place(), envelope),
+            Err(verdict) => return Some(verdict),
+        };
+        let envelope = &envelope;
         let mut chain = match head {
             None => ChainVerifier::of_any_aggregate(),
             Some(head) => ChainVerifier::behind(head),
         };
         let verdict = chain.accept_envelope(place.position, place.cid, envelope);
         let Err(verdict) = verdict else {
-            self.put(name, place, envelope);
+            self.put(event);
             return None;
         };
         let (found, follows_damage) =
             (envelope.sequence, noted.has_cid(envelope.previous.as_ref()));
         let is_told = match &verdict.fault {
             Fault::Gap { expected, .. } if found > *expected => {
-                self.put(name, place, envelope);
+                self.put(event);
                 !(follows_damage && found == *expected + 1)
             }
             // It comes again, or too late: what stands behind it follows from the one that is known.
@@ -51,7 +81,7 @@ impl Chains {
             Fault::Truncated {
                 missing: Truncation::Start { .. },
             } => {
-                self.put(name, place, envelope);
+                self.put(event);
                 let is_explained = follows_damage && found == 2;
                 self.cut += u64::from(may_be_cut && !is_explained);
                 !is_explained && !may_be_cut
@@ -65,23 +95,19 @@ impl Chains {
             }
             Fault::PreviousMismatch { .. } => {
                 let follows_branch = self.follows_branch(envelope);
-                self.put(name, place, envelope);
+                self.put(event);
                 !follows_branch
             }
             _ => {
-                self.put(name, place, envelope);
+                self.put(event);
                 true
             }
         };
         is_told.then_some(verdict)
     }
 
-    fn put(&mut self, name: Name, place: Place, envelope: &Envelope) {
-        let timestamp = envelope.timestamp.as_micros();
-        let known = Known::new(&place.cid, envelope.sequence, place.position, timestamp);
-        if let Some(known) = known {
-            self.heads.put(name, known);
-        }
+    fn put(&mut self, event: &Shown) {
+        self.heads.put(event.name, Known::of(event));
     }
 
     fn remember_branch(&mut self, branch: ChainHead) {

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::block::{CommitVerifier, Envelope, Place, Position, Verdict};
+use super::shown::Shown;
+use crate::block::{CommitVerifier, Position, Verdict};
 
 /// Checks commits in the store's order. After a fault it waits for the first event of a commit.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -37,27 +38,33 @@ impl Commits {
     }
 
     /// Takes the next event.
-    pub(super) fn accept(&mut self, place: Place, envelope: &Envelope) -> Option<Verdict> {
-        if self.is_lost && !envelope.commit.is_first_of_whole() {
+    pub(super) fn accept(&mut self, event: &Shown) -> Option<Verdict> {
+        if self.is_lost && !event.commit.is_first_of_whole() {
             return None;
         }
         self.is_lost = false;
         let mut verdict = None;
-        let mut accepted = self.verifier.accept_envelope(place, envelope);
-        if accepted.is_err() && envelope.commit.is_first_of_whole() && self.verifier.is_open() {
+        let mut accepted = self.accept_part(event);
+        if accepted.is_err() && event.commit.is_first_of_whole() && self.verifier.is_open() {
             verdict = accepted.err();
             self.begin_anew();
-            accepted = self.verifier.accept_envelope(place, envelope);
+            accepted = self.accept_part(event);
         }
         match accepted {
             Ok(true) => self.begun = None,
-            Ok(false) => drop(self.begun.get_or_insert(place.position)),
+            Ok(false) => drop(self.begun.get_or_insert(event.position)),
             Err(refused) => {
                 verdict = verdict.or(Some(refused));
                 self.interrupt();
             }
         }
         verdict
+    }
+
+    fn accept_part(&mut self, event: &Shown) -> Result<bool, Verdict> {
+        let aggregate = || (event.kind(), event.id());
+        self.verifier
+            .accept_part(event.place(), event.commit, event.timestamp, aggregate)
     }
 
     /// Says that an event cannot be read.

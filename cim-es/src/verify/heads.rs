@@ -1,42 +1,20 @@
 //! The last event of each aggregate, in as few bytes as the proof of the next one needs.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use cid::Cid;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sha2::{Digest, Sha256};
 
+use super::shown::Shown;
 use crate::block::{ChainHead, Position, ShortCid, parse_cid};
-
-/// An aggregate by a digest of its kind and id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Name([u8; 16]);
-
-impl Hash for Name {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(&self.0);
-    }
-}
-
-impl Name {
-    pub(super) fn of(kind: &str, id: &str) -> Self {
-        let digest = Sha256::new()
-            .chain_update(kind)
-            .chain_update([0])
-            .chain_update(id)
-            .finalize();
-        let mut name = [0; 16];
-        name.copy_from_slice(&digest[..16]);
-        Self(name)
-    }
-}
+use crate::store::raw::Name;
 
 /// The last event of an aggregate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Known {
-    cid: ShortCid,
+    pub(super) cid: ShortCid,
     /// Whether what the engine keeps of the end of the history was compared with it.
     pub(super) is_compared: bool,
     pub(super) version: u64,
@@ -45,15 +23,19 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// None for a CID that no event of this library has.
-    pub(super) fn new(cid: &Cid, version: u64, position: Position, timestamp: i64) -> Option<Self> {
-        Some(Self {
-            cid: ShortCid::of(cid)?,
+    fn new(cid: ShortCid, version: u64, position: Position, timestamp: i64) -> Self {
+        Self {
+            cid,
             is_compared: false,
             version,
             position,
             timestamp,
-        })
+        }
+    }
+
+    pub(super) fn of(event: &Shown) -> Self {
+        let timestamp = event.timestamp.as_micros();
+        Self::new(event.cid, event.sequence, event.position, timestamp)
     }
 
     pub(super) fn cid(&self) -> Cid {
@@ -91,10 +73,6 @@ pub(super) struct Heads(HashMap<Name, Known, BuildHasherDefault<FirstBytes>>);
 impl Heads {
     pub(super) fn len(&self) -> u64 {
         self.0.len() as u64
-    }
-
-    pub(super) fn get(&self, name: &Name) -> Option<&Known> {
-        self.0.get(name)
     }
 
     pub(super) fn get_mut(&mut self, name: &Name) -> Option<&mut Known> {
@@ -154,11 +132,11 @@ fn entry_of(entry: &[u8]) -> Option<(Name, Known)> {
     let (position, rest) = rest.split_first_chunk()?;
     let (timestamp, _) = rest.split_first_chunk()?;
     let mut known = Known::new(
-        &parse_cid(cid).ok()?,
+        ShortCid::of(&parse_cid(cid).ok()?)?,
         u64::from_be_bytes(*version),
         Position(u64::from_be_bytes(*position)),
         i64::from_be_bytes(*timestamp),
-    )?;
+    );
     known.is_compared = *is_compared != 0;
     Some((Name(*name), known))
 }

@@ -1,13 +1,13 @@
 //! What each block of a page proves to be: the work that is done by several threads.
 
+use bytes::Bytes;
 use cid::Cid;
 
-use super::heads::Name;
+use super::shown::Shown;
 use crate::block::{
-    Envelope, HashCode, Place, Position, StoredEvent, Verdict, delimited_envelope, read_envelope,
-    verify_cid,
+    HashCode, Position, StoredEvent, delimited_envelope, prove, read_envelope_ref, verify_cid,
 };
-use crate::store::raw::{RawBlock, RawItem, RawLinks, RawPage};
+use crate::store::raw::{Beside, Name, RawBlock, RawItem, RawLinks, RawPage, SoundPart};
 use crate::store::{Damage, Location};
 
 /// A page of which every block was proved or refused.
@@ -16,11 +16,16 @@ pub(super) struct JudgedPage {
     pub(super) reached: Position,
     pub(super) removed: u64,
     pub(super) lists_have_kinds: bool,
+    pub(super) sound: Option<SoundPart>,
 }
 
 /// What stands at a position, or at several.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "in a sound store each is the large one"
+)]
 pub(super) enum Judged {
-    Block(Box<JudgedBlock>),
+    Block(JudgedBlock),
     Unreadable {
         damage: Box<Damage>,
         until: Position,
@@ -34,23 +39,15 @@ pub(super) struct JudgedBlock {
     pub(super) links: Option<RawLinks>,
     pub(super) proof: Proof,
     /// What is wrong with the block, or with what stands beside it.
-    pub(super) damage: Option<Damage>,
+    pub(super) damage: Option<Box<Damage>>,
 }
 
 /// What is known of an event.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "in a sound store each is the large one"
-)]
 pub(super) enum Proof {
-    /// Its envelope; the payload may be damaged all the same.
-    Envelope {
-        name: Name,
-        place: Place,
-        envelope: Envelope,
-    },
+    /// What its envelope says; the payload may be damaged all the same.
+    Envelope(Shown),
     /// Nothing but the CIDs by which the next event may link to it.
-    Nothing([Option<Cid>; 2]),
+    Nothing(Box<[Option<Cid>; 2]>),
 }
 
 pub(super) fn judge(page: RawPage, location: &Location) -> JudgedPage {
@@ -60,30 +57,25 @@ pub(super) fn judge(page: RawPage, location: &Location) -> JudgedPage {
         removed,
         lists_have_kinds,
         beside,
+        sound,
     } = page;
     let judged = items
         .into_iter()
         .enumerate()
         .map(|(index, item)| match item {
             RawItem::Unreadable { damage, until } => Judged::Unreadable { damage, until },
-            RawItem::Block(block) => {
-                let beside = |envelope: &Envelope| beside(index, envelope);
-                Judged::Block(Box::new(judge_block(block, location, beside)))
-            }
+            RawItem::Block(block) => Judged::Block(judge_block(block, index, location, &beside)),
         });
     JudgedPage {
         items: judged.collect(),
         reached,
         removed,
         lists_have_kinds,
+        sound,
     }
 }
 
-fn judge_block(
-    block: RawBlock,
-    location: &Location,
-    beside: impl Fn(&Envelope) -> Option<String>,
-) -> JudgedBlock {
+fn judge_block(block: RawBlock, index: usize, location: &Location, beside: &Beside) -> JudgedBlock {
     let RawBlock {
         position,
         cid,
@@ -93,29 +85,29 @@ fn judge_block(
     } = block;
     let bytes = body.len() as u64;
     let (proof, damage) = match cid {
-        Ok(cid) => match StoredEvent::verify(position, cid, body.clone()) {
-            Ok(event) => {
-                let wrong = beside(&event.envelope);
-                let place = event.place();
-                let damage = wrong.map(|reason| {
-                    let damage = Damage::new(location.clone(), position, cid, reason);
-                    damage.in_history_of(&event.envelope.aggregate_key())
-                });
-                (known(place, event.envelope), damage)
-            }
-            Err(verdict) => {
-                let proof = half_proved(position, cid, &body);
-                let mut damage = Damage::of(verdict, location.clone());
-                if let Proof::Envelope { envelope, .. } = &proof {
-                    damage = damage.in_history_of(&envelope.aggregate_key());
-                }
-                (proof, Some(damage))
-            }
-        },
         Err(reason) => {
             let damage = Damage::new(location.clone(), position, None, reason);
-            (Proof::Nothing([None, own_cid(&body)]), Some(damage))
+            (
+                Proof::Nothing(Box::new([None, own_cid(&body)])),
+                Some(damage),
+            )
         }
+        Ok(cid) => match prove(&cid, &body) {
+            Some((envelope, _)) => {
+                let name = Name::of(envelope.aggregate, envelope.aggregate_id);
+                let wrong = beside(index, &envelope, &name);
+                let damage = wrong.map(|reason| {
+                    let damage = Damage::new(location.clone(), position, cid, reason);
+                    damage.in_history_of(&envelope.aggregate_key())
+                });
+                let shown = Shown::of(position, cid, name, &envelope, &body);
+                (
+                    shown.map_or_else(|| nothing(cid, &body), Proof::Envelope),
+                    damage,
+                )
+            }
+            None => refused(position, cid, &body, location),
+        },
     };
     JudgedBlock {
         position,
@@ -123,43 +115,47 @@ fn judge_block(
         removed,
         links,
         proof,
-        damage,
+        damage: damage.map(Box::new),
     }
 }
 
-fn known(place: Place, envelope: Envelope) -> Proof {
-    Proof::Envelope {
-        name: Name::of(&envelope.aggregate, &envelope.aggregate_id),
-        place,
-        envelope,
-    }
+/// What is left of a block that was not proved, and what is wrong with it.
+fn refused(
+    position: Position,
+    cid: Cid,
+    body: &Bytes,
+    location: &Location,
+) -> (Proof, Option<Damage>) {
+    let proof = half_proved(position, cid, body);
+    let verdict = StoredEvent::verify(position, cid, body.clone()).err();
+    let damage = verdict.map(|verdict| {
+        let damage = Damage::of(verdict, location.clone());
+        match &proof {
+            Proof::Envelope(shown) => damage.in_history_of(&shown.aggregate_key()),
+            Proof::Nothing(_) => damage,
+        }
+    });
+    (proof, damage)
 }
 
 /// What is left to be known of a block that was refused: its envelope, where that is what the CID
 /// says.
-fn half_proved(position: Position, cid: Cid, body: &[u8]) -> Proof {
-    let envelope = delimited_envelope(body)
-        .filter(|bytes| verify_cid(&cid, bytes))
-        .and_then(|bytes| read_envelope(bytes).ok());
-    match envelope {
-        Some(envelope) => {
-            let place = Place {
-                cid,
-                position,
-                sequence: Some(envelope.sequence),
-            };
-            known(place, envelope)
-        }
-        None => Proof::Nothing([Some(cid), own_cid(body)]),
-    }
+fn half_proved(position: Position, cid: Cid, body: &Bytes) -> Proof {
+    let shown = delimited_envelope(body)
+        .filter(|block| verify_cid(&cid, block))
+        .and_then(|block| {
+            let envelope = read_envelope_ref(block).ok()?;
+            let name = Name::of(envelope.aggregate, envelope.aggregate_id);
+            Shown::of(position, cid, name, &envelope, body)
+        });
+    shown.map_or_else(|| nothing(cid, body), Proof::Envelope)
+}
+
+fn nothing(cid: Cid, body: &[u8]) -> Proof {
+    Proof::Nothing(Box::new([Some(cid), own_cid(body)]))
 }
 
 /// The CID of what stands where the envelope belongs.
 fn own_cid(body: &[u8]) -> Option<Cid> {
     delimited_envelope(body).map(|envelope| HashCode::Sha2_256.cid(envelope))
-}
-
-/// A verdict on an event of which the envelope is known.
-pub(super) fn damage_of(verdict: Verdict, location: &Location, envelope: &Envelope) -> Damage {
-    Damage::of(verdict, location.clone()).in_history_of(&envelope.aggregate_key())
 }

@@ -90,7 +90,8 @@ impl Reading {
             reached: self.after,
             removed: 0,
             lists_have_kinds: false,
-            beside: Box::new(|_, _| None),
+            beside: Box::new(|_, _, _| None),
+            sound: None,
         }))
     }
 

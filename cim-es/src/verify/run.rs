@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::judge::{Judged, JudgedBlock, Proof, damage_of};
+use super::judge::{Judged, JudgedBlock, Proof};
+use super::shown::Shown;
 use super::state::{KnownList, VerificationState};
-use crate::block::{Envelope, Position};
-use crate::store::raw::{RawEvents, RawLinks};
+use crate::block::Position;
+use crate::store::raw::{RawEvents, RawLinks, SoundPart};
 use crate::store::{Damage, Location};
 
 /// A verification that is under way.
@@ -54,14 +55,12 @@ impl Run {
             Judged::Block(block) if block.position <= self.state.at => {
                 // It was looked at before; only its commit goes on.
                 match &block.proof {
-                    Proof::Envelope {
-                        place, envelope, ..
-                    } => drop(self.state.commits.accept(*place, envelope)),
+                    Proof::Envelope(event) => drop(self.state.commits.accept(event)),
                     Proof::Nothing(_) => self.state.commits.interrupt(),
                 }
                 Vec::new()
             }
-            Judged::Block(block) => self.take_block(*block, lists_have_kinds),
+            Judged::Block(block) => self.take_block(block, lists_have_kinds),
         }
     }
 
@@ -79,17 +78,13 @@ impl Run {
         state.counts.events += 1;
         state.counts.bytes += bytes;
         state.counts.removed += removed;
-        let mut damages = Vec::from_iter(damage);
-        let (name, place, envelope) = match proof {
-            Proof::Envelope {
-                name,
-                place,
-                envelope,
-            } => (name, place, envelope),
+        let mut damages = Vec::from_iter(damage.map(|damage| *damage));
+        let event = match proof {
+            Proof::Envelope(event) => event,
             Proof::Nothing(cids) => {
                 state.commits.interrupt();
                 state.noted.note_positions(position, position);
-                for cid in cids {
+                for cid in *cids {
                     state.noted.note_cid(cid);
                 }
                 if let Some(links) = links {
@@ -98,32 +93,29 @@ impl Run {
                 return damages;
             }
         };
-        state.last = Some((position, place.cid));
-        let before = state.chains.heads.get(&name).map(|known| known.position.0);
-        let noted = &state.noted;
-        let chain = state
-            .chains
-            .accept(name, place, &envelope, noted, self.may_be_cut);
-        let commit = state.commits.accept(place, &envelope);
+        state.last = Some((position, event.cid.cid()));
+        let (before, chain) = state.chains.accept(&event, &state.noted, self.may_be_cut);
+        let commit = state.commits.accept(&event);
         for verdict in chain.into_iter().chain(commit) {
-            damages.push(damage_of(verdict, &self.location, &envelope));
+            let damage = Damage::of(verdict, self.location.clone());
+            damages.push(damage.in_history_of(&event.aggregate_key()));
         }
         if let Some(links) = links {
-            let of_list = self.follow_list(position, links, Some((&envelope, lists_have_kinds)));
+            let of_list = self.follow_list(position, links, Some((&event, lists_have_kinds)));
             let previous = links.previous_of_aggregate;
+            let before = before.map_or(0, |before| before.0);
             // Where the history itself is broken, its list is as well.
             let is_lost = damages.is_empty()
-                && previous != before.unwrap_or(0)
+                && previous != before
                 && !self.state.noted.has_position(previous);
             let of_aggregate = is_lost.then(|| {
                 format!(
-                    "the column beside it says that its aggregate's event before is at position {previous}, that one is at {}",
-                    before.unwrap_or(0)
+                    "the column beside it says that its aggregate's event before is at position {previous}, that one is at {before}"
                 )
             });
             for reason in of_aggregate.into_iter().chain(of_list) {
-                let damage = Damage::new(self.location.clone(), position, place.cid, reason);
-                damages.push(damage.in_history_of(&envelope.aggregate_key()));
+                let damage = Damage::new(self.location.clone(), position, event.cid.cid(), reason);
+                damages.push(damage.in_history_of(&event.aggregate_key()));
             }
         }
         if !damages.is_empty() {
@@ -137,7 +129,7 @@ impl Run {
         &mut self,
         position: Position,
         links: RawLinks,
-        event: Option<(&Envelope, bool)>,
+        event: Option<(&Shown, bool)>,
     ) -> Option<String> {
         let Self { state, lists, .. } = self;
         let at = *lists.entry(links.list).or_insert_with(|| {
@@ -150,11 +142,11 @@ impl Run {
         });
         let known = &mut state.lists[at];
         let last = std::mem::replace(&mut known.last, position.0);
-        let (envelope, have_kinds) = event?;
+        let (event, have_kinds) = event?;
         let (kind, event_type) = known
             .named
-            .get_or_insert_with(|| (envelope.aggregate.clone(), envelope.event_type.clone()));
-        if *event_type != envelope.event_type || (have_kinds && *kind != envelope.aggregate) {
+            .get_or_insert_with(|| (event.kind(), event.event_type()));
+        if !event.is_of(have_kinds.then_some(kind.as_str()), event_type) {
             return Some(format!(
                 "the column beside it says type {}, which is `{event_type}` of {kind}",
                 links.list
@@ -169,9 +161,11 @@ impl Run {
         })
     }
 
-    /// Says that nothing else stands up to a position, and at how many something was taken away.
-    pub(super) fn reach(&mut self, position: Position, removed: u64) {
+    /// Says that nothing else stands up to a position, at how many something was taken away, and what was found sound on
+    /// the way.
+    pub(super) fn reach(&mut self, position: Position, removed: u64, sound: Option<SoundPart>) {
         self.state.counts.removed += removed;
+        self.state.sound.extend(sound);
         self.state.at = self.state.at.max(position);
     }
 

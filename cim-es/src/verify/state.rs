@@ -8,6 +8,7 @@ use super::commits::Commits;
 use super::noted::Noted;
 use super::progress::Stage;
 use crate::block::Position;
+use crate::store::raw::SoundPart;
 
 /// Where a verification stands, for one that goes on from there later, also in another program.
 ///
@@ -47,6 +48,9 @@ pub struct VerificationState {
     pub(super) head_key: Option<i64>,
     /// The part beside the events that is next, and where in it.
     pub(super) part: (usize, u64),
+    /// What of the parts was found sound while the events were read.
+    #[serde(default)]
+    pub(super) sound: Vec<SoundPart>,
 }
 
 /// A list of events, as the events themselves make it up.
@@ -82,6 +86,7 @@ impl VerificationState {
             counts: self.counts,
             head_key: self.head_key,
             part: self.part,
+            sound: self.sound.clone(),
         }
     }
 }

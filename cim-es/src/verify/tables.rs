@@ -5,13 +5,12 @@ use std::sync::Arc;
 use cid::Cid;
 use futures_util::StreamExt;
 
-use super::heads::Name;
 use super::judge::{Judged, Proof, judge};
 use super::progress::Stage;
 use super::run::Run;
 use crate::block::Position;
 use crate::domain::aggregate::IdText;
-use crate::store::raw::{HeadRow, ListRow, RawEvents, RawItem, RawPage};
+use crate::store::raw::{HeadRow, ListRow, Name, RawEvents, RawItem, RawPage, SoundPart};
 use crate::store::{AggregateKey, Damage, StoreError};
 
 /// The CID beside the block at a position.
@@ -78,7 +77,7 @@ async fn aggregate_at(
     let judged = judge(page, &run.location);
     Ok(judged.items.iter().find_map(|judged| match judged {
         Judged::Block(block) => match &block.proof {
-            Proof::Envelope { envelope, .. } => Some(envelope.aggregate_key()),
+            Proof::Envelope(event) => Some(event.aggregate_key()),
             Proof::Nothing(_) => None,
         },
         Judged::Unreadable { .. } => None,
@@ -197,6 +196,12 @@ pub(super) async fn beside(run: &mut Run, raw: &dyn RawEvents) -> Result<Vec<Dam
         run.state.stage = Stage::Done;
         return Ok(Vec::new());
     };
+    let is_here = |sound: &&SoundPart| (sound.part, sound.from) == (at, from);
+    if let Some(sound) = run.state.sound.iter().find(is_here).copied() {
+        run.state.counts.others += sound.checked;
+        run.state.part = (at, sound.next);
+        return Ok(Vec::new());
+    }
     let page = raw.check_part(part, from).await?;
     run.state.counts.others += page.checked;
     let noted = &run.state.noted;

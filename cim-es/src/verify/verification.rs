@@ -8,13 +8,14 @@ use futures_util::future::{Either, select};
 
 use super::judge::JudgedPage;
 use super::progress::{Stage, VerificationProgress, VerificationReport};
+use super::ranges::Ranges;
 use super::read::ReadEvents;
 use super::run::Run;
 use super::state::VerificationState;
 use super::tables;
 use super::workers::Workers;
 use crate::block::Position;
-use crate::store::raw::{RawEvents, RawPages};
+use crate::store::raw::{RawEvents, RawPages, SoundPart};
 use crate::store::{AnotherHistory, Bookmark, Damage, EventStore, StoreError};
 
 /// How many times what was stored meanwhile is looked at as well; a writer that is never still
@@ -43,10 +44,20 @@ pub struct Verification {
 }
 
 struct Begun {
-    workers: Workers,
-    pages: Option<RawPages>,
+    source: Source,
     page: Option<Judging>,
     rounds: u32,
+}
+
+/// Where judged pages come from.
+enum Source {
+    /// The threads that read judge as well.
+    Ranges(Ranges),
+    /// Others do.
+    Pages {
+        workers: Workers,
+        pages: Option<RawPages>,
+    },
 }
 
 /// A page of which some blocks were looked at.
@@ -55,6 +66,7 @@ struct Judging {
     reached: Position,
     removed: u64,
     lists_have_kinds: bool,
+    sound: Option<SoundPart>,
 }
 
 impl From<JudgedPage> for Judging {
@@ -64,6 +76,7 @@ impl From<JudgedPage> for Judging {
             reached: page.reached,
             removed: page.removed,
             lists_have_kinds: page.lists_have_kinds,
+            sound: page.sound,
         }
     }
 }
@@ -188,19 +201,23 @@ impl Verification {
     async fn begin(&mut self) -> Result<(), StoreError> {
         self.run.until = self.raw.end().await?;
         self.check_history().await?;
-        let pages = match self.run.state.stage {
-            Stage::Events => {
-                let from = self.run.read_from();
-                Some(Arc::clone(&self.raw).pages(from, self.run.until))
-            }
-            _ => None,
-        };
-        self.begun = Some(Begun {
-            workers: Workers::start(self.threads, &self.run.location)?,
-            pages,
+        let mut begun = Begun {
+            source: match self.raw.ranges() {
+                Some(raw) => {
+                    Source::Ranges(Ranges::new(raw, self.run.location.clone(), self.threads))
+                }
+                None => Source::Pages {
+                    workers: Workers::start(self.threads, &self.run.location)?,
+                    pages: None,
+                },
+            },
             page: None,
             rounds: 0,
-        });
+        };
+        if self.run.state.stage == Stage::Events {
+            begun.read(&self.raw, self.run.read_from(), self.run.until);
+        }
+        self.begun = Some(begun);
         Ok(())
     }
 
@@ -243,9 +260,8 @@ impl Verification {
                     return Ok(damages);
                 }
             }
-            let (reached, removed) = (page.reached, page.removed);
+            self.run.reach(page.reached, page.removed, page.sound);
             begun.page = None;
-            self.run.reach(reached, removed);
             return Ok(Vec::new());
         }
         self.level().await
@@ -263,7 +279,7 @@ impl Verification {
             && begun.rounds < MOST_ROUNDS
         {
             begun.rounds += 1;
-            begun.pages = Some(Arc::clone(&self.raw).pages(until, end));
+            begun.read(&self.raw, until, end);
             self.run.until = end;
             return Ok(Vec::new());
         }
@@ -273,23 +289,35 @@ impl Verification {
 }
 
 impl Begun {
+    /// Goes on between two positions.
+    fn read(&mut self, raw: &Arc<dyn RawEvents>, after: Position, until: Position) {
+        match &mut self.source {
+            Source::Ranges(ranges) => ranges.go_on(after, until),
+            Source::Pages { pages, .. } => *pages = Some(Arc::clone(raw).pages(after, until)),
+        }
+    }
+
     /// The next page that was judged; none when there is no more.
     async fn next_page(&mut self) -> Result<Option<JudgedPage>, StoreError> {
+        let (workers, source) = match &mut self.source {
+            Source::Ranges(ranges) => return ranges.next().await,
+            Source::Pages { workers, pages } => (workers, pages),
+        };
         loop {
-            let pages = self.pages.as_mut().filter(|_| self.workers.has_room());
+            let pages = source.as_mut().filter(|_| workers.has_room());
             let Some(pages) = pages else {
-                return match self.workers.is_idle() {
+                return match workers.is_idle() {
                     true => Ok(None),
-                    false => self.workers.next().await.map(Some),
+                    false => workers.next().await.map(Some),
                 };
             };
-            let read = match select(pages.next(), Box::pin(self.workers.next())).await {
+            let read = match select(pages.next(), Box::pin(workers.next())).await {
                 Either::Left((read, _)) => read.transpose()?,
                 Either::Right((page, _)) => return page.map(Some),
             };
             match read {
-                Some(page) => self.workers.hand_over(page)?,
-                None => self.pages = None,
+                Some(page) => workers.hand_over(page)?,
+                None => *source = None,
             }
         }
     }

@@ -114,10 +114,11 @@ impl Reading {
             reached: Position(self.at),
             removed,
             lists_have_kinds: false,
-            beside: Box::new(move |index, envelope| {
+            sound: None,
+            beside: Box::new(move |index, envelope, _| {
                 let subject: &Subject = subjects.get(index)?;
-                let id = IdText::trusted(&envelope.aggregate_id);
-                let event_type = &envelope.event_type;
+                let id = IdText::trusted(envelope.aggregate_id);
+                let event_type = envelope.event_type;
                 let is_stored = layout.is_stored(subject, &id, event_type);
                 (!is_stored).then(|| {
                     let expected = layout.stored(&id, event_type);

@@ -8,7 +8,7 @@ use crate::store::StoreError;
 use crate::store::raw::PartPage;
 
 /// How many positions are compared at a time: those of a large segment of the index of CIDs.
-const CHUNK: u64 = cids::LARGE;
+pub(super) const CHUNK: u64 = cids::LARGE;
 
 /// The type and the CID of an event, as the index of CIDs has it.
 #[derive(Clone, Copy)]
@@ -18,13 +18,39 @@ struct Indexed {
 }
 
 /// What stands at the positions of a chunk, and what was not met yet of it.
-struct Chunk {
+pub(super) struct Chunk {
     base: u64,
     events: Vec<Option<Indexed>>,
     is_missing: Vec<bool>,
 }
 
 impl Chunk {
+    /// Of positions behind one and up to another, at which nothing is known to stand.
+    pub(super) fn between(base: u64, until: u64) -> Self {
+        let length = until.saturating_sub(base) as usize;
+        Self {
+            base,
+            events: vec![None; length],
+            is_missing: vec![false; length],
+        }
+    }
+
+    /// Says what stands at a position.
+    pub(super) fn put(&mut self, position: u64, list: u64, entry: u64) {
+        if let Some(place) = self.place(position) {
+            self.events[place] = Some(Indexed { list, entry });
+        }
+    }
+
+    /// Takes in what a part of it has.
+    pub(super) fn take_in(&mut self, part: &Self) {
+        for (position, event) in (part.base + 1..).zip(&part.events) {
+            if let (Some(event), Some(place)) = (event, self.place(position)) {
+                self.events[place] = Some(*event);
+            }
+        }
+    }
+
     /// The place of a position in the lists.
     fn place(&self, position: u64) -> Option<usize> {
         let place = usize::try_from(position.checked_sub(self.base + 1)?).ok()?;
@@ -76,7 +102,7 @@ pub(super) fn check(database: &Database, chunk: u64) -> Result<PartPage, StoreEr
             let position = count(row, 0)?;
             let list = row.get::<_, i64>(1)?.cast_unsigned();
             let entry = cids::prefix(row.get_ref(2)?.as_blob()?);
-            Ok((position, Indexed { list, entry }))
+            Ok((position, list, entry))
         },
     );
     let page = |damages| PartPage {
@@ -90,20 +116,26 @@ pub(super) fn check(database: &Database, chunk: u64) -> Result<PartPage, StoreEr
         Err(StoreError::Damaged(_)) => return Ok(page(Vec::new())),
         Err(error) => return Err(error),
     };
-    let length = (until - base) as usize;
-    let mut events = Chunk {
-        base,
-        events: vec![None; length],
-        is_missing: vec![false; length],
-    };
-    for (position, event) in rows {
-        if let Some(place) = events.place(position) {
-            events.events[place] = Some(event);
-        }
+    let mut events = Chunk::between(base, until);
+    for (position, list, entry) in rows {
+        events.put(position, list, entry);
     }
     let mut damages = types(database, &mut events, until)?;
     damages.extend(cid_rows(database, &mut events, until, last)?);
     Ok(page(damages))
+}
+
+/// Whether the indexes lead to all events of a whole chunk, and to nothing else there. Where they do not, or that cannot be
+/// told, [`check`] says what is wrong.
+pub(super) fn is_sound(database: &Database, events: &mut Chunk) -> Result<bool, StoreError> {
+    let last = end(database)?;
+    let until = events.base + CHUNK;
+    if until > last {
+        return Ok(false);
+    }
+    let is_sound = types(database, events, until)?.is_empty()
+        && cid_rows(database, events, until, last)?.is_empty();
+    Ok(is_sound)
 }
 
 /// What is damaged in an answer, or the answer.

@@ -6,6 +6,7 @@ mod beside;
 mod ends;
 mod indexes;
 mod pages;
+mod ranges;
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use futures_util::stream;
 
 use super::SqliteEventStore;
 use super::database::{Database, count};
-use crate::store::raw::{HeadPage, ListRow, PartPage, RawEvents, RawPages};
+use crate::store::raw::{HeadPage, ListRow, PartPage, RawEvents, RawPages, RawRanges};
 use crate::store::{Location, Position, StoreError};
 
 /// What is checked beside the events, the ends of histories and the types.
@@ -27,6 +28,8 @@ const PARTS: [&str; 7] = [
     "views",
     SYNC_STATE,
 ];
+/// Where the indexes stand among the parts.
+const INDEXES_AT: usize = 0;
 const INDEXES: &str = "the indexes over types and CIDs";
 const SYNC_STATE: &str = "what is known of the stream";
 
@@ -49,12 +52,16 @@ impl RawEvents for SqliteEventStore {
             }
             let read = shared
                 .readers
-                .look(move |database| pages::page(database, at, until, digest));
+                .look(move |database| pages::page(database, at, until, digest, None));
             let page = read.await?;
             let reached = page.reached.0;
             Ok(Some((page, (shared, reached))))
         });
         Box::pin(pages)
+    }
+
+    fn ranges(&self) -> Option<Arc<dyn RawRanges>> {
+        Some(Arc::new(ranges::Ranges::of(Arc::clone(&self.shared))))
     }
 
     async fn heads(&self, after: Option<i64>) -> Result<HeadPage, StoreError> {

@@ -3,12 +3,13 @@
 use bytes::Bytes;
 use rusqlite::Row;
 
-use crate::block::{Cid, Envelope, Position, parse_cid};
+use crate::block::{Cid, EnvelopeRef, Position, parse_cid};
 use crate::engine::sqlite::aggregates::{self, NameDigest};
 use crate::engine::sqlite::database::{Database, count, stored};
-use crate::engine::sqlite::format;
+use crate::engine::sqlite::raw::indexes::Chunk;
 use crate::engine::sqlite::schema::WITHOUT_KINDS;
-use crate::store::raw::{RawBlock, RawItem, RawLinks, RawPage};
+use crate::engine::sqlite::{cids, format};
+use crate::store::raw::{Name, RawBlock, RawItem, RawLinks, RawPage};
 use crate::store::{Damage, StoreError};
 
 /// How many positions a page has at most.
@@ -37,8 +38,13 @@ struct Columns {
 }
 
 impl Columns {
-    fn compare(&self, envelope: &Envelope, digest: NameDigest) -> Option<String> {
-        let (kind, id) = (&envelope.aggregate, &envelope.aggregate_id);
+    fn compare(
+        &self,
+        envelope: &EnvelopeRef<'_>,
+        name: &Name,
+        digest: NameDigest,
+    ) -> Option<String> {
+        let (kind, id) = (envelope.aggregate, envelope.aggregate_id);
         if self.sequence != stored(envelope.sequence)
             || self.timestamp != envelope.timestamp.as_micros()
         {
@@ -50,7 +56,9 @@ impl Columns {
                 envelope.timestamp.as_micros()
             ));
         }
-        let is_there = aggregates::is_place(self.aggregate, kind, id, digest);
+        // Nearly every aggregate is under the digest of its name, which was taken already.
+        let is_there = self.aggregate == name.first_bytes()
+            || aggregates::is_place(self.aggregate, kind, id, digest);
         (!is_there).then(|| {
             format!(
                 "the column beside it says that it is of the aggregate under key {}, where `{kind} {id}` does not belong",
@@ -73,6 +81,8 @@ enum Found {
     Row {
         position: u64,
         cid: Result<Cid, String>,
+        /// What of the CID the index of CIDs has.
+        entry: u64,
         links: RawLinks,
         /// Where its body is in the room.
         body: (usize, usize),
@@ -91,6 +101,7 @@ pub(super) fn page(
     after: u64,
     until: u64,
     digest: NameDigest,
+    chunk: Option<&mut Chunk>,
 ) -> Result<RawPage, StoreError> {
     let mut gathered = Gathered {
         found: Vec::new(),
@@ -103,6 +114,9 @@ pub(super) fn page(
         // SQLite cannot go from one row to the next.
         Err(StoreError::Damaged(_)) => gathered.one_by_one(database, until)?,
         Err(error) => return Err(error),
+    }
+    if let Some(chunk) = chunk {
+        gathered.tell(chunk);
     }
     let lists_have_kinds = format::version(database)? != WITHOUT_KINDS;
     Ok(gathered.page(database, lists_have_kinds, digest))
@@ -138,6 +152,21 @@ impl Gathered {
             self.row(position, row);
         }
         Ok(())
+    }
+
+    /// Says what the indexes are to lead to.
+    fn tell(&self, chunk: &mut Chunk) {
+        for found in &self.found {
+            if let Found::Row {
+                position,
+                entry,
+                links,
+                ..
+            } = found
+            {
+                chunk.put(*position, links.list, *entry);
+            }
+        }
     }
 
     fn one_by_one(&mut self, database: &Database, until: u64) -> Result<(), StoreError> {
@@ -177,7 +206,8 @@ impl Gathered {
     }
 
     fn read(&mut self, position: u64, row: &Row<'_>) -> rusqlite::Result<(Found, Columns)> {
-        let cid = parse_cid(row.get_ref(7)?.as_blob()?);
+        let cid = row.get_ref(7)?.as_blob()?;
+        let (entry, cid) = (cids::prefix(cid), parse_cid(cid));
         let body = row.get_ref(8)?.as_blob()?;
         let links = RawLinks {
             previous_of_aggregate: row.get::<_, i64>(2)?.cast_unsigned(),
@@ -194,6 +224,7 @@ impl Gathered {
         let found = Found::Row {
             position,
             cid: cid.map_err(|error| format!("the CID beside the event: {error}")),
+            entry,
             links,
             body: (start, self.room.len()),
         };
@@ -228,6 +259,7 @@ impl Gathered {
                 cid,
                 links,
                 body: (start, end),
+                ..
             } => RawItem::Block(RawBlock {
                 position: Position(position),
                 cid,
@@ -250,9 +282,10 @@ impl Gathered {
             reached: Position(self.at),
             removed: 0,
             lists_have_kinds,
-            beside: Box::new(move |index, envelope| {
+            sound: None,
+            beside: Box::new(move |index, envelope, name| {
                 let columns = columns.get(index)?.as_ref()?;
-                columns.compare(envelope, digest)
+                columns.compare(envelope, name, digest)
             }),
         }
     }
