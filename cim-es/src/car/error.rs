@@ -90,7 +90,7 @@ impl CarError {
         Self::Damaged { at, fault }
     }
 
-    pub(super) fn io(doing: &'static str, at: u64, error: io::Error) -> Self {
+    pub(crate) fn io(doing: &'static str, at: u64, error: io::Error) -> Self {
         Self::Io {
             doing,
             at,

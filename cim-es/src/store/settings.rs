@@ -44,6 +44,9 @@ pub struct EngineSettings {
     pub(crate) raw: Option<Arc<dyn RawEvents>>,
     /// What reads between any two positions, where the engine does so cheaply.
     pub(crate) pages: Option<Arc<dyn EventPages>>,
+    /// Whether lists of sealed commits are stored in the order in which they were given, so that the next one may be given
+    /// before it is known what became of the one before.
+    pub(crate) stores_sealed_in_order: bool,
 }
 
 impl EngineSettings {
@@ -109,6 +112,15 @@ impl EngineSettings {
     pub(crate) fn with_pages(self, pages: Arc<dyn EventPages>) -> Self {
         Self {
             pages: Some(pages),
+            ..self
+        }
+    }
+
+    /// The same for an engine that stores lists of sealed commits in the order in which they were given.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn storing_sealed_in_order(self) -> Self {
+        Self {
+            stores_sealed_in_order: true,
             ..self
         }
     }

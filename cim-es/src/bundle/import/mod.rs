@@ -1,5 +1,6 @@
 //! Importing: the file is proved, then compared with the store, and then stored.
 
+mod ahead;
 mod branches;
 mod compare;
 mod input;

@@ -7,9 +7,9 @@ use super::read::Commit;
 use crate::bundle::BundleError;
 
 /// The events, and their bytes, from which on a pack is handed on.
-const PACK: (usize, usize) = (4_096, 4 * 1024 * 1024);
+const PACK: (usize, usize) = (8_192, 8 * 1024 * 1024);
 /// The packs that may wait.
-const AHEAD: usize = 2;
+const AHEAD: usize = 1;
 
 /// The commits of a file, in packs.
 pub(super) struct Packs(mpsc::Receiver<Result<Vec<Commit>, BundleError>>);

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::ahead::Ahead;
 use super::input::Bytes;
 use super::lines::Lines;
 use crate::block::{Cid, CommitVerifier, StoredEvent, read_envelope};
@@ -32,7 +33,7 @@ impl Events {
 
 /// The blocks behind a manifest.
 pub(super) struct Blocks {
-    car: CarReader<Bytes>,
+    ahead: Ahead,
     path: Arc<Path>,
     events: u64,
 }
@@ -56,60 +57,58 @@ impl Blocks {
             block: LONGEST,
             ..CarLimits::default()
         };
-        let car = CarReader::with_limits(bytes, limits).map_err(|error| of_car(path, error))?;
+        let failed = |error| of_car(path, error);
+        let refused = |at, fault| BundleError::refused(path, at, fault);
+        let mut car = CarReader::with_limits(bytes, limits).map_err(failed)?;
         let roots = car.roots().to_vec();
-        let mut blocks = Self {
-            car,
-            path: path.into(),
-            events: 0,
-        };
         if roots.len() > 2 {
             let reason = "it has more than two roots".to_owned();
-            return Err(blocks.refused(At::Byte(0), BundleFault::NotABundle { reason }));
+            return Err(refused(At::Byte(0), BundleFault::NotABundle { reason }));
         }
-        let root = blocks.root(
+        let mut root = |root: &Cid, missing: &str, other: &str| {
+            let not_one = |at: u64, reason: &str| {
+                let reason = reason.to_owned();
+                refused(At::Byte(at), BundleFault::NotABundle { reason })
+            };
+            match car.read().map_err(failed)? {
+                None => Err(not_one(car.position(), missing)),
+                Some(block) if block.cid != *root => Err(not_one(block.at, other)),
+                Some(block) => Ok(block),
+            }
+        };
+        let first = root(
             &roots[0],
             "its root is missing",
             "its first block is not its root",
         )?;
-        let at = At::Byte(root.at);
-        let manifest = Manifest::decode(&root.bytes);
-        let manifest = manifest.map_err(|fault| blocks.refused(at, fault))?;
+        let at = At::Byte(first.at);
+        let manifest = Manifest::decode(&first.bytes).map_err(|fault| refused(at, fault))?;
         let mut note = None;
         if let Some(second) = roots.get(1) {
             const MISSING: &str = "its signature is missing";
-            let block = blocks.root(second, MISSING, MISSING)?;
+            let block = root(second, MISSING, MISSING)?;
             let read = signature::decode(&block.bytes);
             let at = At::Byte(block.at);
-            note = Some((at, read.map_err(|fault| blocks.refused(at, fault))?));
+            note = Some((at, read.map_err(|fault| refused(at, fault))?));
         }
         let signed_by = match (trust, note) {
             (None, _) => None,
-            (Some(_), None) => return Err(blocks.refused(at, BundleFault::Unsigned)),
+            (Some(_), None) => return Err(refused(at, BundleFault::Unsigned)),
             (Some(trust), Some((at, note))) => {
-                let signed_by = signature::check(trust, &root.cid, &note);
-                Some(signed_by.map_err(|fault| blocks.refused(at, fault))?)
+                let signed_by = signature::check(trust, &first.cid, &note);
+                Some(signed_by.map_err(|fault| refused(at, fault))?)
             }
         };
         let begun = Begun {
             manifest: Some(manifest),
             signed_by,
         };
-        Ok((begun, blocks))
-    }
-
-    /// The block of a root, which stands next.
-    fn root(&mut self, root: &Cid, missing: &str, other: &str) -> Result<CarBlock, BundleError> {
-        let not_one = |reason: &str| BundleFault::NotABundle {
-            reason: reason.to_owned(),
+        let blocks = Self {
+            ahead: Ahead::of(car),
+            path: path.into(),
+            events: 0,
         };
-        match self.read()? {
-            None => Err(self.refused(At::Byte(self.car.position()), not_one(missing))),
-            Some(block) if block.cid != *root => {
-                Err(self.refused(At::Byte(block.at), not_one(other)))
-            }
-            Some(block) => Ok(block),
-        }
+        Ok((begun, blocks))
     }
 
     fn next(&mut self) -> Result<Option<(At, StoredEvent)>, BundleError> {
@@ -119,7 +118,7 @@ impl Blocks {
         let at = At::Byte(envelope.at);
         let expected = || format!("the payload of event {}", envelope.cid);
         let Some(payload) = self.read()? else {
-            let at = At::Byte(self.car.position());
+            let at = At::Byte(self.ahead.end());
             let expected = expected();
             return Err(self.refused(at, BundleFault::Ends { expected }));
         };
@@ -145,7 +144,7 @@ impl Blocks {
     }
 
     fn read(&mut self) -> Result<Option<CarBlock>, BundleError> {
-        self.car.read().map_err(|error| of_car(&self.path, error))
+        self.ahead.next().map_err(|error| of_car(&self.path, error))
     }
 
     fn refused(&self, at: At, fault: BundleFault) -> BundleError {

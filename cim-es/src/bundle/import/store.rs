@@ -1,6 +1,10 @@
 //! The last pass: what is new is stored, whole commits in the order of the file.
 
 use std::collections::HashMap;
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
+use futures_util::stream::FuturesOrdered;
 
 use super::compare::Comparison;
 use super::input::Input;
@@ -10,7 +14,7 @@ use super::{ImportEnd, Imported, LeftOut, WhyLeftOut};
 use crate::block::{EventBlock, StoredEvent};
 use crate::bundle::BundleError;
 use crate::bundle::progress::{Canceller, Progress, Reporter, Step};
-use crate::store::{EventStore, SealedCommit, StoreError};
+use crate::store::{AppendedCommit, EventStore, SealedCommit, StoreError, StreamExt};
 
 /// Stores what is new.
 pub(super) async fn store(
@@ -27,46 +31,68 @@ pub(super) async fn store(
         of_events: Some(contents.events),
         bytes: 0,
     };
-    let (mut stored, mut there) = (0, 0);
+    let mut counted = Counted::default();
     let mut choice = Choice::new(&contents, comparison);
     let mut end = ImportEnd::Complete;
     let mut packs = Packs::of(input);
-    while let Some(pack) = packs.next().await? {
+    // While the store writes one list it can prove the next.
+    let most = match store.settings().stores_sealed_in_order {
+        true => 2,
+        false => 1,
+    };
+    let mut on_their_way = FuturesOrdered::new();
+    let mut is_over = false;
+    while !is_over || !on_their_way.is_empty() {
+        if is_over || on_their_way.len() >= most {
+            if let Some((progress, appended)) = on_their_way.next().await {
+                counted.take(appended)?;
+                reporter.tell(progress);
+            }
+            continue;
+        }
+        let mut next = pin!(packs.next());
+        let pack = loop {
+            let appended = on_their_way.next();
+            match select(next.as_mut(), appended).await {
+                Either::Left((pack, _)) => break pack?,
+                Either::Right((Some((progress, appended)), _)) => {
+                    counted.take(appended)?;
+                    reporter.tell(progress);
+                }
+                // Nothing is on its way.
+                Either::Right((None, _)) => break next.await?,
+            }
+        };
+        let Some(pack) = pack else {
+            is_over = true;
+            continue;
+        };
         if canceller.is_cancelled() {
             end = ImportEnd::Cancelled;
-            break;
+            is_over = true;
+            continue;
         }
         let mut new = Vec::with_capacity(pack.len());
         for commit in pack {
             let events = commit.events;
             progress.events += events.len() as u64;
-            progress.bytes += events
-                .iter()
-                .map(|it| it.body().len() as u64 - 1)
-                .sum::<u64>();
+            let bytes = events.iter().map(|it| it.body().len() as u64 - 1);
+            progress.bytes += bytes.sum::<u64>();
             match choice.of(&events) {
-                Fate::There => there += events.len() as u64,
+                Fate::There => counted.there += events.len() as u64,
                 Fate::LeftOut => {}
                 Fate::New => new.push(SealedCommit {
                     events: events.iter().map(EventBlock::from).collect(),
                 }),
             }
         }
-        if !new.is_empty() {
-            let appended = store.append_sealed(new).await;
-            let appended = appended.map_err(|source| BundleError::NotStored {
-                events: stored + in_part(&source),
-                source,
-            })?;
-            for commit in appended {
-                *if commit.was_there {
-                    &mut there
-                } else {
-                    &mut stored
-                } += commit.events.len() as u64;
-            }
-        }
-        reporter.tell(progress);
+        on_their_way.push_back(async move {
+            let appended = match new.is_empty() {
+                true => Ok(Vec::new()),
+                false => store.append_sealed(new).await,
+            };
+            (progress, appended)
+        });
     }
     if end == ImportEnd::Complete && progress.events != contents.events {
         return Err(BundleError::Ended);
@@ -74,12 +100,39 @@ pub(super) async fn store(
     reporter.done(progress);
     let left_out = choice.left_out;
     Ok(Imported {
-        stored,
-        there,
+        stored: counted.stored,
+        there: counted.there,
         left_out,
         end,
         verified: contents.into_verified(),
     })
+}
+
+/// How many events were stored, and how many were there.
+#[derive(Default)]
+struct Counted {
+    stored: u64,
+    there: u64,
+}
+
+impl Counted {
+    fn take(
+        &mut self,
+        appended: Result<Vec<AppendedCommit>, StoreError>,
+    ) -> Result<(), BundleError> {
+        let appended = appended.map_err(|source| BundleError::NotStored {
+            events: self.stored + in_part(&source),
+            source,
+        })?;
+        for commit in appended {
+            let count = match commit.was_there {
+                true => &mut self.there,
+                false => &mut self.stored,
+            };
+            *count += commit.events.len() as u64;
+        }
+        Ok(())
+    }
 }
 
 /// The new events of a list that a store took in part.

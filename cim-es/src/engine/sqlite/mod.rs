@@ -282,17 +282,7 @@ impl EventStore for SqliteEventStore {
         &self,
         commits: Vec<SealedCommit>,
     ) -> Result<Vec<AppendedCommit>, StoreError> {
-        let options = self.shared.options.seal;
-        let writer = &self.shared.writer;
-        let blocks = commits.iter().flat_map(|commit| &commit.events);
-        let bytes = blocks.map(|block| block.body.len()).sum();
-        let prove = move || {
-            let commits = commits.into_iter();
-            let proved = commits.map(|commit| commit.prove(&options));
-            proved.collect::<Result<Vec<_>, _>>()
-        };
-        let proved = writer.aside(bytes, prove).await??;
-        writer.append_sealed(bytes, proved).await
+        self.shared.writer.append_sealed(commits).await
     }
 
     fn history(&self, aggregate: &AggregateKey, versions: Versions) -> EventStream {
@@ -343,6 +333,7 @@ impl EventStore for SqliteEventStore {
             .with_read_models(Arc::new(self.shared.read_models.clone()))
             .with_raw_events(Arc::new(self.clone()))
             .with_pages(Arc::new(self.clone()))
+            .storing_sealed_in_order()
             .with_cid_index()
     }
 }

@@ -16,6 +16,7 @@ mod prepare;
 mod queue;
 mod repeats;
 mod thread;
+mod turns;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +33,7 @@ pub(super) use self::prepare::LookedFor;
 use self::queue::{Append, Import, Job, Queue, Served, Work};
 pub(super) use self::repeats::Appended;
 use self::thread::{SharedDesk, Thread};
+use self::turns::Turns;
 use super::aggregates::NameDigest;
 use super::aside::Aside;
 use super::database::Database;
@@ -40,7 +42,7 @@ use super::read_models::inline::Inline;
 use super::types;
 use crate::block::StoredEvent;
 use crate::store::{
-    AggregateKey, AppendedCommit, CommitRequest, Head, ProvedCommit, SealOptions, StoreError,
+    AggregateKey, AppendedCommit, CommitRequest, Head, SealOptions, SealedCommit, StoreError,
 };
 
 /// The size in bytes up to which a commit may be stored by the thread of its caller.
@@ -53,6 +55,7 @@ pub(super) struct Writer {
     thread: Mutex<Option<JoinHandle<()>>>,
     heads: Arc<Heads>,
     aside: Aside,
+    turns: Turns,
     options: SealOptions,
     last: watch::Receiver<u64>,
     callers: Callers,
@@ -101,6 +104,7 @@ impl Writer {
             thread: Mutex::new(Some(thread)),
             heads,
             aside: Aside::new(),
+            turns: Turns::default(),
             options: options.seal,
             last,
             callers: Callers::default(),
@@ -167,13 +171,23 @@ impl Writer {
         None
     }
 
-    /// Stores commits that were sealed elsewhere, of some bytes.
+    /// Proves commits that were sealed elsewhere, and stores them behind those that were given before.
     pub(super) async fn append_sealed(
         &self,
-        bytes: usize,
-        commits: Vec<ProvedCommit>,
+        commits: Vec<SealedCommit>,
     ) -> Result<Vec<AppendedCommit>, StoreError> {
         unconstrained(async {
+            let mut turn = self.turns.take();
+            let blocks = commits.iter().flat_map(|commit| &commit.events);
+            let bytes = blocks.map(|block| block.body.len()).sum();
+            let options = self.options;
+            let prove = move || {
+                let commits = commits.into_iter();
+                let proved = commits.map(|commit| commit.prove(&options));
+                proved.collect::<Result<Vec<_>, _>>()
+            };
+            let commits = self.aside.run(bytes, prove).await??;
+            turn.come().await;
             let place = self.queue.place(bytes).await?;
             let (answer, question) = question();
             self.queue.send(Job::Import(Import {
@@ -181,6 +195,7 @@ impl Writer {
                 answer,
                 _place: place,
             }))?;
+            drop(turn);
             self.callers.add().wait(question).await
         })
         .await
