@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::CheckpointError;
 use crate::store::Location;
+use crate::store::new_file::NewFile;
 
 /// Files by name; a name has `/` between its parts.
 #[derive(Clone, Debug)]
@@ -124,40 +124,23 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, CheckpointError> {
     }
 }
 
-/// Writes a file beside its place, and moves it there: a reader finds the former one or the new one. If it is to stay,
-/// it is on the disk before it is moved, and so is the move.
+/// Writes a file in place of one that is there, whole or not at all, with the folders that it stands in. If it is to
+/// stay, it is on the disk before it has its name.
 pub(super) fn write(path: &Path, bytes: &[u8], stays: bool) -> Result<(), CheckpointError> {
-    static WRITTEN: AtomicU64 = AtomicU64::new(0);
-    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}-{number}.new", std::process::id()));
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder.to_owned(),
-        _ => PathBuf::from("."),
+    let new = || match NewFile::beside(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+            NewFile::beside(path)
+        }
+        new => new,
     };
-    let beside = folder.join(name);
     let write = || {
-        let mut file = match File::create(&beside) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(&folder)?;
-                File::create(&beside)?
-            }
-            file => file?,
-        };
-        file.write_all(bytes)?;
-        if stays {
-            file.sync_all()?;
+        let new = new()?;
+        new.file().write_all(bytes)?;
+        match stays {
+            true => new.keep(),
+            false => new.give_name(),
         }
-        drop(file);
-        fs::rename(&beside, path)?;
-        if stays && cfg!(unix) {
-            File::open(&folder)?.sync_all()?;
-        }
-        Ok(())
     };
-    write().map_err(|error| {
-        // What failed is reported; the file beside it is in nobody's way.
-        let _ = fs::remove_file(&beside);
-        failed(path, "written")(error)
-    })
+    write().map_err(failed(path, "written"))
 }

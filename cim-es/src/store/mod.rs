@@ -16,6 +16,8 @@ mod forward;
 mod listing;
 mod location;
 mod messages;
+#[cfg(any(feature = "car", feature = "proof"))]
+pub(crate) mod new_file;
 mod object;
 mod pages;
 mod partly;

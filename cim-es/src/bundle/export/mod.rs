@@ -1,18 +1,17 @@
 //! Exporting: what belongs to it is found in a first pass, and written in a second one.
 
-mod file;
 mod groups;
+mod read;
 mod since;
 mod survey;
 mod write;
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 pub use since::Since;
 
-use self::file::NewFile;
 use self::survey::{Scope, Survey};
 use self::write::{Form, Writing};
 use super::progress::{Canceller, Progress, Reporter};
@@ -20,7 +19,11 @@ use super::progress::{Canceller, Progress, Reporter};
 use super::signature;
 use super::{BundleError, Manifest};
 use crate::domain::message::{Clock, SystemClock, Timestamp};
+use crate::store::new_file::NewFile;
 use crate::store::{AggregateKey, EventStore, Selection};
+
+/// The bytes that are gathered before they are written.
+const BUFFER: usize = 256 * 1024;
 
 /// An export of what a store has, as a bundle or as JSON Lines.
 ///
@@ -213,11 +216,14 @@ impl Export {
     }
 
     async fn write_file(self, path: &Path, form: Form) -> Result<Exported, BundleError> {
-        let new = NewFile::beside(path)?;
-        let output = new.output()?;
+        let failed = |doing| move |error| BundleError::file(doing, path, error);
+        let new = NewFile::beside(path).map_err(failed("made"))?;
+        let output = new.file().try_clone().map_err(failed("made"))?;
+        let output = BufWriter::with_capacity(BUFFER, output);
         let (exported, _) = self.write(output, path, form).await?;
         let kept = tokio::task::spawn_blocking(move || new.keep());
-        kept.await.map_err(|_| BundleError::Ended)??;
+        let kept = kept.await.map_err(|_| BundleError::Ended)?;
+        kept.map_err(failed("written"))?;
         Ok(exported)
     }
 

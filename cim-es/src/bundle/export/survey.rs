@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::groups::Groups;
+use super::read;
 use super::since::{Known, Since};
 use crate::block::{ChainHead, Cid, CommitVerifier, StoredEvent, Verdict};
 use crate::bundle::numbering::Numbering;
@@ -132,7 +133,7 @@ impl Survey {
             of_events: None,
             bytes: 0,
         };
-        let mut events = store.read(Selection::everything(), self.after);
+        let mut events = read::events(store, self.after).await?;
         while let Some(event) = events.next().await {
             let event = event?;
             let is_first = self.end == self.after.position && self.after != Bookmark::START;
@@ -177,7 +178,7 @@ impl Survey {
         canceller: &Canceller,
     ) -> Result<Order, BundleError> {
         let mut order = Order::default();
-        let mut events = store.read(Selection::everything(), self.after);
+        let mut events = read::events(store, self.after).await?;
         while let Some(event) = events.next().await {
             let event = event?;
             canceller.check()?;

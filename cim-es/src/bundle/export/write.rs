@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::read;
 use super::survey::Survey;
 use crate::block::{Cid, HashCode, StoredEvent};
 use crate::bundle::order::Order;
 use crate::bundle::progress::{Canceller, Progress, Reporter, Step};
 use crate::bundle::{BundleError, Manifest};
 use crate::car::{CarError, CarWriter};
-use crate::store::{EventStore, Selection, StreamExt};
+use crate::store::{EventStore, StreamExt};
 
 /// The events, and their bytes, that are handed to the thread at once.
 const PACK: (usize, usize) = (512, 1024 * 1024);
@@ -81,7 +82,7 @@ impl Writing<'_> {
         };
         let mut order = Order::default();
         let (mut pack, mut size) = (Vec::new(), 0);
-        let mut events = store.read(Selection::everything(), self.survey.after);
+        let mut events = read::events(store, self.survey.after).await?;
         while let Some(event) = events.next().await {
             let event = event?;
             let is_last = event.position >= self.survey.end;
