@@ -91,8 +91,8 @@ impl Node {
     }
 }
 
-/// The graph under ours.
-pub(super) type Graph = DiGraph<Node, EdgeKind>;
+/// The links alone, so that who walks along them passes over few bytes; what is known of a node stands beside it.
+pub(super) type Graph = DiGraph<(), EdgeKind>;
 
 /// The events of a store and their links, in memory; see the [module](super).
 ///
@@ -100,6 +100,8 @@ pub(super) type Graph = DiGraph<Node, EdgeKind>;
 #[derive(Clone, Debug, Default)]
 pub struct EventDag {
     pub(super) graph: Graph,
+    /// By their indices in the graph.
+    nodes: Vec<Node>,
     by_cid: HashTable<u32>,
     pub(super) kinds: Texts,
     pub(super) types: Texts,
@@ -166,7 +168,7 @@ impl EventDag {
     pub fn insert(&mut self, event: &StoredEvent) -> Result<bool, DagError> {
         let envelope = &event.envelope;
         let (cid, index) = self.node_or_unknown(&event.cid)?;
-        if self.graph[index].what == What::Event {
+        if self.node(index).what == What::Event {
             return Ok(false);
         }
         let kind = self.kinds.number(&envelope.aggregate);
@@ -186,7 +188,7 @@ impl EventDag {
         if let Some(payloads) = &mut self.payloads {
             payloads.put(index.index(), &envelope.payload);
         }
-        self.graph[index] = Node {
+        self.nodes[index.index()] = Node {
             cid,
             what: What::Event,
             event_type,
@@ -220,11 +222,11 @@ impl EventDag {
         }
         let links = object_links(bytes).ok_or_else(|| not_it("the bytes are not dag-cbor"))?;
         let (_, index) = self.node_or_unknown(cid)?;
-        if self.graph[index].what != What::Unknown {
+        if self.node(index).what != What::Unknown {
             return Ok(false);
         }
         self.link_all(index, &links)?;
-        self.graph[index].what = What::Object;
+        self.nodes[index.index()].what = What::Object;
         Ok(true)
     }
 
@@ -282,23 +284,29 @@ impl EventDag {
     pub fn memory(&self) -> usize {
         const LISTS: usize = 2 * size_of::<u32>();
         let (nodes, edges) = self.graph.capacity();
-        let graph = nodes * (size_of::<Node>() + LISTS)
+        let graph = nodes * LISTS
             + edges * (2 * LISTS + size_of::<EdgeKind>().next_multiple_of(size_of::<u32>()));
+        let known = self.nodes.capacity() * size_of::<Node>();
         let names = self.kinds.bytes() + self.types.bytes() + self.aggregates.bytes();
         let payloads = self.payloads.as_ref().map_or(0, Payloads::bytes);
-        size_of::<Self>() + graph + table(&self.by_cid) + names + payloads
+        size_of::<Self>() + graph + known + table(&self.by_cid) + names + payloads
     }
 
     /// Gives back the room that is kept free for further events.
     pub fn shrink(&mut self) {
         self.graph.shrink_to_fit();
+        self.nodes.shrink_to_fit();
         self.aggregates.shrink();
-        let nodes = &self.graph;
+        let nodes = &self.nodes;
         self.by_cid.shrink_to_fit(|index| hash_at(nodes, *index));
     }
 
+    pub(super) fn node(&self, index: NodeIndex) -> &Node {
+        &self.nodes[index.index()]
+    }
+
     fn find(&self, cid: &ShortCid) -> Option<NodeIndex> {
-        let is_it = |index: &u32| self.graph[NodeIndex::from(*index)].cid == *cid;
+        let is_it = |index: &u32| self.node(NodeIndex::from(*index)).cid == *cid;
         let found = self.by_cid.find(hash(cid), is_it);
         found.map(|index| NodeIndex::from(*index))
     }
@@ -317,9 +325,10 @@ impl EventDag {
         if let Some(index) = self.find(&short) {
             return Ok((short, index));
         }
-        let added = self.graph.try_add_node(Node::unknown(short));
+        let added = self.graph.try_add_node(());
         let index = added.map_err(|_| DagError::Full)?;
-        let nodes = &self.graph;
+        self.nodes.push(Node::unknown(short));
+        let nodes = &self.nodes;
         let rehash = |index: &u32| hash_at(nodes, *index);
         let number = index.index() as u32;
         self.by_cid.insert_unique(hash(&short), number, rehash);
@@ -331,7 +340,7 @@ impl EventDag {
         let last = self.aggregates.get(aggregate).map(|it| it.last);
         if let Some(last) = last.filter(|last| *last != NONE) {
             let index = NodeIndex::from(last);
-            if Some(self.graph[index].cid) == ShortCid::of(previous) {
+            if Some(self.node(index).cid) == ShortCid::of(previous) {
                 return Ok(index);
             }
         }
@@ -359,6 +368,6 @@ fn hash(cid: &ShortCid) -> u64 {
     u64::from_le_bytes(first)
 }
 
-fn hash_at(nodes: &Graph, index: u32) -> u64 {
-    hash(&nodes[NodeIndex::from(index)].cid)
+fn hash_at(nodes: &[Node], index: u32) -> u64 {
+    hash(&nodes[index as usize].cid)
 }

@@ -39,7 +39,7 @@ pub struct DagEvent<'a> {
 
 impl<'a> DagNode<'a> {
     fn node(&self) -> &'a Node {
-        &self.dag.graph[self.index]
+        self.dag.node(self.index)
     }
 
     /// The CID.

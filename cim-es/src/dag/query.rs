@@ -51,7 +51,7 @@ impl EventDag {
     pub fn frontier(&self) -> impl Iterator<Item = DagNode<'_>> {
         let is_last = |index: &NodeIndex| {
             let mut effects = self.graph.edges_directed(*index, Direction::Incoming);
-            self.graph[*index].what == What::Event && !effects.any(|edge| is_causal(*edge.weight()))
+            self.node(*index).what == What::Event && !effects.any(|edge| is_causal(*edge.weight()))
         };
         let indices = self.graph.node_indices().filter(is_last);
         indices.map(|index| DagNode { dag: self, index })

@@ -117,8 +117,8 @@ impl EventDag {
                 .edges(*index)
                 .filter(|edge| places.contains_key(&edge.target()))
                 .map(|edge| DrawnEdge {
-                    from: self.graph[edge.source()].cid.cid(),
-                    to: self.graph[edge.target()].cid.cid(),
+                    from: self.node(edge.source()).cid.cid(),
+                    to: self.node(edge.target()).cid.cid(),
                     kind: *edge.weight(),
                 })
                 .collect();
