@@ -124,6 +124,21 @@ pub enum KeyError {
         /// The name that the key has.
         found: String,
     },
+    /// No new key can be made, because the system gives no random bytes.
+    #[error("no key can be made: the system gives no random bytes ({reason})")]
+    NotRandom {
+        /// What the system said.
+        reason: String,
+    },
+    /// A file for a new key cannot be made; one that is there is never written over.
+    #[error("the key file {} cannot be made", path.display())]
+    NotMade {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: Arc<io::Error>,
+    },
     /// The file with the key cannot be read.
     #[error("the key file {} cannot be read", path.display())]
     File {

@@ -146,6 +146,44 @@ impl SigningKey {
         Self::parse(name, &Zeroizing::new(text))
     }
 
+    /// Makes a new key and a file for it, as PEM, which its owner alone may read (mode 0600 where there are modes). A file that
+    /// is there is never written over.
+    ///
+    /// ```
+    /// use cim_es::proof::SigningKey;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = std::env::temp_dir().join(format!("cim-es-key-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// # let path = directory.join("library.pem");
+    /// let key = SigningKey::create("example.org/library", &path)?;
+    /// let read = SigningKey::read("example.org/library", &path)?;
+    /// assert_eq!(read.verifying_key(), key.verifying_key());
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`KeyError::Name`], [`KeyError::NotRandom`], and [`KeyError::NotMade`] where the file is there, or cannot be written.
+    pub fn create(name: &str, path: impl AsRef<Path>) -> Result<Self, KeyError> {
+        let (name, path) = (checked_name(name)?, path.as_ref());
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *seed).map_err(|error| KeyError::NotRandom {
+            reason: error.to_string(),
+        })?;
+        let text = key_text::to_pem(&seed);
+        key_text::write(path, &text).map_err(|error| KeyError::NotMade {
+            path: path.to_owned(),
+            source: Arc::new(error),
+        })?;
+        Ok(Self {
+            name,
+            usage: KeyUse::Log,
+            key: ed25519_dalek::SigningKey::from_bytes(&seed),
+        })
+    }
+
     /// The same key as that of a witness. Its id is another one, so that neither use passes for the other; better still
     /// is a key of its own.
     #[must_use]

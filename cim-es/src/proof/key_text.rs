@@ -1,5 +1,9 @@
 //! The forms in which a key is written.
 
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::pkcs8::DecodePrivateKey;
@@ -89,6 +93,43 @@ fn pem(text: &str) -> Result<Seed, KeyError> {
         ))
     })?;
     Ok(Seed(Zeroizing::new(key.to_bytes())))
+}
+
+/// What stands before the 32 bytes of an Ed25519 key in PKCS#8 (RFC 8410, section 7).
+const PKCS8_HEAD: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
+
+/// A key as PEM.
+pub(super) fn to_pem(seed: &[u8; 32]) -> Zeroizing<String> {
+    let mut bytes = Zeroizing::new([0; 48]);
+    bytes[..16].copy_from_slice(&PKCS8_HEAD);
+    bytes[16..].copy_from_slice(seed);
+    let encoded = Zeroizing::new(STANDARD.encode(*bytes));
+    Zeroizing::new(format!(
+        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+        *encoded
+    ))
+}
+
+/// Makes a file that its owner alone may read. Where it cannot be written whole, it is removed again.
+pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let mut file = options.open(path)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all());
+    if written.is_err() {
+        // What failed is reported; a part of a key is of no use.
+        let _ = std::fs::remove_file(path);
+    }
+    written
 }
 
 /// The kinds of nkeys that sign, by their prefix byte: account, cluster, module, operator, server, user, service.

@@ -347,6 +347,10 @@ fn of_proofs() -> Vec<(&'static str, Box<dyn Error>)> {
         path: "library.pem".into(),
         source: gone(),
     };
+    let not_made = KeyError::NotMade {
+        path: "library.pem".into(),
+        source: gone(),
+    };
     let making = [
         CheckpointError::Store(damaged()),
         CheckpointError::Proof(untrusted()),
@@ -363,6 +367,7 @@ fn of_proofs() -> Vec<(&'static str, Box<dyn Error>)> {
     let making = making.map(|it| ("CheckpointError", Box::new(it) as Box<dyn Error>));
     let mut errors = Vec::from(making);
     errors.push(("KeyError", Box::new(file)));
+    errors.push(("KeyError", Box::new(not_made)));
     errors
 }
 

@@ -260,6 +260,37 @@ fn a_file_that_is_whole_has_nothing_to_be_mended() {
 }
 
 #[test]
+fn a_replay_counts_what_is_stored_from_a_place_or_a_time_on() {
+    let directory = Directory::new();
+    let file = file(&directory);
+    let counted = |arguments: &[&str]| {
+        let answer = about(&file, &[&["--json", "replay"], arguments].concat());
+        assert_eq!(answer.code, 0, "{arguments:?}: {answer:?}");
+        let report = lines(&answer).remove(0);
+        let types = report["types"].as_array().expect("a list").iter();
+        let types = types.map(|it| (it["type"].to_string(), it["events"].as_u64()));
+        let types: Vec<_> = types.collect();
+        (report["events"].as_u64(), types.len())
+    };
+    assert_eq!(counted(&[]), (Some(5), 4));
+    assert_eq!(counted(&["--after", "3"]), (Some(2), 2));
+    assert_eq!(counted(&["--since", "2026-01-31T00:04:00Z"]), (Some(2), 2));
+    assert_eq!(counted(&["--until", "2"]), (Some(2), 1));
+    assert_eq!(counted(&["--limit", "3"]), (Some(3), 2));
+    assert_eq!(counted(&["library.*.acquired"]), (Some(2), 1));
+    assert_eq!(counted(&["library.book.>", "--after", "5"]), (Some(0), 0));
+    let wrong = about(&file, &["replay", "library.book.aquired"]);
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+    assert!(
+        wrong.err.contains("did you mean `library.book.acquired`?"),
+        "{wrong:?}"
+    );
+    let wrong = about(&file, &["replay", "--since", "7"]);
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+    assert!(wrong.err.contains("write a time such as"), "{wrong:?}");
+}
+
+#[test]
 fn damage_is_a_finding_with_its_place_and_status_1() {
     let directory = Directory::new();
     let file = file(&directory);
@@ -267,7 +298,7 @@ fn damage_is_a_finding_with_its_place_and_status_1() {
     let doctor = about(&file, &["--json", "doctor"]);
     assert_eq!(doctor.code, 1, "{doctor:?}");
     let finding = &lines(&doctor)[0];
-    assert_eq!(finding["severity"], json!("danger"));
+    assert_eq!(finding["severity"], json!("damage"));
     assert!(
         finding["found"]
             .as_str()

@@ -63,6 +63,44 @@ impl Signed {
 }
 
 #[test]
+fn a_new_key_is_in_a_file_that_its_owner_alone_may_read_and_is_never_written_over() {
+    let directory = Directory::new();
+    let key = directory.file("new.pem");
+    let make = || {
+        ask([
+            "checkpoint",
+            "new-key",
+            "--origin",
+            ORIGIN,
+            "--key",
+            text(&key),
+        ])
+    };
+    let made = make();
+    assert_eq!((made.code, made.err.as_str()), (0, ""), "{made:?}");
+    let public = ask(["checkpoint", "key", "--origin", ORIGIN, "--key", text(&key)]);
+    assert_eq!(public.out, made.out);
+    assert!(made.out.starts_with(ORIGIN), "{made:?}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&key)
+            .expect("a file")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    let before = std::fs::read(&key).expect("a file");
+    let again = make();
+    assert_eq!(again.code, 5, "{again:?}");
+    assert!(again.err.contains("never written over"), "{again:?}");
+    assert_eq!(std::fs::read(&key).expect("a file"), before);
+    // Another one is another one.
+    std::fs::remove_file(&key).expect("a file");
+    assert_ne!(make().out, made.out);
+}
+
+#[test]
 fn a_checkpoint_is_made_checked_and_compared_with_the_store() {
     let signed = Signed::new();
     let checkpoint = signed.keep("first.checkpoint");
@@ -244,7 +282,7 @@ fn a_key_that_is_none_is_refused_and_nothing_of_it_is_shown() {
     let answer = signed.make(&[]);
     assert_eq!(answer.code, 2, "{answer:?}");
     assert!(
-        answer.err.contains("openssl genpkey") && !answer.err.contains("HUNTER2"),
+        answer.err.contains("checkpoint new-key") && !answer.err.contains("HUNTER2"),
         "{}",
         answer.err
     );

@@ -168,6 +168,18 @@ fn a_stream_is_looked_into_as_a_file_is() {
             &["streams", "library.bok"][..],
             "did you mean `library.book`?",
         ),
+        (
+            &["streams", "--kinds", "library.raeder"],
+            "did you mean `library.reader`?",
+        ),
+        (
+            &["show", "library.bok", "4799"],
+            "did you mean `library.book`?",
+        ),
+        (
+            &["replay", "library.bok.>"],
+            "did you mean `library.book.>`?",
+        ),
         (&["show", "library.book", "4713"], "did you mean `471"),
         (
             &["show", "library.reader", "4711"],
@@ -194,6 +206,11 @@ fn a_stream_is_looked_into_as_a_file_is() {
         findings.iter().any(|it| it["about"] == json!("replicas")),
         "{findings:?}"
     );
+
+    let replayed = &shown(url.as_ref(), &["replay", "--after", "3"])[0];
+    let replayed_from_file = &shown(file.as_ref(), &["replay", "--after", "3"])[0];
+    assert_eq!(replayed["types"], replayed_from_file["types"]);
+    assert_eq!(replayed["events"], json!(2));
 
     let whole = about(url, &["verify"]);
     assert_eq!(whole.code, 0, "{whole:?}");

@@ -8,6 +8,7 @@ use cim_es::bundle::BundleError;
 use cim_es::dag::DagError;
 use cim_es::jetstream::{ConfigError, ConnectError};
 use cim_es::proof::{CheckpointError, KeyError, ProofError};
+use cim_es::replay::ReplayError;
 use cim_es::store::StoreError;
 use cim_es::subscription::SubscriptionError;
 use clap::builder::styling::{AnsiColor, Style};
@@ -27,6 +28,8 @@ pub enum Kind {
     Refused,
     /// Anything else, such as a file that cannot be written.
     Other,
+    /// `doctor` found nothing damaged, but what should be changed.
+    Advice,
     /// Somebody interrupted the program.
     Interrupted,
     /// Nobody reads the output any more, as behind `| head`: no failure at all.
@@ -53,6 +56,7 @@ impl Kind {
             Self::Store => 3,
             Self::Refused => 4,
             Self::Other => 5,
+            Self::Advice => 6,
             Self::Interrupted => 130,
         }
     }
@@ -196,6 +200,15 @@ impl From<DagError> for Failure {
     }
 }
 
+impl From<ReplayError> for Failure {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Store(error) => error.into(),
+            error => Self::new(Kind::Other, ErrorChain(&error).to_string()),
+        }
+    }
+}
+
 impl From<SubscriptionError> for Failure {
     fn from(error: SubscriptionError) -> Self {
         let kind = match &error {
@@ -208,9 +221,20 @@ impl From<SubscriptionError> for Failure {
 
 impl From<KeyError> for Failure {
     fn from(error: KeyError) -> Self {
-        Self::new(Kind::Usage, ErrorChain(&error).to_string()).help(
-            "a key file holds an nkeys seed, an Ed25519 key as PEM, or a signer of notes; `openssl genpkey -algorithm ed25519` makes one",
-        )
+        let kind = match &error {
+            KeyError::NotMade { .. } | KeyError::NotRandom { .. } => Kind::Other,
+            _ => Kind::Usage,
+        };
+        let failure = Self::new(kind, ErrorChain(&error).to_string());
+        match error {
+            KeyError::NotMade { source, .. } if source.kind() == ErrorKind::AlreadyExists => {
+                failure.help("give another name: a key is never written over")
+            }
+            KeyError::NotMade { .. } | KeyError::NotRandom { .. } => failure,
+            _ => failure.help(
+                "a key file holds an nkeys seed, an Ed25519 key as PEM, or a signer of notes; `cim-es checkpoint new-key` makes one",
+            ),
+        }
     }
 }
 

@@ -5,8 +5,12 @@ mod commands;
 mod event;
 mod failure;
 mod interrupt;
+mod kept;
 mod meant;
 mod moment;
+#[path = "../../store/new_file.rs"]
+#[allow(dead_code, reason = "the library uses more of it")]
+mod new_file;
 mod output;
 mod progress;
 mod store;
@@ -60,11 +64,12 @@ Examples:
 
 Exit status:
   0    done
-  1    something was found that should not be: damage, a warning of `doctor`
+  1    something was found that should not be: damage, a changed history
   2    the command line is not understood, or names what the store does not have
   3    the store cannot be opened, reached or used
   4    what was to be brought in does not hold, or does not fit the store
   5    anything else, such as a file that cannot be written
+  6    `doctor` found nothing damaged, but a danger or a warning
   130  interrupted
 
 Logins and keys are never given on the command line: they stand in files, or in the variables CIM_ES_NATS_….";

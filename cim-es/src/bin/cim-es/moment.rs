@@ -12,6 +12,17 @@ pub enum Moment {
     Time(Timestamp),
 }
 
+/// The time that a text names.
+pub fn time(text: &str) -> Result<Timestamp, String> {
+    match text.parse() {
+        Ok(Moment::Time(time)) => Ok(time),
+        Ok(Moment::Version(_)) | Err(_) => Err(
+            "write a time such as 2026-01-31T12:00:00Z; a date is its first moment, and a time without a zone is in UTC"
+                .to_owned(),
+        ),
+    }
+}
+
 const FORMATS: [&str; 4] = [
     "%Y-%m-%dT%H:%M",
     "%Y-%m-%d %H:%M",

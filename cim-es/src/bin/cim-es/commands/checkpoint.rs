@@ -9,8 +9,8 @@ use cim_es::proof::{
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::verify::replace;
 use crate::failure::Failure;
+use crate::kept::replace;
 use crate::output::Output;
 use crate::progress::spinner;
 use crate::store::{Access, Store};
@@ -19,6 +19,7 @@ use crate::store::{Access, Store};
 #[derive(Subcommand)]
 #[command(after_help = "\
 Examples:
+  cim-es checkpoint new-key --origin example.org/library --key library.pem >> keys.txt
   cim-es -s library.db checkpoint make --origin example.org/library --key library.pem > library.checkpoint
   cim-es -s library.db checkpoint audit library.checkpoint --trust keys.txt
   cim-es checkpoint key --origin example.org/library --key library.pem >> keys.txt")]
@@ -27,6 +28,7 @@ pub enum Checkpoint {
     Audit(Audit),
     Check(Check),
     Cosign(Cosign),
+    NewKey(NewKey),
     Key(Key),
 }
 
@@ -147,6 +149,27 @@ pub struct Cosign {
     last: PathBuf,
 }
 
+/// Makes a file with a new signing key, and prints the public key, by which others trust it
+///
+/// The file can be read by its owner alone. One that is there is never written over.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  cim-es checkpoint new-key --origin example.org/library --key library.pem >> keys.txt
+
+JSON, one object: {\"key\"}")]
+pub struct NewKey {
+    /// The name of the key: what its checkpoints are of, or that of the witness
+    #[arg(long)]
+    origin: String,
+    /// The file that is made
+    #[arg(long, env = "CIM_ES_KEY_FILE", value_name = "FILE")]
+    key: PathBuf,
+    /// The key is that of a witness
+    #[arg(long)]
+    witness: bool,
+}
+
 /// Prints the public key, by which others trust the checkpoints
 #[derive(Args)]
 #[command(after_help = "\
@@ -183,7 +206,7 @@ impl Checkpoint {
     pub fn access(&self) -> Option<Access> {
         match self {
             Self::Make(_) | Self::Audit(_) => Some(Access::Read),
-            Self::Check(_) | Self::Cosign(_) | Self::Key(_) => None,
+            Self::Check(_) | Self::Cosign(_) | Self::NewKey(_) | Self::Key(_) => None,
         }
     }
 
@@ -202,6 +225,7 @@ impl Checkpoint {
                 print(output, &signed, json)
             }
             Self::Cosign(command) => command.run(output, json),
+            Self::NewKey(command) => command.run(output, json),
             Self::Key(command) => command.run(output, json),
             _ => Ok(()),
         }
@@ -271,18 +295,34 @@ impl Cosign {
     }
 }
 
+impl NewKey {
+    fn run(&self, output: &mut Output, json: bool) -> Result<(), Failure> {
+        let key = SigningKey::create(&self.origin, &self.key)?;
+        print_key(output, key, self.witness, json)
+    }
+}
+
 impl Key {
     fn run(&self, output: &mut Output, json: bool) -> Result<(), Failure> {
         let key = SigningKey::read(&self.origin, &self.key)?;
-        let key = match self.witness {
-            true => key.for_witness(),
-            false => key,
-        };
-        let key = key.verifying_key().to_string();
-        match json {
-            true => output.json(&KeyJson { key }),
-            false => output.line(&key),
-        }
+        print_key(output, key, self.witness, json)
+    }
+}
+
+fn print_key(
+    output: &mut Output,
+    key: SigningKey,
+    is_witness: bool,
+    json: bool,
+) -> Result<(), Failure> {
+    let key = match is_witness {
+        true => key.for_witness(),
+        false => key,
+    };
+    let key = key.verifying_key().to_string();
+    match json {
+        true => output.json(&KeyJson { key }),
+        false => output.line(&key),
     }
 }
 

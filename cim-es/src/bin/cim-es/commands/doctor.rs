@@ -6,7 +6,7 @@ use cim_es::store::StoreError;
 use clap::Args;
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::output::{Output, Table};
 use crate::progress::spinner;
 use crate::store::Store;
@@ -15,7 +15,7 @@ use crate::store::Store;
 ///
 /// Of a file it checks everything: the structures of SQLite, every event and its place in its history, every object, and
 /// that all tables agree. On servers it looks at versions, settings, replicas, limits and clocks. It ends with status 1
-/// where it finds something that should be changed.
+/// where something is damaged, and with 6 where nothing is, but a danger or a warning asks for a change.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -23,7 +23,7 @@ Examples:
   cim-es -s nats://127.0.0.1:4222/LIBRARY doctor
 
 JSON, a line for each finding:
-  {\"severity\":\"notice\"|\"warning\"|\"danger\",\"about\",\"found\",\"expected\",\"advice\"}")]
+  {\"severity\":\"notice\"|\"warning\"|\"danger\"|\"damage\",\"about\",\"found\",\"expected\",\"advice\"}")]
 pub struct Doctor {}
 
 /// One thing that was found.
@@ -59,9 +59,11 @@ impl Doctor {
             table.row(output, cells, Some(found.advice.clone()))?;
         }
         table.print(output)?;
-        match findings.iter().all(|found| found.severity == "notice") {
-            true => Ok(()),
-            false => Err(Failure::findings()),
+        let has = |severity| findings.iter().any(|found| found.severity == severity);
+        match (has("damage"), has("danger") || has("warning")) {
+            (true, _) => Err(Failure::findings()),
+            (false, true) => Err(Failure::new(Kind::Advice, "")),
+            (false, false) => Ok(()),
         }
     }
 }
@@ -95,7 +97,7 @@ async fn file(store: &SqliteEventStore) -> Result<Vec<Found>, Failure> {
             advice: "everything was checked and is as it was written".to_owned(),
         }),
         Err(StoreError::Damaged(damage)) => findings.push(Found {
-            severity: "danger",
+            severity: "damage",
             about: "file".to_owned(),
             found: cim_es::ErrorChain(&*damage).to_string(),
             expected: "whole".to_owned(),

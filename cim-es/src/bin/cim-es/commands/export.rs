@@ -14,7 +14,7 @@ use super::streams::cursor;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
-use crate::progress::bar;
+use crate::progress::Bar;
 use crate::store::Store;
 
 /// Writes what the store has to a file that another store imports
@@ -94,14 +94,8 @@ impl Export {
             return Err(Failure::usage(message)
                 .help("give another name, or `--force` to write in its place"));
         }
-        let bar = bar("exporting");
-        let shown = bar.clone();
-        let export = self.choice(store).await?.on_progress(move |progress| {
-            if let Some(events) = progress.of_events {
-                shown.set_length(events);
-            }
-            shown.set_position(progress.events);
-        });
+        let bar = Bar::new("exporting");
+        let export = self.choice(store).await?.on_progress(bar.teller());
         let canceller = export.canceller();
         let work = async {
             match (to_output, self.json_lines) {
@@ -111,9 +105,7 @@ impl Export {
                 (false, false) => export.bundle_to(&self.file).await,
             }
         };
-        let exported = interrupt.ending(work, || canceller.cancel()).await;
-        bar.finish_and_clear();
-        let exported = exported?;
+        let exported = bar.ending(interrupt, &canceller, work).await?;
         match to_output {
             true => Ok(()),
             false => self.report(output, &exported, json),

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
-use crate::progress::bar;
+use crate::progress::Bar;
 use crate::store::{Access, Store};
 
 /// Takes a bundle, or JSON Lines, into the store
@@ -102,11 +102,8 @@ impl Import {
     ) -> Result<(), Failure> {
         let (import, bar) = self.import("verifying")?;
         let canceller = import.canceller();
-        let verified = interrupt
-            .ending(import.verify(), || canceller.cancel())
-            .await;
-        bar.finish_and_clear();
-        print_checked(output, &verified?, json)
+        let verified = bar.ending(interrupt, &canceller, import.verify()).await?;
+        print_checked(output, &verified, json)
     }
 
     pub async fn run(
@@ -123,11 +120,8 @@ impl Import {
         });
         let canceller = import.canceller();
         let events = store.shared();
-        let imported = interrupt
-            .ending(import.into_store(&*events), || canceller.cancel())
-            .await;
-        bar.finish_and_clear();
-        let imported = imported?;
+        let work = import.into_store(&*events);
+        let imported = bar.ending(interrupt, &canceller, work).await?;
         print_imported(output, &imported, json)?;
         if imported.end == ImportEnd::Cancelled {
             eprintln!("interrupted; the same command goes on from there");
@@ -139,10 +133,7 @@ impl Import {
         }
     }
 
-    fn import(
-        &self,
-        what: &'static str,
-    ) -> Result<(bundle::Import, indicatif::ProgressBar), Failure> {
+    fn import(&self, what: &'static str) -> Result<(bundle::Import, Bar), Failure> {
         let mut first = [0];
         let cannot = |error| Failure::file("cannot read", &self.file, &error);
         let read = std::fs::File::open(&self.file)
@@ -158,15 +149,8 @@ impl Import {
             Some(trust) => import.trusting(Trust::read(trust)?),
             None => import,
         };
-        let bar = bar(what);
-        let shown = bar.clone();
-        let import = import.on_progress(move |progress| {
-            if let Some(events) = progress.of_events {
-                shown.set_length(events);
-            }
-            shown.set_position(progress.events);
-        });
-        Ok((import, bar))
+        let bar = Bar::new(what);
+        Ok((import.on_progress(bar.teller()), bar))
     }
 }
 

@@ -10,6 +10,7 @@ mod man;
 mod objects;
 mod parked;
 mod prove;
+mod replay;
 mod show;
 mod streams;
 mod tail;
@@ -29,6 +30,7 @@ pub enum Command {
     Show(show::Show),
     Tail(tail::Tail),
     Dag(dag::Dag),
+    Replay(replay::Replay),
     Objects(objects::Objects),
     Parked(parked::Parked),
     Doctor(doctor::Doctor),
@@ -85,6 +87,7 @@ impl Command {
             // These end in an orderly way when they are interrupted.
             Self::Verify(command) => return command.run(store, output, json, interrupt).await,
             Self::Export(command) => return command.run(store, output, json, interrupt).await,
+            Self::Replay(command) => return command.run(store, output, json, interrupt).await,
             Self::Import(command) => return command.run(store, output, json, interrupt).await,
             _ => {}
         }

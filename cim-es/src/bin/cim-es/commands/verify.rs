@@ -1,6 +1,6 @@
 //! `verify`: every block, every link, and all that leads to them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anstream::eprintln;
@@ -12,8 +12,9 @@ use serde::Serialize;
 
 use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
+use crate::kept::replace;
 use crate::output::Output;
-use crate::progress::bar;
+use crate::progress::Bar;
 use crate::store::Store;
 
 /// Checks the whole store, and tells all that is damaged
@@ -80,13 +81,13 @@ impl Verify {
         if let Some(state) = self.read_state()? {
             verification = verification.resume(state);
         }
-        let bar = bar("verifying");
+        let bar = Bar::new("verifying");
         let mut kept = Instant::now();
         loop {
             let step = tokio::select! {
                 biased;
                 () = interrupt.asked() => {
-                    bar.finish_and_clear();
+                    drop(bar);
                     return Err(self.interrupted(&verification)?);
                 }
                 step = verification.next() => step?,
@@ -99,8 +100,7 @@ impl Verify {
                     }
                 }
                 Some(Step::Progress(progress)) => {
-                    bar.set_length(progress.end.0);
-                    bar.set_position(progress.position.0);
+                    bar.show(progress.position.0, Some(progress.end.0));
                 }
             }
             if kept.elapsed() >= KEEP_EVERY {
@@ -108,7 +108,7 @@ impl Verify {
                 self.keep(&verification)?;
             }
         }
-        bar.finish_and_clear();
+        drop(bar);
         self.keep(&verification)?;
         let report = verification.report();
         print_report(output, &report, json)?;
@@ -160,14 +160,6 @@ impl Verify {
         }
         Ok(Failure::new(Kind::Interrupted, ""))
     }
-}
-
-/// Writes a file in place of one that is there: all of it, or nothing.
-pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    std::fs::write(&new, bytes)?;
-    std::fs::rename(&new, path)
 }
 
 fn print(output: &mut Output, damage: &Damage, json: bool) -> Result<(), Failure> {
