@@ -1,5 +1,7 @@
 //! Lists of what a store has, for tools that know no types.
 
+use cid::Cid;
+
 use super::{AggregateKey, Head, Position};
 
 /// Which aggregates a list has: all or those of one kind, a number of them, from the beginning or behind one.
@@ -84,4 +86,15 @@ pub struct StoredType {
     pub event_type: String,
     /// The position of the last of them.
     pub last: Position,
+}
+
+/// An object in a list, without its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectEntry {
+    /// The CID.
+    pub cid: Cid,
+    /// How many bytes it has.
+    pub size: u64,
+    /// The place in the list, behind which it goes on.
+    pub cursor: u64,
 }

@@ -48,7 +48,7 @@ pub(crate) use forward::forward_event_store;
 /// `next` and the like on an [`EventStream`].
 #[doc(no_inline)]
 pub use futures_util::{StreamExt, TryStreamExt};
-pub use listing::{AggregateEntry, AggregatePage, AggregateQuery, StoredType};
+pub use listing::{AggregateEntry, AggregatePage, AggregateQuery, ObjectEntry, StoredType};
 pub use location::Location;
 pub(crate) use messages::{KnownMessages, Message};
 pub use object::{ObjectError, ObjectStore, ObjectStoreExt};

@@ -341,6 +341,44 @@ fn an_object_is_shown_by_its_cid() {
 }
 
 #[test]
+fn objects_are_listed_page_by_page() {
+    use cim_es::store::ObjectStore;
+
+    let directory = Directory::new();
+    let path = directory.file("objects.db");
+    let kept = fill(&path, async |store| {
+        let mut kept = Vec::new();
+        for length in 1..=5 {
+            let object = store.put_object(vec![0; length].into()).await;
+            kept.push((object.expect("it is stored").to_string(), length));
+        }
+        kept
+    });
+    let shown = |arguments: &[&str]| {
+        let answer = about(&path, &[&["--json", "objects"], arguments].concat());
+        assert_eq!(answer.code, 0, "{answer:?}");
+        lines(&answer)
+    };
+    let all = shown(&[]);
+    let named = all
+        .iter()
+        .map(|it| (it["cid"].as_str(), it["bytes"].as_u64()));
+    let expected = kept
+        .iter()
+        .map(|(cid, length)| (Some(cid.as_str()), Some(*length as u64)));
+    assert!(named.eq(expected), "{all:?}");
+    let first = shown(&["-n", "2"]);
+    let cursor = first[1]["cursor"].to_string();
+    let rest = shown(&["--after", &cursor, "--limit", "0"]);
+    assert_eq!([first, rest].concat(), all);
+    let table = about(&path, &["objects", "-n", "4"]);
+    assert_eq!(table.out.lines().count(), 5, "{table:?}");
+    assert!(table.err.contains("go on with --after 4"), "{table:?}");
+    let table = about(&path, &["objects", "-n", "5"]);
+    assert_eq!(table.err, "", "{table:?}");
+}
+
+#[test]
 fn the_cid_of_an_event_leads_to_the_event() {
     let directory = Directory::new();
     let file = file(&directory);

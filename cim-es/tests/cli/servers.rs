@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use cim_es::jetstream::{EventStoreConfig, NatsConfig};
+use cim_es::store::ObjectStore;
 use serde_json::json;
 
 use super::support::{Directory, run};
@@ -90,6 +91,18 @@ async fn make(server: &Server, stream: EventStoreConfig, is_filled: bool) {
     if is_filled {
         library(&stores.events).await;
     }
+}
+
+/// Keeps objects of 1, 2 and 3 bytes; gives their CIDs.
+async fn keep(server: &Server, stream: EventStoreConfig) -> Vec<String> {
+    let config = NatsConfig::new([server.url.clone()]).event_store(stream);
+    let stores = config.open().await.expect("the stores open");
+    let mut kept = Vec::new();
+    for length in 1..=3 {
+        let cid = stores.objects.put_object(vec![0; length].into()).await;
+        kept.push(cid.expect("it is kept").to_string());
+    }
+    kept
 }
 
 #[test]
@@ -199,6 +212,23 @@ fn a_stream_is_looked_into_as_a_file_is() {
     let near = about(format!("{url}/LIBARY"), &["streams"]);
     assert_eq!(near.code, 3);
     assert!(near.err.contains("did you mean `LIBRARY`?"), "{}", near.err);
+
+    let kept = run(keep(
+        &server,
+        EventStoreConfig::new("LIBRARY", ["library.>"]),
+    ));
+    let listed = shown(url.as_ref(), &["objects"]);
+    let cids: Vec<_> = listed.iter().map(|it| it["cid"].as_str()).collect();
+    assert!(
+        cids.into_iter()
+            .eq(kept.iter().map(|cid| Some(cid.as_str())))
+    );
+    assert_eq!(listed[2]["bytes"], json!(3));
+    let cursor = listed[0]["cursor"].to_string();
+    assert_eq!(
+        shown(url.as_ref(), &["objects", "--after", &cursor]),
+        listed[1..]
+    );
 
     let doctor = about(url, &["--json", "doctor"]);
     let findings = lines(&doctor);

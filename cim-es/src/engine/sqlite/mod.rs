@@ -94,8 +94,8 @@ use crate::block::{Cid, HashCode, StoredEvent};
 use crate::domain::aggregate::IdText;
 use crate::store::{
     AggregateKey, AggregatePage, AggregateQuery, AppendedCommit, Bookmark, CommitRequest,
-    EngineSettings, EventStore, EventStream, Head, Position, SealedCommit, Selection, StoreError,
-    StoredType, Versions,
+    EngineSettings, EventStore, EventStream, Head, ObjectEntry, Position, SealedCommit, Selection,
+    StoreError, StoredType, Versions,
 };
 
 /// Keeps events, snapshots, objects and checkpoints in one SQLite file.
@@ -171,6 +171,18 @@ impl SqliteEventStore {
     /// [`StoreError::Damaged`] and the engine's failures.
     pub async fn event_types(&self) -> Result<Vec<StoredType>, StoreError> {
         self.shared.readers.read(listing::event_types).await
+    }
+
+    /// The objects of the file, in the order in which they were kept: those behind a place of the list, 0 for its beginning,
+    /// and at most so many. Their bytes are not looked at.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] and the engine's failures.
+    pub async fn objects(&self, after: u64, limit: usize) -> Result<Vec<ObjectEntry>, StoreError> {
+        self.shared
+            .readers
+            .read(move |database| objects::list(database, after, limit))
+            .await
     }
 
     /// Finishes the writes that wait and closes the file, for all handles: what is asked of them later is

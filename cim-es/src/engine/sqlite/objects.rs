@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::database::Database;
+use super::database::{Database, count, stored};
 use super::{SqliteEventStore, cids};
 use crate::block::{Cid, parse_cid, verify_cid};
-use crate::store::{ObjectStore, StoreError};
+use crate::store::{ObjectEntry, ObjectStore, StoreError};
 
 #[async_trait]
 impl ObjectStore for SqliteEventStore {
@@ -73,6 +73,35 @@ pub(super) fn get(database: &Database, cid: &Cid) -> Result<Option<Bytes>, Store
         return Err(database.damaged(None, *cid, "the object does not hash to its CID"));
     }
     Ok(Some(body))
+}
+
+/// Objects behind a place in their list, without their bytes.
+pub(super) fn list(
+    database: &Database,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<ObjectEntry>, StoreError> {
+    let rows = database.all(
+        "listing the objects",
+        "SELECT number, cid, length(body) FROM objects WHERE number > ?1 ORDER BY number LIMIT ?2",
+        (stored(after), stored(limit as u64)),
+        |row| {
+            let cid = parse_cid(row.get_ref(1)?.as_blob()?);
+            Ok((count(row, 0)?, cid, count(row, 2)?))
+        },
+    )?;
+    let entries = rows.into_iter().map(|(cursor, cid, size)| {
+        let cid = cid.map_err(|error| {
+            let reason = format!("the CID of object {cursor}: {error}");
+            database.damaged(None, None, reason)
+        });
+        Ok(ObjectEntry {
+            cid: cid?,
+            size,
+            cursor,
+        })
+    });
+    entries.collect()
 }
 
 /// Checks every object and gives their number.

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "sqlite")]
 mod damaged_files;
+#[cfg(feature = "sqlite")]
+mod long_files;
 mod other_stores;
 #[cfg(feature = "sqlite")]
 mod resumed;

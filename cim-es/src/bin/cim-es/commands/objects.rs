@@ -1,33 +1,63 @@
-//! `objects`: blocks by their CID.
+//! `objects`: blocks by their CID, and what there is.
 
+use anstream::eprintln;
 use bytes::Bytes;
+use cim_es::SqliteEventStore;
 use cim_es::block::{Cid, parse_cid_text};
 use cim_es::jetstream::JetStreamObjectStore;
-use cim_es::store::ObjectStore;
+use cim_es::store::{ObjectEntry, ObjectStore, StoreError};
 use clap::Args;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::event;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, Table};
 use crate::store::Store;
 
-/// Shows an object by its CID: as DAG-JSON where it is dag-cbor, else its size
+/// Lists the objects, or shows one by its CID: as DAG-JSON where it is dag-cbor, else its size
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
+  cim-es -s library.db objects
   cim-es -s library.db objects bafyreigh2akiscaildc…
   cim-es -s library.db objects bafkreigh2akiscaildc… --raw > picture.png
 
-JSON, one object:
+JSON, a line for each object of the list: {\"cid\",\"bytes\",\"cursor\"}, and for one:
   {\"cid\",\"bytes\",\"value\"}; `value` is DAG-JSON, or null where the block is not dag-cbor")]
 pub struct Objects {
-    /// The CID
-    cid: String,
+    /// The CID of one
+    cid: Option<String>,
     /// Prints the bytes as they are
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with = "json", requires = "cid")]
     raw: bool,
+    /// How many are listed; 0 for all
+    #[arg(
+        long,
+        short = 'n',
+        default_value_t = 50,
+        value_name = "COUNT",
+        conflicts_with = "cid"
+    )]
+    limit: usize,
+    /// Lists those behind this place of the list
+    #[arg(
+        long,
+        value_name = "CURSOR",
+        default_value_t = 0,
+        conflicts_with = "cid"
+    )]
+    after: u64,
+}
+
+/// How many are asked for at once.
+const PAGE: usize = 1_000;
+
+#[derive(Serialize)]
+struct ListedJson {
+    cid: String,
+    bytes: u64,
+    cursor: u64,
 }
 
 #[derive(Serialize)]
@@ -39,11 +69,14 @@ struct ObjectJson {
 
 impl Objects {
     pub async fn run(&self, store: &Store, output: &mut Output, json: bool) -> Result<(), Failure> {
-        let cid = parse_cid_text(&self.cid).map_err(|error| {
-            Failure::usage(format!("`{}` is not the CID of a block: {error}", self.cid))
-                .help("copy the whole CID; `cim-es show` prints those of events")
+        let Some(text) = &self.cid else {
+            return self.list(store, output, json).await;
+        };
+        let cid = parse_cid_text(text).map_err(|error| {
+            Failure::usage(format!("`{text}` is not the CID of a block: {error}"))
+                .help("copy the whole CID; `cim-es objects` lists those of objects, `cim-es show` those of events")
         })?;
-        let Some(bytes) = object(store, &cid).await? else {
+        let Some(bytes) = Kept::of(store).await?.get(&cid).await? else {
             return Err(missing(store, &cid).await?);
         };
         if self.raw {
@@ -64,16 +97,86 @@ impl Objects {
     }
 }
 
-async fn object(store: &Store, cid: &Cid) -> Result<Option<Bytes>, Failure> {
-    Ok(match store {
-        Store::File(store) => store.get_object(cid).await?,
-        Store::Stream(reached) => {
-            let bucket = &reached.config.object_store_bucket;
-            let connection = reached.connection.clone();
-            let objects = JetStreamObjectStore::open_existing(connection, bucket).await?;
-            objects.get_object(cid).await?
+impl Objects {
+    async fn list(&self, store: &Store, output: &mut Output, json: bool) -> Result<(), Failure> {
+        let wanted = match self.limit {
+            0 => usize::MAX,
+            limit => limit,
+        };
+        let kept = Kept::of(store).await?;
+        let mut table = Table::new(&["CID", "#BYTES"]);
+        let (mut listed, mut after) = (0, self.after);
+        let is_more = loop {
+            // One more, which says whether there are more.
+            let most = PAGE.min((wanted - listed).saturating_add(1));
+            let page = kept.list(after, most).await?;
+            let is_last = page.len() < most;
+            for entry in &page {
+                if listed == wanted {
+                    break;
+                }
+                listed += 1;
+                after = entry.cursor;
+                match json {
+                    true => output.json(&ListedJson {
+                        cid: entry.cid.to_string(),
+                        bytes: entry.size,
+                        cursor: entry.cursor,
+                    })?,
+                    false => {
+                        let cells = vec![entry.cid.to_string(), entry.size.to_string()];
+                        table.row(output, cells, None)?;
+                    }
+                }
+            }
+            if is_last || listed == wanted {
+                break page.last().is_some_and(|last| last.cursor > after);
+            }
+        };
+        table.print(output)?;
+        output.flush()?;
+        if is_more && !json {
+            eprintln!("there are more: go on with --after {after}, or ask for all with --limit 0");
         }
-    })
+        if listed == 0 && !json && self.after == 0 {
+            eprintln!("the store has no objects");
+        }
+        Ok(())
+    }
+}
+
+/// Where the objects of a store are.
+enum Kept<'a> {
+    File(&'a SqliteEventStore),
+    Bucket(Box<JetStreamObjectStore>),
+}
+
+impl<'a> Kept<'a> {
+    async fn of(store: &'a Store) -> Result<Self, Failure> {
+        Ok(match store {
+            Store::File(store) => Self::File(store),
+            Store::Stream(reached) => {
+                let bucket = &reached.config.object_store_bucket;
+                let connection = reached.connection.clone();
+                let objects = JetStreamObjectStore::open_existing(connection, bucket).await?;
+                Self::Bucket(Box::new(objects))
+            }
+        })
+    }
+
+    async fn list(&self, after: u64, limit: usize) -> Result<Vec<ObjectEntry>, StoreError> {
+        match self {
+            Self::File(store) => store.objects(after, limit).await,
+            Self::Bucket(objects) => objects.objects(after, limit).await,
+        }
+    }
+
+    async fn get(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
+        match self {
+            Self::File(store) => store.get_object(cid).await,
+            Self::Bucket(objects) => objects.get_object(cid).await,
+        }
+    }
 }
 
 /// Says that no object has a CID; an event may.

@@ -16,11 +16,11 @@ use super::abandoned;
 use super::bucket::{Bucket, Write};
 use super::create::Making;
 use super::purpose::Purpose;
-use crate::block::{HashCode, verify_cid};
+use crate::block::{HashCode, parse_cid_text, verify_cid};
 use crate::engine::jetstream::api::Raw;
 use crate::engine::jetstream::connect::Connection;
 use crate::engine::jetstream::retry;
-use crate::store::{Damage, ObjectStore, StoreError};
+use crate::store::{Damage, ObjectEntry, ObjectStore, StoreError};
 
 /// How many bytes of an object a message holds at most: what the tools of NATS use.
 const CHUNK: usize = 128 * 1024;
@@ -115,6 +115,38 @@ impl JetStreamObjectStore {
     /// The engine's failures.
     pub async fn collect_abandoned_chunks(&self, older_than: Duration) -> Result<u64, StoreError> {
         abandoned::collect(&self.objects, "*.*", older_than).await
+    }
+
+    /// The objects of the bucket, in the order in which they were kept: those behind a place of the list, 0 for its beginning,
+    /// and at most so many. Their bytes are not looked at.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] for an entry that is not one, and the engine's failures.
+    pub async fn objects(&self, after: u64, limit: usize) -> Result<Vec<ObjectEntry>, StoreError> {
+        let entries = format!("$O.{}.M.>", self.objects.name());
+        let (mut found, mut after) = (Vec::new(), after);
+        while found.len() < limit {
+            let next = self.objects.next(&entries, after.saturating_add(1)).await?;
+            let Some(entry) = next else {
+                break;
+            };
+            after = entry.sequence;
+            let not_one = |error: &dyn ToString| {
+                let reason = format!("message {after} is no entry: {}", error.to_string());
+                Damage::new(self.objects.location(), None, None, reason)
+            };
+            let info: ObjectInfo =
+                serde_json::from_slice(&entry.body).map_err(|error| not_one(&error))?;
+            if info.deleted {
+                continue;
+            }
+            found.push(ObjectEntry {
+                cid: parse_cid_text(&info.name).map_err(|error| not_one(&error))?,
+                size: info.size as u64,
+                cursor: after,
+            });
+        }
+        Ok(found)
     }
 
     /// Makes CIDs with another hash; blocks of both are read.
