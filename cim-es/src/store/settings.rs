@@ -46,6 +46,7 @@ pub struct EngineSettings {
     pub(crate) pages: Option<Arc<dyn EventPages>>,
     /// Whether lists of sealed commits are stored in the order in which they were given, so that the next one may be given
     /// before it is known what became of the one before.
+    #[cfg_attr(not(feature = "car"), allow(dead_code, reason = "imports alone ask"))]
     pub(crate) stores_sealed_in_order: bool,
 }
 

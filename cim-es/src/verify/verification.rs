@@ -100,7 +100,8 @@ impl Verification {
     }
 
     /// With so many threads that decode and hash, 1 at least; as many as there are cores by default. With 1, reading and
-    /// hashing take turns, so that no more than one core is used.
+    /// hashing take turns, so that no more than one core is used. Of a file they are the threads that read, at most as many
+    /// as it was opened with, two unless it was told otherwise.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
         self
