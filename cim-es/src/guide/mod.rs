@@ -34,6 +34,7 @@
 //! | [`verify`] | What in a store is damaged, if anything? |
 //! | [`dag`] | What happened because of what? |
 //! | [`nats`] | How do I run it on NATS servers? |
+//! | [`hybrid`] | How does a program work without a network, and come together with others later? |
 //! | [`scale`] | How many aggregates fit one stream? |
 
 macro_rules! pages {
@@ -75,5 +76,6 @@ pages! {
     verify
     dag
     nats
+    hybrid
     scale
 }
