@@ -69,7 +69,6 @@ impl StoredEvent {
     }
 
     /// The event of two blocks that were proved to hash to their CIDs, proved as [`verify`](Self::verify) does it.
-    #[cfg(feature = "car")]
     pub(crate) fn of_blocks(
         position: Position,
         (cid, envelope): (Cid, &[u8]),

@@ -88,6 +88,24 @@ pub struct Resolved {
     pub at: Timestamp,
     /// How, in words.
     pub how: String,
+    /// What was done here and is not part of the history any more: it was not taken again, and is read by its CID.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// An event that was written here, and was not taken again on the stream's history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Its aggregate.
+    pub aggregate: AggregateKey,
+    /// The version that it gave the aggregate here.
+    pub version: u64,
+    /// Its type, which names the operation.
+    pub event_type: String,
+    /// Its CID, by which it is read.
+    pub cid: Cid,
+    /// Why it was not taken again.
+    pub reason: String,
 }
 
 impl Divergence {

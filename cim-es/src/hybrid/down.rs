@@ -34,7 +34,7 @@ pub enum DownStep {
 }
 
 /// Commits of the stream that are to be stored, each with its events in order.
-type Pending = VecDeque<Vec<StoredEvent>>;
+pub(super) type Pending = VecDeque<Vec<StoredEvent>>;
 
 impl Protocol {
     /// Reads the next commits of the stream, and stores what the file does not have.
@@ -86,6 +86,7 @@ impl Protocol {
         read: &Read,
     ) -> Result<DownStep, StoreError> {
         let _alone = self.going_down.lock().await;
+        self.notice_epoch().await?;
         let mut taken = Taken::default();
         let mut pending = Pending::new();
         let mut last = Bookmark::START;
@@ -234,15 +235,15 @@ struct Taken {
     parked: usize,
 }
 
-fn sealed(events: &[StoredEvent]) -> SealedCommit {
+pub(super) fn sealed(events: &[StoredEvent]) -> SealedCommit {
     SealedCommit {
         events: events.iter().map(EventBlock::from).collect(),
     }
 }
 
 /// The whole of a commit of which a selection gave some events: those of one commit stand side by side.
-async fn whole(
-    remote: &dyn RemoteStore,
+pub(super) async fn whole(
+    remote: &dyn EventStore,
     events: &[StoredEvent],
 ) -> Result<Vec<StoredEvent>, StoreError> {
     let Some(one) = events.first() else {
@@ -273,7 +274,7 @@ async fn whole(
 }
 
 /// The commits that gave an aggregate its events between two versions.
-async fn missing(
+pub(super) async fn missing(
     remote: &dyn RemoteStore,
     aggregate: &AggregateKey,
     version: u64,
@@ -291,7 +292,7 @@ async fn missing(
 }
 
 /// Adds commits that are not among others, and has all stand in the order of the stream.
-fn merge(pending: &mut Pending, commits: Vec<Vec<StoredEvent>>) {
+pub(super) fn merge(pending: &mut Pending, commits: Vec<Vec<StoredEvent>>) {
     let place = |commit: &Vec<StoredEvent>| commit.first().map(|first| first.position);
     for commit in commits {
         if !pending.iter().any(|known| place(known) == place(&commit)) {

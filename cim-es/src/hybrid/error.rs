@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::store::{AggregateKey, Position, StoreError};
+use crate::store::{AggregateKey, BranchError, Position, StoreError};
 
 /// Why a stream cannot be reached, as what connects says it.
 pub type ConnectFailure = Arc<dyn std::error::Error + Send + Sync>;
@@ -42,7 +42,42 @@ pub enum HybridError {
     /// A reason is missing.
     #[error("a commit is not discarded without a reason: say why, it is recorded")]
     NoReason,
+    /// Nobody has said what becomes of an aggregate that diverged.
+    #[error(
+        "nobody has said what becomes of {aggregate}, whose history went on differently here and in the stream: give `HybridOptions::on_divergence` for its kind, or keep the stream's history"
+    )]
+    NoPolicy {
+        /// The aggregate.
+        aggregate: Box<AggregateKey>,
+    },
+    /// What was done here cannot be taken again.
+    #[error(
+        "what was done here to {aggregate} cannot be taken again on the stream's history: {reason}; keep the stream's history, or use a program that knows its events"
+    )]
+    NotReapplied {
+        /// The aggregate.
+        aggregate: Box<AggregateKey>,
+        /// Why.
+        reason: String,
+    },
+    /// The store of this side cannot replace a branch of its history.
+    #[error(
+        "the store of this side cannot replace a part of its history; keep what is queued in a SQLite file"
+    )]
+    CannotReplace,
+    /// A branch of the file was not replaced.
+    #[error(transparent)]
+    Branch(BranchError),
     /// The file or the stream.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<BranchError> for HybridError {
+    fn from(error: BranchError) -> Self {
+        match error {
+            BranchError::Store(error) => Self::Store(error),
+            error => Self::Branch(error),
+        }
+    }
 }

@@ -56,6 +56,8 @@ mod parked;
 mod positions;
 mod protocol;
 mod queue;
+mod reapply;
+mod replace;
 mod resolve;
 mod runner;
 mod state;
@@ -66,15 +68,18 @@ mod store;
 mod up;
 
 pub use connector::{Connector, LocalStore, Reachable, RemoteStore};
-pub use divergence::{Branch, BranchEvent, CommonEvent, Divergence, DivergenceCause, Resolved};
+pub use divergence::{
+    Branch, BranchEvent, CommonEvent, Divergence, DivergenceCause, LeftOut, Resolved,
+};
 pub use down::DownStep;
 pub use error::{ConnectFailure, HybridError};
 #[cfg(feature = "jetstream")]
 pub use nats::NatsConnector;
 pub use notice::{Notice, Noticed};
-pub use options::{HybridOptions, OnDivergence};
+pub use options::HybridOptions;
 pub use parked::{ParkedCommit, Way};
 pub use protocol::Protocol;
+pub use reapply::{OnDivergence, Reapplies, Writes};
 pub use status::HybridStatus;
 #[cfg(all(feature = "jetstream", feature = "sqlite"))]
 pub use storage::OpenStorage;

@@ -5,24 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::connector::{Connector, LocalStore};
+use super::reapply::{OnDivergence, Policies};
 use super::{HybridEventStore, Protocol};
+use crate::domain::aggregate::Aggregate;
 use crate::domain::message::{Clock, SystemClock};
 use crate::store::{Selection, StoreError};
-
-/// What becomes of an aggregate that went on differently here and in the stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OnDivergence {
-    /// It takes no command here until a person has decided; other aggregates go on.
-    #[default]
-    Refuse,
-}
 
 /// How a file is kept level with a stream.
 #[derive(Clone)]
 pub struct HybridOptions {
     pub(super) selection: Selection,
-    pub(super) on_divergence: OnDivergence,
+    pub(super) policies: Policies,
     pub(super) max_retries: u32,
     pub(super) list_events: usize,
     pub(super) pauses: (Duration, Duration),
@@ -34,7 +27,7 @@ impl Default for HybridOptions {
     fn default() -> Self {
         Self {
             selection: Selection::everything(),
-            on_divergence: OnDivergence::default(),
+            policies: Policies::default(),
             max_retries: 3,
             list_events: 1_000,
             pauses: (Duration::from_millis(50), Duration::from_secs(10)),
@@ -58,9 +51,10 @@ impl HybridOptions {
         self
     }
 
-    /// What becomes of an aggregate that went on differently on both sides.
-    pub fn on_divergence(mut self, on_divergence: OnDivergence) -> Self {
-        self.on_divergence = on_divergence;
+    /// What becomes of an aggregate of a kind that went on differently on both sides; by default it waits for a person. Of
+    /// aggregates that hang together by a commit, each kind has to have been told of.
+    pub fn on_divergence<A: Aggregate>(mut self, policy: OnDivergence<A>) -> Self {
+        self.policies.set(policy);
         self
     }
 
@@ -116,7 +110,7 @@ impl fmt::Debug for HybridOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HybridOptions")
             .field("selection", &self.selection)
-            .field("on_divergence", &self.on_divergence)
+            .field("reapplied", &self.policies)
             .field("max_retries", &self.max_retries)
             .field("list_events", &self.list_events)
             .field("pauses", &self.pauses)

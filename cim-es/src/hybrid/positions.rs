@@ -60,6 +60,19 @@ impl Positions {
         (*last >= position).then_some(*last)
     }
 
+    /// The same positions once the events at some, in their order, are gone, and those behind them have moved up.
+    pub(super) fn without(&self, gone: &[u64]) -> Self {
+        let up_to = |at: u64| at - gone.partition_point(|gone| *gone <= at) as u64;
+        let mut moved = Self {
+            up_to: up_to(self.up_to),
+            beyond: BTreeMap::new(),
+        };
+        for (first, last) in &self.beyond {
+            moved.add(up_to(first - 1) + 1, up_to(*last));
+        }
+        moved
+    }
+
     /// How many positions up to one are missing.
     pub(super) fn missing(&self, last: Position) -> u64 {
         let beyond = self.beyond.range(..=last.0);
@@ -88,7 +101,7 @@ impl From<Positions> for (u64, Vec<(u64, u64)>) {
 }
 
 /// Where commits of this node stand in the stream: what comes back from there is passed over.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Echoes {
     /// The last position of each range and the event there, by the first.
     ranges: BTreeMap<u64, (u64, Cid)>,

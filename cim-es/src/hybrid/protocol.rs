@@ -14,7 +14,7 @@ use super::parked::ParkedCommit;
 use super::state::{Cause, Kept, Writing};
 use super::up::Up;
 use super::{DownStep, UpStep};
-use crate::block::StoredEvent;
+use crate::block::{Cid, StoredEvent};
 use crate::domain::message::Timestamp;
 use crate::store::{
     Bookmark, CommitRequest, EventStore, Position, Selection, StoreError, StreamExt,
@@ -73,7 +73,7 @@ impl Protocol {
         options: HybridOptions,
     ) -> Result<Self, StoreError> {
         options.selection.check()?;
-        let kept = Kept::load(&*local).await?;
+        let kept = load(&*local).await?;
         let protocol = Self {
             local,
             options,
@@ -228,6 +228,7 @@ impl Protocol {
         if !self.kept().is_dirty() {
             return Ok(());
         }
+        self.notice_epoch().await?;
         let (writing, changes) = self.kept().changes();
         let mut unwritten = Unwritten {
             protocol: self,
@@ -235,6 +236,19 @@ impl Protocol {
         };
         self.local.change_state(changes).await?;
         unwritten.writing = None;
+        Ok(())
+    }
+
+    /// Reads again what is known of the stream, where another program has replaced a branch of the file: positions are others
+    /// since.
+    pub(super) async fn notice_epoch(&self) -> Result<(), StoreError> {
+        let present = epoch(&*self.local).await?;
+        if self.kept().epoch != present {
+            let mut again = load(&*self.local).await?;
+            let mut kept = self.kept();
+            (again.sent, again.resets) = (kept.sent, kept.resets + 1);
+            *kept = again;
+        }
         Ok(())
     }
 
@@ -261,7 +275,9 @@ impl Protocol {
                 let last = self.local.last_position().await?;
                 let found = event_at(&*self.local, mark.position).await?;
                 let found = found.map(|event| event.cid);
-                if mark.check(&"the file".into(), last, found).is_err() {
+                if mark.check(&"the file".into(), last, found).is_err()
+                    && !self.has_moved(mark.cid).await?
+                {
                     self.note(Noticed::FileRestored {
                         flushed: mark.position,
                         cid: mark.cid,
@@ -276,6 +292,12 @@ impl Protocol {
             }
         }
         Ok(())
+    }
+
+    /// Whether the file has an event elsewhere than it was: a branch was replaced since.
+    async fn has_moved(&self, cid: Option<Cid>) -> Result<bool, StoreError> {
+        let Some(cid) = cid else { return Ok(false) };
+        Ok(self.local.find(&cid).await?.is_some())
     }
 
     /// Marks in the stream how far this node is: what the file was saved with.
@@ -328,6 +350,22 @@ impl Drop for Unwritten<'_> {
             self.protocol.kept().unsaved(writing);
         }
     }
+}
+
+/// How many times a branch of the file was replaced.
+async fn epoch(local: &dyn LocalStore) -> Result<usize, StoreError> {
+    match local.settings().branches {
+        Some(branches) => Ok(branches.epochs().await?.len()),
+        None => Ok(0),
+    }
+}
+
+/// What a file knows of the stream, and in which epoch it is.
+async fn load(local: &dyn LocalStore) -> Result<Kept, StoreError> {
+    let epoch = epoch(local).await?;
+    let mut kept = Kept::load(local).await?;
+    kept.epoch = epoch;
+    Ok(kept)
 }
 
 /// The event of a store at a position.

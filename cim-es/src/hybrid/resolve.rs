@@ -115,6 +115,7 @@ impl Protocol {
         let resolved = Resolved {
             at: self.now(),
             how: how.to_owned(),
+            left_out: Vec::new(),
         };
         {
             let mut kept = self.kept();

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::divergence::{Divergence, DivergenceCause};
+use super::divergence::{Divergence, DivergenceCause, Resolved};
 use super::notice::Notice;
 use super::parked::{ParkedCommit, Way};
 use super::positions::{Echoes, Positions};
@@ -73,9 +73,11 @@ impl fmt::Display for Name {
 }
 
 /// What a node knows of itself and of the stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Kept {
     pub(super) node: Uuid,
+    /// The epoch of the file whose positions these are.
+    pub(super) epoch: usize,
     /// The positions of the file that need not be sent: they are in the stream, or were discarded.
     pub(super) settled: Positions,
     /// Up to where the stream was read.
@@ -95,6 +97,8 @@ pub(super) struct Kept {
     /// How many times a place was set back.
     pub(super) resets: u64,
     pub(super) echoes: Echoes,
+    /// The aggregates that diverged and cannot be taken again by this program.
+    for_a_person: HashSet<AggregateKey>,
     /// The names of what is to be written.
     dirty: HashSet<Name>,
 }
@@ -129,6 +133,7 @@ impl Kept {
     pub(super) async fn load(state: &(impl SyncState + ?Sized)) -> Result<Self, StoreError> {
         let mut kept = Self {
             node: Uuid::now_v7(),
+            epoch: 0,
             settled: Positions::default(),
             down: Bookmark::START,
             flushed: Bookmark::START,
@@ -141,6 +146,7 @@ impl Kept {
             sent: 0,
             resets: 0,
             echoes: Echoes::default(),
+            for_a_person: HashSet::new(),
             dirty: HashSet::new(),
         };
         match get(state, NODE).await? {
@@ -392,6 +398,64 @@ impl Kept {
     /// What is known of a divergence changed.
     pub(super) fn divergence_changed(&mut self, number: u64) {
         self.dirty.insert(Name::Divergence(number));
+    }
+
+    /// A divergence ended, where one is open.
+    pub(super) fn resolved(&mut self, aggregate: &AggregateKey, resolved: &Resolved) {
+        if let Some((number, open)) = self.open_divergence(aggregate) {
+            open.resolved = Some(resolved.clone());
+            self.divergence_changed(number);
+            self.go_on(&Cause::Diverged(aggregate.clone()));
+        }
+    }
+
+    /// Whether nobody has found yet that a divergence waits for a person.
+    pub(super) fn may_be_reapplied(&self, aggregate: &AggregateKey) -> bool {
+        !self.for_a_person.contains(aggregate)
+    }
+
+    /// A divergence cannot be ended by this program.
+    pub(super) fn waits_for_a_person(&mut self, aggregate: AggregateKey) {
+        self.for_a_person.insert(aggregate);
+    }
+
+    /// Branches of the file were replaced: the events at some positions are gone, and those behind them have moved up.
+    /// Nothing has changed up to one event.
+    pub(super) fn branches_replaced(&mut self, gone: &[u64], unchanged: Bookmark) {
+        let moved = |at: u64| at - gone.partition_point(|gone| *gone < at) as u64;
+        self.settled = self.settled.without(gone);
+        self.dirty.insert(Name::Up);
+        let flushed = self.flushed.position.0;
+        self.flushed = match gone.binary_search(&flushed) {
+            Ok(_) => unchanged,
+            Err(_) => Bookmark {
+                position: Position(moved(flushed)),
+                ..self.flushed
+            },
+        };
+        self.dirty.insert(Name::Flushed);
+        let parked: Vec<_> = self.parked.keys().copied().collect();
+        for (way, position) in parked.into_iter().filter(|(way, _)| *way == Way::Up) {
+            let Some(mut commit) = self.unpark(way, position) else {
+                continue;
+            };
+            let before = Cause::Parked(way, position);
+            if gone.binary_search(&position.0).is_ok() {
+                self.go_on(&before);
+                continue;
+            }
+            commit.position = Position(moved(position.0));
+            let after = Cause::Parked(way, commit.position);
+            for (aggregate, block) in &mut self.blocks {
+                if block.cause == before {
+                    block.cause = after.clone();
+                    self.dirty.insert(Name::Block(aggregate.clone()));
+                }
+            }
+            self.dirty.insert(Name::Parked(way, commit.position));
+            self.parked.insert((way, commit.position), commit);
+        }
+        self.look_again();
     }
 
     // What a person should know.

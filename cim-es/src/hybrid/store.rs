@@ -8,7 +8,7 @@ use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::connector::{Connector, LocalStore};
+use super::connector::{Connector, LocalStore, RemoteStore};
 use super::divergence::Divergence;
 use super::notice::Notice;
 use super::options::HybridOptions;
@@ -199,6 +199,37 @@ impl HybridEventStore {
         self.protocol.resolve(&remote, aggregate, how).await
     }
 
+    /// Ends the divergence of an aggregate by the stream's history; see [`Protocol::keep_theirs`].
+    ///
+    /// # Errors
+    /// [`HybridError::NotConnected`]; else as [`Protocol::keep_theirs`].
+    pub async fn keep_theirs(
+        &self,
+        aggregate: &AggregateKey,
+        how: &str,
+    ) -> Result<Divergence, HybridError> {
+        let remote = self.remote()?;
+        self.protocol.keep_theirs(&remote, aggregate, how).await
+    }
+
+    /// Ends the divergence of an aggregate as the author has said; see [`Protocol::reapply`].
+    ///
+    /// # Errors
+    /// [`HybridError::NotConnected`]; else as [`Protocol::reapply`].
+    pub async fn reapply(&self, aggregate: &AggregateKey) -> Result<Divergence, HybridError> {
+        let remote = self.remote()?;
+        self.protocol.reapply(&remote, aggregate).await
+    }
+
+    fn remote(&self) -> Result<Arc<dyn RemoteStore>, HybridError> {
+        self.task
+            .line
+            .remote()
+            .ok_or_else(|| HybridError::NotConnected {
+                source: self.task.line.failure(),
+            })
+    }
+
     /// The commits that one side refuses for good, in the order of their positions.
     pub fn parked(&self) -> Vec<ParkedCommit> {
         self.protocol.parked()
@@ -303,7 +334,11 @@ impl EventStore for HybridEventStore {
     }
 
     fn settings(&self) -> EngineSettings {
-        self.local().settings()
+        // Who replaces a branch past the protocol would move what that knows of.
+        EngineSettings {
+            branches: None,
+            ..self.local().settings()
+        }
     }
 }
 

@@ -30,6 +30,8 @@ pub enum UpStep {
     Passed,
     /// An aggregate went on differently in the stream; its commits wait from now on.
     Diverged(AggregateKey),
+    /// A divergence was ended as the author has said: what was done here was taken again on the stream's history.
+    Resolved(AggregateKey),
     /// The stream refuses one of some commits: fewer are sent with the next step, to find out which.
     Narrowed,
     /// The stream refuses a commit; it is tried again.
@@ -67,6 +69,10 @@ impl Protocol {
     /// # Errors
     /// What keeps the stream from answering, which may pass: the same commits come again with the next step.
     pub async fn up(&self, remote: &Arc<dyn RemoteStore>) -> Result<UpStep, StoreError> {
+        self.notice_epoch().await?;
+        if let Some(aggregate) = self.reapply_next(remote).await? {
+            return Ok(UpStep::Resolved(aggregate));
+        }
         let mut up = self.going_up.lock().await;
         let most = up.most_events.unwrap_or(self.options.list_events);
         let page = self.queued(most).await?;

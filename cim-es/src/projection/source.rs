@@ -25,7 +25,7 @@ pub struct Source<'a, O: EventOrigin> {
 impl<'a, O: EventOrigin> Source<'a, O> {
     /// # Errors
     /// When the id is not one of this kind of aggregate.
-    pub(super) fn new(event: &'a StoredEvent, is_new: bool) -> Result<Self, ProjectionError> {
+    pub(crate) fn new(event: &'a StoredEvent, is_new: bool) -> Result<Self, ProjectionError> {
         let text = IdText::new(&event.envelope.aggregate_id)?;
         Ok(Self {
             id: O::id_of(&text)?,

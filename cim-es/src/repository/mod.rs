@@ -45,10 +45,12 @@ pub use loaded::Loaded;
 pub(crate) use pending::PendingCommit;
 pub use rehearse::rehearse;
 pub use scope::ScopeError;
+pub(crate) use scope::{is_of_a_name, key as key_of_name};
 #[cfg(feature = "testing")]
 pub(crate) use snapshot::{encode as encode_snapshot, tag as snapshot_tag};
 pub use together::{Together, TogetherError};
 pub use unique::Holder;
+pub(crate) use unique::{NameEvent, held_by, name_event};
 
 /// After how many events of an aggregate a snapshot is written, where neither the program nor the store says it.
 const SNAPSHOT_THRESHOLD: u64 = 100;

@@ -142,7 +142,7 @@ impl<A: Aggregate> Repository<A> {
 
 /// Whether an event is one of a name, even under the kind of an aggregate that has events of the same types: the id of a
 /// name is made of what its events tell.
-pub(super) fn is_of_a_name(event: &StoredEvent) -> bool {
+pub(crate) fn is_of_a_name(event: &StoredEvent) -> bool {
     let kind = event.envelope.aggregate.as_str();
     let operation = event.event_type().strip_prefix(kind);
     let operation = operation.and_then(|operation| operation.strip_prefix('.'));
@@ -154,7 +154,7 @@ pub(super) fn is_of_a_name(event: &StoredEvent) -> bool {
 /// The key under which a name is stored: its kind is `<domain>.<scope>`, its id the SHA-256 of kind and name in
 /// hexadecimal digits, because a name may hold what a subject cannot. It never changes. A kind whose events could be taken
 /// for the aggregate's own is refused.
-fn key<A: Aggregate>(name: &UniqueName) -> Result<AggregateKey, ScopeError> {
+pub(crate) fn key<A: Aggregate>(name: &UniqueName) -> Result<AggregateKey, ScopeError> {
     let scope = Token::new(name.scope())?;
     if !A::SCOPES.is_empty() && !A::SCOPES.contains(&name.scope()) {
         return Err(ScopeError::Undeclared {

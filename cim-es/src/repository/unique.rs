@@ -80,7 +80,7 @@ impl Present {
 }
 
 impl Holder {
-    fn of(aggregate: &AggregateKey) -> Self {
+    pub(crate) fn of(aggregate: &AggregateKey) -> Self {
         Self {
             kind: aggregate.kind().to_owned(),
             id: aggregate.id().as_str().to_owned(),
@@ -207,6 +207,29 @@ impl<A: Aggregate> Repository<A> {
     }
 }
 
+/// What becomes of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NameEvent {
+    /// An aggregate holds it.
+    Reserved,
+    /// Nobody holds it any more.
+    Released,
+}
+
+/// The event of a name.
+pub(crate) fn name_event(
+    key: &AggregateKey,
+    what: NameEvent,
+    name: &UniqueName,
+    holder: &Holder,
+) -> Result<NewEvent, PayloadError> {
+    let operation = match what {
+        NameEvent::Reserved => RESERVED,
+        NameEvent::Released => RELEASED,
+    };
+    event(key, operation, name, holder)
+}
+
 fn event(
     key: &AggregateKey,
     operation: &str,
@@ -230,7 +253,10 @@ fn event(
 }
 
 /// Who holds the name after its last event.
-fn held_by(key: &AggregateKey, last: &StoredEvent) -> Result<Option<Holder>, PayloadError> {
+pub(crate) fn held_by(
+    key: &AggregateKey,
+    last: &StoredEvent,
+) -> Result<Option<Holder>, PayloadError> {
     let envelope = &last.envelope;
     let operation = last.event_type().strip_prefix(key.kind());
     let is_reserved = match operation.and_then(|operation| operation.strip_prefix('.')) {

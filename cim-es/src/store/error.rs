@@ -199,7 +199,23 @@ pub struct AnotherHistory {
     pub found: Option<Cid>,
 }
 
+impl From<AnotherHistory> for StoreError {
+    fn from(error: AnotherHistory) -> Self {
+        Self::AnotherHistory(Box::new(error))
+    }
+}
+
 impl AnotherHistory {
+    /// Of a reader that was at a place, in a store that ends at `last` and does not have it any more.
+    pub(crate) fn of(location: Location, known: Bookmark, last: Position) -> Self {
+        Self {
+            location,
+            known,
+            last,
+            found: None,
+        }
+    }
+
     fn difference(&self) -> String {
         let Bookmark { position, cid } = &self.known;
         match (cid, &self.found) {

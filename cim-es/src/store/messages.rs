@@ -58,6 +58,11 @@ impl KnownMessages {
         };
         match self.0.get(aggregate) {
             None => Message::Behind(None),
+            // Of a branch that was replaced.
+            Some(known) if known.head.version == head.version && known.head.cid != head.cid => {
+                self.0.pop(aggregate);
+                Message::Behind(None)
+            }
             Some(known) if known.head.version < head.version => Message::Behind(Some(known.head)),
             Some(known) => match known.recent.find(message_id) {
                 Seen::Never => Message::New,

@@ -4,6 +4,7 @@
 //! your own proves itself by running it.
 
 mod bookmark;
+mod branch;
 mod checkpoint;
 mod commit;
 mod damage;
@@ -37,6 +38,10 @@ mod time;
 mod versions;
 
 pub use bookmark::Bookmark;
+pub use branch::{
+    Branch, BranchError, BranchReplacement, BranchStore, Epoch, ReplacedBranches, taken_out,
+};
+pub(crate) use branch::{check_whole, key_of};
 pub use checkpoint::CheckpointStore;
 pub use commit::{AggregateCommit, CommitRequest, ExpectedVersion, NewEvent};
 pub use damage::{Damage, Finding};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::raw::RawEvents;
 use super::read_model::ReadModelsBeside;
 use super::subscription::SubscriptionEngine;
-use super::{EventPages, SnapshotStore};
+use super::{BranchStore, EventPages, SnapshotStore};
 
 /// What an engine says of itself to those who use it.
 ///
@@ -36,6 +36,8 @@ pub struct EngineSettings {
     /// What handles to this store have in common, within a program, and no handle to another; none where nothing tells
     /// them apart. A commit over several repositories needs it, because it is made in one store.
     pub store_id: Option<usize>,
+    /// What replaces branches of the history, where the engine can; see [`BranchStore`].
+    pub branches: Option<Arc<dyn BranchStore>>,
     /// What opens the storage of read models that the engine keeps beside its events.
     pub(crate) read_models: Option<Arc<dyn ReadModelsBeside>>,
     /// What runs subscriptions, where the engine has a way of its own.
@@ -55,6 +57,14 @@ impl EngineSettings {
     pub fn with_snapshots(self, snapshots: Arc<dyn SnapshotStore>) -> Self {
         Self {
             snapshots: Some(snapshots),
+            ..self
+        }
+    }
+
+    /// The same for a store in which branches can be replaced.
+    pub fn with_branches(self, branches: Arc<dyn BranchStore>) -> Self {
+        Self {
+            branches: Some(branches),
             ..self
         }
     }
@@ -143,6 +153,7 @@ impl fmt::Debug for EngineSettings {
             .field("publishes", &self.publishes)
             .field("has_cid_index", &self.has_cid_index)
             .field("store_id", &self.store_id)
+            .field("has_branches", &self.branches.is_some())
             .finish_non_exhaustive()
     }
 }

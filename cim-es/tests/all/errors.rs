@@ -19,8 +19,8 @@ use cim_es::replay::{ReplayError, ReplayFailure};
 use cim_es::repository::{ExecuteError, LoadError, ScopeError, TogetherError};
 use cim_es::store::read_model::ReadModelError;
 use cim_es::store::{
-    AggregateKey, AnotherHistory, Bookmark, Damage, Location, ObjectError, PartlyStored, Position,
-    SealedOutcome, SelectionError, StoreError,
+    AggregateKey, AnotherHistory, Bookmark, BranchError, Damage, Location, ObjectError,
+    PartlyStored, Position, SealedOutcome, SelectionError, StoreError,
 };
 use cim_es::subject::{Token, TokenError};
 
@@ -220,6 +220,7 @@ fn of_views() -> Vec<(&'static str, Box<dyn Error>)> {
     };
     vec![
         ("ReadModelError", Box::new(storage()) as Box<dyn Error>),
+        ("BranchError", Box::new(BranchError::Store(damaged()))),
         ("DocumentError", Box::new(DocumentError::Storage(storage()))),
         (
             "OpenError",

@@ -39,6 +39,8 @@ mod repository;
 mod rooms;
 mod several_aggregates;
 mod snapshots;
+#[cfg(feature = "sqlite")]
+mod sqlite_branches;
 #[cfg(all(feature = "sqlite", feature = "testing"))]
 mod sqlite_contract;
 #[cfg(all(feature = "sqlite", unix))]

@@ -66,9 +66,9 @@ fn a_file_of_another_version_is_refused_by_its_version() {
     let directory = Directory::new();
     let path = filled(&directory);
     Connection::open(&path)
-        .and_then(|file| file.execute_batch("PRAGMA user_version = 6"))
+        .and_then(|file| file.execute_batch("PRAGMA user_version = 7"))
         .expect("the version is set");
-    assert_incompatible(&path, "has version 6, this program knows versions 2 to 5");
+    assert_incompatible(&path, "has version 7, this program knows versions 2 to 6");
 }
 
 #[test]

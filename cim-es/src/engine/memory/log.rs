@@ -1,6 +1,6 @@
 //! The log of events and what finds them in it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cid::Cid;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use crate::block::StoredEvent;
 use crate::domain::aggregate::IdText;
 use crate::store::{
     AggregateKey, Bookmark, Head, KnownMessages, Location, Message, Position, SealedEvent,
-    Selection, Standing, StoreError, Versions, partition,
+    Selection, Standing, StoreError, Versions, key_of, partition,
 };
 
 /// How many events a stream takes from the log at a time. They share their bytes with the log.
@@ -50,6 +50,22 @@ impl Log {
             self.events.push(event);
         }
         self.events[first..].to_vec()
+    }
+
+    /// The log without the events at some places; those behind them move up. Which messages are behind the events is
+    /// learned again.
+    pub(super) fn without(&self, places: &HashSet<usize>) -> Self {
+        let kept = self.events.iter().enumerate();
+        let kept = kept.filter(|(place, _)| !places.contains(place));
+        let mut log = Self::default();
+        log.append(kept.map(|(_, event)| event.clone().into()).collect());
+        log
+    }
+
+    /// The event at a position.
+    pub(super) fn at(&self, position: Position) -> Option<&StoredEvent> {
+        let place = usize::try_from(position.0).ok()?.checked_sub(1)?;
+        self.events.get(place)
     }
 
     /// The events of an aggregate that a message led to.
@@ -115,7 +131,7 @@ impl Log {
         page(events).0
     }
 
-    fn places_of(&self, aggregate: &AggregateKey) -> &[usize] {
+    pub(super) fn places_of(&self, aggregate: &AggregateKey) -> &[usize] {
         self.of_aggregate.get(aggregate).map_or(&[], Vec::as_slice)
     }
 
@@ -126,10 +142,7 @@ impl Log {
 
     /// Compares where a reader was with what is here.
     pub(super) fn check(&self, after: &Bookmark) -> Result<(), StoreError> {
-        let place = usize::try_from(after.position.0).unwrap_or(usize::MAX);
-        let found = place
-            .checked_sub(1)
-            .and_then(|place| self.events.get(place));
+        let found = self.at(after.position);
         after.check(&Location::Memory, self.end(), found.map(|event| event.cid))
     }
 
@@ -222,10 +235,4 @@ fn page<'a>(events: impl Iterator<Item = &'a StoredEvent>) -> (Vec<StoredEvent>,
         page.push(event.clone());
     }
     (page, false)
-}
-
-/// The key under which an event is found; its id stood in a key before.
-fn key_of(event: &StoredEvent) -> AggregateKey {
-    let id = IdText::trusted(&event.envelope.aggregate_id);
-    AggregateKey::new(event.envelope.aggregate.clone(), id)
 }

@@ -1,5 +1,6 @@
 //! The engine in memory: for tests, and for what need not outlive the process.
 
+mod branches;
 mod log;
 mod read_models;
 mod streams;
@@ -15,10 +16,10 @@ use tokio::sync::watch;
 use crate::block::StoredEvent;
 use crate::domain::aggregate::IdText;
 use crate::store::{
-    AggregateKey, AppendedCommit, Bookmark, CheckpointStore, CommitRequest, EngineSettings,
-    EventPage, EventPages, EventStore, EventStream, ObjectStore, Plan, Position, SealOptions,
-    SealedCommit, Selection, Snapshot, SnapshotStore, StateChange, StoreError, SyncState, Versions,
-    plan, repeated, seal,
+    AggregateKey, AppendedCommit, Bookmark, CheckpointStore, CommitRequest, EngineSettings, Epoch,
+    EventPage, EventPages, EventStore, EventStream, ObjectStore, Plan, Position, ProvedCommit,
+    SealOptions, SealedCommit, Selection, Snapshot, SnapshotStore, StateChange, StoreError,
+    SyncState, Versions, plan, repeated, seal,
 };
 use log::Log;
 
@@ -53,6 +54,7 @@ struct Kept {
     objects: HashMap<Cid, Bytes>,
     checkpoints: HashMap<String, Bookmark>,
     state: BTreeMap<String, Bytes>,
+    epochs: Vec<Epoch>,
 }
 
 impl MemoryEventStore {
@@ -102,6 +104,35 @@ impl std::fmt::Debug for MemoryEventStore {
     }
 }
 
+impl Kept {
+    fn change(&mut self, changes: Vec<StateChange>) {
+        for change in changes {
+            match change.value {
+                Some(value) => self.state.insert(change.name, value),
+                None => self.state.remove(&change.name),
+            };
+        }
+    }
+}
+
+/// Does with commits what was planned.
+fn store_planned(
+    log: &mut Log,
+    proved: Vec<ProvedCommit>,
+    plans: Vec<Plan>,
+) -> Vec<AppendedCommit> {
+    let mut appended: Vec<AppendedCommit> = Vec::with_capacity(plans.len());
+    for (commit, plan) in proved.into_iter().zip(plans) {
+        let (events, was_there) = match plan {
+            Plan::There(events) => (events, true),
+            Plan::Repeats(earlier) => (appended[earlier].events.clone(), true),
+            Plan::Store => (log.append(commit.into_events()), false),
+        };
+        appended.push(AppendedCommit { events, was_there });
+    }
+    appended
+}
+
 fn poisoned() -> StoreError {
     StoreError::Closed {
         reason: "a thread panicked while it wrote to the store".to_owned(),
@@ -146,15 +177,7 @@ impl EventStore for MemoryEventStore {
         let proved = proved.collect::<Result<Vec<_>, _>>()?;
         let mut kept = self.write()?;
         let plans = plan(&proved, &mut kept.log)?;
-        let mut appended: Vec<AppendedCommit> = Vec::with_capacity(plans.len());
-        for (commit, plan) in proved.into_iter().zip(plans) {
-            let (events, was_there) = match plan {
-                Plan::There(events) => (events, true),
-                Plan::Repeats(earlier) => (appended[earlier].events.clone(), true),
-                Plan::Store => (kept.log.append(commit.into_events()), false),
-            };
-            appended.push(AppendedCommit { events, was_there });
-        }
+        let appended = store_planned(&mut kept.log, proved, plans);
         self.announce(&kept.log);
         Ok(appended)
     }
@@ -194,6 +217,7 @@ impl EventStore for MemoryEventStore {
             .with_snapshots(Arc::new(self.clone()))
             .with_read_models(Arc::new(self.inner.read_models.clone()))
             .with_pages(Arc::new(self.clone()))
+            .with_branches(Arc::new(self.clone()))
             .with_cid_index()
     }
 }
@@ -271,13 +295,7 @@ impl CheckpointStore for MemoryEventStore {
 #[async_trait]
 impl SyncState for MemoryEventStore {
     async fn change_state(&self, changes: Vec<StateChange>) -> Result<(), StoreError> {
-        let state = &mut self.write()?.state;
-        for change in changes {
-            match change.value {
-                Some(value) => state.insert(change.name, value),
-                None => state.remove(&change.name),
-            };
-        }
+        self.write()?.change(changes);
         Ok(())
     }
 

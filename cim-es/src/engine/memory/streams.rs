@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use super::MemoryEventStore;
 use crate::block::StoredEvent;
 use crate::store::{
-    AggregateKey, Bookmark, EventStream, Position, Selection, StoreError, Versions,
+    AggregateKey, AnotherHistory, Bookmark, EventStream, Location, Position, Selection, StoreError,
+    Versions,
 };
 
 /// The events of one aggregate up to the last that it has when the stream is first asked.
@@ -17,18 +18,30 @@ pub(super) fn history(
     aggregate: AggregateKey,
     mut versions: Versions,
 ) -> EventStream {
-    let mut is_begun = false;
+    // The epoch, and the last event that was given.
+    let mut begun: Option<(usize, Bookmark)> = None;
     paged(move |store: &mut MemoryEventStore| {
         let kept = store.read()?;
-        if !is_begun {
-            is_begun = true;
-            let last = kept.log.last(&aggregate);
-            let version = last.map_or(0, |last| last.envelope.sequence);
-            versions = versions.up_to(version.min(versions.last()));
+        match &begun {
+            None => {
+                begun = Some((kept.epochs.len(), Bookmark::START));
+                let last = kept.log.last(&aggregate);
+                let version = last.map_or(0, |last| last.envelope.sequence);
+                versions = versions.up_to(version.min(versions.last()));
+            }
+            // What was given is of a branch that is not there any more.
+            Some((epoch, given)) => {
+                let mut since = kept.epochs.iter().skip(*epoch);
+                if since.any(|epoch| epoch.concerns(&aggregate)) {
+                    let end = kept.log.end();
+                    return Err(AnotherHistory::of(Location::Memory, *given, end).into());
+                }
+            }
         }
         let page = kept.log.history(&aggregate, &versions);
         if let Some(last) = page.last() {
             versions = Versions::starting_at(last.envelope.sequence + 1).up_to(versions.last());
+            begun = Some((kept.epochs.len(), last.bookmark()));
         }
         Ok(page)
     })(store)
@@ -112,16 +125,21 @@ impl Following {
 /// A selection and how far it was read.
 struct Reading {
     selection: Selection,
-    after: Bookmark,
-    is_checked: bool,
+    /// Up to here everything was looked at.
+    after: Position,
+    /// Where the reader is: behind the last event that it was given.
+    given: Bookmark,
+    /// The epoch in which that was found to be right; none before it was.
+    epoch: Option<usize>,
 }
 
 impl Reading {
     fn new(selection: Selection, after: Bookmark) -> Self {
         Self {
             selection,
-            after,
-            is_checked: false,
+            after: after.position,
+            given: after,
+            epoch: None,
         }
     }
 
@@ -132,13 +150,19 @@ impl Reading {
         until: Position,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let kept = store.read()?;
-        if !self.is_checked {
+        let epoch = Some(kept.epochs.len());
+        if self.epoch != epoch {
             self.selection.check()?;
-            kept.log.check(&self.after)?;
-            self.is_checked = true;
+            kept.log.check(&self.given)?;
+            // What was looked at and not wanted may have made room for others.
+            self.after = self.given.position;
+            self.epoch = epoch;
         }
-        let (page, reached) = kept.log.select(&self.selection, self.after.position, until);
-        self.after = reached.max(self.after.position).into();
+        let (page, reached) = kept.log.select(&self.selection, self.after, until);
+        self.after = reached.max(self.after);
+        if let Some(last) = page.last() {
+            self.given = last.bookmark();
+        }
         Ok(page)
     }
 }

@@ -209,6 +209,21 @@ impl<'a> Saving<'a> {
     }
 }
 
+/// Makes an earlier event the last one of an aggregate.
+pub(super) fn set_back(database: &Database, key: i64, head: &Head) -> Result<(), StoreError> {
+    database.write_row(
+        "setting an aggregate back",
+        "UPDATE aggregates SET version = ?2, position = ?3, cid = ?4, timestamp = ?5 WHERE key = ?1",
+        (
+            key,
+            stored(head.version),
+            stored(head.position.0),
+            head.cid.to_bytes(),
+            head.timestamp.as_micros(),
+        ),
+    )
+}
+
 /// The kinds of the aggregates with an id.
 pub(super) fn kinds(database: &Database, id: &IdText) -> Result<Vec<String>, StoreError> {
     database.all(

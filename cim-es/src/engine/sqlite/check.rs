@@ -10,7 +10,7 @@ use super::database::{Database, count, stored};
 use super::history::{self, Walk};
 use super::wanted::waiting;
 use super::{
-    Shared, checkpoints, cids, events, objects, open, read_models, scan, sync_state,
+    Shared, checkpoints, cids, epochs, events, objects, open, read_models, scan, sync_state,
     type_positions, types,
 };
 use crate::block::CommitVerifier;
@@ -138,6 +138,7 @@ fn check(database: &Database, digest: NameDigest) -> Result<CheckReport, StoreEr
     cids::check(database, at)?;
     checkpoints::check(database)?;
     sync_state::check(database)?;
+    epochs::check(database)?;
     Ok(CheckReport {
         events: at,
         aggregates,

@@ -60,6 +60,26 @@ pub(super) fn extend(database: &Database, before: u64, after: u64) -> Result<(),
     Ok(())
 }
 
+/// Removes the rows that do not belong to a file that ends at a position, of those of one that ends at `last`, and writes
+/// those that were merged.
+pub(super) fn cut(database: &Database, position: u64, last: u64) -> Result<(), StoreError> {
+    let large = position / LARGE;
+    for (first, behind) in [
+        (small_number(position / SMALL), large_number(0, 0)),
+        (large_number(large, 0), u64::MAX),
+    ] {
+        database.execute(
+            "cutting the index of CIDs",
+            "DELETE FROM cid_segments WHERE number >= ?1 AND number < ?2",
+            (stored(first), stored(behind)),
+        )?;
+    }
+    match last / LARGE > large {
+        true => extend(database, large * LARGE, position),
+        false => Ok(()),
+    }
+}
+
 /// The event with a CID; none when the store does not have it.
 pub(super) fn find(database: &Database, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
     let Some(wanted) = bytes(cid) else {

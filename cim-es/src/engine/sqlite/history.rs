@@ -9,9 +9,9 @@ use std::collections::HashSet;
 
 use super::aggregates::{self, NameDigest, Slot};
 use super::database::{Database, count, stored};
-use super::{events, scan};
+use super::{epochs, events, scan, types};
 use crate::block::{Fault, StoredEvent};
-use crate::store::{AggregateKey, Head, StoreError};
+use crate::store::{AggregateKey, AnotherHistory, Head, Position, StoreError};
 
 /// How many versions of an aggregate one position is kept for.
 pub(super) const STRIDE: u64 = 256;
@@ -29,6 +29,8 @@ pub(super) struct Walk {
     /// Whether the next version was given by the walk that this one goes on from: it is read to see that the versions
     /// behind it follow from it.
     is_given: bool,
+    /// The epoch of the file in which the first page was read.
+    epoch: Option<u64>,
 }
 
 impl Walk {
@@ -40,6 +42,7 @@ impl Walk {
             last,
             before: None,
             is_given: false,
+            epoch: None,
         }
     }
 
@@ -60,6 +63,7 @@ impl Walk {
             last: self.next.next_multiple_of(STRIDE).min(self.last),
             before: None,
             is_given: true,
+            epoch: self.epoch,
         };
         self.next = part.last + 1;
         Some(part)
@@ -76,6 +80,7 @@ impl Walk {
         database: &Database,
         digest: NameDigest,
     ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.check_epoch(database)?;
         let slot = aggregates::find(database, &self.aggregate, digest, &HashSet::new())?;
         match slot {
             Slot::Taken { key, head } => self.page_up_to(database, key, &head),
@@ -84,6 +89,19 @@ impl Walk {
                 Ok(Vec::new())
             }
         }
+    }
+
+    /// Makes sure that what is read goes on from what was read: that the branch was not replaced meanwhile.
+    fn check_epoch(&mut self, database: &Database) -> Result<(), StoreError> {
+        let epoch = epochs::number(database)?;
+        let known = self.epoch.replace(epoch).unwrap_or(epoch);
+        if known == epoch || !epochs::concern(database, known, &self.aggregate)? {
+            return Ok(());
+        }
+        let known = self.before.as_ref().map(StoredEvent::bookmark);
+        let last = Position(types::last_position(database)?);
+        let location = database.location().clone();
+        Err(AnotherHistory::of(location, known.unwrap_or_default(), last).into())
     }
 
     /// The same for an aggregate whose last event is known.

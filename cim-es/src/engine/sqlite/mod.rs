@@ -36,11 +36,14 @@
 
 mod aggregates;
 mod aside;
+mod branches;
 mod check;
 mod checkpoints;
 mod cids;
 mod create;
+mod cut;
 mod database;
+mod epochs;
 mod events;
 mod failure;
 mod files;
@@ -346,6 +349,7 @@ impl EventStore for SqliteEventStore {
             .with_raw_events(Arc::new(self.clone()))
             .with_pages(Arc::new(self.clone()))
             .storing_sealed_in_order()
+            .with_branches(Arc::new(self.clone()))
             .with_cid_index()
     }
 }

@@ -29,7 +29,8 @@ impl ObjectStore for SqliteEventStore {
     }
 }
 
-fn put(database: &Database, cid: &Cid, bytes: &[u8]) -> Result<(), StoreError> {
+/// Keeps a block under its CID, unless it is there.
+pub(super) fn put(database: &Database, cid: &Cid, bytes: &[u8]) -> Result<(), StoreError> {
     // An object that is there is compared, so that a damaged one is not taken for kept.
     if get(database, cid)?.is_some() {
         return Ok(());

@@ -16,7 +16,7 @@
 //! touches three pages; the events behind the last full segment are looked through.
 
 use super::format::{Beside, Format};
-use super::{check, read_models, sync_state};
+use super::{check, epochs, read_models, sync_state};
 
 /// The positions after which the indexes over types and CIDs are written.
 pub(super) const SEGMENT: u64 = 256;
@@ -36,6 +36,8 @@ pub(super) const WITHOUT_KINDS: i32 = 2;
 pub(super) const WITH_READ_MODELS: i32 = 4;
 /// The version of a file that is kept level with a stream, and knows how far it is.
 pub(super) const WITH_SYNC_STATE: i32 = 5;
+/// The version of a file in which a branch was replaced: what an earlier program remembers of it would not be true.
+pub(super) const WITH_EPOCHS: i32 = 6;
 
 /// Everything in the file by name, in the words in which SQLite keeps it.
 pub(super) const OBJECTS: &[(&str, &str)] = &[
@@ -198,6 +200,10 @@ pub(super) const FORMAT: Format = Format {
         Beside {
             version: WITH_SYNC_STATE,
             objects: sync_state::OBJECTS,
+        },
+        Beside {
+            version: WITH_EPOCHS,
+            objects: epochs::OBJECTS,
         },
     ],
     is_shared: false,

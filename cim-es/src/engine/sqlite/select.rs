@@ -2,11 +2,11 @@
 
 use super::aggregates::NameDigest;
 use super::database::Database;
-use super::events;
 use super::history::{self, Walk};
 use super::scan::{self, Gathered, Met, Sieve};
 use super::type_positions;
 use super::types::{self, TypeName, TypeRow, Types};
+use super::{epochs, events};
 use crate::block::StoredEvent;
 use crate::store::{AggregateKey, Bookmark, Position, Selection, StoreError};
 
@@ -27,6 +27,40 @@ pub(super) fn check(database: &Database, after: &Bookmark) -> Result<(), StoreEr
         false => None,
     };
     after.check(database.location(), Position(last), found)
+}
+
+/// Where a reader is, and in which epoch that was found to be right.
+#[derive(Clone, Copy)]
+pub(super) struct Reached {
+    /// Behind the last event that it was given.
+    pub(super) given: Bookmark,
+    /// Up to this position everything was looked at.
+    pub(super) at: u64,
+    /// None before anything was compared.
+    pub(super) epoch: Option<u64>,
+}
+
+impl Reached {
+    /// At a place that is to be compared with the file.
+    pub(super) fn new(after: Bookmark) -> Self {
+        Self {
+            given: after,
+            at: after.position.0,
+            epoch: None,
+        }
+    }
+
+    /// Compares it with the file, where that began another epoch since: what was looked at and not wanted may then have
+    /// made room for others.
+    pub(super) fn check(&mut self, database: &Database) -> Result<(), StoreError> {
+        let epoch = Some(epochs::number(database)?);
+        if self.epoch != epoch {
+            check(database, &self.given)?;
+            self.at = self.given.position.0;
+            self.epoch = epoch;
+        }
+        Ok(())
+    }
 }
 
 /// About `limit` events of a selection after a position and up to another: fewer when they are large, when there are no

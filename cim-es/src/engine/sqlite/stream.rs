@@ -13,6 +13,7 @@ use tokio::task::coop::unconstrained;
 
 use super::history::Walk;
 use super::reader::closed;
+use super::select::Reached;
 use super::{Shared, select};
 use crate::block::StoredEvent;
 use crate::store::{AggregateKey, Bookmark, EventStream, Selection, StoreError, Versions};
@@ -112,11 +113,9 @@ fn ready(page: Vec<StoredEvent>) -> impl Stream<Item = Result<StoredEvent, Store
 struct Cursor {
     shared: Arc<Shared>,
     selection: Arc<Selection>,
-    after: Bookmark,
-    /// Whether the selection and where the reader was were found to be good.
+    reached: Reached,
+    /// Whether the selection was found to be good.
     is_checked: bool,
-    /// Up to this position everything was read.
-    at: u64,
     end: End,
 }
 
@@ -130,6 +129,17 @@ enum End {
     Never(Option<watch::Receiver<u64>>),
 }
 
+impl End {
+    /// Takes in where the file ends.
+    fn is_not_behind(&mut self, last: u64) {
+        match self {
+            Self::Unknown => *self = Self::At(last),
+            Self::At(end) => *end = last.min(*end),
+            Self::Never(_) => {}
+        }
+    }
+}
+
 /// The cursor after a page, and the page; an empty one is the end.
 type Page = (Cursor, Result<Vec<StoredEvent>, StoreError>);
 
@@ -138,9 +148,8 @@ impl Cursor {
         Self {
             shared,
             selection: Arc::new(selection),
-            after,
+            reached: Reached::new(after),
             is_checked: false,
-            at: after.position.0,
             end,
         }
     }
@@ -150,21 +159,11 @@ impl Cursor {
         (self, page)
     }
 
-    async fn check(&mut self) -> Result<(), StoreError> {
+    async fn read(&mut self) -> Result<Vec<StoredEvent>, StoreError> {
         if !self.is_checked {
             self.selection.check()?;
-            let after = self.after;
-            let readers = &self.shared.readers;
-            readers
-                .read(move |database| select::check(database, &after))
-                .await?;
             self.is_checked = true;
         }
-        Ok(())
-    }
-
-    async fn read(&mut self) -> Result<Vec<StoredEvent>, StoreError> {
-        self.check().await?;
         loop {
             let until = match &mut self.end {
                 End::Unknown | End::Never(None) => u64::MAX,
@@ -175,26 +174,29 @@ impl Cursor {
                     u64::MAX
                 }
             };
-            if until <= self.at {
+            if self.reached.epoch.is_some() && until <= self.reached.at {
                 return Ok(Vec::new());
             }
-            let (after, digest) = (self.at, self.shared.digest);
+            let (mut reached, digest) = (self.reached, self.shared.digest);
             let selection = Arc::clone(&self.selection);
-            let page = self
+            let (page, reached) = self
                 .shared
                 .readers
                 .read(move |database| {
-                    select::page(database, &selection, after, until, PAGE, digest)
+                    reached.check(database)?;
+                    let page = select::page(database, &selection, reached.at, until, PAGE, digest)?;
+                    Ok::<_, StoreError>((page, reached))
                 })
                 .await?;
-            if matches!(self.end, End::Unknown) {
-                self.end = End::At(page.last);
-            }
-            self.at = page.reached.min(page.last).max(self.at);
-            if !page.events.is_empty() {
+            self.reached = reached;
+            // In another epoch the file may end earlier.
+            self.end.is_not_behind(page.last);
+            self.reached.at = page.reached.min(page.last).max(self.reached.at);
+            if let Some(last) = page.events.last() {
+                self.reached.given = last.bookmark();
                 return Ok(page.events);
             }
-            let is_level = self.at >= page.last;
+            let is_level = self.reached.at >= page.last;
             match &mut self.end {
                 End::Never(Some(moved)) if is_level => {
                     moved.changed().await.map_err(|_| closed())?;

@@ -29,12 +29,7 @@ impl SyncState for SqliteEventStore {
         let bytes = values.map(Bytes::len).sum();
         self.shared
             .writer
-            .write(bytes, move |database| {
-                format::raise(database, schema::WITH_SYNC_STATE)?;
-                changes
-                    .iter()
-                    .try_for_each(|change| write(database, change))
-            })
+            .write(bytes, move |database| change(database, &changes))
             .await
     }
 
@@ -53,6 +48,17 @@ impl SyncState for SqliteEventStore {
             .read(move |database| list(database, &prefix))
             .await
     }
+}
+
+/// Changes values in the open transaction.
+pub(super) fn change(database: &Database, changes: &[StateChange]) -> Result<(), StoreError> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    format::raise(database, schema::WITH_SYNC_STATE)?;
+    changes
+        .iter()
+        .try_for_each(|change| write(database, change))
 }
 
 fn write(database: &Database, change: &StateChange) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::aggregates::name_digest;
 use super::database::{Database, count, stored};
 use super::schema::{WITHOUT_KINDS, indexed};
-use super::{events, format};
+use super::{epochs, events, format};
 use crate::block::StoredEvent;
 use crate::store::StoreError;
 
@@ -38,6 +38,8 @@ pub(super) struct Types {
     of_any_kind: Option<ByName>,
     len: usize,
     pub(super) last: u64,
+    /// The epoch of the file in which they were read.
+    epoch: u64,
 }
 
 /// A type, and the kind whose events of it the row is about; no kind where the file does not say.
@@ -186,6 +188,25 @@ pub(super) fn with<T>(
 /// Reads all types and checks them against the events: numbers without a gap up to the highest that an event has, a
 /// digest of each name, and the last event of all.
 pub(super) fn read(database: &Database) -> Result<Types, StoreError> {
+    let types = read_rows(database)?;
+    agree(database, types.last)?;
+    let highest = highest_number(database, types.last)?;
+    // Two rows of one name are one here.
+    if highest != types.len() as u64 {
+        return Err(database.damaged(
+            None,
+            None,
+            format!(
+                "the table of event types has {} types, the events have {highest}",
+                types.len()
+            ),
+        ));
+    }
+    Ok(types)
+}
+
+/// Reads all types without a look at the events: numbers without a gap, and a digest of each name.
+pub(super) fn read_rows(database: &Database) -> Result<Types, StoreError> {
     let is_without_kinds = format::version(database)? == WITHOUT_KINDS;
     let sql = match is_without_kinds {
         true => "SELECT number, NULL, name, digest, last FROM types ORDER BY number",
@@ -194,6 +215,7 @@ pub(super) fn read(database: &Database) -> Result<Types, StoreError> {
     let rows = database.all("reading the types of events", sql, (), Stored::from_row)?;
     let mut types = Types {
         of_any_kind: is_without_kinds.then(HashMap::new),
+        epoch: epochs::number(database)?,
         ..Types::default()
     };
     for (index, row) in rows.iter().enumerate() {
@@ -211,19 +233,6 @@ pub(super) fn read(database: &Database) -> Result<Types, StoreError> {
         types.last = types.last.max(row.last);
         types.put(name, row.row());
     }
-    agree(database, types.last)?;
-    let highest = highest_number(database, types.last)?;
-    // Two rows of one name are one here.
-    if highest != types.len() as u64 {
-        return Err(database.damaged(
-            None,
-            None,
-            format!(
-                "the table of event types has {} rows, the events have {highest} types",
-                rows.len()
-            ),
-        ));
-    }
     Ok(types)
 }
 
@@ -231,7 +240,7 @@ pub(super) fn read(database: &Database) -> Result<Types, StoreError> {
 /// was so little that it could; if not, all are to be read again.
 pub(super) fn catch_up(database: &Database, types: &mut Types) -> Result<bool, StoreError> {
     // Another process may bring the file to the present version at any time.
-    if types.of_any_kind.is_some() {
+    if types.of_any_kind.is_some() || types.epoch != epochs::number(database)? {
         return Ok(false);
     }
     let last = highest_position(database)?;

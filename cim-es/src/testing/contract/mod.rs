@@ -27,6 +27,7 @@
 )]
 
 mod append;
+mod branches;
 mod club;
 mod commands;
 mod counter;
@@ -76,6 +77,7 @@ pub trait Provider: Send + Sync + 'static {
 #[doc(hidden)]
 pub mod promises {
     pub use super::append::*;
+    pub use super::branches::*;
     pub use super::commands::*;
     pub use super::follow::*;
     pub use super::forged::*;

@@ -160,6 +160,15 @@ macro_rules! contract_tests {
                 another_kind_with_the_id_of_an_unchanged_aggregate_may_move,
                 two_kinds_with_one_id_are_guarded_each_by_itself,
                 racing_writers_that_look_at_each_other_never_both_win,
+                a_replaced_branch_gives_way_to_the_other,
+                a_replaced_branch_stays_readable_by_cid,
+                a_bookmark_behind_a_replaced_event_is_noticed,
+                who_follows_while_a_branch_is_replaced_is_told,
+                a_history_that_is_read_is_of_one_branch,
+                branches_that_do_not_fit_are_refused,
+                branches_of_several_aggregates_are_replaced_together,
+                a_branch_is_replaced_again_and_by_nothing,
+                a_repository_goes_on_from_what_took_the_place,
             }
             kept {
                 the_newest_snapshot_of_a_tag_is_kept,

@@ -6,7 +6,9 @@ mod divergences;
 mod level;
 mod network;
 mod parking;
+mod reapplied;
 mod restored;
+mod simulation;
 mod task;
 
 use std::sync::Arc;

@@ -164,7 +164,7 @@ impl WrongStore {
             Fault::ACommitIsStoredPieceByPiece => return self.append_in_pieces(commit).await,
             Fault::AggregatesPastThe50thAreDropped => commit.aggregates.truncate(50),
             Fault::AnEmptyCommitIsStored if commit.aggregates.is_empty() => return Ok(Vec::new()),
-            Fault::AMessageIdIsUsedOnceInTheStore => {
+            Fault::AMessageIdIsUsedOnceInTheStore | Fault::MessagesOutliveABranch => {
                 if let Some(stored) = lock(&self.all().messages).get(&message_id) {
                     return Ok(stored.clone());
                 }

@@ -378,4 +378,20 @@ faults! {
     EachHandleHasObjectsOfItsOwn breaks an_object_is_kept_under_its_cid,
     EachHandleHasCheckpointsOfItsOwn breaks a_checkpoint_is_kept_by_name,
     EachHandleHasSnapshotsOfItsOwn breaks the_newest_snapshot_of_a_tag_is_kept,
+
+    // Branches that are replaced.
+    ABranchIsTakenOutAndNothingTakesItsPlace breaks a_replaced_branch_gives_way_to_the_other,
+    ABranchIsReplacedWithoutItsFirstCommit breaks
+        branches_of_several_aggregates_are_replaced_together,
+    WhatIsTakenOutIsLost breaks a_replaced_branch_stays_readable_by_cid,
+    ABookmarkIsANumberBehindABranch breaks a_bookmark_behind_a_replaced_event_is_noticed,
+    /// A follower goes on by the number of the last event that it was given.
+    FollowersAreNotToldOfABranch breaks who_follows_while_a_branch_is_replaced_is_told,
+    /// A history is read event by event, whatever becomes of it.
+    AHistoryIsOfTwoBranches breaks a_history_that_is_read_is_of_one_branch,
+    ABranchMayBeOld breaks branches_that_do_not_fit_are_refused,
+    OnlyTheFirstBranchIsReplaced breaks branches_of_several_aggregates_are_replaced_together,
+    ABranchIsReplacedOnce breaks a_branch_is_replaced_again_and_by_nothing,
+    /// A message of what was taken out is answered with that.
+    MessagesOutliveABranch breaks a_repository_goes_on_from_what_took_the_place,
 }

@@ -161,6 +161,18 @@ impl WrongStore {
                     stream::iter([event].into_iter().chain(again))
                 }))
             }
+            Fault::FollowersAreNotToldOfABranch => {
+                let start = (self.inner.clone(), selection, after.position);
+                Box::pin(stream::unfold(
+                    start,
+                    |(inner, selection, after)| async move {
+                        let mut events = inner.follow(selection.clone(), after.into());
+                        let next = events.next().await?;
+                        let after = next.as_ref().map_or(after, |event| event.position);
+                        Some((next, (inner, selection, after)))
+                    },
+                ))
+            }
             Fault::ASubscriptionSwapsNeighbours => self.swapped(after),
             Fault::ASubscriptionHasEverything => self.inner.follow(Selection::everything(), after),
             Fault::ASelectionOfNothingIsEmpty if selection.check().is_err() => {

@@ -166,6 +166,7 @@ impl ObjectStore for WrongStore {
         }
         let own = lock(&self.handle.kept.objects);
         Ok(match self.fault() {
+            Fault::WhatIsTakenOutIsLost => found.filter(|_| !lock(&self.all().lost).contains(cid)),
             Fault::ObjectsOfOneLengthAreOne => {
                 let length = found.map_or(0, |object| object.len());
                 own.get(length.to_be_bytes().as_slice()).cloned()

@@ -2,6 +2,7 @@
 //! all of them.
 
 mod append;
+mod branches;
 mod fault;
 mod follow;
 mod kept;

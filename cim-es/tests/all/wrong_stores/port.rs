@@ -37,6 +37,14 @@ impl EventStore for WrongStore {
 
     fn history(&self, aggregate: &AggregateKey, versions: Versions) -> EventStream {
         let (store, key) = (self.clone(), self.key(aggregate));
+        if self.fault() == Fault::AHistoryIsOfTwoBranches {
+            let start = (store, key, versions.first());
+            return Box::pin(stream::unfold(start, |(store, key, version)| async move {
+                let versions = Versions::starting_at(version).up_to(version);
+                let mut next = store.inner.get_versions(&key, versions).await.ok()?;
+                Some((Ok(next.pop()?), (store, key, version + 1)))
+            }));
+        }
         if self.fault() == Fault::AHistoryDoesNotEnd {
             let start = (store, key, versions.first());
             return Box::pin(stream::unfold(start, |(store, key, version)| async move {
@@ -248,7 +256,9 @@ impl EventStore for WrongStore {
     }
 
     fn settings(&self) -> EngineSettings {
-        let settings = EngineSettings::default().with_cid_index();
+        let settings = EngineSettings::default()
+            .with_branches(Arc::new(self.clone()))
+            .with_cid_index();
         let settings = match self.fault() {
             Fault::TheStoreHasNoId => settings,
             Fault::TheStoreHasAnotherIdEachTime => {

@@ -114,7 +114,9 @@ impl WrongStore {
     /// Where a reader goes on, as the store takes it.
     pub fn mark(&self, after: Bookmark) -> Bookmark {
         match self.fault() {
-            Fault::ABookmarkIsANumber => after.position.into(),
+            Fault::ABookmarkIsANumber | Fault::ABookmarkIsANumberBehindABranch => {
+                after.position.into()
+            }
             Fault::PositionsRepeat
             | Fault::PositionsGoBack
             | Fault::PositionsCountWithinTheAggregate => Bookmark::START,

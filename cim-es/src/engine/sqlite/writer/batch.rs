@@ -15,7 +15,7 @@ use crate::engine::sqlite::aggregates::{self, NameDigest, Slot};
 use crate::engine::sqlite::database::{Database, stored};
 use crate::engine::sqlite::read_models::inline::{Counting, Inline};
 use crate::engine::sqlite::types::{self, TypeName, TypeRow, Types};
-use crate::engine::sqlite::{cids, events, history, type_positions};
+use crate::engine::sqlite::{cids, epochs, events, history, type_positions};
 use crate::store::{
     AggregateCommit, AggregateKey, ExpectedVersion, Head, Position, SealOptions, SealedEvent,
     StoreError, seal_commit,
@@ -24,6 +24,8 @@ use crate::store::{
 /// What the writer knows of the file, valid while no other process commits.
 pub(super) struct Memory {
     pub(super) types: Option<Types>,
+    /// The epoch of the file.
+    pub(super) epoch: u64,
     pub(super) data_version: i64,
     pub(super) schema_version: i64,
     /// The views that are kept with the events.
@@ -32,8 +34,17 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Takes in what other processes have committed.
-    pub(super) fn follow_others(&mut self, database: &Database) -> Result<(), StoreError> {
+    pub(super) fn follow_others(
+        &mut self,
+        database: &Database,
+        heads: &Heads,
+    ) -> Result<(), StoreError> {
         self.inline.forget_known();
+        let epoch = epochs::number(database)?;
+        if epoch != self.epoch {
+            heads.forget_messages();
+            self.epoch = epoch;
+        }
         if let Some(mut types) = self.types.take()
             && types::catch_up(database, &mut types)?
         {
@@ -136,6 +147,18 @@ impl<'a> Batch<'a> {
             None => types::read(database)?,
         };
         let views = memory.inline.begin(database, digest, types.last)?;
+        Self::of(database, heads, options, digest, types, views)
+    }
+
+    /// Goes on from types that are known, for some views.
+    pub(super) fn of(
+        database: &'a Database,
+        heads: &'a Heads,
+        options: &'a SealOptions,
+        digest: NameDigest,
+        types: Types,
+        views: Option<Counting<'a>>,
+    ) -> Result<Self, StoreError> {
         Ok(Self {
             database,
             heads,

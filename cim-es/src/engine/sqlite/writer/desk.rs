@@ -20,18 +20,18 @@ use crate::engine::sqlite::aggregates::NameDigest;
 use crate::engine::sqlite::database::Database;
 use crate::engine::sqlite::options::{Access, SqliteOptions};
 use crate::engine::sqlite::read_models::inline::Inline;
-use crate::engine::sqlite::{failure, format, types};
-use crate::store::{SealOptions, StoreError};
+use crate::engine::sqlite::{epochs, failure, format, types};
+use crate::store::{BranchError, SealOptions, StoreError};
 
 /// What became of each of some commits, and the heads of aggregates that are known once they are stored.
 type Outcomes = (Vec<Result<Added, StoreError>>, Vec<Entry>);
 
 /// The connection that writes, and what it knows.
 pub(super) struct Desk {
-    database: Database,
+    pub(super) database: Database,
     pub(super) heads: Arc<Heads>,
-    seal: SealOptions,
-    digest: NameDigest,
+    pub(super) seal: SealOptions,
+    pub(super) digest: NameDigest,
     may_write: bool,
     patience: Duration,
     longest_block: Duration,
@@ -59,6 +59,7 @@ impl Desk {
         Ok(Self {
             memory: Memory {
                 types: None,
+                epoch: database.read(epochs::number)?,
                 data_version: database.data_version()?,
                 schema_version: database.schema_version()?,
                 inline,
@@ -95,7 +96,8 @@ impl Desk {
             Ok(Some(last))
         });
         match moved {
-            Ok(Some(last)) => self.announce(last),
+            // Also where it is no later one: another process may have replaced a branch.
+            Ok(Some(last)) => self.announce_another_epoch(last),
             Ok(None) => {}
             Err(error) => {
                 // The subscriptions read for themselves and then see what is wrong.
@@ -111,6 +113,11 @@ impl Desk {
             *known = last.max(*known);
             moved
         });
+    }
+
+    /// Has all who follow look again: the last position may be an earlier one, or the same of another history.
+    pub(super) fn announce_another_epoch(&self, last: u64) {
+        self.last.send_replace(last);
     }
 
     /// Whether the log is so long that readers must be waited for.
@@ -166,10 +173,12 @@ impl Desk {
         let mut appends = Vec::with_capacity(jobs.len());
         let mut writes = Vec::new();
         let mut imports = Vec::new();
+        let mut replaces = Vec::new();
         for job in jobs {
             match job {
                 Job::Append(append) => appends.push(append),
                 Job::Import(import) => imports.push(import),
+                Job::Replace(replace) => replaces.push(replace),
                 Job::Write(work) => writes.push(work),
                 Job::Look => self.look(),
             }
@@ -182,6 +191,9 @@ impl Desk {
         );
         for import in imports {
             self.import(import);
+        }
+        for replace in replaces {
+            self.replace(replace);
         }
         group::store(
             writes,
@@ -332,7 +344,7 @@ impl Desk {
             self.memory.schema_version = schema_version;
         }
         self.heads.clear();
-        self.memory.follow_others(&self.database)?;
+        self.memory.follow_others(&self.database, &self.heads)?;
         self.memory.data_version = data_version;
         Ok(())
     }
@@ -356,6 +368,14 @@ impl Desk {
             }
         }
         outcome
+    }
+
+    /// Rolls a transaction back in which something was refused that was not stored yet.
+    pub(super) fn roll_back(&mut self, refused: &BranchError) {
+        self.database.rollback();
+        if let BranchError::Store(StoreError::Full { .. } | StoreError::Engine { .. }) = refused {
+            self.log.make_room(&self.database);
+        }
     }
 
     fn commit(&self) -> Result<(), StoreError> {

@@ -24,7 +24,8 @@ pub(super) type Entry = (AggregateKey, Known);
 /// since; the writer drops them when one has.
 pub(super) struct Heads {
     last: Mutex<LruCache<AggregateKey, Known>>,
-    /// The messages of what is committed. They stay true whoever writes, and are at most behind.
+    /// The messages of what is committed. They stay true whoever writes, and are at most behind, until a
+    /// branch is replaced.
     messages: Mutex<KnownMessages>,
 }
 
@@ -49,6 +50,11 @@ impl Heads {
 
     pub(super) fn clear(&self) {
         self.lock().clear();
+    }
+
+    /// Forgets which messages wrote to the aggregates: branches were replaced.
+    pub(super) fn forget_messages(&self) {
+        *self.messages() = KnownMessages::default();
     }
 
     /// The messages that wrote to the aggregates.

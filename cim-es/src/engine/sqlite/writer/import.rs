@@ -82,7 +82,8 @@ fn add(
     }
 }
 
-fn store_new(
+/// Stores what is new of commits in the open transaction.
+pub(super) fn store_new(
     batch: &mut Batch<'_>,
     commits: &[ProvedCommit],
 ) -> Result<Vec<AppendedCommit>, StoreError> {

@@ -15,6 +15,7 @@ mod log;
 mod prepare;
 mod queue;
 mod repeats;
+mod replace;
 mod thread;
 mod turns;
 
@@ -30,7 +31,7 @@ use self::desk::Desk;
 use self::heads::Heads;
 pub(super) use self::log::{BUSY, Log};
 pub(super) use self::prepare::LookedFor;
-use self::queue::{Append, Import, Job, Queue, Served, Work};
+use self::queue::{Append, Import, Job, Queue, Replace, Served, Work};
 pub(super) use self::repeats::Appended;
 use self::thread::{SharedDesk, Thread};
 use self::turns::Turns;
@@ -42,7 +43,8 @@ use super::read_models::inline::Inline;
 use super::types;
 use crate::block::StoredEvent;
 use crate::store::{
-    AggregateKey, AppendedCommit, CommitRequest, Head, SealOptions, SealedCommit, StoreError,
+    AggregateKey, AppendedCommit, Branch, BranchError, CommitRequest, Head, ProvedCommit,
+    ReplacedBranches, SealOptions, SealedCommit, StateChange, StoreError,
 };
 
 /// The size in bytes up to which a commit may be stored by the thread of its caller.
@@ -197,6 +199,29 @@ impl Writer {
             }))?;
             drop(turn);
             self.callers.add().wait(question).await
+        })
+        .await
+    }
+
+    /// Replaces branches by commits of some bytes.
+    pub(super) async fn replace(
+        &self,
+        bytes: usize,
+        branches: Vec<Branch>,
+        commits: Vec<ProvedCommit>,
+        changes: Vec<StateChange>,
+    ) -> Result<ReplacedBranches, BranchError> {
+        unconstrained(async {
+            let place = self.queue.place(bytes).await?;
+            let (answer, question) = question();
+            self.queue.send(Job::Replace(Replace {
+                branches,
+                commits,
+                changes,
+                answer,
+                _place: place,
+            }))?;
+            self.callers.add().wait(question).await?
         })
         .await
     }

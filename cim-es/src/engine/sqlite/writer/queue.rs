@@ -15,7 +15,9 @@ use super::prepare::Prepared;
 use super::repeats::Added;
 use crate::engine::sqlite::database::Database;
 use crate::engine::sqlite::reader::closed;
-use crate::store::{AppendedCommit, ProvedCommit, StoreError};
+use crate::store::{
+    AppendedCommit, Branch, BranchError, ProvedCommit, ReplacedBranches, StateChange, StoreError,
+};
 
 /// The KiB of commits that may wait; further ones wait to be among them.
 const ROOM: u32 = 64 * 1024;
@@ -28,6 +30,7 @@ pub(super) type Write = Box<dyn Fn(&Database) -> Result<(), StoreError> + Send>;
 pub(super) enum Job {
     Append(Append),
     Import(Import),
+    Replace(Replace),
     Write(Work),
     /// A subscription began to wait: look for commits of other processes from now on.
     Look,
@@ -45,6 +48,15 @@ pub(super) struct Append {
 pub(super) struct Import {
     pub(super) commits: Vec<ProvedCommit>,
     pub(super) answer: Answer<Vec<AppendedCommit>>,
+    pub(super) _place: OwnedSemaphorePermit,
+}
+
+/// Branches that are to be replaced.
+pub(super) struct Replace {
+    pub(super) branches: Vec<Branch>,
+    pub(super) commits: Vec<ProvedCommit>,
+    pub(super) changes: Vec<StateChange>,
+    pub(super) answer: Answer<Result<ReplacedBranches, BranchError>>,
     pub(super) _place: OwnedSemaphorePermit,
 }
 
@@ -228,7 +240,7 @@ impl Job {
         match self {
             Self::Append(append) => append.prepared.bytes,
             // It has a transaction of its own.
-            Self::Import(_) | Self::Write(_) | Self::Look => 0,
+            Self::Import(_) | Self::Replace(_) | Self::Write(_) | Self::Look => 0,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Views that are kept in the file of the events, in the transactions that store them.
 
 mod behind;
+mod branches;
 mod damaged;
 #[cfg(unix)]
 mod killed;

@@ -12,6 +12,7 @@ use crate::engine::sqlite::aggregates::NameDigest;
 use crate::engine::sqlite::database::Database;
 use crate::engine::sqlite::read_models::changes;
 use crate::engine::sqlite::read_models::views::View;
+use crate::engine::sqlite::select;
 use crate::store::read_model::{ReadModelError, ViewId};
 use crate::store::{Bookmark, Position, SealedEvent, StoreError};
 
@@ -99,6 +100,14 @@ impl Slot {
             };
             // What was made before another wrote.
             self.view.forget();
+            // Of another history it is built again, by a step of its own.
+            match select::check(database, &row.record.up_to) {
+                Err(StoreError::AnotherHistory(_)) => {
+                    self.view.call();
+                    return Ok(());
+                }
+                checked => checked?,
+            }
             self.known = Some(row);
         }
         let Some(row) = self.known.clone().filter(|row| row.record.parked.is_none()) else {
