@@ -38,7 +38,8 @@ pub use all::Each;
 pub use commit::Commit;
 pub use error::{ExecuteError, LoadError};
 #[cfg(feature = "testing")]
-pub(crate) use fold::{FoldFault, fold};
+pub(crate) use fold::FoldFault;
+pub(crate) use fold::fold;
 pub use load::{At, Recorded};
 pub use loaded::Loaded;
 #[cfg(feature = "testing")]
