@@ -1,10 +1,11 @@
 //! Programs written with cim-es, as a library, so that their tests can run them in the same process.
 //!
-//! `cargo run --example` runs `quickstart`, `bank_account`, `infrastructure`, `library`, `organization` and `person`.
+//! `cargo run --example` runs `quickstart`, `bank_account`, `field_notes`, `infrastructure`, `library`, `organization` and `person`.
 
 #[path = "bank_account/domain.rs"]
 pub mod bank_account;
 pub mod bar;
+pub mod field_notes;
 pub mod infrastructure;
 pub mod library;
 pub mod organization;

@@ -5,6 +5,7 @@ mod bank_account;
 mod cargo_run;
 mod compute;
 mod engines;
+mod field_notes;
 mod infrastructure;
 mod infrastructure_current;
 mod infrastructure_stores;
