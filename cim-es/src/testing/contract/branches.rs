@@ -217,6 +217,8 @@ pub async fn who_follows_while_a_branch_is_replaced_is_told(provider: impl Provi
         .follow(Selection::subjects(OTHER_TYPE), Bookmark::START);
     assert!(step(&mut of_type.next()).await.is_pending());
     sides.replace().await;
+    // There are as many as before, so that their number alone says nothing.
+    append_each(&sides.store, &sides.other, [14, 15]).await;
     let told = of_all.next().await;
     assert!(
         matches!(told, Some(Err(StoreError::AnotherHistory(_)))),

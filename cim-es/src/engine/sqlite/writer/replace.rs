@@ -11,6 +11,7 @@ use super::queue::Replace;
 use crate::block::StoredEvent;
 use crate::engine::sqlite::aggregates::{self, Slot};
 use crate::engine::sqlite::database::{Database, stored};
+use crate::engine::sqlite::read_models::inline;
 use crate::engine::sqlite::scan::{self, Gathered};
 use crate::engine::sqlite::types::{self, Types};
 use crate::engine::sqlite::{cut, epochs, events, history, objects, sync_state};
@@ -79,6 +80,7 @@ impl Desk {
         let appended = store_new(&mut batch, &replace.commits)?;
         let (types, _) = batch.finish()?;
         epochs::begin(database, &epoch)?;
+        inline::withdraw(database, before)?;
         sync_state::change(database, &replace.changes)?;
         let events = appended.into_iter().flat_map(|commit| commit.events);
         let replaced = ReplacedBranches {

@@ -265,6 +265,11 @@ fn at_fault(slot: &mut Slot, error: ReadModelError) -> StoreError {
     slot.has_failed = true;
     slot.view.forget();
     slot.view.call();
+    into_store_error(error)
+}
+
+/// What keeps the transaction of events from going on.
+pub(super) fn into_store_error(error: ReadModelError) -> StoreError {
     match error {
         ReadModelError::Storage(error) => error,
         error => StoreError::Closed {

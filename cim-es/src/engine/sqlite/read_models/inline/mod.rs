@@ -177,6 +177,25 @@ fn has_tables(database: &Database) -> Result<bool, StoreError> {
     Ok(format::version(database)? >= schema::WITH_READ_MODELS)
 }
 
+/// Has no view answer that counted an event behind a position, in the open transaction that replaces these events: who
+/// keeps such a view builds it again, and until then nobody is told what was taken out.
+pub(in crate::engine::sqlite) fn withdraw(
+    database: &Database,
+    position: u64,
+) -> Result<(), StoreError> {
+    if !has_tables(database)? {
+        return Ok(());
+    }
+    for mut view in views::all(database)? {
+        if view.record.is_serving && view.record.up_to.position.0 > position {
+            view.record.is_serving = false;
+            views::save(database, &view)?;
+            tables::serve(database, view.record.view.name()).map_err(keeping::into_store_error)?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes the tables of read models in the file of events, in the open transaction, unless they are there.
 fn make_tables(database: &Database) -> Result<(), StoreError> {
     format::raise(database, schema::WITH_READ_MODELS)
