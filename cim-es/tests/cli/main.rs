@@ -7,6 +7,7 @@ mod looking;
 mod meant;
 mod parked;
 mod proving;
+mod queue;
 mod servers;
 mod support;
 mod unattended;

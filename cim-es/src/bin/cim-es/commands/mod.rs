@@ -10,6 +10,7 @@ mod man;
 mod objects;
 mod parked;
 mod prove;
+mod queue;
 mod replay;
 mod show;
 mod streams;
@@ -33,6 +34,7 @@ pub enum Command {
     Replay(replay::Replay),
     Objects(objects::Objects),
     Parked(parked::Parked),
+    Queue(queue::Queue),
     Doctor(doctor::Doctor),
     Verify(verify::Verify),
     Export(export::Export),
@@ -52,6 +54,7 @@ impl Command {
             Self::Completions(_) | Self::Man(_) => None,
             Self::Import(command) => command.access(),
             Self::Parked(command) => Some(command.access()),
+            Self::Queue(command) => Some(command.access()),
             Self::Checkpoint(command) => command.access(),
             Self::Prove(command) => command.access(),
             _ => Some(Access::Read),
@@ -99,6 +102,7 @@ impl Command {
                 Self::Dag(command) => command.run(store, output, json).await,
                 Self::Objects(command) => command.run(store, output, json).await,
                 Self::Parked(command) => command.run(store, output, json).await,
+                Self::Queue(command) => command.run(store, output, json).await,
                 Self::Doctor(command) => command.run(store, output, json).await,
                 Self::Checkpoint(command) => command.run(store, output, json).await,
                 Self::Prove(command) => command.run(store, output, json).await,

@@ -1,0 +1,269 @@
+//! `queue`: what a file has that its stream has not, what was set aside, and what diverged.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use cim_es::ErrorChain;
+use cim_es::aggregate::IdText;
+use cim_es::hybrid::{BranchEvent, Divergence, HybridOptions, Protocol, RemoteStore, Way};
+use cim_es::store::AggregateKey;
+use clap::Args;
+use serde::Serialize;
+
+use crate::failure::{Failure, Kind};
+use crate::output::{Output, Table};
+use crate::store::{Access, Place, Store};
+
+/// Shows what a file has that its stream has not, what was set aside, and what diverged; and ends a divergence
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  cim-es -s field.db queue
+  cim-es -s field.db queue --from nats://127.0.0.1:4222/LIBRARY
+  cim-es -s field.db queue --keep-theirs library.book 7 --from nats://127.0.0.1:4222/LIBRARY
+
+What a program does again on the stream's history it does itself (`HybridOptions::on_divergence`). What is taken out of the
+file stays in it, under its CIDs.
+
+JSON, one line:
+  {\"queue_size\",\"acknowledged\",\"waiting\",\"parked\":[{\"way\",\"position\",\"aggregates\",\"cids\",\"attempts\",\"at\",\"reason\"}],
+  \"divergences\":[{\"aggregate\":{\"kind\",\"id\"},\"common_version\",\"tied\",\"noticed\",\"ours\",\"theirs\"}]}; `ours` and `theirs`
+  are lists of {\"version\",\"type\",\"cid\",\"time\",\"actor\"}")]
+pub struct Queue {
+    /// Ends the divergence of an aggregate by the history that the stream has of it
+    #[arg(long, value_names = ["KIND", "ID"], num_args = 2, requires = "from")]
+    keep_theirs: Option<Vec<String>>,
+    /// The stream, as nats://HOST:4222/STREAM, or a file that stands for it
+    #[arg(long, value_name = "FILE|URL")]
+    from: Option<OsString>,
+    /// Why, for the record
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "the stream's history was kept by `cim-es queue`"
+    )]
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct QueueJson {
+    queue_size: u64,
+    acknowledged: u64,
+    waiting: usize,
+    parked: Vec<ParkedJson>,
+    divergences: Vec<DivergenceJson>,
+}
+
+#[derive(Serialize)]
+struct ParkedJson {
+    way: &'static str,
+    position: u64,
+    aggregates: Vec<String>,
+    cids: Vec<String>,
+    attempts: u32,
+    at: String,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct AggregateJson {
+    kind: String,
+    id: String,
+}
+
+#[derive(Serialize)]
+struct DivergenceJson {
+    aggregate: AggregateJson,
+    common_version: u64,
+    tied: Vec<AggregateJson>,
+    noticed: String,
+    ours: Vec<EventJson>,
+    theirs: Vec<EventJson>,
+}
+
+#[derive(Serialize)]
+struct EventJson {
+    version: u64,
+    #[serde(rename = "type")]
+    event_type: String,
+    cid: String,
+    time: String,
+    actor: Option<String>,
+}
+
+impl Queue {
+    pub fn access(&self) -> Access {
+        match self.keep_theirs {
+            Some(_) => Access::Write,
+            None => Access::Read,
+        }
+    }
+
+    pub async fn run(&self, store: &Store, output: &mut Output, json: bool) -> Result<(), Failure> {
+        let Store::File(file) = store else {
+            return Err(Failure::usage("a stream has no queue")
+                .help("name the file that is kept level with it"));
+        };
+        let protocol = Protocol::open(Arc::new(file.clone()), HybridOptions::new()).await?;
+        let remote = match &self.from {
+            Some(from) => Some(stream(from).await?),
+            None => None,
+        };
+        if let (Some(named), Some(remote)) = (&self.keep_theirs, &remote) {
+            let [kind, id] = &named[..] else {
+                return Err(Failure::usage("an aggregate has a kind and an id"));
+            };
+            let id = IdText::new(id).map_err(|error| Failure::usage(error.to_string()))?;
+            let key = AggregateKey::new(kind.clone(), id);
+            let ended = protocol.keep_theirs(remote, &key, &self.reason).await;
+            let ended = ended.map_err(|error| {
+                Failure::usage(error.to_string()).help("`cim-es queue` lists what diverged")
+            })?;
+            let count = ended.ours.events.len();
+            return match json {
+                true => output.json(&shown(&ended)),
+                false => output.line(&format!(
+                    "{key} has the history of the stream now; {count} events were taken out and stay readable by their CIDs"
+                )),
+            };
+        }
+        let divergences = protocol.divergences(remote.as_ref()).await?;
+        match json {
+            true => self.print_json(&protocol, &divergences, output).await,
+            false => self.print(&protocol, &divergences, output).await,
+        }
+    }
+
+    async fn print_json(
+        &self,
+        protocol: &Protocol,
+        divergences: &[Divergence],
+        output: &mut Output,
+    ) -> Result<(), Failure> {
+        let parked = protocol.parked().into_iter().map(|commit| ParkedJson {
+            way: way(commit.way),
+            position: commit.position.0,
+            aggregates: commit.aggregates.iter().map(ToString::to_string).collect(),
+            cids: commit.cids.iter().map(ToString::to_string).collect(),
+            attempts: commit.attempts,
+            at: commit.at.to_string(),
+            reason: commit.reason,
+        });
+        output.json(&QueueJson {
+            queue_size: protocol.queue_size().await?,
+            acknowledged: protocol.acknowledged().0,
+            waiting: protocol.waiting(),
+            parked: parked.collect(),
+            divergences: divergences.iter().map(shown).collect(),
+        })
+    }
+
+    async fn print(
+        &self,
+        protocol: &Protocol,
+        divergences: &[Divergence],
+        output: &mut Output,
+    ) -> Result<(), Failure> {
+        let size = protocol.queue_size().await?;
+        let acknowledged = protocol.acknowledged();
+        output.line(&format!(
+            "{size} events are queued; the stream has all up to position {acknowledged}"
+        ))?;
+        for commit in protocol.parked() {
+            let names: Vec<_> = commit.aggregates.iter().map(ToString::to_string).collect();
+            output.line(&format!(
+                "parked on its way {}: position {}, {}: {}",
+                way(commit.way),
+                commit.position,
+                names.join(", "),
+                commit.reason
+            ))?;
+        }
+        for divergence in divergences {
+            let version = divergence.common_version();
+            output.line("")?;
+            output.line(&format!(
+                "{} diverged behind version {version}, noticed {}",
+                divergence.aggregate, divergence.noticed
+            ))?;
+            for tied in &divergence.tied {
+                output.line(&format!("{tied} waits with it"))?;
+            }
+            let mut table = Table::new(&["SIDE", "#VERSION", "TYPE", "TIME", "ACTOR", "CID"]);
+            let sides = [("here", &divergence.ours), ("stream", &divergence.theirs)];
+            for (side, branch) in sides {
+                for event in &branch.events {
+                    let cells = vec![
+                        side.to_owned(),
+                        event.version.to_string(),
+                        event.event_type.clone(),
+                        event.time.to_string(),
+                        event.actor.clone().unwrap_or_default(),
+                        event.cid.to_string(),
+                    ];
+                    table.row(output, cells, None)?;
+                }
+            }
+            table.print(output)?;
+        }
+        Ok(())
+    }
+}
+
+/// The store that a file is kept level with.
+async fn stream(from: &OsString) -> Result<Arc<dyn RemoteStore>, Failure> {
+    let place = Place {
+        store: Some(from.clone()),
+        stream: None,
+        creds: None,
+        config: None,
+        immutable: false,
+    };
+    Ok(match place.open(None, Access::Write).await? {
+        Store::File(file) => Arc::new(file),
+        Store::Stream(stream) => {
+            let mut config = stream.config;
+            config.event_store.stream_name = stream.events.stream_name().to_owned();
+            let stores = config.open().await;
+            Arc::new(
+                stores
+                    .map_err(|error| Failure::new(Kind::Store, ErrorChain(&error).to_string()))?,
+            )
+        }
+    })
+}
+
+fn way(way: Way) -> &'static str {
+    match way {
+        Way::Up => "up",
+        Way::Down => "down",
+    }
+}
+
+fn shown(divergence: &Divergence) -> DivergenceJson {
+    DivergenceJson {
+        aggregate: named(&divergence.aggregate),
+        common_version: divergence.common_version(),
+        tied: divergence.tied.iter().map(named).collect(),
+        noticed: divergence.noticed.to_string(),
+        ours: divergence.ours.events.iter().map(event).collect(),
+        theirs: divergence.theirs.events.iter().map(event).collect(),
+    }
+}
+
+fn named(key: &AggregateKey) -> AggregateJson {
+    AggregateJson {
+        kind: key.kind().to_owned(),
+        id: key.id().as_str().to_owned(),
+    }
+}
+
+fn event(event: &BranchEvent) -> EventJson {
+    EventJson {
+        version: event.version,
+        event_type: event.event_type.clone(),
+        cid: event.cid.to_string(),
+        time: event.time.to_string(),
+        actor: event.actor.clone(),
+    }
+}

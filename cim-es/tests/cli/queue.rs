@@ -1,0 +1,103 @@
+//! What a file has that its stream has not, and what diverged. Another file stands for the stream.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cim_es::SqliteEventStore;
+use cim_es::hybrid::{HybridOptions, Protocol, RemoteStore};
+use cim_es::store::{AggregateKey, EventStore};
+use serde_json::json;
+
+use super::support::{Directory, about, append, event, lines, run};
+
+/// A file and a stream that went on from one event of a book, and a reader that the stream does not have.
+fn apart(field: &Path, stream: &Path) {
+    run(async {
+        let book = ("library.book", "7");
+        let [file, there] = [field, stream].map(|path| SqliteEventStore::open(path).unwrap());
+        let remote: Arc<dyn RemoteStore> = Arc::new(there.clone());
+        append(&there, 1, book, vec![event("book.acquired", "Emma")]).await;
+        let options = HybridOptions::new();
+        let protocol = Protocol::open(Arc::new(file.clone()), options)
+            .await
+            .unwrap();
+        protocol.level(&remote).await.unwrap();
+        append(&there, 2, book, vec![event("book.lent", "Ann")]).await;
+        append(&file, 3, book, vec![event("book.lent", "Ben")]).await;
+        protocol.level(&remote).await.unwrap();
+        let reader = ("library.reader", "1");
+        append(&file, 4, reader, vec![event("reader.registered", "Ben")]).await;
+        file.close().await;
+        there.close().await;
+    });
+}
+
+#[test]
+fn the_queue_of_a_file_is_told_and_a_divergence_ends_with_the_streams_history() {
+    let directory = Directory::new();
+    let (field, stream) = (directory.file("field.db"), directory.file("stream.db"));
+    apart(&field, &stream);
+    let told = lines(&about(&field, &["--json", "queue"]));
+    assert_eq!(told[0]["queue_size"], json!(2));
+    let diverged = &told[0]["divergences"][0];
+    assert_eq!(
+        diverged["aggregate"],
+        json!({"kind": "library.book", "id": "7"})
+    );
+    assert_eq!(diverged["common_version"], json!(1));
+    assert_eq!(diverged["ours"][0]["type"], json!("library.book.lent"));
+    assert_eq!(diverged["theirs"][0]["version"], json!(2));
+    let shown = about(&field, &["queue"]);
+    assert!(
+        shown.out.contains("2 events are queued") && shown.out.contains("library.book 7 diverged"),
+        "{shown:?}"
+    );
+    let from = stream.to_str().expect("a path");
+    let none = about(
+        &field,
+        &[
+            "queue",
+            "--keep-theirs",
+            "library.book",
+            "8",
+            "--from",
+            from,
+        ],
+    );
+    assert_eq!(none.code, 2, "{none:?}");
+    let ended = about(
+        &field,
+        &[
+            "queue",
+            "--keep-theirs",
+            "library.book",
+            "7",
+            "--from",
+            from,
+        ],
+    );
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let told = lines(&about(&field, &["--json", "queue"]));
+    assert_eq!(
+        (&told[0]["queue_size"], &told[0]["divergences"]),
+        (&json!(1), &json!([]))
+    );
+    run(async {
+        let [file, there] = [&field, &stream].map(|path| SqliteEventStore::open(path).unwrap());
+        let key = AggregateKey::new("library.book", cim_es::aggregate::IdText::new("7").unwrap());
+        let [ours, theirs] = [file.last(&key).await, there.last(&key).await];
+        assert_eq!(ours.unwrap().unwrap().cid, theirs.unwrap().unwrap().cid);
+    });
+}
+
+#[test]
+fn a_file_without_a_stream_has_all_its_events_queued_and_is_left_as_it_is() {
+    let directory = Directory::new();
+    let path = super::support::file(&directory);
+    let before = std::fs::read(&path).unwrap();
+    let told = lines(&about(&path, &["--json", "queue"]));
+    assert!(told[0]["queue_size"].as_u64() > Some(0), "{told:?}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    let needs = about(&path, &["queue", "--keep-theirs", "library.book", "7"]);
+    assert_eq!(needs.code, 2, "the stream is to be named: {needs:?}");
+}
