@@ -57,7 +57,7 @@ pub(crate) enum Outcome {
     Handled,
     /// The handler failed too often, or for good.
     GivenUp { reason: String, attempts: u32 },
-    /// The subscription was asked to stop between two attempts, or others may have the event.
+    /// The subscription was asked to stop before an attempt, or others may have the event.
     Interrupted,
 }
 
@@ -71,9 +71,10 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Whether it is over: a handler that blocked its thread let a lease end that nobody could look at meanwhile.
+    /// Whether it is over: an event may come together with the wish to stop, and a handler that blocked its thread let a
+    /// lease end that nobody could look at meanwhile.
     fn is_over(&self) -> bool {
-        self.lease.is_some_and(Lease::is_over)
+        self.stop.is_cancelled() || self.lease.is_some_and(Lease::is_over)
     }
 }
 
