@@ -5,7 +5,7 @@
 //! `CIM_ES_BENCH_EVENTS` sets how many events go up and down; 100,000 by default.
 #![allow(missing_docs, reason = "a program, not a library")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ use cim_es::store::{
     StreamExt,
 };
 use cim_es::subject::Token;
+use cim_es_tests::directory::Directory;
 use cim_es_tests::nats::{Server, User};
 use rusqlite::Connection;
 
@@ -29,28 +30,6 @@ use rusqlite::Connection;
 const COMMITS: u64 = 3_000;
 /// The aggregates that the events of a queue are of, in turn.
 const AGGREGATES: u64 = 1_000;
-
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        let name = format!("cim-es-bench-{}", uuid::Uuid::now_v7().simple());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).expect("a directory for the bench");
-        Self(path)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // What remains is in the directory for temporary files.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 struct Away;
 

@@ -6,7 +6,7 @@
 //! `64 writers, a view of documents with the events` is the store beside itself without the view.
 
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,7 @@ use cim_es::store::{
 use cim_es::subject::Token;
 use cim_es_benches::account::{Account, AccountCommand, AccountEvent};
 use cim_es_benches::{Host, HostEvent, registration};
+use cim_es_tests::directory::Directory;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rusqlite::Connection;
 use tokio::runtime::{Builder, Runtime};
@@ -36,24 +37,6 @@ use uuid::Uuid;
 const WRITERS: u64 = 64;
 /// The length of the history that is loaded.
 const HISTORY: u64 = 10_000;
-
-/// A directory that is gone with the value.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("cim-es-bench-{}", Uuid::now_v7().simple()));
-        std::fs::create_dir_all(&path).expect("a directory for the bench");
-        Self(path)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // What remains is in the directory for temporary files.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn key(number: u64) -> AggregateKey {
     let id = Token::new(&Uuid::from_u128(u128::from(number) << 64 | 0x7000_8000).to_string());
@@ -228,7 +211,7 @@ fn bare_commits(connection: &Connection, commits: u64, rows: u64, cid: &[u8], bo
 
 /// The tables of a store, out of an empty one, with the pragmas of the store, and a row of an aggregate for each writer.
 fn bare_tables(directory: &Directory, name: &str) -> Connection {
-    let path = directory.0.join(name);
+    let path = directory.file(name);
     drop(SqliteEventStore::open(&path).expect("the file opens"));
     let connection = Connection::open(&path).expect("the file opens");
     connection
@@ -376,7 +359,7 @@ fn runtime() -> Runtime {
 /// A stored event, for its bytes.
 fn sample(runtime: &Runtime) -> StoredEvent {
     let directory = Directory::new();
-    let store = SqliteEventStore::open(directory.0.join("sample.db")).expect("the file opens");
+    let store = SqliteEventStore::open(directory.file("sample.db")).expect("the file opens");
     runtime
         .block_on(store.append(commit(&key(1), ExpectedVersion::NoStream, vec![event()])))
         .expect("it appends")
@@ -441,12 +424,12 @@ fn one_writer(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("append, one writer");
     group.throughput(Throughput::Elements(1));
     let directory = Directory::new();
-    let connection = bare(&directory.0.join("bare.db"));
+    let connection = bare(&directory.file("bare.db"));
     let cid = sample.cid.to_bytes();
     group.bench_function("bare rusqlite", |bench| {
         bench.iter(|| bare_commits(&connection, 1, 1, &cid, sample.body()));
     });
-    let behind = bare(&directory.0.join("behind.db"));
+    let behind = bare(&directory.file("behind.db"));
     let behind = Arc::new(Behind::new(behind, cid.clone(), sample.body().clone()));
     let handed = |commits| {
         let committing = runtime.spawn(behind.clone().commits(commits));
@@ -455,7 +438,7 @@ fn one_writer(criterion: &mut Criterion) {
     group.bench_function("bare rusqlite behind a thread", |bench| {
         bench.iter_custom(handed)
     });
-    let store = SqliteEventStore::open(directory.0.join("store.db")).expect("the file opens");
+    let store = SqliteEventStore::open(directory.file("store.db")).expect("the file opens");
     let stored = |events| runtime.block_on(time_writers(&store, BYTES, 1, events));
     group.bench_function("store", |bench| bench.iter_custom(stored));
     group.finish();
@@ -482,9 +465,9 @@ fn together(_: &mut Criterion) {
     let runtime = runtime();
     let sample = sample(&runtime);
     let directory = Directory::new();
-    let connection = bare(&directory.0.join("bare.db"));
+    let connection = bare(&directory.file("bare.db"));
     let cid = sample.cid.to_bytes();
-    let store = SqliteEventStore::open(directory.0.join("store.db")).expect("the file opens");
+    let store = SqliteEventStore::open(directory.file("store.db")).expect("the file opens");
     let accounts = Repository::<Account>::builder(store.clone())
         .snapshot_threshold(0)
         .build();
@@ -554,12 +537,12 @@ fn many_writers(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("append, 64 writers");
     group.throughput(Throughput::Elements(WRITERS));
     let directory = Directory::new();
-    let connection = bare(&directory.0.join("bare.db"));
+    let connection = bare(&directory.file("bare.db"));
     let cid = sample.cid.to_bytes();
     group.bench_function("bare rusqlite, batches of 64", |bench| {
         bench.iter(|| bare_commits(&connection, 1, WRITERS, &cid, sample.body()));
     });
-    let store = SqliteEventStore::open(directory.0.join("store.db")).expect("the file opens");
+    let store = SqliteEventStore::open(directory.file("store.db")).expect("the file opens");
     let stored = |events| runtime.block_on(time_writers(&store, BYTES, WRITERS, events));
     group.bench_function("store", |bench| bench.iter_custom(stored));
     group.finish();
@@ -594,7 +577,7 @@ fn inline_view(criterion: &mut Criterion) {
         .build()
         .expect("a runtime starts");
     let directory = Directory::new();
-    let open = |name| SqliteEventStore::open(directory.0.join(name)).expect("the file opens");
+    let open = |name| SqliteEventStore::open(directory.file(name)).expect("the file opens");
     let (without, with) = (open("without.db"), open("with.db"));
     let manager = ProjectionManager::new(with.clone());
     let view = runtime.block_on(async { manager.inline::<Hosts>(&with).await });
@@ -628,7 +611,7 @@ fn inline_view(criterion: &mut Criterion) {
 fn load(criterion: &mut Criterion) {
     let runtime = runtime();
     let directory = Directory::new();
-    let store = SqliteEventStore::open(directory.0.join("store.db")).expect("the file opens");
+    let store = SqliteEventStore::open(directory.file("store.db")).expect("the file opens");
     let events: Vec<StoredEvent> = runtime.block_on(async {
         for version in (0..HISTORY).step_by(500) {
             let events = vec![event(); 500];

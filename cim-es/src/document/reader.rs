@@ -14,7 +14,7 @@ use crate::store::read_model::{
 };
 
 /// How long a version is asked before it is looked up again which one serves.
-const FRESH: Duration = Duration::from_millis(500);
+pub(super) const FRESH: Duration = Duration::from_millis(500);
 
 /// Asks the documents of a view, in whichever version serves those who ask by name.
 ///

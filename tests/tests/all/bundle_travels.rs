@@ -15,32 +15,10 @@ use cim_es::store::{
     Position, Selection, TryStreamExt,
 };
 use cim_es::{MemoryEventStore, SqliteEventStore};
+use cim_es_tests::directory::Directory;
 use cim_es_tests::nats::{Server, User};
 
 use crate::jetstream::{open, options};
-
-/// A directory that is gone with the value.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        let name = format!("cim-es-travels-{}", uuid::Uuid::now_v7().simple());
-        let directory = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&directory).unwrap();
-        Self(directory)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // What remains is in the directory for temporary files.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn key(id: &str) -> AggregateKey {
     AggregateKey::new("contract.note", IdText::new(id).unwrap())

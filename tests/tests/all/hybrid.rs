@@ -15,32 +15,10 @@ use cim_es::store::{
 };
 use cim_es::subject::Token;
 use cim_es::testing::contract::Provider;
+use cim_es_tests::directory::Directory;
 use cim_es_tests::nats::{Layout, Server, User};
 
 use crate::jetstream::proxy::Proxy;
-
-/// A directory of its own, gone with the value.
-struct Directory(std::path::PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        let name = format!("cim-es-hybrid-{}", uuid::Uuid::now_v7().simple());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).expect("a temporary directory can be made");
-        Self(path)
-    }
-
-    fn file(&self) -> std::path::PathBuf {
-        self.0.join("events.db")
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // What remains is in the directory for temporary files.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// A stream of its own on the shared server.
 struct OnServer {
@@ -85,7 +63,8 @@ impl Provider for InFile {
     type Store = HybridEventStore;
 
     async fn open(&self) -> HybridEventStore {
-        let file = SqliteEventStore::open(self.directory.file()).expect("the file opens");
+        let file =
+            SqliteEventStore::open(self.directory.file("events.db")).expect("the file opens");
         let opened = HybridEventStore::open(file, Arc::clone(&self.connector)).await;
         opened.expect("the store opens")
     }
@@ -155,7 +134,7 @@ fn servers(url: String) -> NatsConfig {
 }
 
 async fn hybrid(directory: &Directory, url: String) -> HybridEventStore {
-    let file = SqliteEventStore::open(directory.file()).expect("the file opens");
+    let file = SqliteEventStore::open(directory.file("events.db")).expect("the file opens");
     HybridOptions::new()
         .pauses(Duration::from_millis(10), Duration::from_millis(200))
         .save_interval(Duration::from_millis(50))

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use cim_es::MemoryEventStore;
-use cim_es::aggregate::IdText;
-use cim_es::block::{Cid, EventBlock, StoredEvent};
+use cim_es::block::{EventBlock, StoredEvent};
 use cim_es::hybrid::{HybridEventStore, Reachable};
 use cim_es::jetstream::{EventStoreConfig, JetStreamEventStore, JetStreamOptions, NatsConfig};
 use cim_es::store::*;
@@ -15,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::jetstream::proxy::{Proxy, Weather};
 use crate::jetstream::sample::*;
-use crate::jetstream::{open, options};
+use crate::jetstream::{open, open_all, options};
 
 /// How the events of a list are spread over aggregates.
 #[derive(Clone, Copy, Debug)]
@@ -300,7 +298,9 @@ async fn what_a_user_may_not_publish_is_told_at_once_for_each_commit() {
 
 #[tokio::test]
 async fn a_hybrid_store_parks_what_a_stream_refuses_in_the_midst_of_a_list() {
-    let (stream, file) = (fresh().await, MemoryEventStore::new());
+    let client = Server::shared().connect(User::Operator).await;
+    let stream = open_all(client, &options(1), 1).await;
+    let file = MemoryEventStore::new();
     let strange = key_of("elsewhere.sample", "one");
     let odd = || vec![event("elsewhere.sample.noted", 1)];
     let mut expected = Vec::new();
@@ -312,12 +312,7 @@ async fn a_hybrid_store_parks_what_a_stream_refuses_in_the_midst_of_a_list() {
             file.append(request).await.unwrap();
         }
     }
-    let checkpoints = MemoryEventStore::new();
-    let remote = Remote {
-        events: stream.clone(),
-        checkpoints,
-    };
-    let hybrid = HybridEventStore::open(file, Reachable(remote))
+    let hybrid = HybridEventStore::open(file, Reachable(stream.clone()))
         .await
         .unwrap();
     let end = Instant::now() + Duration::from_secs(60);
@@ -333,72 +328,8 @@ async fn a_hybrid_store_parks_what_a_stream_refuses_in_the_midst_of_a_list() {
         "{}",
         parked[0].reason
     );
-    assert_eq!(blocks(&everything(&stream).await), blocks(&expected));
+    assert_eq!(blocks(&everything(&stream.events).await), blocks(&expected));
     hybrid.close().await;
-}
-
-/// A stream, and marks of nodes in memory.
-#[derive(Clone)]
-struct Remote {
-    events: JetStreamEventStore,
-    checkpoints: MemoryEventStore,
-}
-
-#[async_trait]
-impl EventStore for Remote {
-    async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
-        self.events.append(commit).await
-    }
-
-    async fn append_sealed(
-        &self,
-        commits: Vec<SealedCommit>,
-    ) -> Result<Vec<AppendedCommit>, StoreError> {
-        self.events.append_sealed(commits).await
-    }
-
-    fn history(&self, aggregate: &AggregateKey, versions: Versions) -> EventStream {
-        self.events.history(aggregate, versions)
-    }
-
-    async fn last(&self, aggregate: &AggregateKey) -> Result<Option<StoredEvent>, StoreError> {
-        self.events.last(aggregate).await
-    }
-
-    async fn kinds(&self, id: &IdText) -> Result<Vec<String>, StoreError> {
-        self.events.kinds(id).await
-    }
-
-    async fn find(&self, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
-        self.events.find(cid).await
-    }
-
-    async fn last_position(&self) -> Result<Position, StoreError> {
-        self.events.last_position().await
-    }
-
-    fn read(&self, selection: Selection, after: Bookmark) -> EventStream {
-        self.events.read(selection, after)
-    }
-
-    fn follow(&self, selection: Selection, after: Bookmark) -> EventStream {
-        self.events.follow(selection, after)
-    }
-
-    fn settings(&self) -> EngineSettings {
-        self.events.settings()
-    }
-}
-
-#[async_trait]
-impl CheckpointStore for Remote {
-    async fn save_checkpoint(&self, reader: &str, at: Bookmark) -> Result<(), StoreError> {
-        self.checkpoints.save_checkpoint(reader, at).await
-    }
-
-    async fn get_checkpoint(&self, reader: &str) -> Result<Option<Bookmark>, StoreError> {
-        self.checkpoints.get_checkpoint(reader).await
-    }
 }
 
 /// What a commit is tried for.

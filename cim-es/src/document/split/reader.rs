@@ -7,14 +7,12 @@ use std::time::{Duration, Instant};
 use futures_util::future::try_join_all;
 
 use super::names::{PARTS, PartNames, parts_in};
+use crate::document::reader::FRESH;
 use crate::document::{
     Document, DocumentError, DocumentKey, DocumentReader, Found, IndexField, key,
 };
 use crate::store::Position;
 use crate::store::read_model::{Page, ReadModelStorage, ReadModelStorageExt, Unserved, UpTo};
-
-/// How long a version is asked before it is looked up again which one serves.
-const FRESH: Duration = Duration::from_millis(500);
 
 /// Asks the documents of a view in parts, in whichever version serves.
 ///

@@ -70,11 +70,7 @@ impl NatsConfig {
         file: Option<&Path>,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let table = match file {
-            Some(file) => parse_file(file)?,
-            None => Table::new(),
-        };
-        let sections = Sections::of(table)?;
+        let sections = Sections::of(parse_file(file)?)?;
         Self::from_tables(sections.nats.unwrap_or_default(), variables)
     }
 
@@ -147,7 +143,11 @@ pub(super) fn system_variables() -> impl Iterator<Item = (String, String)> {
     })
 }
 
-pub(super) fn parse_file(file: &Path) -> Result<Table, ConfigError> {
+/// The keys of a file; none where there is no file.
+pub(super) fn parse_file(file: Option<&Path>) -> Result<Table, ConfigError> {
+    let Some(file) = file else {
+        return Ok(Table::new());
+    };
     let text = std::fs::read_to_string(file).map_err(|error| ConfigError::File {
         file: file.display().to_string(),
         reason: error.to_string(),

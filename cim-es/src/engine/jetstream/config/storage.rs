@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de};
 use toml::{Table, Value};
 
 use super::keys::{self, Kind};
-use super::read::{convert, expected, parse, system_variables};
+use super::read::{convert, expected, parse, parse_file, system_variables};
 use super::{ConfigError, NatsConfig};
 use crate::domain::declared::nearest;
 
@@ -101,11 +101,7 @@ impl StorageConfig {
         file: Option<&Path>,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let table = match file {
-            Some(file) => super::read::parse_file(file)?,
-            None => Table::new(),
-        };
-        Self::from_table(table, variables)
+        Self::from_table(parse_file(file)?, variables)
     }
 
     /// What the program works on.
