@@ -7,7 +7,8 @@ use crate::sqlite_support::{Directory, any, collect, key, large, note, run, type
 use cim_es::SqliteEventStore;
 use cim_es::block::HashCode;
 use cim_es::store::{
-    CheckpointStore, CommitRequest, EventStore, EventStoreExt, ObjectStore, Position, StoreError,
+    CheckpointStore, CommitRequest, EventStore, EventStoreExt, ObjectStore, Position, StateChange,
+    StoreError, SyncState,
 };
 use rusqlite::Connection;
 
@@ -289,4 +290,31 @@ fn a_commit_after_another_process_has_written_looks_at_what_it_wrote_alone() {
             "{refused:?}"
         );
     });
+}
+
+/// A file gets further tables when they are first needed, which may be while another handle looks at what it declares.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_gets_more_tables_meanwhile_is_opened() {
+    let directory = Directory::new();
+    for round in 0..150_u64 {
+        let path = directory.file(&format!("{round}.db"));
+        let store = SqliteEventStore::open(&path).unwrap();
+        let opening: Vec<_> = (0..3)
+            .map(|_| {
+                let path = path.clone();
+                std::thread::spawn(move || {
+                    for _ in 0..4 {
+                        SqliteEventStore::open(&path).unwrap();
+                    }
+                })
+            })
+            .collect();
+        // Each time at another moment of theirs.
+        tokio::time::sleep(Duration::from_micros(round * 40)).await;
+        let change = StateChange::put("known", vec![1]);
+        store.change_state(vec![change]).await.unwrap();
+        for opened in opening {
+            opened.join().unwrap();
+        }
+    }
 }

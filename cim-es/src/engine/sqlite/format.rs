@@ -194,21 +194,7 @@ pub(super) fn check_schema(database: &Database) -> Result<(), StoreError> {
             format!("the header says that texts are in {encoding}, they were written in UTF-8"),
         ));
     }
-    let found = database.all(
-        "reading the schema",
-        "SELECT type, name, tbl_name, sql, rootpage FROM sqlite_schema",
-        (),
-        |row| {
-            Ok(Declared {
-                kind: row.get(0)?,
-                name: row.get(1)?,
-                table: row.get(2)?,
-                sql: row.get(3)?,
-                root: row.get::<_, Option<i64>>(4)?.unwrap_or_default(),
-            })
-        },
-    )?;
-    let version = version(database)?;
+    let (version, found) = declared(database)?;
     let format = database.files.format;
     for (name, sql) in format.objects_of(version) {
         let sql = (format.declaration)(version, name, sql);
@@ -246,6 +232,33 @@ pub(super) fn check_schema(database: &Database) -> Result<(), StoreError> {
         return Err(database.damaged(None, None, "two tables start on the same page"));
     }
     Ok(())
+}
+
+/// The version of the tables and everything that is declared, both as they were at one moment: another handle may bring
+/// the file to a later version between two reads.
+fn declared(database: &Database) -> Result<(i32, Vec<Declared>), StoreError> {
+    let mut before = version(database)?;
+    loop {
+        let found = database.all(
+            "reading the schema",
+            "SELECT type, name, tbl_name, sql, rootpage FROM sqlite_schema",
+            (),
+            |row| {
+                Ok(Declared {
+                    kind: row.get(0)?,
+                    name: row.get(1)?,
+                    table: row.get(2)?,
+                    sql: row.get(3)?,
+                    root: row.get::<_, Option<i64>>(4)?.unwrap_or_default(),
+                })
+            },
+        )?;
+        let after = version(database)?;
+        if after == before {
+            return Ok((after, found));
+        }
+        before = after;
+    }
 }
 
 impl Declared {
