@@ -23,7 +23,8 @@ use super::{AppendedCommit, Location, StoreError};
 ///         match outcome {
 ///             SealedOutcome::Stored(_) => {}
 ///             SealedOutcome::Failed(error) => refused.push((commit, error)),
-///             SealedOutcome::Behind(_) | SealedOutcome::NotSent => left.push(commit),
+///             // Behind one that failed, or not sent.
+///             _ => left.push(commit),
 ///         }
 ///     }
 ///     (left, refused)
