@@ -3,6 +3,7 @@
 //! | variable | what it says | by default |
 //! |---|---|---|
 //! | `CIM_ES_BENCH_EVENTS` | how many events the store has | 1,000,000 |
+//! | `CIM_ES_BENCH_AGGREGATES` | how many aggregates share them, in turn | 1,000 |
 //! | `CIM_ES_BENCH_DIRECTORY` | where the files are made; the store stays there for the next run | a temporary one |
 #![allow(missing_docs, reason = "a program, not a library")]
 
@@ -18,8 +19,6 @@ use cim_es_benches::{HostEvent, commit as commit_of, registration};
 use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
 
-/// The aggregates that share the events.
-const AGGREGATES: u64 = 1_000;
 /// The events of a commit, and the commits in flight while the store is made.
 const EVENTS: u64 = 10;
 const IN_FLIGHT: u64 = 200;
@@ -27,6 +26,8 @@ const IN_FLIGHT: u64 = 200;
 fn main() {
     let events = std::env::var("CIM_ES_BENCH_EVENTS");
     let events: u64 = events.map_or(1_000_000, |text| text.parse().expect("a number"));
+    let aggregates = std::env::var("CIM_ES_BENCH_AGGREGATES");
+    let aggregates: u64 = aggregates.map_or(1_000, |text| text.parse().expect("a number"));
     let kept = std::env::var_os("CIM_ES_BENCH_DIRECTORY").map(PathBuf::from);
     let directory = kept.clone().unwrap_or_else(|| {
         std::env::temp_dir().join(format!("cim-es-bundle-{}", std::process::id()))
@@ -38,17 +39,17 @@ fn main() {
         .build();
     runtime
         .expect("a runtime")
-        .block_on(run(&directory, events));
+        .block_on(run(&directory, events, aggregates));
     if kept.is_none() {
         std::fs::remove_dir_all(&directory).expect("it can be removed");
     }
 }
 
-async fn run(directory: &Path, events: u64) {
-    let file = directory.join(format!("events-{events}.db"));
+async fn run(directory: &Path, events: u64, aggregates: u64) {
+    let file = directory.join(format!("events-{events}-{aggregates}.db"));
     let store = SqliteEventStore::open(&file).expect("the file opens");
     if store.last_position().await.expect("it answers").0 < events {
-        fill(&store, events).await;
+        fill(&store, events, aggregates).await;
     }
     let bundle = directory.join("all.car");
     let (exporting, exported) = timed(async {
@@ -108,7 +109,7 @@ async fn timed<T>(work: impl Future<Output = T>) -> (Duration, T) {
     (start.elapsed(), done)
 }
 
-async fn fill(store: &SqliteEventStore, events: u64) {
+async fn fill(store: &SqliteEventStore, events: u64, aggregates: u64) {
     let mut number = 0;
     while number < events {
         let commits = (0..IN_FLIGHT).map(|commit| {
@@ -116,7 +117,7 @@ async fn fill(store: &SqliteEventStore, events: u64) {
             let event = |n| HostEvent::Registered(registration(n));
             let events =
                 (first..first + EVENTS).map(|n| NewEvent::of(&event(n)).expect("it encodes"));
-            let host = u128::from(first / EVENTS % AGGREGATES);
+            let host = u128::from(first / EVENTS % aggregates);
             store.append(commit_of(host, u128::from(first) + 1, events.collect()))
         });
         for stored in join_all(commits).await {
