@@ -6,11 +6,21 @@ use cim_es::jetstream::{EventStoreConfig, NatsConfig};
 use cim_es_examples::field_notes::{Road, tell};
 use cim_es_tests::nats::{Server, User};
 
-/// What the page of the program shows.
-fn shown() -> &'static str {
-    let page = include_str!("../../field_notes/README.md");
+/// What a page shows of the program.
+fn shown_by(page: &'static str) -> &'static str {
     let (_, block) = page.split_once("```text\n").expect("the page has it");
     block.split_once("```").expect("it ends").0
+}
+
+/// What the page of the program shows.
+fn shown() -> &'static str {
+    shown_by(include_str!("../../field_notes/README.md"))
+}
+
+#[test]
+fn the_guide_shows_the_same() {
+    let guide = include_str!("../../../cim-es/src/guide/hybrid.md");
+    assert_eq!(shown_by(guide), shown());
 }
 
 async fn told(road: impl FnOnce(&std::path::Path) -> Road) -> String {
