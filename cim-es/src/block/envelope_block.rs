@@ -139,6 +139,46 @@ pub(crate) struct EnvelopeRef<'a> {
 }
 
 impl EnvelopeRef<'_> {
+    /// Whether it says the same as another in everything.
+    pub(crate) fn is(&self, other: &Envelope) -> bool {
+        let Envelope {
+            format,
+            id,
+            aggregate,
+            event_type,
+            schema,
+            aggregate_id,
+            sequence,
+            commit,
+            previous,
+            parents,
+            payload,
+            correlation_id,
+            causation_id,
+            timestamp,
+            source,
+            meta,
+            encryption,
+        } = other;
+        *format == FORMAT
+            && self.id == *id
+            && self.aggregate == aggregate
+            && self.event_type == event_type
+            && self.schema == *schema
+            && self.aggregate_id == aggregate_id
+            && self.sequence == *sequence
+            && self.commit == *commit
+            && self.previous == *previous
+            && self.parents == *parents
+            && self.payload == *payload
+            && self.correlation_id == *correlation_id
+            && self.causation_id == *causation_id
+            && self.timestamp == *timestamp
+            && self.source == source.as_deref()
+            && self.meta == *meta
+            && self.encryption == *encryption
+    }
+
     /// The same with texts of its own.
     pub(crate) fn into_envelope(self) -> Envelope {
         Envelope {

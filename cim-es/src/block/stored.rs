@@ -96,6 +96,16 @@ impl StoredEvent {
         }
     }
 
+    /// Whether CID and envelope still are those of the body, whose payload was proved when the event was made.
+    pub(crate) fn is_as_read(&self) -> bool {
+        let mut reader = Reader::new(&self.body[1..]);
+        envelope_block::read(&mut reader).is_ok_and(|read| {
+            reader.at() + 1 == self.payload_at
+                && read.is(&self.envelope)
+                && verify_cid(&self.cid, self.envelope_bytes())
+        })
+    }
+
     /// Where it stands, as verdicts name it.
     pub fn place(&self) -> Place {
         Place {

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use futures_util::future::try_join;
+
 use super::connector::RemoteStore;
 use super::parked::{Way, aggregates};
 use super::protocol::Protocol;
@@ -10,8 +12,8 @@ use crate::block::{EventBlock, Fault, StoredEvent, Truncation};
 use crate::domain::ErrorChain;
 use crate::projection::commits::{Batch, Commits};
 use crate::store::{
-    AggregateKey, Bookmark, EventStore, Position, SealedCommit, Selection, StoreError, StreamExt,
-    Versions,
+    AggregateKey, EventStore, Position, ProvedCommit, SealedCommit, Selection, StoreError,
+    StreamExt, Versions,
 };
 
 /// What a step down came to.
@@ -36,6 +38,21 @@ pub enum DownStep {
 /// Commits of the stream that are to be stored, each with its events in order.
 pub(super) type Pending = VecDeque<Vec<StoredEvent>>;
 
+/// A commit of the stream, and what proves it: once, however often it is brought to the file.
+struct Arrived {
+    events: Vec<StoredEvent>,
+    proved: Result<ProvedCommit, StoreError>,
+}
+
+impl Arrived {
+    fn of(events: Vec<StoredEvent>) -> Self {
+        Self {
+            proved: ProvedCommit::of_read(&events),
+            events,
+        }
+    }
+}
+
 impl Protocol {
     /// Reads the next commits of the stream, and stores what the file does not have.
     ///
@@ -45,8 +62,35 @@ impl Protocol {
         let mut reading = self.reading(remote, false);
         match reading.next().await {
             Ok(None) => Ok(DownStep::Level),
-            Ok(Some(batch)) => self.take(remote, &batch).await,
+            Ok(Some(read)) => self.take(remote, read).await,
             Err(error) => self.reading_failed(error).await,
+        }
+    }
+
+    /// Stores what a reading gives, and reads on while the file stores what came before. Ends with the reading, or where the
+    /// stream is to be read from another place; gives the last step.
+    ///
+    /// # Errors
+    /// As [`down`](Self::down).
+    pub(super) async fn follow(
+        &self,
+        remote: &Arc<dyn RemoteStore>,
+        mut reading: Reading,
+    ) -> Result<DownStep, StoreError> {
+        let mut last = DownStep::Level;
+        let mut next = reading.next().await;
+        loop {
+            let read = match next {
+                Ok(Some(read)) => read,
+                Ok(None) => return Ok(last),
+                Err(error) => return self.reading_failed(error).await,
+            };
+            // What the file says against these is not kept back until more has come.
+            let reads_on = async { Ok(reading.next().await) };
+            (last, next) = try_join(self.take(remote, read), reads_on).await?;
+            if self.kept().resets != reading.resets {
+                return Ok(last);
+            }
         }
     }
 
@@ -80,22 +124,19 @@ impl Protocol {
     }
 
     /// Stores commits of the stream in the file, all that can be.
-    pub(super) async fn take(
+    async fn take(
         &self,
         remote: &Arc<dyn RemoteStore>,
-        read: &Read,
+        read: Read,
     ) -> Result<DownStep, StoreError> {
         let _alone = self.going_down.lock().await;
         self.notice_epoch().await?;
         let mut taken = Taken::default();
-        let mut pending = Pending::new();
-        let mut last = Bookmark::START;
-        for commit in read.batch.commits() {
-            last = commit.up_to();
-            let events = commit.all();
-            let is_own = events.iter().all(|it| self.kept().echoes.has(it.position));
-            if !is_own {
-                pending.push_back(whole(&**remote, events).await?);
+        let mut pending = VecDeque::new();
+        let last = read.batch.up_to();
+        for events in read.batch.into_commits() {
+            if !self.has_sent(&events) {
+                pending.push_back(Arrived::of(whole(&**remote, events).await?));
             }
         }
         self.store(remote, pending, &mut taken).await?;
@@ -110,22 +151,33 @@ impl Protocol {
         })
     }
 
+    /// Whether events of the stream are those that this node has sent.
+    fn has_sent(&self, events: &[StoredEvent]) -> bool {
+        let kept = self.kept();
+        events.iter().all(|it| kept.echoes.has(it.position))
+    }
+
     async fn store(
         &self,
         remote: &Arc<dyn RemoteStore>,
-        mut pending: Pending,
+        mut pending: VecDeque<Arrived>,
         taken: &mut Taken,
     ) -> Result<(), StoreError> {
         // All at once; where the file refuses one of them, one after the other.
         let mut is_single = false;
         while !pending.is_empty() {
-            pending.retain(|commit| !self.passes_over(commit));
-            let count = if is_single { 1 } else { pending.len() };
-            let list: Vec<_> = pending.iter().take(count).map(|it| sealed(it)).collect();
-            if list.is_empty() {
-                break;
-            }
-            match self.local.append_sealed(list).await {
+            pending.retain(|commit| !self.passes_over(&commit.events));
+            let most = if is_single { 1 } else { pending.len() };
+            let proved = pending.iter().take(most);
+            let list: Vec<_> = proved.map_while(|it| it.proved.clone().ok()).collect();
+            let count = list.len();
+            let unproved = pending.front().and_then(|it| it.proved.clone().err());
+            let outcome = match unproved {
+                Some(error) => Err(error),
+                None if list.is_empty() => break,
+                None => self.local.append_proved(list).await,
+            };
+            match outcome {
                 Ok(appended) => {
                     let mut kept = self.kept();
                     for commit in &appended {
@@ -151,21 +203,21 @@ impl Protocol {
                 ) => {
                     let missing = missing(&**remote, aggregate, version, needed).await?;
                     let before = pending.len();
-                    merge(&mut pending, missing);
+                    let missing = missing.into_iter().map(Arrived::of);
+                    merge(&mut pending, missing, |commit| place(&commit.events));
                     if pending.len() > before {
                         continue;
                     }
                     // The stream does not have it, or no more.
                     let at = pending.iter().position(|commit| {
-                        commit
-                            .iter()
-                            .any(|it| aggregate.has(it) && it.envelope.sequence > needed)
+                        let mut events = commit.events.iter();
+                        events.any(|it| aggregate.has(it) && it.envelope.sequence > needed)
                     });
                     let commit = at.and_then(|at| pending.remove(at));
                     let Some(commit) = commit else {
                         return Err(error.clone());
                     };
-                    self.park(Way::Down, &commit, error, 1).await?;
+                    self.park(Way::Down, &commit.events, error, 1).await?;
                     taken.parked += 1;
                 }
                 Err(error) if Way::Down.is_refused_by(&error) => {
@@ -174,7 +226,7 @@ impl Protocol {
                         continue;
                     }
                     if let Some(commit) = pending.pop_front() {
-                        self.park(Way::Down, &commit, &error, 1).await?;
+                        self.park(Way::Down, &commit.events, &error, 1).await?;
                         taken.parked += 1;
                     }
                 }
@@ -244,15 +296,15 @@ pub(super) fn sealed(events: &[StoredEvent]) -> SealedCommit {
 /// The whole of a commit of which a selection gave some events: those of one commit stand side by side.
 pub(super) async fn whole(
     remote: &dyn EventStore,
-    events: &[StoredEvent],
+    events: Vec<StoredEvent>,
 ) -> Result<Vec<StoredEvent>, StoreError> {
     let Some(one) = events.first() else {
-        return Ok(Vec::new());
+        return Ok(events);
     };
     let part = one.envelope.commit;
     let count = part.whole_of as usize;
     if events.len() == count {
-        return Ok(events.to_vec());
+        return Ok(events);
     }
     let before = Position(one.position.0.saturating_sub(u64::from(part.whole_index)));
     let around = remote.read(Selection::everything(), before.into());
@@ -285,15 +337,23 @@ pub(super) async fn missing(
     while let Some(event) = history.next().await.transpose()? {
         let is_known = |commit: &Vec<StoredEvent>| commit.iter().any(|it| it.cid == event.cid);
         if !commits.iter().any(is_known) {
-            commits.push(whole(remote, std::slice::from_ref(&event)).await?);
+            commits.push(whole(remote, vec![event]).await?);
         }
     }
     Ok(commits)
 }
 
+/// Where a commit stands in the stream.
+pub(super) fn place(commit: &[StoredEvent]) -> Option<Position> {
+    commit.first().map(|first| first.position)
+}
+
 /// Adds commits that are not among others, and has all stand in the order of the stream.
-pub(super) fn merge(pending: &mut Pending, commits: Vec<Vec<StoredEvent>>) {
-    let place = |commit: &Vec<StoredEvent>| commit.first().map(|first| first.position);
+pub(super) fn merge<T>(
+    pending: &mut VecDeque<T>,
+    commits: impl IntoIterator<Item = T>,
+    place: impl Fn(&T) -> Option<Position>,
+) {
     for commit in commits {
         if !pending.iter().any(|known| place(known) == place(&commit)) {
             pending.push_back(commit);

@@ -329,7 +329,7 @@ impl Protocol {
     /// The failures of either side; what was done until then is done.
     pub async fn level(&self, remote: &Arc<dyn RemoteStore>) -> Result<(), StoreError> {
         loop {
-            let down = self.down(remote).await?;
+            let down = self.follow(remote, self.reading(remote, false)).await?;
             let up = self.up(remote).await?;
             if matches!((down, up), (DownStep::Level, UpStep::Level)) {
                 return self.save().await;

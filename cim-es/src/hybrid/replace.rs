@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::HybridError;
 use super::connector::RemoteStore;
 use super::divergence::{Divergence, Resolved, common};
-use super::down::{Pending, merge, missing, sealed, whole};
+use super::down::{Pending, merge, missing, place, sealed, whole};
 use super::notice::Noticed;
 use super::parked::aggregates;
 use super::protocol::{Protocol, event_at};
@@ -173,7 +173,7 @@ impl Protocol {
                 })) => {
                     let known = sides.theirs.len();
                     let further = missing(&**remote, &aggregate, version, needed).await?;
-                    merge(&mut sides.theirs, further);
+                    merge(&mut sides.theirs, further, |commit| place(commit));
                     if sides.theirs.len() == known {
                         return Err(StoreError::MissingPredecessor {
                             aggregate,
@@ -219,10 +219,7 @@ impl Protocol {
             let versions = Versions::starting_at(from);
             let mut events = self.local.history(&aggregate, versions);
             while let Some(event) = events.try_next().await? {
-                let commit = match event.envelope.commit.whole_of {
-                    1 => vec![event],
-                    _ => whole(&*self.local, std::slice::from_ref(&event)).await?,
-                };
+                let commit = whole(&*self.local, vec![event]).await?;
                 for other in aggregates(&commit) {
                     let first = commit.iter().find(|event| other.has(event));
                     if let Some(first) = first.filter(|_| other != aggregate) {
@@ -236,7 +233,7 @@ impl Protocol {
         }
         for (aggregate, from) in &sides.froms {
             let further = missing(&**remote, aggregate, from - 1, u64::MAX).await?;
-            merge(&mut sides.theirs, further);
+            merge(&mut sides.theirs, further, |commit| place(commit));
         }
         Ok(sides)
     }

@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::ConnectFailure;
 use super::connector::{Connector, RemoteStore};
-use super::down::Reading;
 use super::protocol::Protocol;
 use super::up::UpStep;
 use crate::domain::ErrorChain;
@@ -157,26 +156,11 @@ impl Runner {
         loop {
             let reading = self.protocol.reading(remote, true);
             let moved = pin!(self.protocol.moved.notified());
-            let followed = pin!(self.follow(remote, reading));
+            let followed = pin!(self.protocol.follow(remote, reading));
             match select(followed, moved).await {
                 Either::Left((Err(error), _)) => return error,
                 // From another place.
-                Either::Left((Ok(()), _)) | Either::Right(_) => {}
-            }
-        }
-    }
-
-    /// Follows the stream until it is to be read from another place.
-    async fn follow(
-        &self,
-        remote: &Arc<dyn RemoteStore>,
-        mut reading: Reading,
-    ) -> Result<(), StoreError> {
-        loop {
-            match reading.next().await {
-                Ok(Some(read)) => drop(self.protocol.take(remote, &read).await?),
-                Ok(None) => return Ok(()),
-                Err(error) => return self.protocol.reading_failed(error).await.map(drop),
+                Either::Left((Ok(_), _)) | Either::Right(_) => {}
             }
         }
     }

@@ -22,8 +22,8 @@ use crate::domain::ErrorChain;
 use crate::domain::aggregate::IdText;
 use crate::store::{
     AggregateKey, AppendedCommit, Bookmark, CheckpointStore, CommitRequest, EngineSettings,
-    EventStore, EventStream, ObjectStore, Position, SealedCommit, Selection, Snapshot,
-    SnapshotStore, StoreError, Versions,
+    EventStore, EventStream, ObjectStore, Position, ProvedCommit, SealedCommit, Selection,
+    Snapshot, SnapshotStore, StoreError, Versions,
 };
 
 /// A file that is kept level with a stream. Everything is read from the file and written to it; a commit is acknowledged when
@@ -301,6 +301,15 @@ impl EventStore for HybridEventStore {
         commits: Vec<SealedCommit>,
     ) -> Result<Vec<AppendedCommit>, StoreError> {
         let appended = self.local().append_sealed(commits).await?;
+        self.protocol.grown.notify_one();
+        Ok(appended)
+    }
+
+    async fn append_proved(
+        &self,
+        commits: Vec<ProvedCommit>,
+    ) -> Result<Vec<AppendedCommit>, StoreError> {
+        let appended = self.local().append_proved(commits).await?;
         self.protocol.grown.notify_one();
         Ok(appended)
     }

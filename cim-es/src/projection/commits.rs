@@ -64,8 +64,21 @@ impl Batch {
         self.ends.is_empty()
     }
 
+    /// The events of each commit.
+    pub(crate) fn into_commits(self) -> Vec<Vec<StoredEvent>> {
+        let mut events = Arc::unwrap_or_clone(self.events).into_iter();
+        let mut begun = 0;
+        let lengths = self
+            .ends
+            .into_iter()
+            .map(|end| end - std::mem::replace(&mut begun, end));
+        lengths
+            .map(|length| events.by_ref().take(length).collect())
+            .collect()
+    }
+
     /// The last event of all commits.
-    pub(super) fn up_to(&self) -> Bookmark {
+    pub(crate) fn up_to(&self) -> Bookmark {
         self.events
             .last()
             .map_or(Bookmark::START, StoredEvent::bookmark)
@@ -99,11 +112,6 @@ impl<'a> Commit<'a> {
     pub(crate) fn events(self) -> impl Iterator<Item = &'a StoredEvent> {
         let is_counted = move |event: &&StoredEvent| !self.passed_over.contains(&event.position);
         self.events.iter().filter(is_counted)
-    }
-
-    /// All that is selected of it, with what does not count.
-    pub(crate) fn all(self) -> &'a [StoredEvent] {
-        self.events
     }
 
     /// How many events it has, with those that do not count.

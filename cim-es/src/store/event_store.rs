@@ -9,8 +9,8 @@ use futures_core::Stream;
 
 use super::forward::forward_event_store;
 use super::{
-    AggregateKey, AppendedCommit, Bookmark, CommitRequest, EngineSettings, Position, SealedCommit,
-    Selection, StoreError, Versions,
+    AggregateKey, AppendedCommit, Bookmark, CommitRequest, EngineSettings, Position, ProvedCommit,
+    SealedCommit, Selection, StoreError, Versions,
 };
 use crate::block::StoredEvent;
 use crate::domain::aggregate::IdText;
@@ -268,6 +268,23 @@ pub trait EventStore: Send + Sync + 'static {
         &self,
         commits: Vec<SealedCommit>,
     ) -> Result<Vec<AppendedCommit>, StoreError>;
+
+    /// Stores commits that were proved, as [`append_sealed`](Self::append_sealed) does, without proving them by themselves
+    /// once more: imports and replicas that have just proved what they bring call this. What depends on the store is checked
+    /// here too: whether a commit [fits](ProvedCommit::fits), and what it follows.
+    ///
+    /// Where an engine has no way of its own, and where a store stands before another, it is `append_sealed`, with the proof
+    /// that this asks for.
+    ///
+    /// # Errors
+    /// As [`append_sealed`](Self::append_sealed).
+    async fn append_proved(
+        &self,
+        commits: Vec<ProvedCommit>,
+    ) -> Result<Vec<AppendedCommit>, StoreError> {
+        self.append_sealed(commits.iter().map(SealedCommit::from).collect())
+            .await
+    }
 
     /// The events of an aggregate at some versions, in order, up to the last that it had when the stream was first
     /// asked; none when it has no such version.

@@ -2,7 +2,7 @@
 
 /// Makes a type an [`EventStore`](crate::store::EventStore) by the one that it holds.
 ///
-/// The port has no method with a body of its own, so one that is missing here does not compile.
+/// The methods of the port but for `append_proved` have no body of their own, so one that is missing here does not compile.
 macro_rules! forward_event_store {
     ([$($generics:tt)*] $holder:ty, |$this:ident| $store:expr) => {
         #[async_trait::async_trait]
@@ -21,6 +21,14 @@ macro_rules! forward_event_store {
             ) -> Result<Vec<$crate::store::AppendedCommit>, $crate::store::StoreError> {
                 let $this = self;
                 $store.append_sealed(commits).await
+            }
+
+            async fn append_proved(
+                &self,
+                commits: Vec<$crate::store::ProvedCommit>,
+            ) -> Result<Vec<$crate::store::AppendedCommit>, $crate::store::StoreError> {
+                let $this = self;
+                $store.append_proved(commits).await
             }
 
             fn history(

@@ -22,6 +22,8 @@ pub(crate) mod new_file;
 mod object;
 mod pages;
 mod partly;
+mod plan;
+mod proved;
 pub(crate) mod raw;
 pub mod read_model;
 mod recent;
@@ -59,6 +61,8 @@ pub(crate) use messages::{KnownMessages, Message};
 pub use object::{ObjectError, ObjectStore, ObjectStoreExt};
 pub(crate) use pages::{EventPage, EventPages};
 pub use partly::{PartlyStored, SealedOutcome};
+pub use plan::{Plan, Standing, plan};
+pub use proved::ProvedCommit;
 pub(crate) use recent::{CommitVersions, RecentCommits, Seen};
 #[cfg(any(feature = "sqlite", feature = "jetstream"))]
 pub(crate) use repeat::compare;
@@ -66,7 +70,7 @@ pub use repeat::repeated;
 #[cfg(feature = "sqlite")]
 pub(crate) use seal::seal_commit;
 pub use seal::{SealOptions, SealedEvent, seal};
-pub use sealed::{AppendedCommit, Plan, ProvedCommit, SealedCommit, Standing, plan};
+pub use sealed::{AppendedCommit, SealedCommit};
 pub use selection::{Selection, SelectionError};
 pub use settings::EngineSettings;
 pub use snapshot::{Snapshot, SnapshotStore};

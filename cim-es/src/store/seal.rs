@@ -46,12 +46,22 @@ pub struct SealedEvent {
     pub cid: Cid,
     /// The envelope.
     pub envelope: Envelope,
-    /// The body: the dag-cbor array `[envelope, payload]`.
-    pub body: Bytes,
+    // Private, because a proof of the payload is taken to hold as long as the event has its body: see `ProvedCommit`.
+    body: Bytes,
     payload_at: usize,
 }
 
 impl SealedEvent {
+    /// The body: the dag-cbor array `[envelope, payload]`.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The payload block.
+    pub fn payload(&self) -> &[u8] {
+        &self.body[self.payload_at..]
+    }
+
     /// The event at its place in the store.
     pub fn into_stored(self, position: Position) -> StoredEvent {
         StoredEvent {

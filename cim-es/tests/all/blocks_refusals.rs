@@ -266,7 +266,7 @@ fn links_to_foreign_codecs_are_stored_and_links_with_trailing_bytes_are_not() {
         let sealed = seal(commit, &[None], &SealOptions::default())
             .unwrap()
             .remove(0);
-        serde_ipld_dagcbor::from_slice::<Ipld>(&sealed.body).unwrap();
+        serde_ipld_dagcbor::from_slice::<Ipld>(sealed.body()).unwrap();
         let longer = [&cid[..], &[0]].concat();
         assert_eq!(refused_bytes(&link(&longer)).0, "a");
         assert_eq!(refused_bytes(&link(&cid[..cid.len() - 1])).0, "a");

@@ -228,7 +228,7 @@ async fn store_a_part(
         headers.insert("Cid", event.cid.to_string());
         let key = key_of("contract.sample", &event.envelope.aggregate_id);
         let subject = store.subjects().stored(key.id(), NOTED);
-        let sent = context.publish_with_headers(subject, headers, event.body.clone());
+        let sent = context.publish_with_headers(subject, headers, event.body().clone());
         sent.await.unwrap().await.unwrap();
     }
 }
@@ -348,7 +348,7 @@ async fn steal_message_ids(
     for event in sealed {
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Msg-Id", event.cid.to_string());
-        let body = event.body.clone();
+        let body = event.body().clone();
         let sent = context.publish_with_headers(elsewhere.clone(), headers, body);
         sent.await.unwrap().await.unwrap();
     }

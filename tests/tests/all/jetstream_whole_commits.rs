@@ -48,7 +48,7 @@ impl ByHand {
             let subject = store
                 .subjects()
                 .stored(key.id(), &event.envelope.event_type);
-            (subject, headers, event.body)
+            (subject, headers, event.body().clone())
         };
         Self {
             client: client.clone(),

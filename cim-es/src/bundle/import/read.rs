@@ -10,7 +10,7 @@ use crate::block::{Cid, CommitVerifier, StoredEvent, read_envelope};
 use crate::bundle::signature::{self, Trust};
 use crate::bundle::{At, BundleError, BundleFault, Manifest};
 use crate::car::{CarBlock, CarError, CarLimits, CarReader};
-use crate::store::Position;
+use crate::store::{Position, ProvedCommit};
 
 /// The longest block. Memory is taken for what is there and not for what is said, so this only bounds what one may be.
 const LONGEST: u64 = 1 << 30;
@@ -179,6 +179,14 @@ pub(super) struct Commits {
 pub(super) struct Commit {
     pub(super) at: At,
     pub(super) events: Vec<StoredEvent>,
+}
+
+impl Commit {
+    /// Proves what remains to be proved of it: its blocks were hashed and its envelopes read when it was read.
+    pub(super) fn prove(self, path: &Path) -> Result<ProvedCommit, BundleError> {
+        let proved = ProvedCommit::of(self.events.len(), self.events.into_iter().map(Ok));
+        proved.map_err(|error| BundleError::refused(path, self.at, BundleFault::of_commit(error)))
+    }
 }
 
 impl Commits {

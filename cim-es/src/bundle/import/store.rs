@@ -11,10 +11,9 @@ use super::input::Input;
 use super::packs::Packs;
 use super::verify::Contents;
 use super::{ImportEnd, Imported, LeftOut, WhyLeftOut};
-use crate::block::{EventBlock, StoredEvent};
 use crate::bundle::BundleError;
 use crate::bundle::progress::{Canceller, Progress, Reporter, Step};
-use crate::store::{AppendedCommit, EventStore, SealedCommit, StoreError, StreamExt};
+use crate::store::{AppendedCommit, EventStore, SealedEvent, StoreError, StreamExt};
 
 /// Stores what is new.
 pub(super) async fn store(
@@ -34,7 +33,7 @@ pub(super) async fn store(
     let mut counted = Counted::default();
     let mut choice = Choice::new(&contents, comparison);
     let mut end = ImportEnd::Complete;
-    let mut packs = Packs::of(input);
+    let mut packs = Packs::proved(input);
     // While the store writes one list it can prove the next.
     let most = match store.settings().stores_sealed_in_order {
         true => 2,
@@ -74,22 +73,20 @@ pub(super) async fn store(
         }
         let mut new = Vec::with_capacity(pack.len());
         for commit in pack {
-            let events = commit.events;
+            let events = commit.events();
             progress.events += events.len() as u64;
             let bytes = events.iter().map(|it| it.body().len() as u64 - 1);
             progress.bytes += bytes.sum::<u64>();
-            match choice.of(&events) {
+            match choice.of(events) {
                 Fate::There => counted.there += events.len() as u64,
                 Fate::LeftOut => {}
-                Fate::New => new.push(SealedCommit {
-                    events: events.iter().map(EventBlock::from).collect(),
-                }),
+                Fate::New => new.push(commit),
             }
         }
         on_their_way.push_back(async move {
             let appended = match new.is_empty() {
                 true => Ok(Vec::new()),
-                false => store.append_sealed(new).await,
+                false => store.append_proved(new).await,
             };
             (progress, appended)
         });
@@ -183,7 +180,7 @@ impl<'a> Choice<'a> {
     }
 
     /// What becomes of a commit. One of which a part is there is handed to the store, which says what is wrong.
-    fn of(&mut self, events: &[StoredEvent]) -> Fate {
+    fn of(&mut self, events: &[SealedEvent]) -> Fate {
         let numbering = &self.contents.numbering;
         let parts: Vec<(usize, u64)> = events
             .iter()

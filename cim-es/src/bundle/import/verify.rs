@@ -10,7 +10,6 @@ use crate::bundle::numbering::Numbering;
 use crate::bundle::order::Order;
 use crate::bundle::progress::{Canceller, Progress, Reporter, Step};
 use crate::bundle::{AggregateRange, At, BundleError, BundleFault, Manifest};
-use crate::store::{ProvedCommit, SealOptions};
 
 /// What a file holds.
 pub(super) struct Contents {
@@ -34,12 +33,6 @@ impl Contents {
         }
     }
 }
-
-/// Every payload that a block can hold: how long one may be is for the store to say.
-const ANY: SealOptions = SealOptions {
-    hash: crate::block::HashCode::Sha2_256,
-    max_payload: usize::MAX,
-};
 
 /// Proves a file.
 pub(super) fn verify(
@@ -111,11 +104,7 @@ impl<'a> Seen<'a> {
             self.follow(event)
                 .map_err(|fault| BundleError::refused(self.path, commit.at, fault))?;
         }
-        let events = commit.events;
-        let proved = ProvedCommit::of(events.len(), events.into_iter().map(Ok), &ANY);
-        proved.map(drop).map_err(|error| {
-            BundleError::refused(self.path, commit.at, BundleFault::of_commit(error))
-        })
+        commit.prove(self.path).map(drop)
     }
 
     /// Holds an event against those of its aggregate that came before, and against the manifest.

@@ -76,6 +76,14 @@ impl MemoryEventStore {
         }
     }
 
+    fn store_proved(&self, proved: Vec<ProvedCommit>) -> Result<Vec<AppendedCommit>, StoreError> {
+        let mut kept = self.write()?;
+        let plans = plan(&proved, &mut kept.log)?;
+        let appended = store_planned(&mut kept.log, proved, plans);
+        self.announce(&kept.log);
+        Ok(appended)
+    }
+
     /// Tells those who follow. Under the lock: whoever has seen an event also finds it in a stream that is made then.
     fn announce(&self, log: &Log) {
         self.inner.last.send_replace(log.end());
@@ -175,11 +183,16 @@ impl EventStore for MemoryEventStore {
         let options = &self.inner.options;
         let proved = commits.into_iter().map(|commit| commit.prove(options));
         let proved = proved.collect::<Result<Vec<_>, _>>()?;
-        let mut kept = self.write()?;
-        let plans = plan(&proved, &mut kept.log)?;
-        let appended = store_planned(&mut kept.log, proved, plans);
-        self.announce(&kept.log);
-        Ok(appended)
+        self.store_proved(proved)
+    }
+
+    async fn append_proved(
+        &self,
+        commits: Vec<ProvedCommit>,
+    ) -> Result<Vec<AppendedCommit>, StoreError> {
+        let options = &self.inner.options;
+        commits.iter().try_for_each(|commit| commit.fits(options))?;
+        self.store_proved(commits)
     }
 
     fn history(&self, aggregate: &AggregateKey, versions: Versions) -> EventStream {

@@ -97,8 +97,8 @@ use crate::block::{Cid, HashCode, StoredEvent};
 use crate::domain::aggregate::IdText;
 use crate::store::{
     AggregateKey, AggregatePage, AggregateQuery, AppendedCommit, Bookmark, CommitRequest,
-    EngineSettings, EventStore, EventStream, Head, ObjectEntry, Position, SealedCommit, Selection,
-    StoreError, StoredType, Versions,
+    EngineSettings, EventStore, EventStream, Head, ObjectEntry, Position, ProvedCommit,
+    SealedCommit, Selection, StoreError, StoredType, Versions,
 };
 
 /// Keeps events, snapshots, objects and checkpoints in one SQLite file.
@@ -298,6 +298,13 @@ impl EventStore for SqliteEventStore {
         commits: Vec<SealedCommit>,
     ) -> Result<Vec<AppendedCommit>, StoreError> {
         self.shared.writer.append_sealed(commits).await
+    }
+
+    async fn append_proved(
+        &self,
+        commits: Vec<ProvedCommit>,
+    ) -> Result<Vec<AppendedCommit>, StoreError> {
+        self.shared.writer.append_proved(commits).await
     }
 
     fn history(&self, aggregate: &AggregateKey, versions: Versions) -> EventStream {

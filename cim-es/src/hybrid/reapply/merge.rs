@@ -262,7 +262,7 @@ impl Merging<'_> {
             }
             let events = sealed.into_iter().map(|event| EventBlock {
                 cid: event.cid,
-                body: event.body,
+                body: event.body().clone(),
             });
             commits.push(SealedCommit {
                 events: events.collect(),

@@ -13,7 +13,7 @@ use crate::block::{EventBlock, HashCode, StoredEvent};
 use crate::engine::memory::MemoryEventStore;
 use crate::store::{
     AggregateKey, AppendedCommit, EventStore, ExpectedVersion, Head, NewEvent, Position,
-    SealOptions, SealedCommit, StoreError, seal,
+    ProvedCommit, SealOptions, SealedCommit, StoreError, seal,
 };
 
 /// A commit of notes on an aggregate, sealed behind whatever is said to be there.
@@ -219,6 +219,16 @@ pub async fn a_sealed_payload_past_the_limit_is_refused(provider: impl Provider)
     append_each(&source, &key(), [1]).await;
     source.append(large).await.unwrap();
     let outcome = store.append_sealed(commits_of(&source).await).await;
+    let is_too_large = matches!(
+        outcome,
+        Err(StoreError::Payload(PayloadError::TooLarge { .. }))
+    );
+    assert!(is_too_large, "{:?}", outcome.map(|stored| stored.len()));
+    // Proved by somebody for whom it is not too large.
+    let read = everything(&source).await;
+    let proved = read.chunks(1).map(ProvedCommit::of_read);
+    let proved = proved.map(|commit| commit.expect("it is whole"));
+    let outcome = store.append_proved(proved.collect()).await;
     let is_too_large = matches!(
         outcome,
         Err(StoreError::Payload(PayloadError::TooLarge { .. }))

@@ -42,6 +42,7 @@ mod kinds;
 mod large;
 mod loading;
 mod names;
+mod proved;
 mod races;
 mod read;
 mod repeats;
@@ -90,6 +91,7 @@ pub mod promises {
     pub use super::large::*;
     pub use super::loading::*;
     pub use super::names::*;
+    pub use super::proved::*;
     pub use super::races::*;
     pub use super::read::*;
     pub use super::repeats::*;

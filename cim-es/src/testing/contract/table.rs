@@ -102,6 +102,7 @@ macro_rules! contract_tests {
                 an_event_is_found_in_its_aggregate,
                 sealed_commits_are_stored_as_they_are,
                 sealed_commits_that_are_there_are_passed_over,
+                what_was_proved_is_stored_as_what_was_sealed,
                 a_sealed_commit_twice_in_a_list_is_stored_once,
                 a_sealed_commit_of_another_branch_is_told,
                 a_sealed_commit_without_its_predecessor_is_refused,

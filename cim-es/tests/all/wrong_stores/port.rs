@@ -9,8 +9,8 @@ use cim_es::aggregate::IdText;
 use cim_es::block::{Cid, StoredEvent};
 use cim_es::store::{
     AggregateKey, AppendedCommit, Bookmark, CommitRequest, EngineSettings, EventStore,
-    EventStoreExt, EventStream, Position, SealedCommit, Selection, StoreError, StreamExt,
-    TryStreamExt, Versions,
+    EventStoreExt, EventStream, Position, ProvedCommit, SealedCommit, Selection, StoreError,
+    StreamExt, TryStreamExt, Versions,
 };
 use futures_util::stream;
 use tokio::task::yield_now;
@@ -33,6 +33,13 @@ impl EventStore for WrongStore {
         commits: Vec<SealedCommit>,
     ) -> Result<Vec<AppendedCommit>, StoreError> {
         self.append_sealed_wrongly(commits).await
+    }
+
+    async fn append_proved(
+        &self,
+        commits: Vec<ProvedCommit>,
+    ) -> Result<Vec<AppendedCommit>, StoreError> {
+        self.append_proved_wrongly(commits).await
     }
 
     fn history(&self, aggregate: &AggregateKey, versions: Versions) -> EventStream {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use cim_es::block::{self, Cid, EventBlock, StoredEvent};
 use cim_es::store::{
-    AppendedCommit, EventStore, ExpectedVersion, Position, SealedCommit, StoreError,
+    AppendedCommit, EventStore, ExpectedVersion, Position, ProvedCommit, SealedCommit, StoreError,
 };
 use tokio::task::yield_now;
 
@@ -133,6 +133,43 @@ impl WrongStore {
             commit.events = self.changed(std::mem::take(&mut commit.events));
         }
         Ok(appended)
+    }
+
+    pub async fn append_proved_wrongly(
+        &self,
+        commits: Vec<ProvedCommit>,
+    ) -> Result<Vec<AppendedCommit>, StoreError> {
+        match self.fault() {
+            Fault::ProvedPayloadsHaveNoLimit => match self.inner.append_proved(commits).await {
+                Err(StoreError::Payload(_)) => Ok(Vec::new()),
+                outcome => outcome,
+            },
+            Fault::ABranchThatWasProvedIsPassedOver => {
+                match self.inner.append_proved(commits).await {
+                    Err(StoreError::Diverged { .. }) => Ok(Vec::new()),
+                    outcome => outcome,
+                }
+            }
+            Fault::ProvedCommitsAreStoredUpToTheFirstThatIsRefused => {
+                let mut appended = Vec::new();
+                for commit in commits {
+                    appended.extend(self.inner.append_proved(vec![commit]).await?);
+                }
+                Ok(appended)
+            }
+            Fault::ProvedCommitsAreOfOneAggregate => {
+                match commits.iter().any(|it| it.aggregates().count() > 1) {
+                    true => Err(StoreError::InvalidCommit {
+                        reason: "it is over several aggregates".to_owned(),
+                    }),
+                    false => self.inner.append_proved(commits).await,
+                }
+            }
+            _ => {
+                let sealed = commits.iter().map(SealedCommit::from);
+                self.append_sealed_wrongly(sealed.collect()).await
+            }
+        }
     }
 
     /// The answer to what the engine refuses.

@@ -76,7 +76,7 @@ impl Raw {
         }
         let subject = self.store.subjects().stored(key.id(), TYPE);
         let context = async_nats::jetstream::new(self.client.clone());
-        let body = sealed.body.clone();
+        let body = sealed.body().clone();
         // The same bytes again until somebody answers.
         loop {
             let sent = context.publish_with_headers(subject.clone(), headers.clone(), body.clone());

@@ -113,10 +113,10 @@ impl Sealed<'_> {
             && event.envelope.aggregate == expected.envelope.aggregate
             && event.envelope.sequence == expected.envelope.sequence
         {
-            return Ok((event.position.0, event.body() == &expected.body));
+            return Ok((event.position.0, event.body() == expected.body()));
         }
         match leader.next(&guard.subject, guard.sequence + 1).await? {
-            Some(raw) => Ok((raw.sequence, raw.body == expected.body)),
+            Some(raw) => Ok((raw.sequence, raw.body == *expected.body())),
             // It was there a moment ago: another server answers now, which lags.
             None => Err(StoreError::Busy {
                 location: leader.location(),

@@ -56,7 +56,7 @@ impl Outgoing {
             Message {
                 subject: subjects.stored(&id, &envelope.event_type),
                 headers,
-                body: event.body.clone(),
+                body: event.body().clone(),
             }
         };
         Ok(Self {

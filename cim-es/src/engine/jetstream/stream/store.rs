@@ -15,8 +15,8 @@ use crate::engine::jetstream::connect::Connection;
 use crate::engine::jetstream::subscription::JetStreamSubscriptions;
 use crate::store::{
     AggregateKey, AggregatePage, AggregateQuery, AppendedCommit, Bookmark, CommitRequest,
-    EngineSettings, EventStore, EventStream, Position, SealedCommit, Selection, SnapshotStore,
-    StoreError, StoredSubjects, StoredType, Versions,
+    EngineSettings, EventStore, EventStream, Position, ProvedCommit, SealedCommit, Selection,
+    SnapshotStore, StoreError, StoredSubjects, StoredType, Versions,
 };
 
 /// Keeps events in one JetStream stream on NATS servers.
@@ -213,12 +213,20 @@ impl EventStore for JetStreamEventStore {
         &self,
         commits: Vec<SealedCommit>,
     ) -> Result<Vec<AppendedCommit>, StoreError> {
+        let proved = import::prove(&self.stream, commits).await?;
+        self.append_proved(proved).await
+    }
+
+    async fn append_proved(
+        &self,
+        commits: Vec<ProvedCommit>,
+    ) -> Result<Vec<AppendedCommit>, StoreError> {
         let deadline = self.stream.api.deadline();
         self.stream
             .versions
             .check(&self.stream.api, deadline)
             .await?;
-        let appended = import::append_sealed(&self.stream, commits).await;
+        let appended = import::append_proved(&self.stream, commits).await;
         let stored: Vec<&AppendedCommit> = match &appended {
             Ok(appended) => appended.iter().collect(),
             Err(StoreError::PartlyStored(partly)) => partly.appended().collect(),

@@ -9,7 +9,6 @@ use uuid::Uuid;
 use super::heads::{Entry, Heads, Known};
 use super::prepare::{Base, Prepared};
 use super::repeats::Added;
-use crate::block::StoredEvent;
 use crate::domain::aggregate::IdText;
 use crate::engine::sqlite::aggregates::{self, NameDigest, Slot};
 use crate::engine::sqlite::database::{Database, stored};
@@ -17,8 +16,8 @@ use crate::engine::sqlite::read_models::inline::{Counting, Inline};
 use crate::engine::sqlite::types::{self, TypeName, TypeRow, Types};
 use crate::engine::sqlite::{cids, epochs, events, history, type_positions};
 use crate::store::{
-    AggregateCommit, AggregateKey, ExpectedVersion, Head, Position, SealOptions, SealedEvent,
-    StoreError, seal_commit,
+    AggregateCommit, AggregateKey, ExpectedVersion, Head, Position, ProvedCommit, SealOptions,
+    SealedEvent, StoreError, seal_commit,
 };
 
 /// What the writer knows of the file, valid while no other process commits.
@@ -202,11 +201,6 @@ impl<'a> Batch<'a> {
         self.digest
     }
 
-    /// The position of the last event of all, in the transaction.
-    pub(super) fn last(&self) -> u64 {
-        self.types.last
-    }
-
     /// Stores one commit in the transaction, unless it may have been stored before.
     pub(super) fn add(&mut self, prepared: &mut Prepared) -> Result<Added, Refusal> {
         if self.may_be_repeated(prepared)? {
@@ -256,11 +250,16 @@ impl<'a> Batch<'a> {
         Ok(Added::At(first))
     }
 
-    /// Has the views count a commit that was sealed elsewhere, and was added.
-    pub(super) fn views_note(&mut self, commit: &[StoredEvent]) {
-        if let Some(views) = &mut self.views {
-            views.note_stored(commit);
+    /// Stores a commit that was proved, and follows what is there. Gives the position of its first event.
+    pub(super) fn add_proved(&mut self, commit: &ProvedCommit) -> Result<u64, StoreError> {
+        let behind = self.types.last;
+        for (aggregate, event) in commit.events_of() {
+            self.insert(aggregate, event)?;
         }
+        if let Some(views) = &mut self.views {
+            views.note(behind, commit.events());
+        }
+        Ok(behind + 1)
     }
 
     /// Whether the id of an aggregate without events has none of a kind that it does not share its ids with.
@@ -397,7 +396,7 @@ impl<'a> Batch<'a> {
             stored(event.envelope.sequence),
             event.envelope.timestamp.as_micros(),
             event.cid.to_bytes(),
-            &event.body[..],
+            &event.body()[..],
         ));
         let rows = added.map_err(self.database.failed("adding an event"))?;
         if rows != 1 {

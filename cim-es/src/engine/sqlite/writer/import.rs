@@ -39,22 +39,22 @@ impl Desk {
             self.begin(|| true)?;
             imported = self.import_once(&commits);
         }
-        imported
+        Ok(appended(commits, imported?))
     }
 
-    fn import_once(&mut self, commits: &[ProvedCommit]) -> Result<Vec<AppendedCommit>, StoreError> {
+    fn import_once(&mut self, commits: &[ProvedCommit]) -> Result<Vec<Fate>, StoreError> {
         let imported = match self.batch() {
             Ok(batch) => add(batch, commits),
             Err(error) => (None, Err(error)),
         };
         self.memory.types = imported.0;
         match self.end(imported.1.map_err(Failure::Group)) {
-            Ok((appended, heads)) => {
+            Ok((fates, heads)) => {
                 self.heads.put_all(heads);
                 if let Some(types) = &self.memory.types {
                     self.announce(types.last);
                 }
-                Ok(appended)
+                Ok(fates)
             }
             Err(failure) => {
                 self.memory.types = None;
@@ -65,19 +65,29 @@ impl Desk {
     }
 }
 
-type Imported = (Vec<AppendedCommit>, Vec<Entry>);
+/// What became of a commit in the transaction.
+pub(super) enum Fate {
+    /// It stood there.
+    There(Vec<StoredEvent>),
+    /// It is the same as an earlier one of the list, by its place.
+    Repeats(usize),
+    /// It was stored, its first event at this position.
+    At(u64),
+}
+
+type Imported = (Vec<Fate>, Vec<Entry>);
 
 /// Adds to the open transaction what is new of the commits. Gives the types as they are then.
 fn add(
     mut batch: Batch<'_>,
     commits: &[ProvedCommit],
 ) -> (Option<Types>, Result<Imported, StoreError>) {
-    let appended = match store_new(&mut batch, commits) {
-        Ok(appended) => appended,
+    let fates = match store_new(&mut batch, commits) {
+        Ok(fates) => fates,
         Err(error) => return (Some(batch.undo()), Err(error)),
     };
     match batch.finish() {
-        Ok((types, heads)) => (Some(types), Ok((appended, heads))),
+        Ok((types, heads)) => (Some(types), Ok((fates, heads))),
         Err(error) => (None, Err(error)),
     }
 }
@@ -86,28 +96,34 @@ fn add(
 pub(super) fn store_new(
     batch: &mut Batch<'_>,
     commits: &[ProvedCommit],
-) -> Result<Vec<AppendedCommit>, StoreError> {
+) -> Result<Vec<Fate>, StoreError> {
     let plans = plan(commits, batch)?;
-    let mut appended: Vec<AppendedCommit> = Vec::with_capacity(commits.len());
-    for (commit, plan) in commits.iter().zip(plans) {
-        let (events, was_there) = match plan {
-            Plan::There(events) => (events, true),
-            Plan::Repeats(earlier) => (appended[earlier].events.clone(), true),
-            Plan::Store => (store(batch, commit)?, false),
+    let fates = commits.iter().zip(plans).map(|(commit, plan)| {
+        Ok(match plan {
+            Plan::There(events) => Fate::There(events),
+            Plan::Repeats(earlier) => Fate::Repeats(earlier),
+            Plan::Store => Fate::At(batch.add_proved(commit)?),
+        })
+    });
+    fates.collect()
+}
+
+/// What callers are told.
+pub(super) fn appended(commits: Vec<ProvedCommit>, fates: Vec<Fate>) -> Vec<AppendedCommit> {
+    let mut appended: Vec<AppendedCommit> = Vec::with_capacity(fates.len());
+    for (commit, fate) in commits.into_iter().zip(fates) {
+        let (events, was_there) = match fate {
+            Fate::There(events) => (events, true),
+            Fate::Repeats(earlier) => (appended[earlier].events.clone(), true),
+            Fate::At(first) => {
+                let events = commit.into_events().into_iter().zip(first..);
+                let placed = events.map(|(event, at)| event.into_stored(Position(at)));
+                (placed.collect(), false)
+            }
         };
         appended.push(AppendedCommit { events, was_there });
     }
-    Ok(appended)
-}
-
-fn store(batch: &mut Batch<'_>, commit: &ProvedCommit) -> Result<Vec<StoredEvent>, StoreError> {
-    let mut stored = Vec::with_capacity(commit.events().len());
-    for (aggregate, event) in commit.events_of() {
-        batch.insert(aggregate, event)?;
-        stored.push(event.clone().into_stored(Position(batch.last())));
-    }
-    batch.views_note(&stored);
-    Ok(stored)
+    appended
 }
 
 impl Standing for Batch<'_> {

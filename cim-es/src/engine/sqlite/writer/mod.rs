@@ -34,7 +34,7 @@ pub(super) use self::prepare::LookedFor;
 use self::queue::{Append, Import, Job, Queue, Replace, Served, Work};
 pub(super) use self::repeats::Appended;
 use self::thread::{SharedDesk, Thread};
-use self::turns::Turns;
+use self::turns::{Turn, Turns};
 use super::aggregates::NameDigest;
 use super::aside::Aside;
 use super::database::Database;
@@ -190,17 +190,46 @@ impl Writer {
             };
             let commits = self.aside.run(bytes, prove).await??;
             turn.come().await;
-            let place = self.queue.place(bytes).await?;
-            let (answer, question) = question();
-            self.queue.send(Job::Import(Import {
-                commits,
-                answer,
-                _place: place,
-            }))?;
-            drop(turn);
-            self.callers.add().wait(question).await
+            self.import(commits, bytes, turn).await
         })
         .await
+    }
+
+    /// Stores commits that were proved behind those that were given before.
+    pub(super) async fn append_proved(
+        &self,
+        commits: Vec<ProvedCommit>,
+    ) -> Result<Vec<AppendedCommit>, StoreError> {
+        unconstrained(async {
+            let mut turn = self.turns.take();
+            let mut bytes = 0;
+            for commit in &commits {
+                commit.fits(&self.options)?;
+                let events = commit.events().iter();
+                bytes += events.map(|event| event.body().len()).sum::<usize>();
+            }
+            turn.come().await;
+            self.import(commits, bytes, turn).await
+        })
+        .await
+    }
+
+    /// Stores commits of some bytes, whose turn has come.
+    async fn import(
+        &self,
+        commits: Vec<ProvedCommit>,
+        bytes: usize,
+        turn: Turn,
+    ) -> Result<Vec<AppendedCommit>, StoreError> {
+        let place = self.queue.place(bytes).await?;
+        let (answer, question) = question();
+        self.queue.send(Job::Import(Import {
+            commits,
+            answer,
+            _place: place,
+        }))?;
+        drop(turn);
+        self.callers.add().wait(question).await
     }
 
     /// Replaces branches by commits of some bytes.

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::batch::{Batch, Refusal};
 use super::desk::Desk;
 use super::group::Failure;
-use super::import::store_new;
+use super::import::{appended, store_new};
 use super::queue::Replace;
 use crate::block::StoredEvent;
 use crate::engine::sqlite::aggregates::{self, Slot};
@@ -77,11 +77,12 @@ impl Desk {
         let types = cut::back_to(database, before, last)?;
         let types = self.move_up(types, &taken, last)?;
         let mut batch = self.batch_of(types)?;
-        let appended = store_new(&mut batch, &replace.commits)?;
+        let fates = store_new(&mut batch, &replace.commits)?;
         let (types, _) = batch.finish()?;
         epochs::begin(database, &epoch)?;
         inline::withdraw(database, before)?;
         sync_state::change(database, &replace.changes)?;
+        let appended = appended(replace.commits.clone(), fates);
         let events = appended.into_iter().flat_map(|commit| commit.events);
         let replaced = ReplacedBranches {
             epoch,

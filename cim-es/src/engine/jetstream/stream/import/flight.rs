@@ -314,7 +314,7 @@ impl<'a> Flight<'a> {
             bytes += commit
                 .events()
                 .iter()
-                .map(|it| it.body.len())
+                .map(|it| it.body().len())
                 .sum::<usize>();
             let is_too_much = events > BATCH || bytes > BATCH_BYTES;
             if at > first && (is_too_much || self.is_held_back(at)) {

@@ -14,16 +14,25 @@ use crate::store::{
     AppendedCommit, PartlyStored, Plan, ProvedCommit, SealedCommit, SealedOutcome, StoreError,
 };
 
-pub(super) async fn append_sealed(
+pub(super) async fn prove(
     store: &Stream,
     commits: Vec<SealedCommit>,
-) -> Result<Vec<AppendedCommit>, StoreError> {
+) -> Result<Vec<ProvedCommit>, StoreError> {
     let mut proved = Vec::with_capacity(commits.len());
     for commit in commits {
         proved.push(commit.prove(&store.options.stream.seal)?);
         // Hashing many events takes long, and others wait for this thread.
         yield_now().await;
     }
+    Ok(proved)
+}
+
+pub(super) async fn append_proved(
+    store: &Stream,
+    proved: Vec<ProvedCommit>,
+) -> Result<Vec<AppendedCommit>, StoreError> {
+    let options = &store.options.stream.seal;
+    proved.iter().try_for_each(|commit| commit.fits(options))?;
     let compared = present::compare(store, &proved, store.api.deadline()).await;
     let (present, plans) = compared.map_err(append::not_sent)?;
     let is_wanted = plans.iter().map(|plan| *plan == Plan::Store).collect();

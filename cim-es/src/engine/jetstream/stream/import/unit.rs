@@ -64,7 +64,7 @@ impl<'a> Unit<'a> {
         };
         let outgoing = Outgoing::new(&sealed, store.subjects())?;
         outgoing.check_sizes(store.api.client().max_payload())?;
-        let bytes = events.iter().map(|event| event.body.len()).sum();
+        let bytes = events.iter().map(|event| event.body().len()).sum();
         Ok(Self {
             commits: places,
             parts,

@@ -307,18 +307,6 @@ impl Counting<'_> {
         }
     }
 
-    /// Notes a commit that was added, of events at their places.
-    pub(in crate::engine::sqlite) fn note_stored(&mut self, commit: &[StoredEvent]) {
-        for event in commit {
-            if self.may_want(event.event_type()) {
-                self.events.push(event.clone());
-            }
-        }
-        if let Some(last) = commit.last() {
-            self.end_commit(last.bookmark());
-        }
-    }
-
     fn may_want(&self, event_type: &str) -> bool {
         let mut kept = self.views.slots.iter();
         kept.any(|slot| {
