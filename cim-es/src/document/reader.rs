@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::split::PartNames;
 use super::{Document, DocumentError, DocumentKey, Found, IndexField, declared, index_text, key};
 use crate::store::Position;
 use crate::store::read_model::{
     IndexEntry, MAX_INDEX_VALUE, Page, ReadModelError, ReadModelStorage, ReadModelStorageExt,
-    Unserved, UpTo, ViewId,
+    Unserved, UpTo, ViewId, ViewRecord,
 };
 
 /// How long a version is asked before it is looked up again which one serves.
@@ -138,7 +139,7 @@ impl<D: Document> DocumentReader<D> {
             *self.known() = None;
             return Err(DocumentError::NotServing {
                 name: self.name.to_string(),
-                why: Unserved::of(&versions),
+                why: self.unserved(&versions).await,
             });
         };
         *self.known() = Some(Serving {
@@ -147,6 +148,15 @@ impl<D: Document> DocumentReader<D> {
             up_to: record.up_to.position,
         });
         Ok(record.view.clone())
+    }
+
+    /// Why nobody is answered; versions may be kept in parts.
+    async fn unserved(&self, versions: &[ViewRecord]) -> Unserved {
+        let in_parts = PartNames::whole_name(&self.name);
+        match self.storage.serving(&in_parts).await {
+            Ok(Some(_)) => Unserved::InParts,
+            _ => Unserved::of(versions),
+        }
     }
 
     /// Notes how far an answer is; whether it is behind an earlier one.

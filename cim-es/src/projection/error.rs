@@ -126,6 +126,17 @@ pub enum OpenError {
         /// The version that answers.
         serving: ViewId,
     },
+    /// This version of the view is kept already, in parts where it is to be whole, or whole where it is to be in parts.
+    #[error(
+        "view `{view}` is kept already, {}, or raise the version of the projection: a later version takes over from this one, and each event counts once in it",
+        other_form(*is_in_parts)
+    )]
+    KeptOtherwise {
+        /// The view.
+        view: ViewId,
+        /// Whether it is kept in parts.
+        is_in_parts: bool,
+    },
     /// The view is to be kept in the file of a store, and the manager runs on another.
     #[error(
         "view `{name}` is to be kept with the events in {location}, and the manager runs on another store: make the manager on this one"
@@ -263,6 +274,13 @@ pub struct NotReady {
     pub view: ViewId,
     /// Why it stopped, where nobody asked for it.
     pub reason: Option<String>,
+}
+
+fn other_form(is_in_parts: bool) -> &'static str {
+    match is_in_parts {
+        true => "in parts: open it in parts (`split`)",
+        false => "as a whole: open it without `split`",
+    }
 }
 
 fn because(reason: &Option<String>) -> String {

@@ -5,8 +5,10 @@ mod open;
 
 use std::future::Future;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use uuid::Uuid;
 
 use open::newest_build;
@@ -14,14 +16,15 @@ pub(super) use open::{SHORTEST_LEASE, make, open, settled};
 
 use super::commits::Batch;
 use super::home::{Before, Fault, Holding, Home, More};
-use super::{Parked, Skipped, ViewId};
+use super::settled::Settled;
+use super::{Parked, Skipped, ViewId, forms};
 use crate::domain::ErrorChain;
 use crate::domain::message::{Clock, SystemClock};
 use crate::store::read_model::{
     Hold, ReadModelError, ReadModelStorage, ReadModelStorageExt, ViewChanges, ViewDeclaration,
     ViewRecord,
 };
-use crate::store::{Bookmark, Position};
+use crate::store::{Bookmark, EventStore, Position, Selection, StoreError};
 
 /// What a view makes of events in its storage.
 pub(super) trait Work: Send + Sync + 'static {
@@ -65,14 +68,14 @@ pub(super) trait Work: Send + Sync + 'static {
 }
 
 /// Where a view stands that is to count.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Place {
     /// Who counts.
     pub holder: Uuid,
     /// The last event that is counted, and stored.
     pub after: Bookmark,
-    /// Up to where others have done what is done once.
-    pub settled: Position,
+    /// What others have done of what is done once.
+    pub settled: Settled,
 }
 
 /// What became of commits that were to be counted.
@@ -90,6 +93,8 @@ pub(super) struct Options {
     pub keeps_former: bool,
     /// Whether a view that somebody changed is built again.
     pub rebuilds_changed: bool,
+    /// Whether former versions may be kept in parts, and are taken over from all the same.
+    pub succeeds_parts: bool,
 }
 
 /// Counts the events of a view in a storage.
@@ -103,10 +108,16 @@ pub(super) struct StoredHome<W> {
     is_mine: bool,
     /// Whether other versions that this one took over from are gone.
     is_alone: bool,
+    /// The version that serves until this one is level.
+    former: Option<ViewId>,
     /// The version that serves though it is a later one.
     later: Option<ViewId>,
     /// Commits up to there are stored each for itself: one of them does not fit the storage.
     one_by_one: Option<Position>,
+    /// What was done of what is done once by versions under other names.
+    done_elsewhere: Settled,
+    /// The events, to tell of which history former versions are.
+    store: Arc<dyn EventStore>,
 }
 
 impl<W: Work> StoredHome<W> {
@@ -174,15 +185,63 @@ impl<W: Work> StoredHome<W> {
         self.storage().hold(self.view(), me, lease).await
     }
 
-    /// Up to where others have done what is done once: an earlier build, or the version that still serves.
-    async fn settled(&self) -> Result<Position, Fault> {
+    /// What others have done of what is done once: an earlier build, or the version that still serves.
+    async fn settled(&self) -> Result<Settled, Fault> {
+        let done = self.done_elsewhere.clone().and_up_to(self.record.settled);
         if self.record.is_serving {
-            return Ok(self.record.settled);
+            return Ok(done);
         }
         let serving = self.storage().serving(self.view().name()).await;
         let former = serving.map_err(fault)?;
         let former = former.map_or(Position::START, |record| record.up_to.position);
-        Ok(self.record.settled.max(former))
+        let parts = self.former_parts().await.map_err(fault)?;
+        match parts.is_empty() {
+            true => Ok(done.and_up_to(former)),
+            false => Ok(Settled::in_parts(parts).and_up_to(former.max(done.least()))),
+        }
+    }
+
+    /// How far the parts are of a former version that answers.
+    async fn former_parts(&self) -> Result<Vec<Position>, ReadModelError> {
+        if !self.options.succeeds_parts {
+            return Ok(Vec::new());
+        }
+        let serving = forms::serving_in_parts(self.storage(), self.view().name()).await?;
+        match serving.filter(|serving| serving.version() < self.view().version()) {
+            Some(former) => forms::parts(self.storage(), &former).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Notes what was done of what is done once by versions under other names.
+    pub(super) fn is_done_elsewhere(&mut self, done: Settled) {
+        self.done_elsewhere = done;
+    }
+
+    /// Looks who answers until this version is level. Nobody is answered from a version that was made of another history
+    /// than that of the store: it is removed.
+    async fn look_at_former(&mut self) -> Result<(), Fault> {
+        self.former = None;
+        let serving = self.storage().serving(self.view().name()).await;
+        let serving = serving.map_err(fault)?;
+        let is_former =
+            |record: &ViewRecord| record.view < *self.view() && record.up_to != Bookmark::START;
+        let Some(former) = serving.filter(is_former) else {
+            return Ok(());
+        };
+        // A store that does not answer says so when it is read.
+        let mut behind = self.store.read(Selection::everything(), former.up_to);
+        if let Some(Err(StoreError::AnotherHistory(_))) = behind.next().await {
+            tracing::warn!(
+                view = %former.view, up_to = former.up_to.position.0,
+                "the view was made of another history and is removed"
+            );
+            let removed = self.storage().remove_view(&former.view).await;
+            removed.map_err(fault)?;
+        } else if former.view.version() != self.view().version() {
+            self.former = Some(former.view);
+        }
+        Ok(())
     }
 
     /// Takes commits together; those before the first that cannot be counted are stored.
@@ -263,11 +322,14 @@ impl<W: Work> StoredHome<W> {
     async fn take_over(&mut self, through: Position) -> Result<(), Fault> {
         let views = self.storage().views(self.view().name()).await;
         let views = views.map_err(fault)?;
-        let mine = self.view();
         let serving = views.iter().find(|record| record.is_serving);
-        self.later = serving
-            .filter(|record| record.view.version() > mine.version())
-            .map(|record| record.view.clone());
+        let is_later = |view: &ViewId| view.version() > self.view().version();
+        let mut later = serving.map(|record| record.view.clone()).filter(is_later);
+        if later.is_none() && self.options.succeeds_parts {
+            let in_parts = forms::serving_in_parts(self.storage(), self.view().name()).await;
+            later = in_parts.map_err(fault)?.filter(is_later);
+        }
+        self.later = later;
         if self.later.is_some() {
             return Ok(());
         }
@@ -276,6 +338,10 @@ impl<W: Work> StoredHome<W> {
             |record: &&ViewRecord| record.view < *self.view() && record.up_to.position > reached;
         if !self.record.is_serving {
             if serving.filter(is_ahead).is_some() {
+                return Ok(());
+            }
+            let in_parts = self.former_parts().await.map_err(fault)?;
+            if in_parts.iter().any(|part| *part > reached) {
                 return Ok(());
             }
             let served = self.storage().serve(self.view()).await;
@@ -289,6 +355,10 @@ impl<W: Work> StoredHome<W> {
         };
         for former in views.iter().map(|record| &record.view).filter(is_former) {
             let removed = self.storage().remove_view(former).await;
+            removed.map_err(fault)?;
+        }
+        if self.options.succeeds_parts && !self.options.keeps_former {
+            let removed = forms::remove_parts_before(self.storage(), self.view()).await;
             removed.map_err(fault)?;
         }
         self.is_alone = true;
@@ -313,10 +383,13 @@ impl<W: Work> Home for StoredHome<W> {
     }
 
     fn remark(&self) -> Option<String> {
-        let later = self.later.as_ref()?;
-        Some(format!(
-            "`{later}` answers, so that nobody is answered from this version"
-        ))
+        if let Some(later) = &self.later {
+            return Some(format!(
+                "`{later}` answers, so that nobody is answered from this version"
+            ));
+        }
+        let former = self.former.as_ref().filter(|_| !self.record.is_serving)?;
+        Some(format!("`{former}` answers until this version is level"))
     }
 
     async fn hold(&mut self) -> Result<Holding, Fault> {
@@ -343,6 +416,9 @@ impl<W: Work> Home for StoredHome<W> {
         if holding != Holding::Mine || !was_mine {
             self.work.forget();
             self.look().await?;
+            if holding == Holding::Mine && !self.record.is_serving {
+                self.look_at_former().await?;
+            }
         }
         Ok(holding)
     }

@@ -12,9 +12,12 @@ use crate::document::{
     Document, DocumentError, DocumentKey, DocumentReader, Found, IndexField, key,
 };
 use crate::store::Position;
-use crate::store::read_model::{Page, ReadModelStorage, ReadModelStorageExt, Unserved, UpTo};
+use crate::store::read_model::{
+    Page, ReadModelStorage, ReadModelStorageExt, Unserved, UpTo, ViewId,
+};
 
-/// Asks the documents of a view in parts, in whichever version serves.
+/// Asks the documents of a view in parts, in whichever version serves: also in one that is kept whole, before or after one
+/// in parts.
 ///
 /// It needs the storage, and nobody who keeps the view current. An answer is true up to the position that it says: that of
 /// the part that is furthest behind. What other parts have counted behind that shows already, so a commit on aggregates of
@@ -35,6 +38,7 @@ struct Known<D> {
 
 struct Parts<D> {
     version: u32,
+    is_whole: bool,
     names: PartNames,
     readers: Vec<DocumentReader<D>>,
 }
@@ -121,7 +125,7 @@ impl<D: Document> SplitReader<D> {
             return Err(error);
         }
         let parts = self.parts(Duration::ZERO).await?;
-        match parts.version == asked.version {
+        match parts.is(asked.version, asked.is_whole) {
             true => Err(error),
             false => Ok(parts),
         }
@@ -144,22 +148,35 @@ impl<D: Document> SplitReader<D> {
             why: Unserved::of(&versions),
         };
         let serving = versions.iter().find(|record| record.is_serving);
-        let serving = &serving.ok_or_else(not_serving)?.view;
-        let said = self.storage.get(serving, PARTS).await?.value;
-        let parts = parts_in(said.as_deref()).ok_or_else(not_serving)?;
-        let version = serving.version();
+        let serving = serving.map(|record| &record.view);
+        let whole = self.storage.serving(&self.name).await?;
+        let is_later = |whole: &ViewId| serving.is_none_or(|it| whole.version() > it.version());
+        let whole = whole.map(|record| record.view).filter(is_later);
+        let (version, is_whole, parts) = match (whole, serving) {
+            (Some(whole), _) => (whole.version(), true, 1),
+            (None, Some(serving)) => {
+                let said = self.storage.get(serving, PARTS).await?.value;
+                let parts = parts_in(said.as_deref()).ok_or_else(not_serving)?;
+                (serving.version(), false, parts)
+            }
+            (None, None) => return Err(not_serving()),
+        };
         let mut known = self.known();
         let parts = match &*known {
-            Some(known) if known.parts.version == version => Arc::clone(&known.parts),
+            Some(known) if known.parts.is(version, is_whole) => Arc::clone(&known.parts),
             _ => {
                 let names = PartNames::new(&self.name, version, parts)?;
-                let readers = (0..parts).map(|part| {
-                    let view = names.part(part)?;
-                    Ok(DocumentReader::of(Arc::clone(&self.storage), view.name()))
-                });
-                let readers = readers.collect::<Result<_, DocumentError>>()?;
+                let reader = |name: &str| DocumentReader::of(Arc::clone(&self.storage), name);
+                let readers = match is_whole {
+                    true => vec![reader(&self.name)],
+                    false => {
+                        let parts = (0..parts).map(|part| Ok(reader(names.part(part)?.name())));
+                        parts.collect::<Result<_, DocumentError>>()?
+                    }
+                };
                 Arc::new(Parts {
                     version,
+                    is_whole,
                     names,
                     readers,
                 })
@@ -175,6 +192,12 @@ impl<D: Document> SplitReader<D> {
     // Nothing that can panic is done under the lock.
     fn known(&self) -> MutexGuard<'_, Option<Known<D>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<D> Parts<D> {
+    fn is(&self, version: u32, is_whole: bool) -> bool {
+        (self.version, self.is_whole) == (version, is_whole)
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::work::DocumentsWork;
 use super::{DocumentsView, InDocuments, WithoutFields};
 use crate::document::DocumentReader;
+use crate::projection::forms::{self, Form};
 use crate::projection::stored::{self, Options, SHORTEST_LEASE};
 use crate::projection::{OpenError, OpenSplit, ProjectionManager, ViewId};
 use crate::store::read_model::ReadModelStorage;
@@ -74,8 +75,8 @@ impl<P: InDocuments> OpenDocuments<P> {
     /// events of its own aggregate, or of aggregates with the same id. A projection sees the documents of its part alone.
     /// What a commit on several aggregates changes shows part by part.
     ///
-    /// A view in parts is another than one that is not, and takes another name; it is asked by
-    /// [`SplitReader`](crate::document::SplitReader).
+    /// A version is kept whole or in parts; the next one may be kept otherwise, and takes over as any other does. A view in
+    /// parts is asked by [`SplitReader`](crate::document::SplitReader), which asks a version that is kept whole as well.
     pub fn split(self) -> OpenSplit<P> {
         OpenSplit::new(self.manager, self.projection, self.storage, self.options)
     }
@@ -89,16 +90,19 @@ impl<P: InDocuments> IntoFuture for OpenDocuments<P> {
     ///
     /// # Errors
     /// [`OpenError`]; among them [`OpenError::Storage`] for a declaration that changed under the same version, and
-    /// [`OpenError::Superseded`] where a later version answers already.
+    /// [`OpenError::Superseded`] where a later version answers already, [`OpenError::KeptOtherwise`] where this version is
+    /// kept in parts.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let Self {
                 manager,
                 projection,
                 storage,
-                options,
+                mut options,
             } = self;
             let view = ViewId::new(P::NAME, P::VERSION)?;
+            forms::check(&*storage, &view, Form::Whole).await?;
+            options.succeeds_parts = true;
             let reader = DocumentReader::new(Arc::clone(&storage), P::NAME);
             let work = DocumentsWork::new(Arc::new(projection), storage, view);
             let running = stored::open::<P, _>(&manager, work, options).await?;

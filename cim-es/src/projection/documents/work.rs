@@ -9,12 +9,13 @@ use super::InDocuments;
 use crate::document::DocumentBatch;
 use crate::projection::commits::{Batch, Commit};
 use crate::projection::home::{Fault, More, Refused};
+use crate::projection::settled::Settled;
 use crate::projection::stored::{Counted, Place, Work, fault};
 use crate::projection::{ViewId, panic};
+use crate::store::Bookmark;
 use crate::store::read_model::{
     ReadModelError, ReadModelStorage, ViewChanges, ViewDeclaration, ViewRecord,
 };
-use crate::store::{Bookmark, Position};
 
 /// Documents are stored with the commit that reaches so many events.
 const AT_ONCE: usize = 1_000;
@@ -64,7 +65,7 @@ impl<P: InDocuments> DocumentsWork<P> {
         batch: &Batch,
         commits: Range<usize>,
         after: Bookmark,
-        settled: Position,
+        settled: &Settled,
     ) -> (Bookmark, Result<(), Fault>) {
         self.expect(batch, commits.clone()).await;
         let mut up_to = after;
@@ -79,9 +80,9 @@ impl<P: InDocuments> DocumentsWork<P> {
         (up_to, Ok(()))
     }
 
-    async fn project(&mut self, commit: &Commit<'_>, settled: Position) -> Result<(), Fault> {
+    async fn project(&mut self, commit: &Commit<'_>, settled: &Settled) -> Result<(), Fault> {
         for event in commit.events() {
-            let is_new = event.position > settled;
+            let is_new = !settled.has(event);
             let mut documents = self.batch.documents();
             let taken = panic::caught(self.projection.take(event, is_new, &mut documents)).await;
             let reason = match taken {
@@ -194,7 +195,7 @@ impl<P: InDocuments> Work for DocumentsWork<P> {
         let mut after = self.on_its_way().unwrap_or(place.after);
         for part in parts(batch, &commits, self.sent.is_some()) {
             let is_only = part == commits && more == More::MayCome;
-            let (up_to, outcome) = self.project_all(batch, part, after, place.settled).await;
+            let (up_to, outcome) = self.project_all(batch, part, after, &place.settled).await;
             if !self.arrive(&mut counted).await {
                 return counted;
             }

@@ -8,11 +8,12 @@ use futures_util::StreamExt;
 use uuid::Uuid;
 
 use super::members::Assigned;
-use crate::document::{PartNames, parts_in};
+use crate::document::PartNames;
 use crate::projection::commits::Batch;
 use crate::projection::home::{Before, Fault, Holding, Home, More};
+use crate::projection::settled::Settled;
 use crate::projection::stored::{StoredHome, Work, fault};
-use crate::projection::{Parked, Skipped};
+use crate::projection::{Parked, Skipped, ViewId, forms};
 use crate::store::read_model::{
     Hold, ReadModelError, ReadModelStorage, ReadModelStorageExt, ViewChanges,
 };
@@ -62,10 +63,14 @@ impl Whole {
                 return Ok(());
             }
         }
-        let whole = self.names.whole()?;
+        let (whole, id) = (self.names.whole()?, self.id()?);
         let versions = self.storage.views(whole.name()).await?;
         let serving = versions.iter().find(|record| record.is_serving);
         if serving.is_some_and(|record| record.view.version() > whole.version()) {
+            return Ok(());
+        }
+        let as_whole = self.storage.serving(self.name).await?;
+        if as_whole.is_some_and(|record| record.view.version() > whole.version()) {
             return Ok(());
         }
         if serving.is_none_or(|record| record.view != whole) {
@@ -73,20 +78,34 @@ impl Whole {
                 return Ok(());
             }
             self.storage.serve(&whole).await?;
-            tracing::info!(
-                view = self.name,
-                version = whole.version(),
-                "the view answers from now on"
-            );
+            tracing::info!(view = %id, "the view answers from now on");
         }
         if !self.keeps_former {
-            let formers = versions.iter().map(|record| record.view.version());
-            for former in formers.filter(|version| *version < whole.version()) {
-                self.remove(former).await?;
-            }
+            forms::remove_parts_before(&*self.storage, &id).await?;
+            forms::remove_wholes_before(&*self.storage, &id).await?;
         }
         self.is_shown.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn id(&self) -> Result<ViewId, ReadModelError> {
+        let version = self.names.whole()?.version();
+        ViewId::new(self.name, version)
+    }
+
+    /// What was done of what is done once by former versions that answer.
+    pub(super) async fn done(&self) -> Result<Settled, ReadModelError> {
+        let id = self.id()?;
+        let is_former = |serving: &ViewId| serving.version() < id.version();
+        let as_whole = self.storage.serving(self.name).await?;
+        let as_whole = as_whole.filter(|record| is_former(&record.view));
+        let as_whole = as_whole.map(|record| record.up_to.position);
+        let in_parts = forms::serving_in_parts(&*self.storage, self.name).await?;
+        let parts = match in_parts.filter(is_former) {
+            Some(former) => forms::parts(&*self.storage, &former).await?,
+            None => Vec::new(),
+        };
+        Ok(Settled::in_parts(parts).and_up_to(as_whole.unwrap_or_default()))
     }
 
     /// Writes how many parts there are, where readers look it up; not while another program does so.
@@ -103,22 +122,6 @@ impl Whole {
         let written = self.storage.commit(&whole, said).await;
         self.storage.release(&whole, me).await?;
         written.map(|()| true)
-    }
-
-    /// Removes a version with all its parts.
-    async fn remove(&self, version: u32) -> Result<(), ReadModelError> {
-        let one = PartNames::new(self.name, version, 1)?;
-        let whole = one.whole()?;
-        let said = self.storage.get(&whole, crate::document::PARTS).await?;
-        let parts = parts_in(said.value.as_deref()).unwrap_or(0);
-        let names = PartNames::new(self.name, version, parts)?;
-        for part in 0..parts {
-            for record in self.storage.views(names.part(part)?.name()).await? {
-                self.storage.remove_view(&record.view).await?;
-            }
-            self.storage.remove_view(&names.member(part)?).await?;
-        }
-        self.storage.remove_view(&whole).await
     }
 }
 
@@ -198,6 +201,10 @@ impl<W: Work> Home for PartHome<W> {
     }
 
     async fn take(&mut self, batch: &Batch, more: More) -> Result<(), Fault> {
+        if !self.whole.is_shown() {
+            let done = self.whole.done().await.map_err(fault)?;
+            self.stored.is_done_elsewhere(done);
+        }
         self.stored.take(batch, more).await
     }
 

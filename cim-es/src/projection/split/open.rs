@@ -7,15 +7,13 @@ use std::sync::Arc;
 use super::home::{PartHome, Whole};
 use super::members::{Assigned, Member};
 use super::{PARTS, SplitView};
-use crate::document::{PartNames, parts_in};
+use crate::document::PartNames;
 use crate::projection::documents::{DocumentsWork, InDocuments};
+use crate::projection::forms::{self, Form};
 use crate::projection::manager::Place;
 use crate::projection::stored::{self, Options};
 use crate::projection::{OpenError, ProjectionManager, ViewId};
-use crate::store::Position;
-use crate::store::read_model::{
-    ReadModelStorage, ReadModelStorageExt, ViewDeclaration, ViewRecord,
-};
+use crate::store::read_model::{ReadModelStorage, ViewDeclaration};
 
 /// A view of documents in parts that is about to be opened; see
 /// [`OpenDocuments::split`](crate::projection::OpenDocuments::split).
@@ -58,15 +56,14 @@ impl<P: InDocuments> OpenSplit<P> {
         let (id, whole) = (ViewId::new(P::NAME, P::VERSION)?, names.whole()?);
         let versions = storage.views(whole.name()).await?;
         // A version that is behind one that answers is refused where it is gone.
+        forms::check(&*storage, &id, Form::InParts).await?;
         stored::settled(&versions, &whole)?;
         let fingerprint = P::FINGERPRINT ^ u64::from(names.parts()).wrapping_mul(SPREAD);
         let declaration = ViewDeclaration::new(whole, fingerprint);
         storage.open_view(&declaration).await?;
-        let lease = self.options.lease;
+        let (store, lease) = (self.manager.store(), self.options.lease);
         let mut member = Member::new(Arc::clone(&storage), names.clone(), lease);
         let (assigned, over) = Assigned::new(member.parts().await?);
-        let serving = versions.iter().find(|record| record.is_serving);
-        let formers = formers(&*storage, serving, P::NAME).await?;
         let keeps_former = self.options.keeps_former;
         let all = Arc::new(Whole::new(
             Arc::clone(&storage),
@@ -83,14 +80,14 @@ impl<P: InDocuments> OpenSplit<P> {
                 Arc::clone(&storage),
                 view.clone(),
             );
-            let settled = settled(&formers, &names, part);
-            let made = stored::make::<P, _>(work, view.clone(), settled, self.options).await?;
+            let done = all.done().await?.least();
+            let made = stored::make::<P, _>(store, work, view.clone(), done, self.options).await?;
             let home = PartHome {
                 stored: made.home,
                 whole: Arc::clone(&all),
                 assigned: Arc::clone(&assigned),
                 part,
-                store: Arc::clone(self.manager.store()),
+                store: Arc::clone(store),
                 selection: selection.clone(),
                 lease,
             };
@@ -119,37 +116,6 @@ async fn stop(part: &crate::projection::RunningView) {
     part.stop().await;
 }
 
-/// How far each part of the version is that answers.
-async fn formers(
-    storage: &dyn ReadModelStorage,
-    serving: Option<&ViewRecord>,
-    name: &str,
-) -> Result<Vec<Position>, OpenError> {
-    let Some(serving) = serving.map(|record| &record.view) else {
-        return Ok(Vec::new());
-    };
-    let said = storage.get(serving, crate::document::PARTS).await?;
-    let parts = parts_in(said.value.as_deref()).unwrap_or(0);
-    let names = PartNames::new(name, serving.version(), parts)?;
-    let mut formers = Vec::new();
-    for part in 0..parts {
-        let record = storage.serving(names.part(part)?.name()).await?;
-        formers.push(record.map_or(Position::START, |record| record.up_to.position));
-    }
-    Ok(formers)
-}
-
-/// Up to where what is done once was done, of the events of a part: by the same part of the version that answers, or by
-/// all parts of it where it has another number of them.
-fn settled(formers: &[Position], names: &PartNames, part: u8) -> Position {
-    let is_alike = formers.len() == usize::from(names.parts());
-    let former = match is_alike {
-        true => formers.get(usize::from(part)),
-        false => formers.iter().min(),
-    };
-    former.copied().unwrap_or_default()
-}
-
 impl<P: InDocuments> IntoFuture for OpenSplit<P> {
     type Output = Result<SplitView<P::Document>, OpenError>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
@@ -157,7 +123,8 @@ impl<P: InDocuments> IntoFuture for OpenSplit<P> {
     /// Opens it.
     ///
     /// # Errors
-    /// As for a view that is not split; [`OpenError::Storage`] also for another number of parts under the same version.
+    /// As for a view that is not split; [`OpenError::KeptOtherwise`] where this version is kept as a whole, and
+    /// [`OpenError::Storage`] also for another number of parts under the same version.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.open())
     }

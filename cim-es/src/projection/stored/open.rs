@@ -1,5 +1,6 @@
 //! Opening a view that is kept in a storage.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -7,9 +8,10 @@ use uuid::Uuid;
 use super::{Options, StoredHome, Work};
 use crate::domain::ErrorChain;
 use crate::projection::running::RunningView;
+use crate::projection::settled::Settled;
 use crate::projection::{OpenError, Projection, ProjectionManager, ViewId};
-use crate::store::Position;
 use crate::store::read_model::{ReadModelError, ViewDeclaration, ViewRecord};
+use crate::store::{EventStore, Position};
 
 /// For how long others wait before they take over from a program of which nothing is heard.
 const LEASE: Duration = Duration::from_secs(10);
@@ -23,6 +25,7 @@ impl Default for Options {
             lease: LEASE,
             keeps_former: false,
             rebuilds_changed: false,
+            succeeds_parts: false,
         }
     }
 }
@@ -34,7 +37,7 @@ pub(in crate::projection) async fn open<P: Projection, W: Work>(
     options: Options,
 ) -> Result<RunningView, OpenError> {
     let view = ViewId::new(P::NAME, P::VERSION)?;
-    let opened = make::<P, W>(work, view, Position::START, options).await?;
+    let opened = make::<P, W>(manager.store(), work, view, Position::START, options).await?;
     manager.run::<P>(opened.home, opened.rebuilt)
 }
 
@@ -47,6 +50,7 @@ pub(in crate::projection) struct Made<W> {
 
 /// Makes a view of a projection under a name, or finds it. What is done once was done up to a position at least.
 pub(in crate::projection) async fn make<P: Projection, W: Work>(
+    store: &Arc<dyn EventStore>,
     mut work: W,
     id: ViewId,
     done: Position,
@@ -78,8 +82,11 @@ pub(in crate::projection) async fn make<P: Projection, W: Work>(
         record,
         is_mine: false,
         is_alone: false,
+        former: None,
         later: None,
         one_by_one: None,
+        done_elsewhere: Settled::default(),
+        store: Arc::clone(store),
     };
     Ok(Made { home, rebuilt })
 }

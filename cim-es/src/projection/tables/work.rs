@@ -69,7 +69,7 @@ impl<H: TablesHome> Work for TablesWork<H> {
             let changes = ViewChanges::new(place.holder, place.after, up_to);
             let projected = self
                 .0
-                .project(changes, place.settled, batch, commits.clone());
+                .project(changes, place.settled.least(), batch, commits.clone());
             match projected.await {
                 Ok(()) => {
                     return Counted {

@@ -18,6 +18,8 @@ pub enum Unserved {
         /// The last event that is counted.
         up_to: Position,
     },
+    /// A later version is kept in parts, which are asked as one otherwise.
+    InParts,
     /// It stopped at an event before it was level for the first time.
     Parked {
         /// The version.
@@ -56,6 +58,7 @@ impl fmt::Display for Unserved {
             Self::NotThere => f.write_str(
                 "nobody builds it; start the program that keeps it, and ask again when it is level",
             ),
+            Self::InParts => f.write_str("it is kept in parts by now; ask it with a `SplitReader`"),
             Self::Building { view, up_to } => write!(
                 f,
                 "`{view}` is being built and has counted up to position {up_to}; ask again when it is level, \

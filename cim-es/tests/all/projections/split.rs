@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cim_es::document::{DocumentError, SplitReader};
+use cim_es::document::{DocumentError, DocumentReader, SplitReader};
 use cim_es::prelude::*;
 use cim_es::projection::{
     OpenError, ProjectDocuments, ProjectionError, ProjectionManager, SplitView, ViewState,
@@ -13,7 +14,8 @@ use cim_es::store::Position;
 use cim_es::store::read_model::{Page, ReadModelError};
 
 use super::{
-    Card, Cards, LIMIT, Storage, deposit, on_each_storage, transfer, until, until_answered,
+    Card, Cards, LIMIT, Storage, deposit, on_each_storage, open_cards, transfer, until,
+    until_answered,
 };
 use crate::account::{Account, AccountEvent};
 
@@ -173,10 +175,12 @@ fn the_parts_of_a_program_that_is_gone_without_a_word_are_taken_over_within_the_
     });
 }
 
-/// The second version counts double.
-#[derive(Projection)]
+/// The second version counts double. What it does outside, it notes.
+#[derive(Projection, Clone, Default)]
 #[projection(name = "cards", version = 2, events = [AccountEvent], documents = Card)]
-struct DoubleCards;
+struct DoubleCards {
+    outside: Arc<AtomicU64>,
+}
 
 impl ProjectDocuments<AccountEvent> for DoubleCards {
     async fn project(
@@ -185,9 +189,124 @@ impl ProjectDocuments<AccountEvent> for DoubleCards {
         at: &Source<'_, Account>,
         cards: &mut Documents<'_, Card>,
     ) -> Result<(), ProjectionError> {
+        self.outside
+            .fetch_add(at.is_new().into(), Ordering::Relaxed);
         Cards.project(event.clone(), at, cards).await?;
         Cards.project(event, at, cards).await
     }
+}
+
+mod third {
+    use super::*;
+
+    /// The third version counts as the first.
+    #[derive(Projection, Clone, Default)]
+    #[projection(name = "cards", version = 3, events = [AccountEvent], documents = Card)]
+    pub struct ThirdCards {
+        pub outside: Arc<AtomicU64>,
+    }
+
+    impl ProjectDocuments<AccountEvent> for ThirdCards {
+        async fn project(
+            &self,
+            event: AccountEvent,
+            at: &Source<'_, Account>,
+            cards: &mut Documents<'_, Card>,
+        ) -> Result<(), ProjectionError> {
+            self.outside
+                .fetch_add(at.is_new().into(), Ordering::Relaxed);
+            Cards.project(event, at, cards).await
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_version_in_parts_takes_over_from_a_whole_one_and_a_whole_one_from_one_in_parts() {
+    on_each_storage(|store, storage| async move {
+        let (first, view) = open_cards(&store, &storage).await;
+        let ids: Vec<Id<Account>> = (0..16).map(|_| Id::new()).collect();
+        let mut last = Position::START;
+        for id in &ids {
+            last = deposit(&store, *id, 1).await;
+        }
+        view.wait_for(last, LIMIT).await.unwrap();
+        let reader = SplitReader::<Card>::new(storage.clone(), "cards");
+        let sum = async || {
+            let cards = all(&reader).await;
+            cards.iter().map(|(_, card)| card.sum).sum::<i64>()
+        };
+        assert_eq!(sum().await, 16);
+
+        // One version has one form.
+        let second = ProjectionManager::new(store.clone());
+        let refused = second.documents::<Cards>(storage.clone()).split();
+        let refused = refused.await.unwrap_err();
+        let is_it = matches!(
+            &refused,
+            OpenError::KeptOtherwise {
+                is_in_parts: false,
+                ..
+            }
+        );
+        assert!(is_it, "{refused}");
+
+        let double = DoubleCards::default();
+        let opening = second.documents_by(double.clone(), storage.clone());
+        let in_parts = opening.lease(LEASE).split().parts(3).await.unwrap();
+        in_parts.wait_for(last, LIMIT).await.unwrap();
+        until_answered(|| async {
+            let sum = sum().await;
+            assert!([16, 32].contains(&sum), "{sum}");
+            sum == 32
+        })
+        .await;
+        until(|| matches!(view.status().state, ViewState::Stopped { .. })).await;
+        assert!(storage.views("cards").await.unwrap().is_empty());
+        first.stop().await;
+        assert_eq!(double.outside.load(Ordering::Relaxed), 0);
+        let of_whole = DocumentReader::<Card>::new(storage.clone(), "cards");
+        let said = of_whole.get(&ids[0]).await.unwrap_err().to_string();
+        assert!(said.contains("ask it with a `SplitReader`"), "{said}");
+
+        let later = ProjectionManager::new(store.clone());
+        let refused = later.documents::<Cards>(storage.clone()).await;
+        let refused = refused.unwrap_err();
+        assert!(
+            matches!(&refused, OpenError::Superseded { .. }),
+            "{refused}"
+        );
+        let refused = later.documents_by(double.clone(), storage.clone()).await;
+        let refused = refused.unwrap_err();
+        let is_it = matches!(
+            &refused,
+            OpenError::KeptOtherwise {
+                is_in_parts: true,
+                ..
+            }
+        );
+        assert!(is_it, "{refused}");
+
+        let whole = third::ThirdCards::default();
+        let opening = later.documents_by(whole.clone(), storage.clone());
+        let cards = opening.lease(LEASE).await.unwrap();
+        cards.wait_for(last, LIMIT).await.unwrap();
+        until_answered(|| async {
+            let sum = sum().await;
+            assert!([16, 32].contains(&sum), "{sum}");
+            sum == 16
+        })
+        .await;
+        until_answered(|| async { storage.views("cards--parts").await.unwrap().is_empty() }).await;
+        assert!(storage.views("cards--2-0").await.unwrap().is_empty());
+        second.stop().await;
+        assert_eq!(whole.outside.load(Ordering::Relaxed), 0);
+        last = deposit(&store, ids[0], 1).await;
+        cards.wait_for(last, LIMIT).await.unwrap();
+        assert_eq!(whole.outside.load(Ordering::Relaxed), 1);
+        let card = of_whole.get(&ids[0]).await.unwrap().value.unwrap();
+        assert_eq!((card.sum, card.events), (2, 2));
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -217,8 +336,8 @@ async fn a_version_in_another_number_of_parts_answers_when_all_are_level_and_the
         );
         assert!(is_it, "{refused}");
 
-        let opening = again.documents::<DoubleCards>(storage.clone()).lease(LEASE);
-        let double = opening.split().parts(3).await.unwrap();
+        let opening = again.documents_by(DoubleCards::default(), storage.clone());
+        let double = opening.lease(LEASE).split().parts(3).await.unwrap();
         double.wait_for(last, LIMIT).await.unwrap();
         // Within a second; what is asked meanwhile is of one version or the other.
         until_answered(|| async {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cim_es::document::DocumentReader;
+use cim_es::document::{DocumentError, DocumentReader};
 use cim_es::prelude::*;
 use cim_es::projection::{
     OpenError, ProjectDocuments, ProjectionError, ProjectionManager, ViewId, ViewState,
@@ -12,7 +12,7 @@ use cim_es::projection::{
 use cim_es::store::Position;
 use cim_es::store::read_model::{ReadModelStorage, ReadModelStorageExt};
 
-use super::{Card, LIMIT, Storage, deposit, on_each_storage, open_cards, until};
+use super::{Card, LIMIT, Storage, deposit, on_each_storage, open_cards, until, until_answered};
 use crate::account::{Account, AccountEvent};
 
 /// The second version counts double. What it does outside, it notes; before position `waits_at` it waits for `may_go_on`.
@@ -154,6 +154,67 @@ async fn a_new_version_that_was_ended_in_between_goes_on_and_keeps_the_former_on
             .unwrap();
         assert_eq!(kept.position, last);
         assert_eq!(double.outside.load(Ordering::Relaxed), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_version_that_was_made_of_another_history_answers_nobody_while_the_next_one_is_built() {
+    on_each_storage(|store, storage| async move {
+        let ann = Id::new();
+        let (former, view) = open_cards(&store, &storage).await;
+        let mut last = Position::START;
+        for _ in 0..5 {
+            last = deposit(&store, ann, 1).await;
+        }
+        view.wait_for(last, LIMIT).await.unwrap();
+        former.stop().await;
+
+        // The former version is further than the store.
+        let restored = MemoryEventStore::new();
+        let last = deposit(&restored, ann, 7).await;
+        let double = DoubleCards::new(0);
+        let manager = ProjectionManager::new(restored.clone());
+        let opening = manager.documents_by(double.clone(), storage.clone());
+        let new = opening.lease(Duration::from_millis(300)).await.unwrap();
+        let reader = DocumentReader::<Card>::new(storage.clone(), "cards");
+        let is_hidden = async || {
+            let answer = reader.get(&ann).await;
+            matches!(answer, Err(DocumentError::NotServing { .. }))
+        };
+        until_answered(is_hidden).await;
+        assert_eq!(versions(&storage).await, [(2, false)]);
+        double.may_go_on.add_permits(1_000);
+        new.wait_for(last, LIMIT).await.unwrap();
+        assert_eq!(reader.get(&ann).await.unwrap().value.unwrap().sum, 14);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_former_version_goes_on_to_answer_where_the_next_one_never_gets_level() {
+    on_each_storage(|store, storage| async move {
+        let ann = Id::new();
+        let (_former, view) = open_cards(&store, &storage).await;
+        let mut last = Position::START;
+        for _ in 0..5 {
+            last = deposit(&store, ann, 1).await;
+        }
+        view.wait_for(last, LIMIT).await.unwrap();
+        // It refuses the first event.
+        let double = DoubleCards::new(0);
+        double.may_go_on.close();
+        let manager = ProjectionManager::new(store.clone());
+        let opening = manager.documents_by(double, storage.clone());
+        let new = opening.lease(Duration::from_millis(300)).await.unwrap();
+        until(|| matches!(new.status().state, ViewState::Parked(_))).await;
+        last = deposit(&store, ann, 1).await;
+        view.wait_for(last, LIMIT).await.unwrap();
+        let card = new.get(&ann).await.unwrap();
+        assert_eq!((card.position, card.value.unwrap().sum), (last, 6));
+        assert_eq!(versions(&storage).await, [(1, true), (2, false)]);
+        let line = new.status().to_string();
+        assert!(line.contains("`cards v1` answers"), "{line}");
     })
     .await;
 }
