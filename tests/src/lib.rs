@@ -3,6 +3,9 @@
 
 #[path = "../../cim-es/tests/shared/directory.rs"]
 pub mod directory;
+#[cfg(target_os = "linux")]
+#[path = "../../cim-es/tests/shared/disk.rs"]
+pub mod disk;
 pub mod nats;
 pub mod node;
 pub mod postgres;

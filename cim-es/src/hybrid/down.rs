@@ -8,6 +8,7 @@ use futures_util::future::try_join;
 use super::connector::RemoteStore;
 use super::parked::{Way, aggregates};
 use super::protocol::Protocol;
+use super::state::Cause;
 use crate::block::{EventBlock, Fault, StoredEvent, Truncation};
 use crate::domain::ErrorChain;
 use crate::projection::commits::{Batch, Commits};
@@ -140,6 +141,7 @@ impl Protocol {
             }
         }
         self.store(remote, pending, &mut taken).await?;
+        self.file_is(None);
         let mut kept = self.kept();
         if kept.resets == read.resets {
             kept.read_up_to(last);
@@ -166,7 +168,7 @@ impl Protocol {
         // All at once; where the file refuses one of them, one after the other.
         let mut is_single = false;
         while !pending.is_empty() {
-            pending.retain(|commit| !self.passes_over(&commit.events));
+            self.pass_over(&mut pending).await?;
             let most = if is_single { 1 } else { pending.len() };
             let proved = pending.iter().take(most);
             let list: Vec<_> = proved.map_while(|it| it.proved.clone().ok()).collect();
@@ -236,23 +238,57 @@ impl Protocol {
         Ok(())
     }
 
-    /// Whether a commit of the stream is passed over because one of its aggregates waits; then all of them do.
-    fn passes_over(&self, commit: &[StoredEvent]) -> bool {
-        let mut kept = self.kept();
-        if !kept.has_blocks() {
-            return false;
+    /// Takes out the commits of which an aggregate waits; then all of theirs do. What the file has already concerns nobody.
+    async fn pass_over(&self, pending: &mut VecDeque<Arrived>) -> Result<(), StoreError> {
+        let mut at = 0;
+        while let Some(commit) = pending.get(at) {
+            let Some(cause) = self.waits_for(&commit.events) else {
+                at += 1;
+                continue;
+            };
+            let here = self.in_the_file(&commit.events).await?;
+            {
+                let mut kept = self.kept();
+                match here {
+                    Some(here) => kept.settle(&here),
+                    None => {
+                        let skipped = Some(kept.down);
+                        for key in aggregates(&commit.events) {
+                            kept.wait_behind(&key, &cause, skipped);
+                        }
+                    }
+                }
+            }
+            pending.remove(at);
         }
-        let keys = aggregates(commit);
-        let cause = keys.iter().find_map(|key| {
+        Ok(())
+    }
+
+    /// What an aggregate of a commit of the stream waits for.
+    fn waits_for(&self, commit: &[StoredEvent]) -> Option<Cause> {
+        let kept = self.kept();
+        if !kept.has_blocks() {
+            return None;
+        }
+        aggregates(commit).iter().find_map(|key| {
             let block = kept.block(key)?;
             block.cause.blocks_down().then(|| block.cause.clone())
-        });
-        let Some(cause) = cause else { return false };
-        let skipped = Some(kept.down);
-        for key in &keys {
-            kept.wait_behind(key, &cause, skipped);
+        })
+    }
+
+    /// A commit of the stream as the file has it; none where the file does not.
+    async fn in_the_file(
+        &self,
+        commit: &[StoredEvent],
+    ) -> Result<Option<Vec<StoredEvent>>, StoreError> {
+        let mut here = Vec::with_capacity(commit.len());
+        for event in commit {
+            match self.local.find(&event.cid).await? {
+                Some(event) => here.push(event),
+                None => return Ok(None),
+            }
         }
-        true
+        Ok(Some(here))
     }
 }
 

@@ -54,6 +54,8 @@ pub struct Protocol {
     gate: RwLock<()>,
     pub(super) going_up: tokio::sync::Mutex<Up>,
     pub(super) going_down: tokio::sync::Mutex<()>,
+    /// Why the file takes nothing of the stream, while it is full.
+    full: Mutex<Option<StoreError>>,
     /// Held by who writes what is known, so that nothing older comes behind it.
     saving: tokio::sync::Mutex<()>,
     notices: broadcast::Sender<Notice>,
@@ -81,6 +83,7 @@ impl Protocol {
             gate: RwLock::new(()),
             going_up: tokio::sync::Mutex::default(),
             going_down: tokio::sync::Mutex::default(),
+            full: Mutex::default(),
             saving: tokio::sync::Mutex::default(),
             notices: broadcast::channel(NOTICES).0,
             grown: Notify::new(),
@@ -106,6 +109,19 @@ impl Protocol {
 
     pub(super) fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why the file takes nothing of the stream, while it is full.
+    pub(super) fn full(&self) -> Option<StoreError> {
+        self.full
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Notes whether the file is full.
+    pub(super) fn file_is(&self, full: Option<StoreError>) {
+        *self.full.lock().unwrap_or_else(PoisonError::into_inner) = full;
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -5,7 +5,9 @@ use super::parked::aggregates;
 use super::protocol::Protocol;
 use super::state::Kept;
 use crate::block::{EventBlock, StoredEvent};
-use crate::store::{EventStream, Position, SealedCommit, Selection, StoreError, StreamExt};
+use crate::store::{
+    AggregateKey, EventStream, Position, SealedCommit, Selection, StoreError, StreamExt,
+};
 
 /// A list of commits ends with the one that reaches one of these.
 const MOST_BYTES: usize = 4 << 20;
@@ -126,6 +128,9 @@ fn hold_back(kept: &mut Kept, commit: &[StoredEvent]) -> bool {
         return false;
     };
     let cause = block.cause.clone();
+    if stands_before_all_divergences(kept, commit) {
+        return false;
+    }
     for key in &keys {
         kept.wait_behind(key, &cause, None);
     }
@@ -133,6 +138,19 @@ fn hold_back(kept: &mut Kept, commit: &[StoredEvent]) -> bool {
         kept.settle(commit);
     }
     true
+}
+
+/// Whether both sides have a commit, as far as its aggregates wait at all: it stands before what diverged, and is not known
+/// to have been sent. It concerns nobody, and is sent once more to hear that it is there.
+fn stands_before_all_divergences(kept: &mut Kept, commit: &[StoredEvent]) -> bool {
+    commit.iter().all(|event| {
+        let key = AggregateKey::of_event(event);
+        if kept.block(&key).is_none() {
+            return true;
+        }
+        let open = kept.open_divergence(&key);
+        open.is_some_and(|(_, it)| event.envelope.sequence <= it.common_version())
+    })
 }
 
 fn behind(local: &dyn LocalStore, position: Position) -> EventStream {

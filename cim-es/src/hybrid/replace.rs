@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::HybridError;
 use super::connector::RemoteStore;
-use super::divergence::{Divergence, Resolved, common};
+use super::divergence::{Divergence, DivergenceCause, Resolved, common};
 use super::down::{Pending, merge, missing, place, sealed, whole};
 use super::notice::Noticed;
 use super::parked::aggregates;
@@ -261,9 +261,20 @@ impl Protocol {
         resolved: Resolved,
         (replaced, count): (ReplacedBranches, usize),
     ) -> Result<Divergence, HybridError> {
-        let how = resolved.how.clone();
-        let record = {
+        let (record, ended) = {
             let mut kept = self.kept();
+            let open = |it: &&AggregateKey| {
+                kept.divergences()
+                    .any(|open| open.is_open() && open.aggregate == **it)
+            };
+            let mut ended = vec![root.clone()];
+            ended.extend(
+                sides
+                    .aggregates()
+                    .filter(|it| *it != root)
+                    .filter(open)
+                    .cloned(),
+            );
             let record = kept.divergences().filter(|it| it.aggregate == *root);
             let record = record.last().cloned();
             let epoch = usize::try_from(replaced.epoch.number).unwrap_or(usize::MAX);
@@ -283,12 +294,13 @@ impl Protocol {
                 kept.settle(&events[..whole]);
                 events = &events[whole..];
             }
-            record
+            (record, ended)
         };
-        self.note(Noticed::Resolved {
-            aggregate: root.clone(),
-            how,
-        });
+        // Those that hung together with it have ended with it.
+        for aggregate in ended {
+            let how = resolved.how.clone();
+            self.note(Noticed::Resolved { aggregate, how });
+        }
         self.grown.notify_one();
         self.moved.notify_one();
         self.save().await?;
@@ -310,7 +322,10 @@ impl Protocol {
             return None;
         }
         let kept = self.kept();
-        let mut open = kept.divergences().filter(|it| it.is_open());
+        // What a person has discarded is not done again without being asked for.
+        let is_discarded = |it: &Divergence| matches!(it.cause, DivergenceCause::Discarded { .. });
+        let open = kept.divergences().filter(|it| it.is_open());
+        let mut open = open.filter(|it| !is_discarded(it));
         open.find(|it| kept.may_be_reapplied(&it.aggregate))
             .map(|it| it.aggregate.clone())
     }

@@ -32,7 +32,11 @@ impl Protocol {
         }
         {
             let mut kept = self.kept();
-            if kept.open_divergence(aggregate).is_some() {
+            if let Some((number, open)) = kept.open_divergence(aggregate) {
+                // Known already: what is common may be less by now, as in a stream that was made anew.
+                open.common = common;
+                kept.divergence_changed(number);
+                kept.wait_behind(aggregate, &Cause::Diverged(aggregate.clone()), skipped);
                 return Ok(());
             }
             let divergence = Divergence {

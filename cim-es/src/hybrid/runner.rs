@@ -13,7 +13,7 @@ use super::connector::{Connector, RemoteStore};
 use super::protocol::Protocol;
 use super::up::UpStep;
 use crate::domain::ErrorChain;
-use crate::store::StoreError;
+use crate::store::{Location, StoreError};
 
 /// How many failures in a row a connection has before another one is made.
 const PATIENCE: u32 = 5;
@@ -82,9 +82,12 @@ pub(super) struct Runner {
 impl Runner {
     /// Runs until it is told to stop, and saves what is known.
     pub(super) async fn run(self) {
-        let work = pin!(self.work());
-        let stop = pin!(self.stop.cancelled());
-        select(work, stop).await;
+        {
+            // What was begun is given up with this block: it may hold what saving waits for.
+            let work = pin!(self.work());
+            let stop = pin!(self.stop.cancelled());
+            select(work, stop).await;
+        }
         self.line.is_lost();
         if let Err(error) = self.protocol.save().await {
             tracing::warn!(error = %ErrorChain(&error), "what is known of the stream was not saved; it is found out again");
@@ -153,11 +156,17 @@ impl Runner {
     }
 
     async fn go_down(&self, remote: &Arc<dyn RemoteStore>) -> StoreError {
+        let mut pause = Pause::new(self.protocol.options.pauses);
         loop {
             let reading = self.protocol.reading(remote, true);
             let moved = pin!(self.protocol.moved.notified());
             let followed = pin!(self.protocol.follow(remote, reading));
             match select(followed, moved).await {
+                // A file that is full is waited for, and keeps nobody from sending what it has.
+                Either::Left((Err(error), _)) if is_full_file(&error) => {
+                    self.protocol.file_is(Some(error));
+                    pause.wait().await;
+                }
                 Either::Left((Err(error), _)) => return error,
                 // From another place.
                 Either::Left((Ok(_), _)) | Either::Right(_) => {}
@@ -170,8 +179,11 @@ impl Runner {
         loop {
             sleep(self.protocol.options.save_interval).await;
             let flushed = self.protocol.flushed();
-            if let Err(error) = self.protocol.save().await {
-                return error;
+            match self.protocol.save().await {
+                Ok(()) => {}
+                // What could not be written is found out again by the next program.
+                Err(error) if is_full_file(&error) => continue,
+                Err(error) => return error,
             }
             if marked != Some(flushed) {
                 if let Err(error) = self.protocol.mark(remote).await {
@@ -181,6 +193,14 @@ impl Runner {
             }
         }
     }
+}
+
+/// Whether there is no room for what comes down, where the stream itself may be fine.
+fn is_full_file(error: &StoreError) -> bool {
+    let StoreError::Full { location, .. } = error else {
+        return false;
+    };
+    matches!(location, Location::File(_) | Location::Memory)
 }
 
 /// A pause that doubles.

@@ -22,7 +22,8 @@ pub struct HybridStatus {
     pub acknowledged: Position,
     /// Up to which position the stream was read.
     pub read: Position,
-    /// What was last said of a stream that is away; none while it answers.
+    /// What was last said of a stream that is away, or why the file takes nothing of one that answers; none while both are
+    /// well.
     pub failure: Option<String>,
     /// The last thing that a person should know.
     pub notice: Option<String>,

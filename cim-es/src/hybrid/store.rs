@@ -16,7 +16,7 @@ use super::parked::{ParkedCommit, Way};
 use super::protocol::Protocol;
 use super::runner::{Line, Runner};
 use super::status::HybridStatus;
-use super::{HybridError, UpStep};
+use super::{ConnectFailure, HybridError, UpStep};
 use crate::block::{Cid, StoredEvent};
 use crate::domain::ErrorChain;
 use crate::domain::aggregate::IdText;
@@ -162,7 +162,10 @@ impl HybridEventStore {
     /// The failures of the file.
     pub async fn status(&self) -> Result<HybridStatus, HybridError> {
         let is_connected = self.is_connected();
-        let failure = self.task.line.failure().filter(|_| !is_connected);
+        let failure = match is_connected {
+            true => self.protocol.full().map(|full| Arc::new(full) as _),
+            false => self.task.line.failure(),
+        };
         let divergences = self.protocol.recorded_divergences();
         Ok(HybridStatus {
             is_connected,
@@ -172,7 +175,7 @@ impl HybridEventStore {
             waiting: self.protocol.waiting(),
             acknowledged: self.protocol.acknowledged(),
             read: self.protocol.read_up_to().position,
-            failure: failure.map(|failure| ErrorChain(&*failure).to_string()),
+            failure: failure.map(|failure: ConnectFailure| ErrorChain(&*failure).to_string()),
             notice: self.protocol.notices().last().map(Notice::to_string),
         })
     }

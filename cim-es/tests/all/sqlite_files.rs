@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+#[cfg(target_os = "linux")]
+use crate::sqlite_support::Disk;
 use crate::sqlite_support::{Directory, any, collect, commit, key, large, note, run};
 use cim_es::ErrorChain;
 use cim_es::SqliteEventStore;
@@ -296,54 +298,15 @@ async fn fill_up(store: &SqliteEventStore) {
     );
 }
 
-/// A small disk, unmounted with the value; none when this user may not mount one.
-#[cfg(target_os = "linux")]
-struct Disk(PathBuf);
-
-#[cfg(target_os = "linux")]
-impl Disk {
-    fn mount(directory: &Directory) -> Option<Self> {
-        let disk = directory.file("disk");
-        std::fs::create_dir(&disk).expect("a place for the disk");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
-            .arg(&disk)
-            .status();
-        if mounted.is_ok_and(|status| status.success()) {
-            return Some(Self(disk));
-        }
-        eprintln!("skipped: this user may not mount a small disk");
-        None
-    }
-
-    fn protect(&self) {
-        let remounted = Command::new("mount")
-            .args(["-o", "remount,ro"])
-            .arg(&self.0)
-            .status();
-        assert!(remounted.is_ok_and(|status| status.success()));
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg(&self.0).status();
-        if !unmounted.is_ok_and(|status| status.success()) {
-            eprintln!("`{}` could not be unmounted", self.0.display());
-        }
-    }
-}
-
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_refuses_the_commit_and_stays_whole() {
     let directory = Directory::new();
-    let Some(disk) = Disk::mount(&directory) else {
+    let Some(disk) = Disk::mount(&directory, "1m") else {
         return;
     };
     run(async {
-        let path = disk.0.join("store.db");
+        let path = disk.path().join("store.db");
         let store = SqliteEventStore::open(&path).expect("the file opens");
         fill_up(&store).await;
         let acknowledged = everything(&store).await;
@@ -359,10 +322,10 @@ fn a_full_disk_refuses_the_commit_and_stays_whole() {
 #[cfg(target_os = "linux")]
 fn a_read_only_disk_is_read_as_immutable_and_says_so_otherwise() {
     let directory = Directory::new();
-    let Some(disk) = Disk::mount(&directory) else {
+    let Some(disk) = Disk::mount(&directory, "1m") else {
         return;
     };
-    let path = disk.0.join("store.db");
+    let path = disk.path().join("store.db");
     run(async {
         let store = SqliteEventStore::open(&path).expect("the file opens");
         store
@@ -374,7 +337,7 @@ fn a_read_only_disk_is_read_as_immutable_and_says_so_otherwise() {
     disk.protect();
     let error = refused(&path);
     assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
-    let error = refused(&disk.0.join("new.db"));
+    let error = refused(&disk.path().join("new.db"));
     assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
     let error = SqliteEventStore::options().read_only().open(&path);
     let error = error.expect_err("its log cannot be shared with other processes");

@@ -2,7 +2,7 @@
 
 use cim_es::MemoryEventStore;
 use cim_es::hybrid::{Divergence, DivergenceCause, HybridError, Noticed, UpStep};
-use cim_es::store::{EventStore, StoreError};
+use cim_es::store::{EventStore, StateChange, StoreError, SyncState};
 
 use super::{Node, commit, key, sorted, stream};
 
@@ -167,4 +167,65 @@ async fn a_file_that_has_one_of_the_histories_goes_on_with_what_was_passed_over(
     assert_eq!(other.queue().await, 0);
     let recorded = other.protocol.recorded_divergences();
     assert_eq!(recorded[0].resolved.as_ref().unwrap().how, "ours");
+}
+
+/// Another program on the file of a node, which does not know one of the things that were found out.
+async fn without(node: &Node, name: &str) -> Node {
+    node.protocol.save().await.unwrap();
+    let forgotten = vec![StateChange::remove(name)];
+    node.kept.change_state(forgotten).await.unwrap();
+    Node::on(node.kept.clone()).await
+}
+
+#[tokio::test]
+async fn what_both_sides_have_holds_nobody_when_it_is_read_once_more() {
+    let (one, other, shared) = apart().await;
+    one.write_several(&["x", "y"], "ann").await;
+    one.write_several(&["a", "x"], "ann").await;
+    one.protocol.level(&stream(&shared)).await.unwrap();
+    other.protocol.level(&stream(&shared)).await.unwrap();
+    let again = without(&other, "down").await;
+    again.protocol.level(&stream(&shared)).await.unwrap();
+    let refused = again.protocol.append(commit(&["x"], "bob")).await;
+    assert!(matches!(refused, Err(StoreError::Unresolved { .. })));
+    again.write("y", "bob").await;
+    again.protocol.level(&stream(&shared)).await.unwrap();
+    assert_eq!(
+        shared
+            .last(&key("y"))
+            .await
+            .unwrap()
+            .unwrap()
+            .envelope
+            .sequence,
+        2
+    );
+}
+
+#[tokio::test]
+async fn what_was_sent_before_it_diverged_holds_nobody_when_its_answer_was_lost() {
+    let shared = MemoryEventStore::new();
+    let (one, other) = (Node::new().await, Node::new().await);
+    other.write_several(&["a", "z"], "bob").await;
+    other.protocol.level(&stream(&shared)).await.unwrap();
+    one.protocol.level(&stream(&shared)).await.unwrap();
+    one.write("a", "ann").await;
+    other.write("a", "bob").await;
+    one.protocol.level(&stream(&shared)).await.unwrap();
+    other.protocol.level(&stream(&shared)).await.unwrap();
+    let again = without(&other, "up").await;
+    again.protocol.up(&stream(&shared)).await.unwrap();
+    again.write("z", "bob").await;
+    again.protocol.level(&stream(&shared)).await.unwrap();
+    assert_eq!(
+        shared
+            .last(&key("z"))
+            .await
+            .unwrap()
+            .unwrap()
+            .envelope
+            .sequence,
+        2
+    );
+    assert_eq!(again.queue().await, 1, "what diverged waits");
 }

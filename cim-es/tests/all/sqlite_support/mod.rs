@@ -3,9 +3,14 @@
 pub mod child;
 #[path = "../../shared/directory.rs"]
 mod directory;
+#[cfg(target_os = "linux")]
+#[path = "../../shared/disk.rs"]
+mod disk;
 pub mod truth;
 
 pub use directory::Directory;
+#[cfg(target_os = "linux")]
+pub use disk::Disk;
 
 use cim_es::block::StoredEvent;
 use cim_es::message::{MessageIdentity, Timestamp};

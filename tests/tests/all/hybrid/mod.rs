@@ -1,5 +1,7 @@
 //! A file that is kept level with a stream on a server: the whole contract, and what servers do that memory does not.
 
+mod proof;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -122,8 +124,13 @@ async fn until(mut holds: impl AsyncFnMut() -> bool) {
 
 /// A configuration for the stream of these tests under an address.
 fn servers(url: String) -> NatsConfig {
-    let stream = EventStoreConfig::new("HYBRID", ["contract.>"]);
-    NatsConfig::new([url])
+    several_servers([url], 1)
+}
+
+/// The same for a stream that several servers keep.
+fn several_servers(urls: impl IntoIterator<Item = String>, replicas: usize) -> NatsConfig {
+    let stream = EventStoreConfig::new("HYBRID", ["contract.>"]).replicas(replicas);
+    NatsConfig::new(urls)
         .user_and_password(User::Operator.name(), User::Operator.password())
         .event_store(stream)
         .object_store_bucket("hybrid-objects")
