@@ -109,7 +109,7 @@ pub struct EventDag {
     pub(super) payloads: Option<Payloads>,
     has_links: bool,
     events: usize,
-    at: Bookmark,
+    pub(super) at: Bookmark,
 }
 
 /// No node.

@@ -39,6 +39,7 @@ mod graph;
 mod links;
 mod live;
 mod names;
+mod near;
 mod node;
 mod payloads;
 mod query;

@@ -10,7 +10,7 @@ fn what_an_event_follows_and_what_follows_it_is_drawn() {
     let file = file(&directory);
     let events = lines(&about(&file, &["--json", "show", "library.book", "4711"]));
     let cid = |at: usize| events[at]["cid"].as_str().expect("a text");
-    let answer = about(&file, &["dag", cid(1)]);
+    let answer = about(&file, &["dag", cid(1), "--both"]);
     assert_eq!(answer.code, 0, "{answer:?}");
     let rows: Vec<Vec<&str>> = answer
         .out
@@ -36,6 +36,7 @@ fn what_an_event_follows_and_what_follows_it_is_drawn() {
             .count(),
         3
     );
+    assert_eq!(about(&file, &["dag", cid(2)]).out.lines().count(), 4);
     assert_eq!(
         about(&file, &["dag", cid(1), "--effects"])
             .out
@@ -53,7 +54,7 @@ fn what_an_event_follows_and_what_follows_it_is_drawn() {
             .out
             .starts_with("flowchart")
     );
-    let drawn = lines(&about(&file, &["--json", "dag", cid(1)]));
+    let drawn = lines(&about(&file, &["--json", "dag", cid(1), "--both"]));
     assert_eq!(drawn[0]["edges"].as_array().expect("a list").len(), 2);
     assert_eq!(drawn[0]["nodes"].as_array().expect("a list").len(), 3);
 }

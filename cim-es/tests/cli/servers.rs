@@ -245,7 +245,7 @@ fn a_stream_is_looked_into_as_a_file_is() {
     let whole = about(url, &["verify"]);
     assert_eq!(whole.code, 0, "{whole:?}");
     let cid = shown(url.as_ref(), &["show", "library.book", "4711"])[1]["cid"].to_string();
-    let drawn = about(url, &["dag", cid.trim_matches('"')]);
+    let drawn = about(url, &["dag", cid.trim_matches('"'), "--both"]);
     assert_eq!(drawn.out.lines().count(), 4, "{drawn:?}");
 
     // Out of it, into another one, and into itself.

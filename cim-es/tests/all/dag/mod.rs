@@ -3,5 +3,6 @@
 mod drawings;
 mod live;
 mod model;
+mod near;
 mod objects;
 mod questions;

@@ -4,23 +4,26 @@ use std::collections::{HashSet, VecDeque};
 
 use cim_es::block::Cid;
 use cim_es::dag::{DagNode, EdgeKind, EventDag};
+use cim_es::store::{Bookmark, EventStore, Selection, StreamExt};
 use clap::{Args, ValueEnum};
 
 use super::prove::cid;
 use crate::failure::Failure;
 use crate::output::{Output, Table};
-use crate::progress::spinner;
+use crate::progress::{Bar, spinner};
 use crate::store::Store;
 
-/// Draws what an event depends on, and what depends on it
+/// Draws what an event depends on, or what depends on it
 ///
-/// An event follows the one before it in its history, and those that caused it. All events are read for it once, and held in
-/// memory without their payloads.
+/// An event follows the one before it in its history, and those that caused it. In a file these are read alone, however many
+/// events there are. Nothing leads from an event to those that follow it: for --effects and --both all events are read once,
+/// and held in memory without their payloads.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   cim-es -s library.db dag bafyreigh2akiscaildc…
-  cim-es -s library.db dag bafyreigh2akiscaildc… --causes --within 10
+  cim-es -s library.db dag bafyreigh2akiscaildc… --within 10
+  cim-es -s library.db dag bafyreigh2akiscaildc… --both
   cim-es -s library.db dag bafyreigh2akiscaildc… --as dot | dot -Tsvg > causes.svg
 
 JSON, one object:
@@ -33,12 +36,12 @@ pub struct Dag {
     /// How many links away it looks
     #[arg(long, default_value_t = 3, value_name = "LINKS")]
     within: u32,
-    /// Only what the event depends on
-    #[arg(long, conflicts_with = "effects")]
-    causes: bool,
-    /// Only what depends on the event
-    #[arg(long)]
+    /// What depends on the event; reads all events
+    #[arg(long, conflicts_with = "both")]
     effects: bool,
+    /// What the event depends on, and what depends on it; reads all events
+    #[arg(long)]
+    both: bool,
     /// How many events are shown in each direction at most
     #[arg(long, default_value_t = 200, value_name = "COUNT")]
     limit: usize,
@@ -57,6 +60,9 @@ enum Form {
     Mermaid,
 }
 
+/// After how many positions the bar moves.
+const SHOWN_EVERY: u64 = 4_096;
+
 /// A node, how it is linked to, and how many links away it is.
 struct Near<'a> {
     node: DagNode<'a>,
@@ -74,18 +80,24 @@ impl Dag {
                 ),
             );
         }
-        let bar = spinner("reading the events");
-        let dag = EventDag::of(store.events()).await;
-        bar.finish_and_clear();
-        let dag = dag?;
+        let dag = match self.effects || self.both {
+            true => whole(store.events()).await?,
+            false => {
+                let bar = spinner("reading what it depends on");
+                let near = EventDag::leading_to(store.events(), &wanted, self.within, self.limit);
+                let near = near.await;
+                bar.finish_and_clear();
+                near?
+            }
+        };
         let start = dag.get(&wanted)?;
         let causes = match self.effects {
             true => Vec::new(),
             false => self.walk(start, |node| node.causes().collect()),
         };
-        let effects = match self.causes {
-            true => Vec::new(),
-            false => self.walk(start, |node| node.effects().collect()),
+        let effects = match self.effects || self.both {
+            true => self.walk(start, |node| node.effects().collect()),
+            false => Vec::new(),
         };
         if json || self.form != Form::Table {
             let near = causes.iter().chain(&effects).map(|near| near.node.cid());
@@ -143,6 +155,22 @@ impl Dag {
         }
         found
     }
+}
+
+/// The graph of all events, with a bar for who waits.
+async fn whole(events: &dyn EventStore) -> Result<EventDag, Failure> {
+    let last = events.last_position().await?;
+    let bar = Bar::new("reading all events");
+    let mut dag = EventDag::default();
+    let mut all = events.read(Selection::everything(), Bookmark::START);
+    while let Some(event) = all.next().await {
+        let event = event?;
+        dag.insert(&event)?;
+        if event.position.0.is_multiple_of(SHOWN_EVERY) {
+            bar.show(event.position.0, Some(last.0));
+        }
+    }
+    Ok(dag)
 }
 
 fn name(link: EdgeKind) -> &'static str {
