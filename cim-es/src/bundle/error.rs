@@ -194,6 +194,12 @@ pub enum BundleFault {
         /// What is wrong with it.
         reason: String,
     },
+    /// The checkpoint that the manifest carries is not one, or not of a key that is trusted.
+    #[error("the checkpoint that it carries is refused: {reason}")]
+    Checkpoint {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A signature is asked for, and there is none.
     #[error("it is not signed: get one that is, or import it without asking for a signature")]
     Unsigned,

@@ -81,6 +81,25 @@ pub(super) fn check(trust: &Trust, manifest: &Cid, note: &str) -> Result<String,
     crate::proof::check_text(trust, &text(manifest), note).map_err(malformed)
 }
 
+/// Reads the checkpoint that a manifest carries, and asks for the signature of a trusted key where somebody is trusted.
+#[cfg(feature = "proof")]
+pub(super) fn check_checkpoint(trust: Option<&Trust>, checkpoint: &str) -> Result<(), BundleFault> {
+    let refused = |error: crate::proof::ProofError| BundleFault::Checkpoint {
+        reason: crate::ErrorChain(&error).to_string(),
+    };
+    let signed: crate::proof::SignedCheckpoint = checkpoint.parse().map_err(refused)?;
+    match trust {
+        Some(trust) => signed.verify(trust).map(drop).map_err(refused),
+        None => Ok(()),
+    }
+}
+
+/// What a checkpoint is, is not known without the feature `proof`.
+#[cfg(not(feature = "proof"))]
+pub(super) fn check_checkpoint(_: Option<&Trust>, _: &str) -> Result<(), BundleFault> {
+    Ok(())
+}
+
 /// Nobody is trusted.
 #[cfg(not(feature = "proof"))]
 pub(super) fn check(trust: &Trust, _: &Cid, _: &str) -> Result<String, BundleFault> {

@@ -21,9 +21,9 @@ use crate::block::{Cid, StoredEvent};
 use crate::domain::ErrorChain;
 use crate::domain::aggregate::IdText;
 use crate::store::{
-    AggregateKey, AppendedCommit, Bookmark, CheckpointStore, CommitRequest, EngineSettings,
-    EventStore, EventStream, ObjectStore, Position, ProvedCommit, SealedCommit, Selection,
-    Snapshot, SnapshotStore, StoreError, Versions,
+    AggregateKey, AppendedCommit, Bookmark, CheckpointStore, CommitRequest, ContentType,
+    EngineSettings, EventStore, EventStream, ObjectInfo, ObjectStore, Position, ProvedCommit,
+    SealedCommit, Selection, Snapshot, SnapshotStore, StoreError, Versions,
 };
 
 /// A file that is kept level with a stream. Everything is read from the file and written to it; a commit is acknowledged when
@@ -375,12 +375,20 @@ impl SnapshotStore for HybridEventStore {
 
 #[async_trait]
 impl ObjectStore for HybridEventStore {
-    async fn put_object(&self, bytes: Bytes) -> Result<Cid, StoreError> {
-        self.local().put_object(bytes).await
+    async fn put_object_as(
+        &self,
+        bytes: Bytes,
+        content_type: ContentType,
+    ) -> Result<Cid, StoreError> {
+        self.local().put_object_as(bytes, content_type).await
     }
 
     async fn get_object(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
         self.local().get_object(cid).await
+    }
+
+    async fn object_info(&self, cid: &Cid) -> Result<Option<ObjectInfo>, StoreError> {
+        self.local().object_info(cid).await
     }
 }
 

@@ -7,7 +7,7 @@ use super::files::Files;
 use super::places::NewPlaces;
 use super::tiles::{self, Leaves};
 use super::{CheckpointError, TreeHash};
-use crate::store::{Bookmark, EventStore, Selection, StoreError};
+use crate::store::{Bookmark, EventStore, Position, Selection, StoreError};
 
 /// How many events are taken at once.
 const BATCH: usize = 1024;
@@ -41,6 +41,8 @@ pub(super) struct Growth {
     places: NewPlaces,
     /// At how many leaves it is done, whatever the store has.
     limit: u64,
+    /// How many leaves are of events up to the position.
+    counted: Option<(Position, u64)>,
 }
 
 impl Growth {
@@ -52,6 +54,7 @@ impl Growth {
             files: Some(files),
             places: NewPlaces::default(),
             limit: u64::MAX,
+            counted: None,
         }
     }
 
@@ -63,7 +66,21 @@ impl Growth {
             files: None,
             places: NewPlaces::default(),
             limit,
+            counted: None,
         }
+    }
+
+    /// Counts the leaves of the events up to a position, which the edge does not go past.
+    pub(super) fn counting(self, until: Position) -> Self {
+        Self {
+            counted: Some((until, self.size())),
+            ..self
+        }
+    }
+
+    /// How many were counted.
+    pub(super) fn counted(&self) -> Option<u64> {
+        self.counted.map(|(_, leaves)| leaves)
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -120,6 +137,9 @@ impl Growth {
                 });
             }
             let full = self.edge.push(leaf);
+            if let Some((_, leaves)) = self.counted.as_mut().filter(|it| event.position <= it.0) {
+                *leaves = index + 1;
+            }
             let Some(files) = &self.files else { continue };
             for tile in full {
                 if tile.level == 0 {

@@ -14,7 +14,9 @@ use super::{
     SignedCheckpoint, SigningKey, TreeHash, Trust, VerifyingKey, places,
 };
 use crate::block::Cid;
-use crate::store::{Bookmark, EventStore, Location, ObjectStore, StoreError};
+use crate::store::{
+    Bookmark, ContentType, EventStore, Location, ObjectStore, Position, StoreError,
+};
 
 /// The name of the last checkpoint among the tiles, as C2SP's tlog-tiles has it.
 const LAST: &str = "checkpoint";
@@ -55,8 +57,9 @@ impl Tiles {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
     /// The events since the last checkpoint, and up to 255 before it: milliseconds, whatever the size of the store. What is
-    /// signed goes on from the last checkpoint in any case. That something further back was changed in the store since is
-    /// not noticed; the hashes stand for what was there.
+    /// signed goes on from the last checkpoint in any case. What was changed further back in the store since is not
+    /// looked at; the hashes stand for what was there. Only where the engine knows without reading how many events it has,
+    /// as a stream does, is it noticed that one was taken out: then everything is read.
     New,
     /// All events, each compared with what was there when the last checkpoint was made.
     All,
@@ -111,7 +114,7 @@ pub struct CheckpointLog {
 
 /// How a growing tree ended.
 enum Grown {
-    Whole(Growth),
+    Whole(Box<Growth>),
     /// What is known of the tree does not fit what is stored, by hashes or places that may themselves be damaged.
     Doubtful,
 }
@@ -205,7 +208,7 @@ impl CheckpointLog {
             grown = self.grow(last).await?;
         }
         let growth = match grown {
-            Grown::Whole(growth) => growth,
+            Grown::Whole(growth) => *growth,
             Grown::Doubtful => self.grow_from_start(last.as_ref()).await?,
         };
         let checkpoint = Checkpoint::new(&*self.origin, growth.size(), growth.root());
@@ -411,14 +414,31 @@ impl CheckpointLog {
         let Some((growth, after)) = begun else {
             return Ok(Grown::Doubtful);
         };
+        let count = self.count().await?;
+        let growth = match count {
+            Some((_, until)) => growth.counting(until),
+            None => growth,
+        };
         match growth.read(&*self.store, after).await {
-            Ok(growth) => Ok(Grown::Whole(growth)),
+            // Fewer or more events than hashes: something was taken out where nothing was read.
+            Ok(growth) if growth.counted() != count.map(|(events, _)| events) => {
+                Ok(Grown::Doubtful)
+            }
+            Ok(growth) => Ok(Grown::Whole(Box::new(growth))),
             Err(
                 Halt::Differs { .. }
                 | Halt::Failed(CheckpointError::Tiles { .. })
                 | Halt::Failed(CheckpointError::Store(StoreError::AnotherHistory(_))),
             ) => Ok(Grown::Doubtful),
             Err(Halt::Failed(error)) => Err(error),
+        }
+    }
+
+    /// How many events the store has up to its last position, where it knows that without reading.
+    async fn count(&self) -> Result<Option<(u64, Position)>, StoreError> {
+        match self.store.settings().raw {
+            Some(raw) => raw.count().await,
+            None => Ok(None),
         }
     }
 
@@ -568,7 +588,8 @@ impl CheckpointLog {
         })
         .await?;
         if let Some(objects) = &self.objects {
-            objects.put_object(Self::object_of(signed)).await?;
+            let text = Self::object_of(signed);
+            objects.put_object_as(text, ContentType::DAG_CBOR).await?;
         }
         Ok(())
     }

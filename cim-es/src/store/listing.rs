@@ -1,8 +1,6 @@
 //! Lists of what a store has, for tools that know no types.
 
-use cid::Cid;
-
-use super::{AggregateKey, Head, Position};
+use super::{AggregateKey, Head, ObjectInfo, Position};
 
 /// Which aggregates a list has: all or those of one kind, a number of them, from the beginning or behind one.
 ///
@@ -89,12 +87,10 @@ pub struct StoredType {
 }
 
 /// An object in a list, without its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectEntry {
-    /// The CID.
-    pub cid: Cid,
-    /// How many bytes it has.
-    pub size: u64,
+    /// Its CID, and what stands beside it.
+    pub info: ObjectInfo,
     /// The place in the list, behind which it goes on.
     pub cursor: u64,
 }

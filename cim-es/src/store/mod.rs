@@ -20,6 +20,7 @@ mod messages;
 #[cfg(any(feature = "car", feature = "proof"))]
 pub(crate) mod new_file;
 mod object;
+mod object_info;
 mod pages;
 mod partly;
 mod plan;
@@ -59,6 +60,7 @@ pub use listing::{AggregateEntry, AggregatePage, AggregateQuery, ObjectEntry, St
 pub use location::Location;
 pub(crate) use messages::{KnownMessages, Message};
 pub use object::{ObjectError, ObjectStore, ObjectStoreExt};
+pub use object_info::{ContentType, ContentTypeError, ObjectInfo};
 pub(crate) use pages::{EventPage, EventPages};
 pub use partly::{PartlyStored, SealedOutcome};
 pub use plan::{Plan, Standing, plan};

@@ -8,23 +8,42 @@ use cid::Cid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::StoreError;
+use super::{ContentType, ObjectInfo, StoreError};
 use crate::block::canonical;
 
 /// Where blocks are kept under their CID, each once, never overwritten.
 #[async_trait]
 pub trait ObjectStore: Send + Sync + 'static {
-    /// Keeps a block and gives its CID; the same bytes have the same CID and are kept once.
+    /// Keeps a block and gives its CID; the same bytes have the same CID and are kept once. Beside it stand what its bytes
+    /// are and the time, as they were when it was kept first.
     ///
     /// # Errors
     /// What keeps the engine from storing it.
-    async fn put_object(&self, bytes: Bytes) -> Result<Cid, StoreError>;
+    async fn put_object_as(
+        &self,
+        bytes: Bytes,
+        content_type: ContentType,
+    ) -> Result<Cid, StoreError>;
+
+    /// The same for bytes of which nothing is said: [`ContentType::BYTES`].
+    ///
+    /// # Errors
+    /// What keeps the engine from storing it.
+    async fn put_object(&self, bytes: Bytes) -> Result<Cid, StoreError> {
+        self.put_object_as(bytes, ContentType::BYTES).await
+    }
 
     /// The block with a CID, its hash checked; none when the store does not have it.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] when the bytes do not hash to the CID, and the engine's failures.
     async fn get_object(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError>;
+
+    /// What stands beside the block with a CID, which is not read for it; none when the store does not have it.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when it is not what was written, and the engine's failures.
+    async fn object_info(&self, cid: &Cid) -> Result<Option<ObjectInfo>, StoreError>;
 }
 
 /// What callers want of every object store: values of their own, each kept as a block of dag-cbor.
@@ -32,7 +51,7 @@ pub trait ObjectStore: Send + Sync + 'static {
 /// ```
 /// # use cim_es::MemoryEventStore;
 /// use cim_es::block::Cid;
-/// use cim_es::store::ObjectStoreExt;
+/// use cim_es::store::{ContentType, ObjectStore, ObjectStoreExt};
 /// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +70,9 @@ pub trait ObjectStore: Send + Sync + 'static {
 /// // Equal values have one CID, and are kept once.
 /// assert_eq!(objects.store(&second).await?, cid);
 /// assert_eq!(objects.get::<Report>(&cid).await?, Some(second));
+/// // Beside it stand its size, what it is, and since when it is kept.
+/// let info = objects.object_info(&cid).await?.expect("it was kept");
+/// assert_eq!(info.content_type, Some(ContentType::DAG_CBOR));
 /// # Ok(())
 /// # }
 /// ```
@@ -66,7 +88,8 @@ pub trait ObjectStoreExt: ObjectStore {
             name: type_name::<T>(),
             reason,
         })?;
-        Ok(self.put_object(block.into()).await?)
+        let kept = self.put_object_as(block.into(), ContentType::DAG_CBOR);
+        Ok(kept.await?)
     }
 
     /// The value that was kept under a CID; none when the store does not have it.

@@ -71,6 +71,16 @@ pub(crate) trait RawEvents: Send + Sync + 'static {
         None
     }
 
+    /// How many events there are and the last position among them, where the engine knows both without reading; those of a
+    /// commit that is not whole count as well.
+    #[cfg_attr(
+        not(feature = "proof"),
+        allow(dead_code, reason = "checkpoints alone ask")
+    )]
+    async fn count(&self) -> Result<Option<(u64, Position)>, StoreError> {
+        Ok(None)
+    }
+
     /// Whether the store may have dropped the beginnings of histories because it was set up so.
     fn drops_events(&self) -> bool {
         false

@@ -3,6 +3,8 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
+#[cfg(any(feature = "sqlite", feature = "jetstream"))]
+use sha2::{Digest, Sha256};
 
 use super::{AggregateKey, Position, StoreError};
 
@@ -19,6 +21,25 @@ pub struct Snapshot {
     pub position: Position,
     /// The aggregate and the message ids of its last commits, as one dag-cbor block.
     pub state: Bytes,
+}
+
+impl Snapshot {
+    /// A digest of all that it has, which engines keep beside it.
+    #[cfg(any(feature = "sqlite", feature = "jetstream"))]
+    pub(crate) fn digest(&self, aggregate: &AggregateKey) -> [u8; 32] {
+        Sha256::new()
+            .chain_update(aggregate.kind())
+            .chain_update([0])
+            .chain_update(aggregate.id().as_str())
+            .chain_update([0])
+            .chain_update(self.tag.to_be_bytes())
+            .chain_update(self.version.to_be_bytes())
+            .chain_update(self.position.0.to_be_bytes())
+            .chain_update(self.last_cid.to_bytes())
+            .chain_update(&self.state)
+            .finalize()
+            .into()
+    }
 }
 
 /// Where snapshots are kept. They are a cache: losing one costs time, never data.

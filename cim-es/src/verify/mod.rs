@@ -34,7 +34,8 @@
 //! - each aggregate's events are numbered from 1 without a gap, and each links to the one before it;
 //! - the events of a commit stand side by side, and none is missing;
 //! - what the engine keeps beside the events leads to them: in a file of SQLite the columns, the ends of histories and
-//!   types, every index, objects, snapshots, checkpoints and views; in a stream the subjects.
+//!   types, every index, objects, snapshots, checkpoints and views; in a stream the subjects, and objects and snapshots in the
+//!   buckets beside it.
 //!
 //! # What cannot be seen
 //! A tail that was cut off, with all that names it, an aggregate that was removed without a trace, and a history that

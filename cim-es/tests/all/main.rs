@@ -54,6 +54,8 @@ mod sqlite_follow;
 #[cfg(feature = "sqlite")]
 mod sqlite_neighbours;
 #[cfg(feature = "sqlite")]
+mod sqlite_object_details;
+#[cfg(feature = "sqlite")]
 mod sqlite_processes;
 #[cfg(feature = "sqlite")]
 mod sqlite_read_models;
@@ -61,7 +63,6 @@ mod sqlite_read_models;
 mod sqlite_replaced;
 #[cfg(feature = "sqlite")]
 mod sqlite_support;
-#[cfg(feature = "sqlite")]
 mod sqlite_sync_state;
 #[cfg(feature = "sqlite")]
 mod sqlite_waiting;

@@ -68,9 +68,9 @@ fn a_file_of_another_version_is_refused_by_its_version() {
     let directory = Directory::new();
     let path = filled(&directory);
     Connection::open(&path)
-        .and_then(|file| file.execute_batch("PRAGMA user_version = 7"))
+        .and_then(|file| file.execute_batch("PRAGMA user_version = 8"))
         .expect("the version is set");
-    assert_incompatible(&path, "has version 7, this program knows versions 2 to 6");
+    assert_incompatible(&path, "has version 8, this program knows versions 2 to 7");
 }
 
 #[test]

@@ -319,16 +319,26 @@ fn an_object_is_shown_by_its_cid() {
 
     let directory = Directory::new();
     let path = directory.file("objects.db");
-    let cid = fill(&path, async |store| {
+    let (cid, kept_at) = fill(&path, async |store| {
         let object = store.put_object(b"\xa1\x61a\x01".as_slice().into()).await;
-        object.expect("it is stored").to_string()
+        let cid = object.expect("it is stored");
+        let info = store.object_info(&cid).await.expect("it reads");
+        let kept_at = info.and_then(|info| info.stored_at).expect("it has a time");
+        (cid.to_string(), kept_at.to_string())
     });
     assert_eq!(about(&path, &["objects", &cid]).out, "{\"a\":1}\n");
     let answer = about(&path, &["--json", "objects", &cid]);
     assert_eq!(
         lines(&answer),
-        [json!({ "cid": cid, "bytes": 4, "value": { "a": 1 } })]
+        [json!({
+            "cid": cid, "bytes": 4, "content_type": "application/octet-stream", "stored_at": kept_at,
+            "value": { "a": 1 },
+        })]
     );
+    let table = about(&path, &["objects"]).out;
+    for cell in [&*cid, "application/octet-stream", &kept_at] {
+        assert!(table.contains(cell), "{table}");
+    }
     let raw = program()
         .arg("-s")
         .arg(&path)

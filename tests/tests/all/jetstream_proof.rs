@@ -6,9 +6,10 @@ use cim_es::jetstream::JetStreamEventStore;
 use cim_es::proof::{CheckpointError, CheckpointLog, Reading, SigningKey, Tiles, Trust};
 use cim_es::store::*;
 use cim_es_tests::nats::{Server, User};
+use serde_json::json;
 
 use crate::jetstream::sample::*;
-use crate::jetstream::{open, options};
+use crate::jetstream::{ask, open, open_to_deletes, options};
 
 const ORIGIN: &str = "example.org/library";
 const PEM: &str = "-----BEGIN PRIVATE KEY-----\n\
@@ -102,5 +103,45 @@ async fn a_stream_has_the_checkpoints_of_its_events_and_what_is_missing_in_anoth
             panic!("an aggregate is gone: {found:?}")
         };
         assert_eq!((change.index, change.formerly), (Some(20), Some(40)));
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_was_taken_out_long_before_the_last_checkpoint_is_noticed_by_what_is_new() {
+    let key = SigningKey::parse(ORIGIN, PEM).expect("it is a key");
+    let client = Server::shared().connect(User::Operator).await;
+    let store = open_to_deletes(&client).await;
+    let log = CheckpointLog::new(store.clone(), ORIGIN, Tiles::in_memory());
+    let append = async |numbers| {
+        let request = commit().aggregate(self::key(), ExpectedVersion::Any, notes(numbers));
+        store.append(request).await.expect("it is stored");
+    };
+    for round in 0..6 {
+        append(round * 60..(round + 1) * 60).await;
+    }
+    let first = log
+        .checkpoint(&key, Reading::New)
+        .await
+        .expect("it is made");
+    append(0..5).await;
+    let next = log
+        .checkpoint(&key, Reading::New)
+        .await
+        .expect("it goes on");
+    assert_eq!(
+        (first.unverified().size(), next.unverified().size()),
+        (360, 365)
+    );
+    let query = json!({ "seq": 60, "no_erase": true });
+    let name = store.stream_name();
+    let answer = ask(&client, &format!("STREAM.MSG.DELETE.{name}"), query).await;
+    assert_eq!(answer["success"], true, "{answer}");
+    append(5..8).await;
+    for reading in [Reading::New, Reading::All] {
+        let refused = log.checkpoint(&key, reading).await;
+        assert!(
+            matches!(refused, Err(CheckpointError::HistoryChanged(_))),
+            "{reading:?}: {refused:?}"
+        );
     }
 }

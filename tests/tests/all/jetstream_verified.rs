@@ -1,10 +1,14 @@
 //! Checking a whole stream: what nobody should have published is told with its place, and the rest is looked at.
 
 use async_nats::{Client, HeaderMap};
+use base64::Engine;
 use bytes::Bytes;
 use cim_es::ErrorChain;
-use cim_es::block::StoredEvent;
-use cim_es::jetstream::JetStreamEventStore;
+use cim_es::block::{Cid, HashCode, StoredEvent};
+use cim_es::jetstream::{
+    Connection, EventStoreConfig, JetStreamCheckpointStore, JetStreamEventStore,
+    JetStreamObjectStore, JetStreamOptions, JetStreamSnapshotStore, JetStreamStores,
+};
 use cim_es::store::*;
 use cim_es::verify::{Step, Verification, VerificationReport};
 use cim_es_tests::nats::{Server, User};
@@ -160,4 +164,130 @@ async fn a_message_that_an_operator_removed_is_counted_and_its_gap_told() {
         "{told:#?}"
     );
     assert_eq!((report.events, report.removed), (3, 2));
+}
+
+/// The stores of a stream of their own, with something in each bucket.
+async fn filled_buckets(client: &Client) -> (JetStreamStores, String, AggregateKey) {
+    let name = format!("t{}", uuid::Uuid::now_v7().simple());
+    let events = EventStoreConfig::new(&name, ["contract.>"]);
+    let objects = format!("{name}-objects");
+    let connection = Connection::from(client.clone());
+    let config = events.clone();
+    let snapshots = config.snapshot_bucket();
+    let options = JetStreamOptions::new(events).stored_subjects(name.parse().unwrap());
+    let stores = JetStreamStores {
+        events: open(client.clone(), &options).await,
+        snapshots: JetStreamSnapshotStore::open(connection.clone(), &snapshots, 1)
+            .await
+            .unwrap(),
+        objects: JetStreamObjectStore::open(connection.clone(), &objects, 1)
+            .await
+            .unwrap(),
+        checkpoints: JetStreamCheckpointStore::open(connection.clone(), &name, 1)
+            .await
+            .unwrap(),
+        connection,
+    };
+    let key = key();
+    let last = append(&stores.events, &key, [1, 2]).await.remove(1);
+    // One that fits into a message, and one that becomes an object.
+    for (tag, length) in [(1, 10), (2, 2_000_000)] {
+        let snapshot = Snapshot {
+            tag,
+            version: 2,
+            last_cid: last.cid,
+            position: last.position,
+            state: vec![7; length].into(),
+        };
+        stores.save_snapshot(&key, snapshot).await.unwrap();
+    }
+    for length in [0, 3, 300_000] {
+        stores.put_object(vec![9; length].into()).await.unwrap();
+    }
+    (stores, objects, key)
+}
+
+#[tokio::test]
+async fn objects_and_snapshots_beside_a_stream_are_counted() {
+    let client = Server::shared().connect(User::Operator).await;
+    let (stores, objects, _) = filled_buckets(&client).await;
+    let (without, report) = told(&stores.events).await;
+    assert_eq!((without, report.others), (vec![], 0));
+    let events = stores.events.clone().with_buckets(&objects).await.unwrap();
+    let (told_of, report) = told(&events).await;
+    assert_eq!((told_of, report.others), (vec![], 5));
+    let other = format!("{objects}-none");
+    let events = stores.events.with_buckets(&other).await.unwrap();
+    let (told_of, report) = told(&events).await;
+    assert_eq!((told_of, report.others), (vec![], 2));
+}
+
+#[tokio::test]
+async fn each_damaged_object_and_snapshot_beside_a_stream_is_told_and_the_rest_is_looked_at() {
+    let client = Server::shared().connect(User::Operator).await;
+    let (stores, objects, key) = filled_buckets(&client).await;
+    let context = async_nats::jetstream::new(client.clone());
+    let publish = async |subject: String, body: Bytes| {
+        let sent = context.publish(subject, body).await.unwrap();
+        sent.await.unwrap();
+    };
+    let stream = |bucket: &str| context.get_stream(format!("OBJ_{bucket}"));
+    let last = async |stream: String, subject: &str| {
+        let stream = context.get_stream(stream).await.unwrap();
+        stream
+            .get_last_raw_message_by_subject(subject)
+            .await
+            .unwrap()
+    };
+    // Something that is no entry, an entry under another name, chunks that are gone, and details that are none.
+    publish(format!("$O.{objects}.M.strange"), "nothing".into()).await;
+    let cid = HashCode::default().cid(&[9; 3]);
+    let entry_of = |cid: &Cid| {
+        let name = base64::engine::general_purpose::URL_SAFE.encode(cid.to_string());
+        format!("$O.{objects}.M.{name}")
+    };
+    let entry = last(format!("OBJ_{objects}"), &entry_of(&cid))
+        .await
+        .payload;
+    publish(format!("$O.{objects}.M.elsewhere"), entry.clone()).await;
+    let mut changed: serde_json::Value = serde_json::from_slice(&entry).unwrap();
+    changed["metadata"]["content-type"] = json!("nothing");
+    publish(entry_of(&cid), changed.to_string().into()).await;
+    let large = HashCode::default().cid(&[9; 300_000]);
+    let chunks = stream(&objects).await.unwrap();
+    let purged = chunks.purge().filter(format!("$O.{objects}.C.{large}.>"));
+    purged.await.unwrap();
+    // A snapshot of which a byte was changed, and one that is none.
+    let snapshots = format!("{}-snapshots", stores.events.stream_name());
+    let of_key = |tag: u64| {
+        let (kind, id) = (key.kind(), key.id().as_str());
+        format!("$KV.{snapshots}.{kind}.{id}.{tag:016x}")
+    };
+    let small = last(format!("KV_{snapshots}"), &of_key(1)).await.payload;
+    let mut flipped = small.to_vec();
+    let at = flipped.windows(10).position(|it| it == [7; 10]).unwrap();
+    flipped[at] ^= 1;
+    publish(of_key(1), flipped.into()).await;
+    publish(format!("$KV.{snapshots}.a.b.c"), "nothing".into()).await;
+    publish(of_key(3), small).await;
+    assert_eq!(stores.get_latest_snapshot(&key, 1).await.unwrap(), None);
+
+    let events = stores.events.clone().with_buckets(&objects).await.unwrap();
+    let (told, report) = told(&events).await;
+    let expected = [
+        "it is no entry of an object",
+        "its entry stands on",
+        "`nothing` is not a content type",
+        "chunk 1 of 3 is missing",
+        "is not what was written",
+        "is not one",
+        "is that of another aggregate or tag",
+    ];
+    for words in expected {
+        let found = told.iter().filter(|(_, told)| told.contains(words));
+        assert_eq!(found.count(), 1, "{words}: {told:#?}");
+    }
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
+    // The entry that was written anew stands there twice.
+    assert_eq!((report.events, report.others), (2, 10));
 }

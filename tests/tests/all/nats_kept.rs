@@ -13,9 +13,9 @@ use cim_es::jetstream::{
     NatsConfig,
 };
 use cim_es::store::{
-    AggregateKey, AppendedCommit, Bookmark, CheckpointStore, CommitRequest, EngineSettings,
-    EventStore, EventStream, ObjectStore, Position, SealedCommit, Selection, Snapshot,
-    SnapshotStore, StoreError, Versions,
+    AggregateKey, AppendedCommit, Bookmark, CheckpointStore, CommitRequest, ContentType,
+    EngineSettings, EventStore, EventStream, ObjectInfo, ObjectStore, Position, SealedCommit,
+    Selection, Snapshot, SnapshotStore, StoreError, Versions,
 };
 use cim_es::subject::Token;
 use cim_es::testing::contract::Provider;
@@ -47,12 +47,20 @@ impl SnapshotStore for Kept {
 
 #[async_trait]
 impl ObjectStore for Kept {
-    async fn put_object(&self, bytes: Bytes) -> Result<Cid, StoreError> {
-        self.objects.put_object(bytes).await
+    async fn put_object_as(
+        &self,
+        bytes: Bytes,
+        content_type: ContentType,
+    ) -> Result<Cid, StoreError> {
+        self.objects.put_object_as(bytes, content_type).await
     }
 
     async fn get_object(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
         self.objects.get_object(cid).await
+    }
+
+    async fn object_info(&self, cid: &Cid) -> Result<Option<ObjectInfo>, StoreError> {
+        self.objects.object_info(cid).await
     }
 }
 

@@ -141,6 +141,10 @@ impl Export {
 
     /// Puts a signed checkpoint of the store into the manifest, by which the receiver can prove later that what he has is
     /// of that history.
+    ///
+    /// An import with the feature `proof` refuses a bundle that carries something else here, and, where it asks for a
+    /// signature, a checkpoint that no trusted key has signed. That the events are those that the checkpoint covers, the log
+    /// shows ([`CheckpointLog::audit`](crate::proof::CheckpointLog::audit)), and no bundle.
     pub fn checkpoint(self, note: impl Into<String>) -> Self {
         Self {
             checkpoint: Some(note.into()),

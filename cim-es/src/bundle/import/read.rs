@@ -83,6 +83,10 @@ impl Blocks {
         )?;
         let at = At::Byte(first.at);
         let manifest = Manifest::decode(&first.bytes).map_err(|fault| refused(at, fault))?;
+        if let Some(checkpoint) = &manifest.checkpoint {
+            let checked = signature::check_checkpoint(trust, checkpoint);
+            checked.map_err(|fault| refused(at, fault))?;
+        }
         let mut note = None;
         if let Some(second) = roots.get(1) {
             const MISSING: &str = "its signature is missing";

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cid::Cid;
 
+use super::buckets::check::Beside;
 use super::buckets::create::Making;
 use super::subscription::make_room;
 use super::{
@@ -13,8 +14,8 @@ use super::{
     JetStreamSnapshotStore, NatsConfig,
 };
 use crate::store::{
-    AggregateKey, Bookmark, CheckpointStore, ObjectStore, Snapshot, SnapshotStore, StoreError,
-    forward_event_store,
+    AggregateKey, Bookmark, CheckpointStore, ContentType, ObjectInfo, ObjectStore, Snapshot,
+    SnapshotStore, StoreError, forward_event_store,
 };
 
 /// Events, snapshots, objects and checkpoints on the servers of one configuration.
@@ -89,10 +90,16 @@ impl NatsConfig {
         let checkpoints = config.checkpoint_bucket();
         let checkpoints =
             JetStreamCheckpointStore::open_or_make(connection.clone(), &checkpoints, making);
+        let objects = objects.await?.hash(config.seal.hash);
+        let beside = Beside {
+            objects: Some(objects.clone()),
+            snapshots: Some(snapshots.clone()),
+        };
+        let events = events.with_snapshots(Arc::new(snapshots.clone()));
         Ok(JetStreamStores {
-            events: events.with_snapshots(Arc::new(snapshots.clone())),
+            events: events.beside(beside),
             snapshots,
-            objects: objects.await?.hash(config.seal.hash),
+            objects,
             checkpoints: checkpoints.await?,
             connection,
         })
@@ -122,12 +129,20 @@ impl SnapshotStore for JetStreamStores {
 
 #[async_trait]
 impl ObjectStore for JetStreamStores {
-    async fn put_object(&self, bytes: Bytes) -> Result<Cid, StoreError> {
-        self.objects.put_object(bytes).await
+    async fn put_object_as(
+        &self,
+        bytes: Bytes,
+        content_type: ContentType,
+    ) -> Result<Cid, StoreError> {
+        self.objects.put_object_as(bytes, content_type).await
     }
 
     async fn get_object(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
         self.objects.get_object(cid).await
+    }
+
+    async fn object_info(&self, cid: &Cid) -> Result<Option<ObjectInfo>, StoreError> {
+        self.objects.object_info(cid).await
     }
 }
 

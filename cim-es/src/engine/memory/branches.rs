@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{MemoryEventStore, store_planned};
 use crate::block::StoredEvent;
 use crate::store::{
-    BranchError, BranchReplacement, BranchStore, Damage, Epoch, Location, Position,
+    BranchError, BranchReplacement, BranchStore, ContentType, Damage, Epoch, Location, Position,
     ReplacedBranches, StoreError, check_whole, plan,
 };
 
@@ -66,8 +66,8 @@ impl BranchStore for MemoryEventStore {
                 (event.envelope.payload, event.payload()),
             ];
             for (cid, bytes) in blocks {
-                let block = || Bytes::copy_from_slice(bytes);
-                kept.objects.entry(cid).or_insert_with(block);
+                let block = Bytes::copy_from_slice(bytes);
+                kept.keep_object(cid, block, ContentType::DAG_CBOR);
             }
         }
         kept.snapshots

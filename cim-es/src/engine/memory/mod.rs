@@ -7,6 +7,7 @@ mod streams;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,11 +16,12 @@ use tokio::sync::watch;
 
 use crate::block::StoredEvent;
 use crate::domain::aggregate::IdText;
+use crate::domain::message::Timestamp;
 use crate::store::{
-    AggregateKey, AppendedCommit, Bookmark, CheckpointStore, CommitRequest, EngineSettings, Epoch,
-    EventPage, EventPages, EventStore, EventStream, ObjectStore, Plan, Position, ProvedCommit,
-    SealOptions, SealedCommit, Selection, Snapshot, SnapshotStore, StateChange, StoreError,
-    SyncState, Versions, plan, repeated, seal,
+    AggregateKey, AppendedCommit, Bookmark, CheckpointStore, CommitRequest, ContentType,
+    EngineSettings, Epoch, EventPage, EventPages, EventStore, EventStream, ObjectInfo, ObjectStore,
+    Plan, Position, ProvedCommit, SealOptions, SealedCommit, Selection, Snapshot, SnapshotStore,
+    StateChange, StoreError, SyncState, Versions, plan, repeated, seal,
 };
 use log::Log;
 
@@ -51,7 +53,7 @@ struct Inner {
 struct Kept {
     log: Log,
     snapshots: HashMap<(AggregateKey, u64), Snapshot>,
-    objects: HashMap<Cid, Bytes>,
+    objects: HashMap<Cid, (Bytes, ContentType, Timestamp)>,
     checkpoints: HashMap<String, Bookmark>,
     state: BTreeMap<String, Bytes>,
     epochs: Vec<Epoch>,
@@ -113,6 +115,12 @@ impl std::fmt::Debug for MemoryEventStore {
 }
 
 impl Kept {
+    /// Keeps a block, unless it is there.
+    fn keep_object(&mut self, cid: Cid, bytes: Bytes, content_type: ContentType) {
+        let now = || (bytes, content_type, SystemTime::now().into());
+        self.objects.entry(cid).or_insert_with(now);
+    }
+
     fn change(&mut self, changes: Vec<StateChange>) {
         for change in changes {
             match change.value {
@@ -282,14 +290,26 @@ impl SnapshotStore for MemoryEventStore {
 
 #[async_trait]
 impl ObjectStore for MemoryEventStore {
-    async fn put_object(&self, bytes: Bytes) -> Result<Cid, StoreError> {
+    async fn put_object_as(
+        &self,
+        bytes: Bytes,
+        content_type: ContentType,
+    ) -> Result<Cid, StoreError> {
         let cid = self.inner.options.hash.cid(&bytes);
-        self.write()?.objects.entry(cid).or_insert(bytes);
+        self.write()?.keep_object(cid, bytes, content_type);
         Ok(cid)
     }
 
     async fn get_object(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.read()?.objects.get(cid).cloned())
+        let kept = self.read()?;
+        Ok(kept.objects.get(cid).map(|(bytes, ..)| bytes.clone()))
+    }
+
+    async fn object_info(&self, cid: &Cid) -> Result<Option<ObjectInfo>, StoreError> {
+        let kept = self.read()?;
+        Ok(kept.objects.get(cid).map(|(bytes, content_type, at)| {
+            ObjectInfo::new(*cid, bytes.len() as u64).with(content_type.clone(), *at)
+        }))
     }
 }
 

@@ -52,6 +52,7 @@ mod history;
 mod leftover;
 mod listing;
 mod mounts;
+mod object_details;
 mod objects;
 mod open;
 mod options;

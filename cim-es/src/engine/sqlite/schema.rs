@@ -16,7 +16,7 @@
 //! touches three pages; the events behind the last full segment are looked through.
 
 use super::format::{Beside, Format};
-use super::{check, epochs, read_models, sync_state};
+use super::{check, epochs, object_details, read_models, sync_state};
 
 /// The positions after which the indexes over types and CIDs are written.
 pub(super) const SEGMENT: u64 = 256;
@@ -38,6 +38,8 @@ pub(super) const WITH_READ_MODELS: i32 = 4;
 pub(super) const WITH_SYNC_STATE: i32 = 5;
 /// The version of a file in which a branch was replaced: what an earlier program remembers of it would not be true.
 pub(super) const WITH_EPOCHS: i32 = 6;
+/// The version of a file that keeps size, content type and time beside each object.
+pub(super) const WITH_OBJECT_DETAILS: i32 = 7;
 
 /// Everything in the file by name, in the words in which SQLite keeps it.
 pub(super) const OBJECTS: &[(&str, &str)] = &[
@@ -204,6 +206,10 @@ pub(super) const FORMAT: Format = Format {
         Beside {
             version: WITH_EPOCHS,
             objects: epochs::OBJECTS,
+        },
+        Beside {
+            version: WITH_OBJECT_DETAILS,
+            objects: object_details::OBJECTS,
         },
     ],
     is_shared: false,

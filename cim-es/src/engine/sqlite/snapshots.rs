@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::Row;
-use sha2::{Digest, Sha256};
 
 use super::SqliteEventStore;
 use super::database::Database;
@@ -65,7 +64,7 @@ fn save(
                 snapshot.position.0.cast_signed(),
                 snapshot.last_cid.to_bytes(),
                 &snapshot.state[..],
-                digest(aggregate, snapshot).as_slice(),
+                snapshot.digest(aggregate).as_slice(),
             ),
         )
 }
@@ -94,7 +93,7 @@ fn read(
                 last_cid,
                 state: Bytes::copy_from_slice(row.get_ref(3)?.as_blob()?),
             };
-            let intact = row.get_ref(4)?.as_blob()? == digest(aggregate, &snapshot);
+            let intact = row.get_ref(4)?.as_blob()? == snapshot.digest(aggregate);
             Ok(intact.then_some(snapshot))
         },
     );
@@ -132,25 +131,10 @@ pub(super) fn check_row(row: &Row<'_>) -> rusqlite::Result<(u64, Option<String>)
                 last_cid,
                 state,
             };
-            row.get_ref(8)?.as_blob()? == digest(&aggregate, &snapshot)
+            row.get_ref(8)?.as_blob()? == snapshot.digest(&aggregate)
         }
         Err(_) => false,
     };
     let wrong = format!("the snapshot of {aggregate} is not what was written; it is not used");
     Ok((bytes, (!is_intact).then_some(wrong)))
-}
-
-fn digest(aggregate: &AggregateKey, snapshot: &Snapshot) -> [u8; 32] {
-    Sha256::new()
-        .chain_update(aggregate.kind())
-        .chain_update([0])
-        .chain_update(aggregate.id().as_str())
-        .chain_update([0])
-        .chain_update(snapshot.tag.to_be_bytes())
-        .chain_update(snapshot.version.to_be_bytes())
-        .chain_update(snapshot.position.0.to_be_bytes())
-        .chain_update(snapshot.last_cid.to_bytes())
-        .chain_update(&snapshot.state)
-        .finalize()
-        .into()
 }

@@ -1,11 +1,16 @@
 //! What is kept beside the events: snapshots, objects and checkpoints.
 
+use std::time::{Duration, SystemTime};
+
 use bytes::Bytes;
 
 use super::Provider;
 use super::sample::*;
 use crate::block::{HashCode, verify_cid};
-use crate::store::{Bookmark, CheckpointStore, ObjectStore, Position, Snapshot, SnapshotStore};
+use crate::domain::message::Timestamp;
+use crate::store::{
+    Bookmark, CheckpointStore, ContentType, ObjectStore, Position, Snapshot, SnapshotStore,
+};
 
 /// Of the snapshots of an aggregate with one tag the newest is kept; another tag has its own.
 pub async fn the_newest_snapshot_of_a_tag_is_kept(provider: impl Provider) {
@@ -113,6 +118,60 @@ pub async fn an_object_is_kept_under_its_cid(provider: impl Provider) {
     assert_eq!(store.get_object(&unknown).await.unwrap(), None);
     for (what, cid) in neighbours(&cids[0]) {
         assert_eq!(store.get_object(&cid).await.unwrap(), None, "{what}");
+    }
+}
+
+/// Beside an object stand its size, what its bytes are and the time, as they were when it was kept first: also for a handle
+/// that was opened apart, and for two objects each its own.
+pub async fn an_object_keeps_what_it_was_first_said_to_be(provider: impl Provider) {
+    let (store, elsewhere) = (provider.open().await, provider.open().await);
+    let picture: ContentType = "image/png; q=\"a b\"".parse().unwrap();
+    let before = Timestamp::from(SystemTime::now());
+    // Nobody has kept them before, whoever else uses the store.
+    let unique = uuid::Uuid::now_v7();
+    let object = |length: usize| {
+        let mut object = unique.as_bytes().to_vec();
+        object.resize(length, 7);
+        Bytes::from(object)
+    };
+    let said = [
+        (object(16), ContentType::DAG_CBOR),
+        (object(17), picture.clone()),
+        (object(300_000), picture),
+        (object(18), ContentType::BYTES),
+    ];
+    let mut kept = Vec::new();
+    for (object, content_type) in &said {
+        let cid = match *content_type == ContentType::BYTES {
+            true => store.put_object(object.clone()).await,
+            false => {
+                let (object, content_type) = (object.clone(), content_type.clone());
+                store.put_object_as(object, content_type).await
+            }
+        };
+        let cid = cid.unwrap();
+        let info = store.object_info(&cid).await.unwrap().expect("it is kept");
+        let found = (info.cid, info.size, info.content_type.as_ref());
+        assert_eq!(found, (cid, object.len() as u64, Some(content_type)));
+        let at = info.stored_at.expect("it has a time");
+        let after = Timestamp::from(SystemTime::now());
+        assert!((before..=after).contains(&at), "{at}");
+        kept.push(info);
+    }
+    // Said again otherwise, and later, it stays as it was.
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    for (object, _) in &said {
+        let other = "text/plain".parse().unwrap();
+        store.put_object_as(object.clone(), other).await.unwrap();
+    }
+    for store in [store, elsewhere, provider.open().await] {
+        for info in &kept {
+            let found = store.object_info(&info.cid).await.unwrap();
+            assert_eq!(found.as_ref(), Some(info));
+        }
+        for (what, cid) in neighbours(&kept[0].cid) {
+            assert_eq!(store.object_info(&cid).await.unwrap(), None, "{what}");
+        }
     }
 }
 

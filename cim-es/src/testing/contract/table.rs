@@ -176,6 +176,7 @@ macro_rules! contract_tests {
                 a_snapshot_comes_back_as_it_was_kept,
                 an_object_is_kept_under_its_cid,
                 objects_that_look_alike_do_not_mix,
+                an_object_keeps_what_it_was_first_said_to_be,
                 a_checkpoint_is_kept_by_name,
                 a_checkpoint_keeps_the_event_at_its_position,
                 any_text_names_a_reader_and_any_position_is_kept,

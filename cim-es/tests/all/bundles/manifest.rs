@@ -315,11 +315,13 @@ fn where_it_comes_from_and_when_is_kept() {
     run(async {
         let (store, directory) = (sample().await, Directory::new());
         let file = directory.file("all.car");
+        let (root, signature) = ("A".repeat(43), "A".repeat(91));
+        let note = format!("a.b/c\n12\n{root}=\n\n\u{2014} a.b/c {signature}=\n");
         for micros in [i64::MIN, -1, 0, 1, i64::MAX] {
             let export = exporting(&store)
                 .source("a ship, in the harbour of Leiden")
                 .created(Timestamp::from_micros(micros))
-                .checkpoint("a note\n");
+                .checkpoint(note.as_str());
             let written = export
                 .bundle_to(&file)
                 .await
@@ -328,7 +330,7 @@ fn where_it_comes_from_and_when_is_kept() {
             let read: Manifest = Import::bundle(&file).manifest().await.unwrap().unwrap();
             assert_eq!(read, written);
             assert_eq!(read.created.as_micros(), micros);
-            assert_eq!(read.checkpoint.as_deref(), Some("a note\n"));
+            assert_eq!(read.checkpoint.as_deref(), Some(note.as_str()));
             super::import(&file, &MemoryEventStore::new())
                 .await
                 .expect("it is imported");

@@ -152,3 +152,68 @@ fn a_signature_of_another_bundle_or_with_any_byte_changed_is_refused() {
         }
     });
 }
+
+#[test]
+fn a_checkpoint_that_a_bundle_carries_is_one_and_of_whom_is_trusted() {
+    use cim_es::proof::{CheckpointLog, Reading, Tiles};
+
+    run(async {
+        let (store, directory) = (sample().await, Directory::new());
+        let (library, other) = (key("example.org/library", 1), key("example.org/library", 2));
+        let log = CheckpointLog::new(store.clone(), "example.org/library", Tiles::in_memory());
+        let signed = log.checkpoint(&library, Reading::All).await;
+        let note = signed.expect("it is made").to_string();
+        let carrying = async |name: &str, note: &str| {
+            let path = directory.file(name);
+            let export = exporting(&store).signed_by(library.clone());
+            let export = export.checkpoint(note).bundle_to(&path).await;
+            export.expect("it is exported");
+            path
+        };
+        let right = carrying("right.car", &note).await;
+        let both = Trust::new([library.verifying_key(), other.verifying_key()]);
+        let import = Import::bundle(&right).trusting(both);
+        assert_eq!(
+            import
+                .verify()
+                .await
+                .expect("it is ours")
+                .signed_by
+                .as_deref(),
+            Some("example.org/library")
+        );
+        Import::bundle(&right).verify().await.expect("nobody asks");
+
+        let by_other = CheckpointLog::new(store.clone(), "example.org/library", Tiles::in_memory());
+        let by_other = by_other.checkpoint(&other, Reading::All).await;
+        let by_other = by_other.expect("it is made").to_string();
+        let last = note.len() - 2;
+        for (name, note, is_one) in [
+            ("other.car", by_other.as_str(), true),
+            ("size.car", &note.replacen("\n12\n", "\n13\n", 1), true),
+            ("cut.car", &note[..last], false),
+            ("text.car", "a text", false),
+        ] {
+            let path = carrying(name, note).await;
+            let trust = Trust::new([library.verifying_key()]);
+            for (import, is_refused) in [
+                (Import::bundle(&path).trusting(trust), true),
+                (Import::bundle(&path), !is_one),
+            ] {
+                let into = MemoryEventStore::new();
+                let imported = import.into_store(&into).await;
+                if !is_refused {
+                    imported.expect("nobody asks who signed it");
+                    continue;
+                }
+                let refused = imported.expect_err(name);
+                let is_it = matches!(
+                    &refused,
+                    BundleError::Refused { fault, .. } if matches!(**fault, BundleFault::Checkpoint { .. })
+                );
+                assert!(is_it, "{name}: {refused:?}");
+                assert!(cids(&into).await.is_empty());
+            }
+        }
+    });
+}

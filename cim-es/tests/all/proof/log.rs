@@ -136,9 +136,23 @@ fn damaged_and_lost_hashes_are_made_again_and_lead_to_no_other_checkpoint() {
         assert!(hashes.len() >= 5, "{hashes:?}");
         for (number, path) in (0..).zip(&hashes) {
             let whole = std::fs::read(path).expect("it can be read");
-            let mut flipped = whole.clone();
-            flipped[40] ^= 1;
-            for damaged in [Some(&flipped[..]), Some(&whole[..33]), Some(&[]), None] {
+            let flipped = |place: usize| {
+                let mut flipped = whole.clone();
+                flipped[place] ^= 1;
+                flipped
+            };
+            let last = whole.len() - 1;
+            let (inside, at_the_end) = (flipped(40), flipped(last));
+            let longer = [&whole[..], b"\n"].concat();
+            for damaged in [
+                Some(&inside[..]),
+                Some(&at_the_end[..]),
+                Some(&whole[..33]),
+                Some(&whole[..last]),
+                Some(&longer[..]),
+                Some(&[]),
+                None,
+            ] {
                 match damaged {
                     Some(bytes) => std::fs::write(path, bytes).expect("it can be written"),
                     None => std::fs::remove_file(path).expect("it can be removed"),

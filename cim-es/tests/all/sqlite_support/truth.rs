@@ -5,8 +5,8 @@ use std::path::Path;
 use bytes::Bytes;
 use cim_es::block::{Cid, HashCode, StoredEvent};
 use cim_es::store::{
-    Bookmark, CheckpointStore, EventStore, EventStoreExt, ExpectedVersion, ObjectStore, PARTITIONS,
-    Position, Selection, Snapshot, SnapshotStore, StoreError,
+    Bookmark, CheckpointStore, EventStore, EventStoreExt, ExpectedVersion, ObjectInfo, ObjectStore,
+    PARTITIONS, Position, Selection, Snapshot, SnapshotStore, StoreError,
 };
 use cim_es::subject::Subjects;
 use cim_es::{SqliteEventStore, SqliteOptions};
@@ -23,6 +23,7 @@ const TYPES: [&str; 3] = ["test.note.written", "test.note.moved", "other.thing.s
 pub struct Truth {
     events: Vec<StoredEvent>,
     object: (Cid, Bytes),
+    info: ObjectInfo,
     snapshot: Snapshot,
 }
 
@@ -47,6 +48,8 @@ pub async fn fill(path: &Path) -> Truth {
     }
     let object = Bytes::from_static(b"\xa1\x61a\x01");
     let cid = store.put_object(object.clone()).await.expect("it is kept");
+    let info = store.object_info(&cid).await.expect("it reads");
+    let info = info.expect("it is kept");
     let head = store.last(&key(3)).await.unwrap().expect("it has events");
     let snapshot = Snapshot {
         tag: 1,
@@ -71,6 +74,7 @@ pub async fn fill(path: &Path) -> Truth {
     Truth {
         events,
         object: (cid, object),
+        info,
         snapshot,
     }
 }
@@ -175,6 +179,9 @@ impl Truth {
         let answer = store.get_object(&self.object.0).await;
         let object = Some(&self.object.1);
         judge("get_object", answer.map(|answer| answer.as_ref() == object));
+        let answer = store.object_info(&self.object.0).await;
+        let info = Some(&self.info);
+        judge("object_info", answer.map(|answer| answer.as_ref() == info));
         let answer = store.get_object(&absent).await;
         judge("get_object, absent", answer.map(|answer| answer.is_none()));
         let answer = store.get_checkpoint("two").await;

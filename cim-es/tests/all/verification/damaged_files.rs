@@ -542,3 +542,55 @@ fn a_damaged_page_hides_nothing_but_what_was_on_it() {
         });
     }
 }
+
+/// Two files whose one aggregate has other first events: the second event of one in the place of the other's links to an
+/// event that is not there, and is right in all else.
+#[test]
+fn an_event_that_links_to_another_than_the_one_before_it_is_told() {
+    let directory = crate::sqlite_support::Directory::new();
+    let filled = |name: &str, first: u64| {
+        let path = directory.file(name);
+        run(async {
+            let store = opened_new(&path);
+            for number in [first, 7] {
+                let events = vec![note(number)];
+                let request = commit().aggregate(key("a"), ExpectedVersion::Any, events);
+                store.append(request).await.expect("it is stored");
+            }
+            store.close().await;
+        });
+        path
+    };
+    let (path, other) = (filled("one.db", 1), filled("other.db", 2));
+    let other = Connection::open(&other).expect("it opens");
+    let row = "SELECT cid, body, timestamp FROM events WHERE position = 2";
+    let (cid, body, time): (Vec<u8>, Vec<u8>, i64) = other
+        .query_row(row, (), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .expect("it is there");
+    let file = Connection::open(&path).expect("it opens");
+    let changed = file.execute(
+        "UPDATE events SET cid = ?1, body = ?2, timestamp = ?3 WHERE position = 2",
+        (&cid, &body, time),
+    );
+    assert_eq!(changed.expect("it changes"), 1);
+    let changed = file.execute(
+        "UPDATE aggregates SET cid = ?1, timestamp = ?2",
+        (&cid, time),
+    );
+    assert_eq!(changed.expect("it changes"), 1);
+    drop(file);
+    for threads in [1, 2] {
+        let (damages, report) = verified(&path, threads);
+        assert_eq!((damages.len(), report.events), (1, 2), "{damages:?}");
+        let fault = damages[0].verdict().map(|verdict| &verdict.fault);
+        assert!(
+            matches!(fault, Some(Fault::PreviousMismatch { .. })),
+            "{damages:?}"
+        );
+        assert_eq!(damages[0].position(), Some(Position(2)));
+    }
+}
+
+fn opened_new(path: &std::path::Path) -> cim_es::SqliteEventStore {
+    cim_es::SqliteEventStore::open(path).expect("a new file")
+}

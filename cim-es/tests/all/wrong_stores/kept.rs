@@ -5,8 +5,8 @@ use bytes::Bytes;
 use cim_es::aggregate::IdText;
 use cim_es::block::Cid;
 use cim_es::store::{
-    AggregateKey, Bookmark, CheckpointStore, EventStore, ObjectStore, Position, Snapshot,
-    SnapshotStore, StoreError,
+    AggregateKey, Bookmark, CheckpointStore, ContentType, EventStore, ObjectInfo, ObjectStore,
+    Position, Snapshot, SnapshotStore, StoreError,
 };
 
 use super::fault::Fault;
@@ -133,8 +133,16 @@ impl WrongStore {
 
 #[async_trait]
 impl ObjectStore for WrongStore {
-    async fn put_object(&self, bytes: Bytes) -> Result<Cid, StoreError> {
-        let cid = self.inner.put_object(bytes.clone()).await?;
+    async fn put_object_as(
+        &self,
+        bytes: Bytes,
+        content_type: ContentType,
+    ) -> Result<Cid, StoreError> {
+        let cid = self
+            .inner
+            .put_object_as(bytes.clone(), content_type.clone())
+            .await?;
+        lock(&self.all().said).insert(cid, content_type);
         let key = match self.fault() {
             Fault::ObjectsOfOneLengthAreOne => bytes.len().to_be_bytes().to_vec(),
             _ => cid.to_bytes(),
@@ -189,6 +197,27 @@ impl ObjectStore for WrongStore {
             }
             _ => found,
         })
+    }
+
+    async fn object_info(&self, cid: &Cid) -> Result<Option<ObjectInfo>, StoreError> {
+        let found = self.inner.object_info(cid).await?;
+        if self.fault() == Fault::ObjectsAreWhateverIsAskedFor && found.is_none() {
+            return Ok(Some(ObjectInfo::new(*cid, 0)));
+        }
+        Ok(found.map(|mut info| {
+            match self.fault() {
+                Fault::ObjectsForgetWhatTheyAre => info.content_type = Some(ContentType::BYTES),
+                Fault::ObjectsAreWhatWasSaidLast => {
+                    info.content_type = lock(&self.all().said).get(cid).cloned();
+                }
+                Fault::ObjectsHaveTheTimeAtWhichTheyAreAskedFor => {
+                    info.stored_at = Some(std::time::SystemTime::now().into());
+                }
+                Fault::ObjectsHaveTheSizeOfTheirLastPiece => info.size %= 1 << 17,
+                _ => {}
+            }
+            info
+        }))
     }
 }
 

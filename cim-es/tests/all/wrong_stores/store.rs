@@ -9,7 +9,7 @@ use bytes::Bytes;
 use cim_es::MemoryEventStore;
 use cim_es::aggregate::IdText;
 use cim_es::block::{Cid, StoredEvent};
-use cim_es::store::{AggregateKey, Bookmark, Snapshot};
+use cim_es::store::{AggregateKey, Bookmark, ContentType, Snapshot};
 use cim_es::testing::contract::Provider;
 use tokio::sync::broadcast;
 
@@ -35,6 +35,7 @@ impl Wrong {
             repeated: Mutex::default(),
             acknowledged: AtomicUsize::new(0),
             lost: Mutex::default(),
+            said: Mutex::default(),
             refused: Mutex::default(),
         };
         Self {
@@ -86,6 +87,8 @@ pub struct All {
     /// What was acknowledged, by count.
     pub acknowledged: AtomicUsize,
     pub lost: Mutex<HashSet<Cid>>,
+    /// What was said last of an object.
+    pub said: Mutex<HashMap<Cid, ContentType>>,
     pub refused: Mutex<HashSet<AggregateKey>>,
 }
 

@@ -217,12 +217,20 @@ impl SnapshotStore for WrongState {
 
 #[async_trait::async_trait]
 impl ObjectStore for WrongState {
-    async fn put_object(&self, bytes: Bytes) -> Result<Cid, StoreError> {
-        self.inner.put_object(bytes).await
+    async fn put_object_as(
+        &self,
+        bytes: Bytes,
+        content_type: ContentType,
+    ) -> Result<Cid, StoreError> {
+        self.inner.put_object_as(bytes, content_type).await
     }
 
     async fn get_object(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
         self.inner.get_object(cid).await
+    }
+
+    async fn object_info(&self, cid: &Cid) -> Result<Option<ObjectInfo>, StoreError> {
+        self.inner.object_info(cid).await
     }
 }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use cim_es::SqliteEventStore;
 use cim_es::block::{Cid, parse_cid_text};
 use cim_es::jetstream::JetStreamObjectStore;
-use cim_es::store::{ObjectEntry, ObjectStore, StoreError};
+use cim_es::store::{ObjectEntry, ObjectInfo, ObjectStore, StoreError};
 use clap::Args;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -23,8 +23,9 @@ Examples:
   cim-es -s library.db objects bafyreigh2akiscaildc…
   cim-es -s library.db objects bafkreigh2akiscaildc… --raw > picture.png
 
-JSON, a line for each object of the list: {\"cid\",\"bytes\",\"cursor\"}, and for one:
-  {\"cid\",\"bytes\",\"value\"}; `value` is DAG-JSON, or null where the block is not dag-cbor")]
+JSON, a line for each object of the list: {\"cid\",\"bytes\",\"content_type\",\"stored_at\",\"cursor\"}, and for one:
+  {\"cid\",\"bytes\",\"content_type\",\"stored_at\",\"value\"}; `value` is DAG-JSON, or null where the block is not
+  dag-cbor; `content_type` and `stored_at` are null where an earlier release kept the object")]
 pub struct Objects {
     /// The CID of one
     cid: Option<String>,
@@ -57,6 +58,8 @@ const PAGE: usize = 1_000;
 struct ListedJson {
     cid: String,
     bytes: u64,
+    content_type: Option<String>,
+    stored_at: Option<String>,
     cursor: u64,
 }
 
@@ -64,6 +67,8 @@ struct ListedJson {
 struct ObjectJson {
     cid: String,
     bytes: usize,
+    content_type: Option<String>,
+    stored_at: Option<String>,
     value: Option<Box<RawValue>>,
 }
 
@@ -76,23 +81,32 @@ impl Objects {
             Failure::usage(format!("`{text}` is not the CID of a block: {error}"))
                 .help("copy the whole CID; `cim-es objects` lists those of objects, `cim-es show` those of events")
         })?;
-        let Some(bytes) = Kept::of(store).await?.get(&cid).await? else {
+        let kept = Kept::of(store).await?;
+        let Some(bytes) = kept.get(&cid).await? else {
             return Err(missing(store, &cid).await?);
         };
         if self.raw {
             return output.bytes(&bytes);
         }
         let value = event::block(&bytes);
+        let info = kept.info(&cid).await?;
+        let info = info.unwrap_or_else(|| ObjectInfo::new(cid, bytes.len() as u64));
         if json {
             return output.json(&ObjectJson {
                 cid: cid.to_string(),
                 bytes: bytes.len(),
+                content_type: content_type(&info),
+                stored_at: info.stored_at.map(|at| at.to_string()),
                 value: value.and_then(|value| RawValue::from_string(value).ok()),
             });
         }
         match value {
             Some(value) => output.line(&value),
-            None => output.line(&format!("{} bytes; --raw prints them", bytes.len())),
+            None => {
+                let what = content_type(&info).unwrap_or_else(|| "of no known type".to_owned());
+                let bytes = bytes.len();
+                output.line(&format!("{bytes} bytes, {what}; --raw prints them"))
+            }
         }
     }
 }
@@ -104,7 +118,7 @@ impl Objects {
             limit => limit,
         };
         let kept = Kept::of(store).await?;
-        let mut table = Table::new(&["CID", "#BYTES"]);
+        let mut table = Table::new(&["CID", "#BYTES", "CONTENT TYPE", "STORED"]);
         let (mut listed, mut after) = (0, self.after);
         let is_more = loop {
             // One more, which says whether there are more.
@@ -119,12 +133,14 @@ impl Objects {
                 after = entry.cursor;
                 match json {
                     true => output.json(&ListedJson {
-                        cid: entry.cid.to_string(),
-                        bytes: entry.size,
+                        cid: entry.info.cid.to_string(),
+                        bytes: entry.info.size,
+                        content_type: content_type(&entry.info),
+                        stored_at: entry.info.stored_at.map(|at| at.to_string()),
                         cursor: entry.cursor,
                     })?,
                     false => {
-                        let cells = vec![entry.cid.to_string(), entry.size.to_string()];
+                        let cells = cells(&entry.info);
                         table.row(output, cells, None)?;
                     }
                 }
@@ -143,6 +159,21 @@ impl Objects {
         }
         Ok(())
     }
+}
+
+/// What stands in the table for an object.
+fn cells(info: &ObjectInfo) -> Vec<String> {
+    let stored_at = info.stored_at.map(|at| at.to_string());
+    vec![
+        info.cid.to_string(),
+        info.size.to_string(),
+        content_type(info).unwrap_or_else(|| "-".to_owned()),
+        stored_at.unwrap_or_else(|| "-".to_owned()),
+    ]
+}
+
+fn content_type(info: &ObjectInfo) -> Option<String> {
+    info.content_type.as_ref().map(ToString::to_string)
 }
 
 /// Where the objects of a store are.
@@ -168,6 +199,13 @@ impl<'a> Kept<'a> {
         match self {
             Self::File(store) => store.objects(after, limit).await,
             Self::Bucket(objects) => objects.objects(after, limit).await,
+        }
+    }
+
+    async fn info(&self, cid: &Cid) -> Result<Option<ObjectInfo>, StoreError> {
+        match self {
+            Self::File(store) => store.object_info(cid).await,
+            Self::Bucket(objects) => objects.object_info(cid).await,
         }
     }
 

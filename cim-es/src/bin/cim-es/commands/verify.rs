@@ -1,11 +1,12 @@
 //! `verify`: every block, every link, and all that leads to them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anstream::eprintln;
 use cim_es::ErrorChain;
-use cim_es::store::Damage;
+use cim_es::store::{Damage, EventStore};
 use cim_es::verify::{Step, Verification, VerificationReport, VerificationState};
 use clap::Args;
 use serde::Serialize;
@@ -66,6 +67,22 @@ enum VerifyJson<'a> {
 /// How often it keeps where it stands.
 const KEEP_EVERY: Duration = Duration::from_secs(30);
 
+/// The store, with what stands beside its stream as far as it may be read.
+async fn with_buckets(store: &Store) -> Arc<dyn EventStore> {
+    let Store::Stream(reached) = store else {
+        return store.shared();
+    };
+    let bucket = &reached.config.object_store_bucket;
+    match reached.events.clone().with_buckets(bucket).await {
+        Ok(events) => Arc::new(events),
+        Err(error) => {
+            let error = ErrorChain(&error);
+            eprintln!("objects and snapshots are not checked: {error}");
+            store.shared()
+        }
+    }
+}
+
 impl Verify {
     pub async fn run(
         &self,
@@ -74,7 +91,7 @@ impl Verify {
         json: bool,
         interrupt: &Interrupt,
     ) -> Result<(), Failure> {
-        let mut verification = Verification::of(store.shared());
+        let mut verification = Verification::of(with_buckets(store).await);
         if let Some(threads) = self.threads {
             verification = verification.threads(threads);
         }

@@ -24,6 +24,7 @@ struct Found {
 pub(crate) struct State {
     first_seq: u64,
     pub(crate) last_seq: u64,
+    pub(crate) messages: u64,
     /// What was removed between the two, where the stream lets an operator.
     #[serde(default)]
     deleted: Vec<u64>,
@@ -216,6 +217,7 @@ mod tests {
         let state = |first_seq, last_seq, deleted: &[u64]| State {
             first_seq,
             last_seq,
+            messages: 0,
             deleted: deleted.to_vec(),
         };
         assert_eq!(state(1, 9, &[]).last_until(9), Some(9));

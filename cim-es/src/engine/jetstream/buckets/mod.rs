@@ -5,8 +5,10 @@
 
 mod abandoned;
 pub(super) mod bucket;
+pub(super) mod check;
 mod checkpoints;
 pub(super) mod create;
+mod details;
 mod links;
 pub(super) mod name;
 mod objects;

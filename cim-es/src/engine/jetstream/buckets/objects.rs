@@ -1,9 +1,8 @@
 //! Blocks by CID in an object bucket.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use async_nats::jetstream::object_store::{ObjectInfo, ObjectOptions};
+use async_nats::jetstream::object_store::{ObjectInfo as Entry, ObjectOptions};
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
@@ -12,15 +11,15 @@ use cid::Cid;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::abandoned;
 use super::bucket::{Bucket, Write};
 use super::create::Making;
 use super::purpose::Purpose;
+use super::{abandoned, details};
 use crate::block::{HashCode, parse_cid_text, verify_cid};
 use crate::engine::jetstream::api::Raw;
 use crate::engine::jetstream::connect::Connection;
 use crate::engine::jetstream::retry;
-use crate::store::{Damage, ObjectEntry, ObjectStore, StoreError};
+use crate::store::{ContentType, Damage, ObjectEntry, ObjectInfo, ObjectStore, StoreError};
 
 /// How many bytes of an object a message holds at most: what the tools of NATS use.
 const CHUNK: usize = 128 * 1024;
@@ -96,11 +95,16 @@ impl JetStreamObjectStore {
         let links = format!("{bucket}-links");
         let objects = Bucket::open(connection.clone(), bucket, Purpose::Objects, making).await?;
         let links = Bucket::open(connection, &links, Purpose::Links, making).await?;
-        Ok(Self {
+        Ok(Self::of(objects, links))
+    }
+
+    /// Of buckets that are open.
+    pub(super) fn of(objects: Bucket, links: Bucket) -> Self {
+        Self {
             objects,
             links,
             hash: HashCode::default(),
-        })
+        }
     }
 
     /// Removes what programs that crashed have left of objects that they were putting: chunks that
@@ -123,7 +127,7 @@ impl JetStreamObjectStore {
     /// # Errors
     /// [`StoreError::Damaged`] for an entry that is not one, and the engine's failures.
     pub async fn objects(&self, after: u64, limit: usize) -> Result<Vec<ObjectEntry>, StoreError> {
-        let entries = format!("$O.{}.M.>", self.objects.name());
+        let entries = entries(&self.objects);
         let (mut found, mut after) = (Vec::new(), after);
         while found.len() < limit {
             let next = self.objects.next(&entries, after.saturating_add(1)).await?;
@@ -131,18 +135,15 @@ impl JetStreamObjectStore {
                 break;
             };
             after = entry.sequence;
-            let not_one = |error: &dyn ToString| {
-                let reason = format!("message {after} is no entry: {}", error.to_string());
-                Damage::new(self.objects.location(), None, None, reason)
-            };
-            let info: ObjectInfo =
+            let not_one = |error: &dyn ToString| not_an_entry(&self.objects, after, error);
+            let info: Entry =
                 serde_json::from_slice(&entry.body).map_err(|error| not_one(&error))?;
             if info.deleted {
                 continue;
             }
+            let cid = parse_cid_text(&info.name).map_err(|error| not_one(&error))?;
             found.push(ObjectEntry {
-                cid: parse_cid_text(&info.name).map_err(|error| not_one(&error))?,
-                size: info.size as u64,
+                info: details::read(cid, &info).map_err(|error| not_one(&error))?,
                 cursor: after,
             });
         }
@@ -158,14 +159,28 @@ impl JetStreamObjectStore {
 
 #[async_trait]
 impl ObjectStore for JetStreamObjectStore {
-    async fn put_object(&self, bytes: Bytes) -> Result<Cid, StoreError> {
+    async fn put_object_as(
+        &self,
+        bytes: Bytes,
+        content_type: ContentType,
+    ) -> Result<Cid, StoreError> {
         let cid = self.hash.cid(&bytes);
-        put(&self.objects, &cid, bytes).await?;
+        put(&self.objects, &cid, bytes, &content_type).await?;
         Ok(cid)
     }
 
     async fn get_object(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
         get(&self.objects, cid).await
+    }
+
+    async fn object_info(&self, cid: &Cid) -> Result<Option<ObjectInfo>, StoreError> {
+        let bucket = &self.objects;
+        let entry = bucket.last(&entry_subject(bucket, cid), 0).await?;
+        let Some(entry) = parse(bucket, cid, entry)? else {
+            return Ok(None);
+        };
+        let info = details::read(*cid, &entry).map_err(|error| damaged(bucket, cid, error))?;
+        Ok(Some(info))
     }
 }
 
@@ -175,7 +190,12 @@ impl ObjectStore for JetStreamObjectStore {
 /// and only if there is none yet. So a reader finds all of a block or nothing, and of two writers
 /// of one block the first one's stays. What a writer that crashed has left of the same block is
 /// removed.
-pub(super) async fn put(bucket: &Bucket, cid: &Cid, bytes: Bytes) -> Result<(), StoreError> {
+pub(super) async fn put(
+    bucket: &Bucket,
+    cid: &Cid,
+    bytes: Bytes,
+    content_type: &ContentType,
+) -> Result<(), StoreError> {
     let entry = entry_subject(bucket, cid);
     let there = bucket.peek(&entry).await?;
     // The sequence of an entry whose chunks are gone.
@@ -190,7 +210,7 @@ pub(super) async fn put(bucket: &Bucket, cid: &Cid, bytes: Bytes) -> Result<(), 
     let mut retry = retry::GUARDED.without_end();
     loop {
         let mut putting = Putting::new(bucket, cid);
-        let Some(info) = putting.chunks(cid, &bytes).await? else {
+        let Some(info) = putting.chunks(cid, &bytes, content_type).await? else {
             if retry.pause().await {
                 continue;
             }
@@ -222,7 +242,7 @@ async fn write_entry(
     entry: &str,
     body: Bytes,
     guard: u64,
-) -> Result<(u64, ObjectInfo), StoreError> {
+) -> Result<(u64, Entry), StoreError> {
     let mut retry = retry::GUARDED.without_end();
     loop {
         // Refused because of another writer, or because of itself after a lost answer.
@@ -268,7 +288,12 @@ impl<'a> Putting<'a> {
 
     /// Writes the chunks; gives what the entry says of them, and none when they were taken for
     /// abandoned.
-    async fn chunks(&mut self, cid: &Cid, bytes: &Bytes) -> Result<Option<ObjectInfo>, StoreError> {
+    async fn chunks(
+        &mut self,
+        cid: &Cid,
+        bytes: &Bytes,
+        content_type: &ContentType,
+    ) -> Result<Option<Entry>, StoreError> {
         // Servers may take less.
         let most = self.bucket.max_message().saturating_sub(CHUNK_HEAD);
         let size = CHUNK.min(most).max(1);
@@ -283,10 +308,10 @@ impl<'a> Putting<'a> {
                 None => return Ok(None),
             }
         }
-        Ok(Some(ObjectInfo {
+        Ok(Some(Entry {
             name: cid.to_string(),
             description: None,
-            metadata: HashMap::new(),
+            metadata: details::write(content_type),
             headers: None,
             options: Some(ObjectOptions {
                 link: None,
@@ -381,6 +406,48 @@ pub(super) async fn get(bucket: &Bucket, cid: &Cid) -> Result<Option<Bytes>, Sto
     Ok(Some(bytes.freeze()))
 }
 
+/// What the entries of all objects stand under.
+pub(super) fn entries(bucket: &Bucket) -> String {
+    format!("$O.{}.M.>", bucket.name())
+}
+
+/// Checks the object of an entry: it stands under its own CID, what is beside it reads, and its bytes hash to the CID. Gives
+/// how many there are, and none where the object was deleted.
+pub(super) async fn check(bucket: &Bucket, message: Raw) -> Result<Option<u64>, StoreError> {
+    let wrong = |error: &dyn ToString| not_an_entry(bucket, message.sequence, error);
+    let entry: Entry = serde_json::from_slice(&message.body).map_err(|error| wrong(&error))?;
+    if entry.deleted {
+        return Ok(None);
+    }
+    let cid = parse_cid_text(&entry.name).map_err(|error| wrong(&error))?;
+    if message.subject.as_str() != entry_subject(bucket, &cid) {
+        let reason = format!("its entry stands on `{}`", message.subject);
+        return Err(damaged(bucket, &cid, reason));
+    }
+    let info = details::read(cid, &entry).map_err(|error| damaged(bucket, &cid, error))?;
+    match get(bucket, &cid).await? {
+        // Removed meanwhile.
+        None => Ok(None),
+        Some(bytes) if bytes.len() as u64 != info.size => {
+            let reason = format!(
+                "it has {} bytes, and its entry says {}",
+                bytes.len(),
+                info.size
+            );
+            Err(damaged(bucket, &cid, reason))
+        }
+        Some(_) => Ok(Some(info.size)),
+    }
+}
+
+fn not_an_entry(bucket: &Bucket, sequence: u64, error: &dyn ToString) -> StoreError {
+    super::check::damaged(
+        bucket,
+        sequence,
+        format!("it is no entry of an object: {}", error.to_string()),
+    )
+}
+
 /// Removes an object, as far as this user may.
 pub(super) async fn discard(bucket: &Bucket, cid: &Cid) -> Result<(), StoreError> {
     if let Some(info) = find(bucket, cid).await? {
@@ -392,20 +459,16 @@ pub(super) async fn discard(bucket: &Bucket, cid: &Cid) -> Result<(), StoreError
     Ok(())
 }
 
-pub(super) async fn find(bucket: &Bucket, cid: &Cid) -> Result<Option<ObjectInfo>, StoreError> {
+pub(super) async fn find(bucket: &Bucket, cid: &Cid) -> Result<Option<Entry>, StoreError> {
     let message = bucket.peek(&entry_subject(bucket, cid)).await?;
     parse(bucket, cid, message)
 }
 
-fn parse(
-    bucket: &Bucket,
-    cid: &Cid,
-    message: Option<Raw>,
-) -> Result<Option<ObjectInfo>, StoreError> {
+fn parse(bucket: &Bucket, cid: &Cid, message: Option<Raw>) -> Result<Option<Entry>, StoreError> {
     let Some(message) = message else {
         return Ok(None);
     };
-    let info: ObjectInfo =
+    let info: Entry =
         serde_json::from_slice(&message.body).map_err(|error| damaged(bucket, cid, error))?;
     Ok(Some(info).filter(|info| !info.deleted))
 }

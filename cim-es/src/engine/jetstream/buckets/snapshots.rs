@@ -9,13 +9,18 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::bucket::{Bucket, Write};
+use super::check;
 use super::create::Making;
 use super::name::token;
 use super::objects;
 use super::purpose::Purpose;
 use crate::block::HashCode;
+use crate::domain::aggregate::IdText;
+use crate::engine::jetstream::api::Raw;
 use crate::engine::jetstream::connect::Connection;
-use crate::store::{AggregateKey, Damage, Position, Snapshot, SnapshotStore, StoreError};
+use crate::store::{
+    AggregateKey, ContentType, Damage, Position, Snapshot, SnapshotStore, StoreError,
+};
 
 /// What a message has beside its body: headers, and room to spare.
 const MESSAGE_HEAD: usize = 4_096;
@@ -55,6 +60,9 @@ struct SnapshotRecord {
     last_cid: Cid,
     position: u64,
     state: ByteBuf,
+    /// Over all the others; none in one that an earlier release wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digest: Option<ByteBuf>,
 }
 
 impl Value {
@@ -100,11 +108,61 @@ impl JetStreamSnapshotStore {
     ) -> Result<Self, StoreError> {
         let values = Bucket::open(connection.clone(), bucket, Purpose::Snapshots, making).await?;
         let objects = Bucket::open(connection, bucket, Purpose::LargeSnapshots, making).await?;
-        Ok(Self {
+        Ok(Self::of(values, objects))
+    }
+
+    /// Of buckets that are open.
+    pub(super) fn of(values: Bucket, objects: Bucket) -> Self {
+        Self {
             values,
             objects,
             turns: Arc::new(Semaphore::new(AT_ONCE)),
-        })
+        }
+    }
+
+    /// The bucket of the values.
+    pub(super) fn values(&self) -> &Bucket {
+        &self.values
+    }
+
+    /// Checks the snapshot of a value: it stands under its own key, its object is there, and it is what was written. Gives
+    /// its bytes, and none for a key that was deleted.
+    pub(super) async fn check(&self, message: Raw) -> Result<Option<u64>, StoreError> {
+        if message.body.is_empty() {
+            return Ok(None);
+        }
+        let wrong = |reason: &str| {
+            let reason = format!(
+                "the snapshot on `{}` {reason}; it is not used",
+                message.subject
+            );
+            check::damaged(&self.values, message.sequence, reason)
+        };
+        let Ok(value) = serde_ipld_dagcbor::from_slice::<Value>(&message.body) else {
+            return Err(wrong("is not one"));
+        };
+        let version = value.version();
+        let record = match self.decode(value).await {
+            Ok(Some(record)) => record,
+            not_there => {
+                // A newer one may have taken its place while its object was read.
+                let present = self.values.peek(&message.subject).await?;
+                if present.is_none_or(|present| present.sequence != message.sequence) {
+                    return Ok(None);
+                }
+                not_there?;
+                return Err(wrong("points at an object that is missing"));
+            }
+        };
+        let id = IdText::new(&record.id).map_err(|_| wrong("names an id that is none"))?;
+        let aggregate = AggregateKey::new(record.aggregate.clone(), id);
+        if self.subject(&aggregate, record.tag) != message.subject.as_str() {
+            return Err(wrong("is that of another aggregate or tag"));
+        }
+        if record.version != version || !record.is_intact() {
+            return Err(wrong("is not what was written"));
+        }
+        Ok(Some(record.state.len() as u64))
     }
 
     fn subject(&self, aggregate: &AggregateKey, tag: u64) -> String {
@@ -134,8 +192,19 @@ impl JetStreamSnapshotStore {
             return Ok((whole, None));
         }
         let cid = HashCode::default().cid(&whole);
-        objects::put(&self.objects, &cid, whole).await?;
+        objects::put(&self.objects, &cid, whole, &ContentType::DAG_CBOR).await?;
         Ok((self.block(&Value::Elsewhere(version, cid))?, Some(cid)))
+    }
+
+    /// A snapshot that is what was written.
+    fn intact(&self, aggregate: &AggregateKey, kept: Option<SnapshotRecord>) -> Option<Snapshot> {
+        let kept = kept?;
+        if !kept.is_intact() {
+            let location = self.values.location();
+            tracing::warn!(%location, %aggregate, "a damaged snapshot is not used");
+            return None;
+        }
+        Some(kept.into_snapshot())
     }
 
     /// Removes an object that no value points at any more, but for the one that is there now.
@@ -193,6 +262,7 @@ impl JetStreamSnapshotStore {
                 last_cid: snapshot.last_cid,
                 position: snapshot.position.0,
                 state: ByteBuf::from(snapshot.state.to_vec()),
+                digest: Some(ByteBuf::from(snapshot.digest(aggregate))),
             })
             .await?;
         while self.values.write(&subject, body.clone(), guard).await? == Write::Refused {
@@ -252,20 +322,36 @@ impl SnapshotStore for JetStreamSnapshotStore {
                 Ok(None) | Err(StoreError::Damaged(_)) if read_at != Some(sequence) => {
                     read_at = Some(sequence);
                 }
-                kept => return Ok(kept?.map(SnapshotRecord::into_snapshot)),
+                kept => return Ok(self.intact(aggregate, kept?)),
             }
         }
     }
 }
 
 impl SnapshotRecord {
-    fn into_snapshot(self) -> Snapshot {
+    /// Whether it is what was written, as far as it says what that was.
+    fn is_intact(&self) -> bool {
+        let Some(digest) = &self.digest else {
+            return true;
+        };
+        let aggregate = AggregateKey::new(self.aggregate.clone(), IdText::trusted(&self.id));
+        let state = Bytes::copy_from_slice(&self.state);
+        let snapshot = self.with_state(state);
+        snapshot.digest(&aggregate).as_slice() == digest.as_slice()
+    }
+
+    fn into_snapshot(mut self) -> Snapshot {
+        let state = std::mem::take(&mut self.state);
+        self.with_state(state.into_vec().into())
+    }
+
+    fn with_state(&self, state: Bytes) -> Snapshot {
         Snapshot {
             tag: self.tag,
             version: self.version,
             last_cid: self.last_cid,
             position: Position(self.position),
-            state: self.state.into_vec().into(),
+            state,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::scan::rest;
 use super::{JetStreamEventStore, Stream};
 use crate::domain::aggregate::IdText;
 use crate::engine::jetstream::api::{Filters, Leader, Raw, Reader, Step};
-use crate::store::raw::{RawBlock, RawEvents, RawItem, RawPage, RawPages};
+use crate::store::raw::{PartPage, RawBlock, RawEvents, RawItem, RawPage, RawPages};
 use crate::store::{Location, Position, StoreError};
 
 /// How many messages a page has at most.
@@ -22,6 +22,10 @@ const PAGE: usize = 1_024;
 const PAGE_BYTES: usize = 1024 * 1024;
 /// How long a commit with which the stream ends is given to become whole.
 const SETTLING: Duration = Duration::from_secs(1);
+
+/// What is checked beside the events.
+const PARTS: [&str; 2] = [OBJECTS, "snapshots"];
+const OBJECTS: &str = "objects";
 
 #[async_trait]
 impl RawEvents for JetStreamEventStore {
@@ -40,6 +44,23 @@ impl RawEvents for JetStreamEventStore {
 
     async fn settle(&self) {
         sleep(SETTLING).await;
+    }
+
+    fn parts(&self) -> &'static [&'static str] {
+        &PARTS
+    }
+
+    async fn check_part(&self, part: &'static str, from: u64) -> Result<PartPage, StoreError> {
+        let buckets = self.buckets();
+        match part {
+            OBJECTS => buckets.check_objects(from).await,
+            _ => buckets.check_snapshots(from).await,
+        }
+    }
+
+    async fn count(&self) -> Result<Option<(u64, Position)>, StoreError> {
+        let state = Leader::new(&self.stream().api).state().await?;
+        Ok(Some((state.messages, Position(state.last_seq))))
     }
 
     fn pages(self: Arc<Self>, after: Position, until: Position) -> RawPages {

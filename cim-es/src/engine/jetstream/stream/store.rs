@@ -10,6 +10,7 @@ use super::{Stream, append, history, import, kinds, listing, scan, setup};
 use crate::block::StoredEvent;
 use crate::domain::aggregate::IdText;
 use crate::engine::jetstream::api::{Api, Leader};
+use crate::engine::jetstream::buckets::check::Beside;
 use crate::engine::jetstream::config::JetStreamOptions;
 use crate::engine::jetstream::connect::Connection;
 use crate::engine::jetstream::subscription::JetStreamSubscriptions;
@@ -41,6 +42,8 @@ use crate::store::{
 pub struct JetStreamEventStore {
     stream: Arc<Stream>,
     snapshots: Option<Arc<dyn SnapshotStore>>,
+    /// What a verification checks with the events.
+    beside: Arc<Beside>,
 }
 
 impl JetStreamEventStore {
@@ -63,6 +66,7 @@ impl JetStreamEventStore {
         Ok(Self {
             stream: Arc::new(Stream::new(api, options, found, connects)),
             snapshots: None,
+            beside: Arc::default(),
         })
     }
 
@@ -110,6 +114,32 @@ impl JetStreamEventStore {
             snapshots: Some(snapshots),
             ..self
         }
+    }
+
+    /// The same store with the buckets beside it: objects in the bucket of a name, and the snapshots of this stream. A
+    /// [`Verification`](crate::verify::Verification) checks what they have with the events. A bucket that does not exist has
+    /// nothing to check. The stores that [`NatsConfig::open`](crate::jetstream::NatsConfig::open) opens have theirs already.
+    ///
+    /// # Errors
+    /// [`StoreError::Incompatible`] for a bucket of another kind, and the engine's failures.
+    pub async fn with_buckets(self, object_bucket: &str) -> Result<Self, StoreError> {
+        let connection = &self.stream.api.connection;
+        let snapshots = self.stream.options.stream.snapshot_bucket();
+        let beside = Beside::find(connection, object_bucket, &snapshots).await?;
+        Ok(self.beside(beside))
+    }
+
+    /// The same with buckets that are open.
+    pub(in crate::engine::jetstream) fn beside(self, beside: Beside) -> Self {
+        Self {
+            beside: Arc::new(beside),
+            ..self
+        }
+    }
+
+    /// The buckets beside it, as far as they are known.
+    pub(super) fn buckets(&self) -> &Beside {
+        &self.beside
     }
 
     /// What a person or a program should know about the servers and the stream: what is dangerous, and what could be

@@ -1,10 +1,9 @@
 //! What else is in the file: positions of versions, objects, snapshots, checkpoints, views, the state of the hybrid store.
 
-use crate::block::{parse_cid, verify_cid};
 use crate::engine::sqlite::database::{Database, count, stored};
 use crate::engine::sqlite::{
-    checkpoints as kept_checkpoints, read_models, snapshots as kept_snapshots,
-    sync_state as kept_state,
+    checkpoints as kept_checkpoints, object_details, objects as kept_objects, read_models,
+    snapshots as kept_snapshots, sync_state as kept_state,
 };
 use crate::store::StoreError;
 use crate::store::raw::PartPage;
@@ -88,24 +87,18 @@ pub(super) fn versions(database: &Database) -> Result<PartPage, StoreError> {
     Ok(PartPage::from_damages(errors))
 }
 
-/// Goes through the rows of a table by their number, `from` being the one behind the last that was looked at; `look` gives
-/// the bytes of a row and what is wrong with it.
+/// Goes through the rows of a table by their number, `from` being the one behind the last that was looked at; `next` gives
+/// the row behind a number: its own number, its bytes, and what is wrong with it.
 fn by_number(
-    database: &Database,
-    operation: &'static str,
-    sql: &'static str,
     from: u64,
-    mut look: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<(u64, Option<StoreError>)>,
+    next: impl Fn(u64) -> Result<Option<(u64, u64, Option<StoreError>)>, StoreError>,
 ) -> Result<PartPage, StoreError> {
     let mut page = PartPage::default();
     let (mut errors, mut after) = (Vec::new(), from);
     let mut bytes = 0;
     while bytes < PAGE_BYTES {
-        let row = database.first(operation, sql, (stored(after),), |row| {
-            Ok((count(row, 0)?, look(row)?))
-        });
-        match found(row, &mut errors)? {
-            Some(Some((number, (length, error)))) => {
+        match found(next(after), &mut errors)? {
+            Some(Some((number, length, error))) => {
                 bytes += length.max(1_024);
                 page.checked += 1;
                 after = number;
@@ -130,36 +123,33 @@ fn by_number(
 }
 
 pub(super) fn objects(database: &Database, from: u64) -> Result<PartPage, StoreError> {
-    by_number(
-        database,
-        "reading an object",
-        "SELECT number, cid, body FROM objects WHERE number > ?1 ORDER BY number LIMIT 1",
-        from,
-        |row| {
-            let cid = parse_cid(row.get_ref(1)?.as_blob()?).ok();
-            let body = row.get_ref(2)?.as_blob()?;
-            let fits = cid.is_some_and(|cid| verify_cid(&cid, body));
-            let error =
-                (!fits).then(|| database.damaged(None, cid, "the object does not hash to its CID"));
-            Ok((body.len() as u64, error))
-        },
-    )
+    let mut errors = Vec::new();
+    if from == 0 {
+        let astray = object_details::astray(database);
+        let astray = found(astray, &mut errors)?.unwrap_or_default();
+        errors.extend(astray);
+    }
+    let mut page = by_number(from, |after| {
+        let checked = kept_objects::check_next(database, after)?;
+        Ok(checked.map(|checked| (checked.number, checked.bytes, checked.wrong)))
+    })?;
+    page.damages.extend(PartPage::from_damages(errors).damages);
+    Ok(page)
 }
 
 pub(super) fn snapshots(database: &Database, from: u64) -> Result<PartPage, StoreError> {
-    by_number(
-        database,
-        "reading a snapshot",
-        kept_snapshots::NEXT,
-        from,
-        |row| {
-            let (bytes, wrong) = kept_snapshots::check_row(row)?;
-            Ok((
-                bytes,
-                wrong.map(|reason| database.damaged(None, None, reason)),
-            ))
-        },
-    )
+    by_number(from, |after| {
+        database.first(
+            "reading a snapshot",
+            kept_snapshots::NEXT,
+            (stored(after),),
+            |row| {
+                let (bytes, wrong) = kept_snapshots::check_row(row)?;
+                let wrong = wrong.map(|reason| database.damaged(None, None, reason));
+                Ok((count(row, 0)?, bytes, wrong))
+            },
+        )
+    })
 }
 
 pub(super) fn checkpoints(database: &Database) -> Result<PartPage, StoreError> {

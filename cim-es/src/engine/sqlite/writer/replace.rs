@@ -168,8 +168,8 @@ fn keep_as_objects(database: &Database, events: &[StoredEvent]) -> Result<(), St
     for event in events {
         let body = event.body();
         let (envelope, payload) = (event.envelope_bytes(), event.payload());
-        objects::put(database, &event.cid, &body.slice_ref(envelope))?;
-        objects::put(database, &event.envelope.payload, &body.slice_ref(payload))?;
+        objects::put_block(database, &event.cid, &body.slice_ref(envelope))?;
+        objects::put_block(database, &event.envelope.payload, &body.slice_ref(payload))?;
     }
     Ok(())
 }
