@@ -296,7 +296,7 @@ fn a_commit_after_another_process_has_written_looks_at_what_it_wrote_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_gets_more_tables_meanwhile_is_opened() {
     let directory = Directory::new();
-    for round in 0..150_u64 {
+    for round in 0..60_u64 {
         let path = directory.file(&format!("{round}.db"));
         let store = SqliteEventStore::open(&path).unwrap();
         let opening: Vec<_> = (0..3)
@@ -310,7 +310,7 @@ async fn a_file_that_gets_more_tables_meanwhile_is_opened() {
             })
             .collect();
         // Each time at another moment of theirs.
-        tokio::time::sleep(Duration::from_micros(round * 40)).await;
+        tokio::time::sleep(Duration::from_micros(round * 100)).await;
         let change = StateChange::put("known", vec![1]);
         store.change_state(vec![change]).await.unwrap();
         for opened in opening {
