@@ -197,8 +197,11 @@ impl Protocol {
         error: StoreError,
     ) -> Result<UpStep, StoreError> {
         let [commit] = &page.commits[..] else {
-            let events: usize = page.commits.iter().map(|it| it.events.len()).sum();
-            up.most_events = Some((events / 2).max(1));
+            let events = |commits: &[Queued]| commits.iter().map(|it| it.events.len()).sum();
+            let (all, last): (usize, usize) = (events(&page.commits), page.commits.len() - 1);
+            // Without the last one at least, which may be larger than all before it.
+            let before: usize = events(&page.commits[..last.max(1)]);
+            up.most_events = Some((all / 2).min(before).max(1));
             return Ok(UpStep::Narrowed);
         };
         let position = first_of(page);

@@ -171,3 +171,19 @@ async fn what_the_file_refuses_is_parked_on_its_way_down() {
     node.protocol.level(&remote(&shared)).await.unwrap();
     assert_eq!(node.protocol.parked().len(), 1, "it is as large as before");
 }
+
+#[tokio::test]
+async fn a_refused_commit_that_is_larger_than_all_before_it_is_found() {
+    let (node, shared) = (Node::new().await, narrow_stream());
+    node.write("a", "ann").await;
+    let mut commit = commit(&["b", "c"], "ann");
+    commit.aggregates.extend(large("d", 2_000).aggregates);
+    node.protocol.append(commit).await.unwrap();
+    let mut steps = 0;
+    while node.protocol.up(&remote(&shared)).await.unwrap() != UpStep::Level {
+        steps += 1;
+        assert!(steps < 20, "it is narrowed for ever");
+    }
+    assert_eq!(node.protocol.parked()[0].position, Position(2));
+    assert_eq!(shared.last_position().await.unwrap(), Position(1));
+}
