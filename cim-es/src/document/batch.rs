@@ -1,7 +1,7 @@
 //! The unit of work: what a projection reads and writes of its documents, before one commit stores it.
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -36,8 +36,8 @@ pub struct DocumentBatch<D> {
     view: ViewId,
     /// What changed in this batch.
     changed: BTreeMap<String, Changed>,
-    /// What changed in the batch before, while it is being stored.
-    sent: BTreeMap<String, Changed>,
+    /// What changed in the batches before, while they are being stored, in their order.
+    sent: VecDeque<BTreeMap<String, Changed>>,
     /// What is stored: bytes of a document, or none for one that is not there.
     known: LruCache<String, Option<Bytes>>,
     known_bytes: usize,
@@ -63,7 +63,7 @@ impl<D: Document> DocumentBatch<D> {
             storage,
             view,
             changed: BTreeMap::new(),
-            sent: BTreeMap::new(),
+            sent: VecDeque::new(),
             known: LruCache::unbounded(),
             known_bytes: 0,
             met: None,
@@ -162,25 +162,27 @@ impl<D: Document> DocumentBatch<D> {
 
     /// The commit is stored: the next batch begins.
     pub fn stored(&mut self) {
-        self.sent_is_stored();
+        while !self.sent.is_empty() {
+            self.sent_is_stored();
+        }
         self.begin_next();
         for (key, changed) in std::mem::take(&mut self.changed) {
             self.keep(key, changed.value);
         }
     }
 
-    /// As [`changes`](Self::changes), and the next batch begins before they are stored: it sees them all the same. Only one
-    /// commit may be on its way.
+    /// As [`changes`](Self::changes), and the next batch begins before they are stored: it sees them all the same. What is
+    /// sent is to be stored in the same order.
     pub(crate) fn send(&mut self, holder: Uuid, after: Bookmark, up_to: Bookmark) -> ViewChanges {
         let changes = self.changes(holder, after, up_to);
         self.begin_next();
-        self.sent.append(&mut self.changed);
+        self.sent.push_back(std::mem::take(&mut self.changed));
         changes
     }
 
-    /// What was sent is stored.
+    /// What was sent first is stored.
     pub(crate) fn sent_is_stored(&mut self) {
-        for (key, changed) in std::mem::take(&mut self.sent) {
+        for (key, changed) in self.sent.pop_front().into_iter().flatten() {
             self.keep(key, changed.value);
         }
     }
@@ -192,7 +194,9 @@ impl<D: Document> DocumentBatch<D> {
 
     /// What became of a document that is not stored yet.
     fn changed(&self, key: &str) -> Option<&Changed> {
-        self.changed.get(key).or_else(|| self.sent.get(key))
+        let sent = self.sent.iter().rev();
+        let sent = std::iter::once(&self.changed).chain(sent);
+        sent.filter_map(|changed| changed.get(key)).next()
     }
 
     /// Forgets what was put and what is known of what is stored: after a commit that was not stored, or
@@ -348,9 +352,12 @@ impl<D: Document> Documents<'_, D> {
             page.start().is_none_or(|start| start < key)
                 && stored.next.as_deref().is_none_or(|last| key <= last)
         };
-        let is_last = |key: &String| !batch.changed.contains_key(key);
-        let sent = batch.sent.iter().filter(|(key, _)| is_last(key));
-        let ours = batch.changed.iter().chain(sent);
+        let is_last = |(key, changed): &(&String, &Changed)| {
+            let last = batch.changed(key);
+            last.is_some_and(|last| std::ptr::eq(last, *changed))
+        };
+        let sent = batch.sent.iter().flatten();
+        let ours = batch.changed.iter().chain(sent).filter(is_last);
         let ours = ours.filter_map(|(key, changed)| {
             let value = changed.value.clone()?;
             (is_within(key) && is_found(changed)).then(|| StoredDocument {

@@ -1,8 +1,10 @@
 //! Makes documents of events.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
 
 use super::InDocuments;
@@ -19,6 +21,9 @@ use crate::store::read_model::{
 
 /// Documents are stored with the commit that reaches so many events.
 const AT_ONCE: usize = 1_000;
+/// How many commits are on their way to the storage, at most: the storage begins with the next one as soon as it has done
+/// with the one before, while others are made.
+const ON_THEIR_WAY: usize = 2;
 
 /// Makes the documents of a view.
 ///
@@ -30,7 +35,10 @@ pub(in crate::projection) struct DocumentsWork<P: InDocuments> {
     storage: Arc<dyn ReadModelStorage>,
     view: ViewId,
     batch: DocumentBatch<P::Document>,
-    sent: Option<Sent>,
+    /// What is on its way to the storage, in order.
+    sent: VecDeque<Sent>,
+    /// The last event of what has arrived there, until somebody is told.
+    arrived: Option<Bookmark>,
 }
 
 impl<P: InDocuments> DocumentsWork<P> {
@@ -44,7 +52,8 @@ impl<P: InDocuments> DocumentsWork<P> {
             batch: DocumentBatch::new(Arc::clone(&storage), view.clone()),
             storage,
             view,
-            sent: None,
+            sent: VecDeque::new(),
+            arrived: None,
         }
     }
 
@@ -98,20 +107,36 @@ impl<P: InDocuments> DocumentsWork<P> {
         Ok(())
     }
 
-    /// Stores changes by a task of its own, so that others are made meanwhile.
-    fn send(&self, changes: ViewChanges) -> Sent {
+    /// Stores changes by a task of its own, so that others are made meanwhile: behind what was sent before, and only where
+    /// that was stored.
+    fn send(&mut self, changes: ViewChanges) {
         let (storage, view) = (Arc::clone(&self.storage), self.view.clone());
         let up_to = changes.up_to;
-        let commit = async move { storage.commit(&view, changes).await.map_err(fault) };
-        let task = tokio::spawn(commit);
-        Sent { up_to, task }
+        let (done, outcome) = oneshot::channel();
+        let before = self.sent.back_mut().and_then(|sent| sent.is_stored.take());
+        let commit = async move {
+            if let Some(before) = before
+                && before.await.is_err()
+            {
+                return Err(Fault::Lost);
+            }
+            storage.commit(&view, changes).await.map_err(fault)?;
+            // Where nothing was sent behind it nobody listens.
+            let _ = done.send(());
+            Ok(())
+        };
+        self.sent.push_back(Sent {
+            up_to,
+            task: tokio::spawn(commit),
+            is_stored: Some(outcome),
+        });
     }
 
-    /// Waits until what was sent is stored; where it is not, what is counted says so.
-    async fn arrive(&mut self, counted: &mut Counted) -> bool {
-        match self.stored().await {
-            Ok(up_to) => {
-                counted.up_to = up_to.unwrap_or(counted.up_to);
+    /// Waits until no more than some of what was sent is on its way; where it is not stored, what is counted says so.
+    async fn arrive(&mut self, counted: &mut Counted, on_their_way: usize) -> bool {
+        match self.wait(on_their_way).await {
+            Ok(()) => {
+                counted.up_to = self.arrived.take().unwrap_or(counted.up_to);
                 true
             }
             Err(fault) => {
@@ -119,6 +144,20 @@ impl<P: InDocuments> DocumentsWork<P> {
                 false
             }
         }
+    }
+
+    /// Waits until no more than some of what was sent is on its way. Whoever stops waiting loses nothing.
+    async fn wait(&mut self, on_their_way: usize) -> Result<(), Fault> {
+        while self.sent.len() > on_their_way
+            && let Some(sent) = self.sent.front_mut()
+        {
+            let outcome = (&mut sent.task).await;
+            let up_to = self.sent.pop_front().map(|sent| sent.up_to);
+            outcome.unwrap_or_else(|error| Err(ended(&error)))?;
+            self.batch.sent_is_stored();
+            self.arrived = up_to;
+        }
+        Ok(())
     }
 
     /// Stores changes that no others follow.
@@ -138,6 +177,8 @@ impl<P: InDocuments> DocumentsWork<P> {
 struct Sent {
     up_to: Bookmark,
     task: JoinHandle<Result<(), Fault>>,
+    /// Heard by what is sent next: gone without a word where it was not stored.
+    is_stored: Option<oneshot::Receiver<()>>,
 }
 
 /// The task that stored something ended by itself, as where the storage panics or the runtime shuts down.
@@ -193,10 +234,11 @@ impl<P: InDocuments> Work for DocumentsWork<P> {
             self.batch.begins_empty();
         }
         let mut after = self.on_its_way().unwrap_or(place.after);
-        for part in parts(batch, &commits, self.sent.is_some()) {
+        for part in parts(batch, &commits, !self.sent.is_empty()) {
             let is_only = part == commits && more == More::MayCome;
             let (up_to, outcome) = self.project_all(batch, part, after, &place.settled).await;
-            if !self.arrive(&mut counted).await {
+            let on_their_way = if is_only { 0 } else { ON_THEIR_WAY - 1 };
+            if !self.arrive(&mut counted, on_their_way).await {
                 return counted;
             }
             let is_lost = matches!(outcome, Err(Fault::Storage { .. }));
@@ -207,7 +249,7 @@ impl<P: InDocuments> Work for DocumentsWork<P> {
                     self.store(changes, &mut counted).await;
                     return counted;
                 }
-                self.sent = Some(self.send(changes));
+                self.send(changes);
                 after = up_to;
                 // What a task spawns last waits on its own thread until the task waits: let it begin before more is made.
                 tokio::task::yield_now().await;
@@ -217,35 +259,31 @@ impl<P: InDocuments> Work for DocumentsWork<P> {
             }
         }
         if more == More::MayCome || counted.outcome.is_err() {
-            self.arrive(&mut counted).await;
+            self.arrive(&mut counted, 0).await;
         }
         counted
     }
 
     fn on_its_way(&self) -> Option<Bookmark> {
-        self.sent.as_ref().map(|sent| sent.up_to)
+        self.sent.back().map(|sent| sent.up_to)
     }
 
     async fn stored(&mut self) -> Result<Option<Bookmark>, Fault> {
-        let Some(sent) = &mut self.sent else {
-            return Ok(None);
-        };
-        let outcome = (&mut sent.task).await;
-        let up_to = self.sent.take().map(|sent| sent.up_to);
-        outcome.unwrap_or_else(|error| Err(ended(&error)))?;
-        self.batch.sent_is_stored();
-        Ok(up_to)
+        self.wait(0).await?;
+        Ok(self.arrived.take())
     }
 
     fn turn_to(&mut self, view: &ViewId) -> Result<(), ReadModelError> {
         self.view = view.clone();
-        self.sent = None;
+        self.sent.clear();
+        self.arrived = None;
         self.batch = DocumentBatch::new(Arc::clone(&self.storage), view.clone());
         Ok(())
     }
 
     fn forget(&mut self) {
-        self.sent = None;
+        self.sent.clear();
+        self.arrived = None;
         self.batch.forget();
     }
 }
