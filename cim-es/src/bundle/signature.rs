@@ -8,6 +8,8 @@ use crate::block::Cid;
 use crate::block::reader::{Reader, Refusal, major, refuse};
 #[cfg(feature = "proof")]
 use crate::block::writer;
+#[cfg(feature = "proof")]
+use crate::domain::ErrorChain;
 
 /// Whom an importer trusts.
 #[cfg(feature = "proof")]
@@ -85,7 +87,7 @@ pub(super) fn check(trust: &Trust, manifest: &Cid, note: &str) -> Result<String,
 #[cfg(feature = "proof")]
 pub(super) fn check_checkpoint(trust: Option<&Trust>, checkpoint: &str) -> Result<(), BundleFault> {
     let refused = |error: crate::proof::ProofError| BundleFault::Checkpoint {
-        reason: crate::ErrorChain(&error).to_string(),
+        reason: ErrorChain(&error).to_string(),
     };
     let signed: crate::proof::SignedCheckpoint = checkpoint.parse().map_err(refused)?;
     match trust {
