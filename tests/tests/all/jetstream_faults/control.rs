@@ -92,7 +92,7 @@ impl Raw {
     }
 }
 
-/// Honest programs on one aggregate, until they are told to stop.
+/// Honest programs on one aggregate, until they are told to stop. They pause, so that another comes between them.
 fn honest(program: &Arc<Program>, key: &AggregateKey, stop: &Arc<AtomicBool>) -> JoinSet<()> {
     let mut writers = JoinSet::new();
     for number in 0..3 {
@@ -102,6 +102,7 @@ fn honest(program: &Arc<Program>, key: &AggregateKey, stop: &Arc<AtomicBool>) ->
                 let request =
                     commit().aggregate(key.clone(), ExpectedVersion::Any, entries(number, 1));
                 program.append("honest", request, false).await;
+                sleep(Duration::from_millis(50)).await;
             }
         });
     }
@@ -125,26 +126,22 @@ async fn the_checks_find_a_writer_without_the_guard() {
         client: cluster.connect(User::Operator).await,
         store: program.store.clone(),
     };
-    let mut written = 0;
+    let (mut written, mut first) = (0, None);
     while written < 6 {
         let Some(last) = raw.store.last(&key).await.unwrap() else {
             sleep(Duration::from_millis(10)).await;
             continue;
         };
+        let first = *first.get_or_insert(last.head());
         let request = commit().aggregate(key.clone(), ExpectedVersion::Any, entries(7, 1));
-        // A guard of its own, which the servers accept beside guarded writes; and none at all behind an event that it has
-        // not seen, which is a fork however fast the servers are.
+        // A guard of its own, which the servers accept beside guarded writes; and none at all behind an event that others
+        // have followed long since, which is a fork however fast the servers are.
         let subject = raw.store.subjects().stored(key.id(), TYPE);
-        let guard = match written {
-            5 => {
-                while raw.store.last(&key).await.unwrap().unwrap().position == last.position {
-                    sleep(Duration::from_millis(5)).await;
-                }
-                Guard::None
-            }
-            _ => Guard::Another(&subject),
+        let (head, guard) = match written {
+            5 => (first, Guard::None),
+            _ => (last.head(), Guard::Another(&subject)),
         };
-        if let Some(event) = raw.publish(&request, Some(last.head()), guard).await {
+        if let Some(event) = raw.publish(&request, Some(head), guard).await {
             let outcome = Outcome::stored(&[event]);
             program
                 .record
