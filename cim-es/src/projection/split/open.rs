@@ -71,6 +71,7 @@ impl<P: InDocuments> OpenSplit<P> {
             P::NAME,
             keeps_former,
         ));
+        let done = all.done().await?.least();
         let mut parts = Vec::new();
         for part in 0..names.parts() {
             let view = names.part(part)?;
@@ -80,7 +81,6 @@ impl<P: InDocuments> OpenSplit<P> {
                 Arc::clone(&storage),
                 view.clone(),
             );
-            let done = all.done().await?.least();
             let made = stored::make::<P, _>(store, work, view.clone(), done, self.options).await?;
             let home = PartHome {
                 stored: made.home,

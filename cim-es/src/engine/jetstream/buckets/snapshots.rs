@@ -159,10 +159,10 @@ impl JetStreamSnapshotStore {
         if self.subject(&aggregate, record.tag) != message.subject.as_str() {
             return Err(wrong("is that of another aggregate or tag"));
         }
-        if record.version != version || !record.is_intact() {
-            return Err(wrong("is not what was written"));
+        match record.opened() {
+            Some(snapshot) if snapshot.version == version => Ok(Some(snapshot.state.len() as u64)),
+            _ => Err(wrong("is not what was written")),
         }
-        Ok(Some(record.state.len() as u64))
     }
 
     fn subject(&self, aggregate: &AggregateKey, tag: u64) -> String {
@@ -198,13 +198,12 @@ impl JetStreamSnapshotStore {
 
     /// A snapshot that is what was written.
     fn intact(&self, aggregate: &AggregateKey, kept: Option<SnapshotRecord>) -> Option<Snapshot> {
-        let kept = kept?;
-        if !kept.is_intact() {
+        let intact = kept?.opened();
+        if intact.is_none() {
             let location = self.values.location();
             tracing::warn!(%location, %aggregate, "a damaged snapshot is not used");
-            return None;
         }
-        Some(kept.into_snapshot())
+        intact
     }
 
     /// Removes an object that no value points at any more, but for the one that is there now.
@@ -329,29 +328,19 @@ impl SnapshotStore for JetStreamSnapshotStore {
 }
 
 impl SnapshotRecord {
-    /// Whether it is what was written, as far as it says what that was.
-    fn is_intact(&self) -> bool {
-        let Some(digest) = &self.digest else {
-            return true;
-        };
-        let aggregate = AggregateKey::new(self.aggregate.clone(), IdText::trusted(&self.id));
-        let state = Bytes::copy_from_slice(&self.state);
-        let snapshot = self.with_state(state);
-        snapshot.digest(&aggregate).as_slice() == digest.as_slice()
-    }
-
-    fn into_snapshot(mut self) -> Snapshot {
-        let state = std::mem::take(&mut self.state);
-        self.with_state(state.into_vec().into())
-    }
-
-    fn with_state(&self, state: Bytes) -> Snapshot {
-        Snapshot {
+    /// The snapshot; none where it is not what was written, as far as it says what that was.
+    fn opened(self) -> Option<Snapshot> {
+        let aggregate = AggregateKey::new(self.aggregate, IdText::trusted(&self.id));
+        let snapshot = Snapshot {
             tag: self.tag,
             version: self.version,
             last_cid: self.last_cid,
             position: Position(self.position),
-            state,
-        }
+            state: self.state.into_vec().into(),
+        };
+        let is_intact = self
+            .digest
+            .is_none_or(|digest| snapshot.digest(&aggregate).as_slice() == digest.as_slice());
+        is_intact.then_some(snapshot)
     }
 }
