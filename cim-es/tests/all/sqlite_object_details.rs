@@ -5,23 +5,16 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use cim_es::block::{Cid, HashCode};
 use cim_es::store::{ContentType, EventStore, ObjectStore, StoreError};
-use cim_es::verify::{Step, Verification};
 use cim_es::{ErrorChain, SqliteEventStore};
 use rusqlite::Connection;
 
-use crate::sqlite_support::{Directory, any, note, run};
+use crate::sqlite_support::{Directory, any, damages, note, run, version};
 
 const PICTURE: ContentType = ContentType::DAG_CBOR;
 
 fn change(path: &Path, sql: &str) {
     let file = Connection::open(path).expect("it opens");
     file.execute_batch(sql).expect("it changes");
-}
-
-fn version(path: &Path) -> i32 {
-    let file = Connection::open(path).expect("it opens");
-    let version = file.pragma_query_value(None, "user_version", |row| row.get(0));
-    version.expect("it has a version")
 }
 
 fn object(number: u8) -> Bytes {
@@ -54,18 +47,6 @@ fn age(path: &Path) {
         "DROP TABLE object_details; DROP TABLE epochs; DROP TABLE sync_state; DROP TABLE entries;
          DROP TABLE documents; DROP TABLE views; PRAGMA user_version = 3;",
     );
-}
-
-/// What the check of the whole store tells.
-async fn damages(store: SqliteEventStore) -> Vec<String> {
-    let mut verification = Verification::of(store);
-    let mut told = Vec::new();
-    while let Some(step) = verification.next().await.expect("it reads") {
-        if let Step::Damaged(damages) = step {
-            told.extend(damages.iter().map(ToString::to_string));
-        }
-    }
-    told
 }
 
 #[test]

@@ -1,19 +1,10 @@
 //! What a file knows of a stream stands in a table of its own, made when it is first needed, and checked like the rest.
 
-use std::path::Path;
-
 use cim_es::store::{EventStore, StateChange, StoreError, SyncState};
-use cim_es::verify::{Step, Verification};
 use cim_es::{ErrorChain, SqliteEventStore};
 use rusqlite::Connection;
 
-use crate::sqlite_support::{Directory, any, note, run};
-
-fn version(path: &Path) -> i32 {
-    let file = Connection::open(path).expect("it opens");
-    let version = file.pragma_query_value(None, "user_version", |row| row.get(0));
-    version.expect("it has a version")
-}
+use crate::sqlite_support::{Directory, any, damages, note, run, version};
 
 /// A file with an event and a value, closed.
 async fn filled(directory: &Directory) -> std::path::PathBuf {
@@ -27,18 +18,6 @@ async fn filled(directory: &Directory) -> std::path::PathBuf {
     store.append(any("a", vec![note(2)])).await.unwrap();
     store.close().await;
     path
-}
-
-/// What the check of the whole store tells.
-async fn damages(store: SqliteEventStore) -> Vec<String> {
-    let mut verification = Verification::of(store);
-    let mut told = Vec::new();
-    while let Some(step) = verification.next().await.expect("it reads") {
-        if let Step::Damaged(damages) = step {
-            told.extend(damages.iter().map(ToString::to_string));
-        }
-    }
-    told
 }
 
 #[test]

@@ -43,6 +43,21 @@ async fn all(reader: &SplitReader<Card>) -> Vec<(String, Card)> {
     }
 }
 
+/// What all accounts hold together.
+async fn sum_of(reader: &SplitReader<Card>) -> i64 {
+    all(reader).await.iter().map(|(_, card)| card.sum).sum()
+}
+
+/// So many accounts, each with a deposit of one, and the last of these.
+async fn deposited(store: &MemoryEventStore, count: usize) -> (Vec<Id<Account>>, Position) {
+    let ids: Vec<_> = (0..count).map(|_| Id::new()).collect();
+    let mut last = Position::START;
+    for id in &ids {
+        last = deposit(store, *id, 1).await;
+    }
+    (ids, last)
+}
+
 #[tokio::test]
 async fn documents_of_all_parts_are_read_found_and_listed_as_those_of_one_view() {
     on_each_storage(|store, storage| async move {
@@ -224,17 +239,10 @@ mod third {
 async fn a_version_in_parts_takes_over_from_a_whole_one_and_a_whole_one_from_one_in_parts() {
     on_each_storage(|store, storage| async move {
         let (first, view) = open_cards(&store, &storage).await;
-        let ids: Vec<Id<Account>> = (0..16).map(|_| Id::new()).collect();
-        let mut last = Position::START;
-        for id in &ids {
-            last = deposit(&store, *id, 1).await;
-        }
+        let (ids, last) = deposited(&store, 16).await;
         view.wait_for(last, LIMIT).await.unwrap();
         let reader = SplitReader::<Card>::new(storage.clone(), "cards");
-        let sum = async || {
-            let cards = all(&reader).await;
-            cards.iter().map(|(_, card)| card.sum).sum::<i64>()
-        };
+        let sum = || sum_of(&reader);
         assert_eq!(sum().await, 16);
 
         // One version has one form.
@@ -300,7 +308,7 @@ async fn a_version_in_parts_takes_over_from_a_whole_one_and_a_whole_one_from_one
         assert!(storage.views("cards--2-0").await.unwrap().is_empty());
         second.stop().await;
         assert_eq!(whole.outside.load(Ordering::Relaxed), 0);
-        last = deposit(&store, ids[0], 1).await;
+        let last = deposit(&store, ids[0], 1).await;
         cards.wait_for(last, LIMIT).await.unwrap();
         assert_eq!(whole.outside.load(Ordering::Relaxed), 1);
         let card = of_whole.get(&ids[0]).await.unwrap().value.unwrap();
@@ -313,17 +321,10 @@ async fn a_version_in_parts_takes_over_from_a_whole_one_and_a_whole_one_from_one
 async fn a_version_in_another_number_of_parts_answers_when_all_are_level_and_the_former_is_gone() {
     on_each_storage(|store, storage| async move {
         let (manager, view) = open(&store, &storage).await;
-        let ids: Vec<Id<Account>> = (0..16).map(|_| Id::new()).collect();
-        let mut last = Position::START;
-        for id in &ids {
-            last = deposit(&store, *id, 1).await;
-        }
+        let (_, last) = deposited(&store, 16).await;
         view.wait_for(last, LIMIT).await.unwrap();
         let reader = view.reader().clone();
-        let sum = async || {
-            let cards = all(&reader).await;
-            cards.iter().map(|(_, card)| card.sum).sum::<i64>()
-        };
+        let sum = || sum_of(&reader);
         assert_eq!(sum().await, 16);
 
         // Another number of parts is another declaration.
@@ -371,11 +372,7 @@ async fn a_version_in_another_number_of_parts_answers_when_all_are_level_and_the
 async fn an_event_that_one_part_cannot_count_holds_up_no_other_part() {
     on_each_storage(|store, storage| async move {
         let (_manager, view) = open(&store, &storage).await;
-        let ids: Vec<Id<Account>> = (0..32).map(|_| Id::new()).collect();
-        let mut last = Position::START;
-        for id in &ids {
-            last = deposit(&store, *id, 1).await;
-        }
+        let (ids, last) = deposited(&store, 32).await;
         view.wait_for(last, LIMIT).await.unwrap();
         let refused = deposit(&store, ids[0], 13).await;
         until(|| view.status().parked().count() == 1).await;

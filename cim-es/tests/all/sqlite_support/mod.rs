@@ -12,13 +12,18 @@ pub use directory::Directory;
 #[cfg(target_os = "linux")]
 pub use disk::Disk;
 
+use std::path::Path;
+
+use cim_es::SqliteEventStore;
 use cim_es::block::StoredEvent;
 use cim_es::message::{MessageIdentity, Timestamp};
 use cim_es::store::{
     AggregateKey, CommitRequest, EventStream, ExpectedVersion, NewEvent, StoreError,
 };
 use cim_es::subject::Token;
+use cim_es::verify::{Step, Verification};
 use futures_util::StreamExt;
+use rusqlite::Connection;
 
 /// Runs a test that asks a store.
 pub fn run<T>(test: impl Future<Output = T>) -> T {
@@ -27,6 +32,25 @@ pub fn run<T>(test: impl Future<Output = T>) -> T {
         .build()
         .expect("a runtime starts")
         .block_on(test)
+}
+
+/// The version of the format that a file says.
+pub fn version(path: &Path) -> i32 {
+    let file = Connection::open(path).expect("it opens");
+    let version = file.pragma_query_value(None, "user_version", |row| row.get(0));
+    version.expect("it has a version")
+}
+
+/// What the check of the whole store tells.
+pub async fn damages(store: SqliteEventStore) -> Vec<String> {
+    let mut verification = Verification::of(store);
+    let mut told = Vec::new();
+    while let Some(step) = verification.next().await.expect("it reads") {
+        if let Step::Damaged(damages) = step {
+            told.extend(damages.iter().map(ToString::to_string));
+        }
+    }
+    told
 }
 
 /// An aggregate by a name.

@@ -78,14 +78,15 @@ pub async fn open_to_deletes(client: &Client) -> JetStreamEventStore {
     let mut config = info["config"].clone();
     config["deny_delete"] = serde_json::json!(false);
     // A server that is busy may still be at the deletion.
-    let mut answer = ask(client, &format!("STREAM.CREATE.{name}"), config.clone()).await;
-    for _ in 0..100 {
-        if answer["error"].is_null() {
-            break;
+    let mut tries = 0;
+    let answer = loop {
+        let answer = ask(client, &format!("STREAM.CREATE.{name}"), config.clone()).await;
+        tries += 1;
+        if answer["error"].is_null() || tries > 100 {
+            break answer;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        answer = ask(client, &format!("STREAM.CREATE.{name}"), config.clone()).await;
-    }
+    };
     assert!(answer["error"].is_null(), "{answer}");
     open(client.clone(), &options).await
 }
