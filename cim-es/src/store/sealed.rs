@@ -51,7 +51,7 @@ impl SealedCommit {
     }
 
     /// Proves it by itself: each block hashes to its CID and is canonical, the events are one whole commit, and those
-    /// of each aggregate follow each other. What it follows in a store is for [`plan`] to say.
+    /// of each aggregate follow each other. What it follows in a store is for [`plan`](fn@super::plan) to say.
     ///
     /// # Errors
     /// [`StoreError::Unproved`] with the verdict, whose position counts the blocks of the commit from 1;
