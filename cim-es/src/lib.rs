@@ -59,7 +59,7 @@
 //!
 #![cfg_attr(
     all(
-        feature = "car",
+        feature = "encrypt",
         feature = "jetstream",
         feature = "proof",
         feature = "sqlite",
@@ -69,7 +69,7 @@
 )]
 #![cfg_attr(
     not(all(
-        feature = "car",
+        feature = "encrypt",
         feature = "jetstream",
         feature = "proof",
         feature = "sqlite",
@@ -92,6 +92,7 @@
 //! | [`store`] | the ports, and what every engine shares |
 //! | `car` (feature) | files of blocks with their CIDs, for every tool of IPLD |
 //! | `bundle` (feature `car`) | what a store has as one file, carried to another store |
+//! | `age` (feature `encrypt`) | files that are encrypted to recipients |
 //! | [`document`] | values by key that a view keeps, found by an index |
 //! | [`repository`] | executing commands and loading aggregates |
 //! | [`subscription`] | reacting to what happens, with retries and a place for what failed |
@@ -112,6 +113,8 @@
 // The derives name this crate by its absolute path, also inside it.
 extern crate self as cim_es;
 
+#[cfg(feature = "encrypt")]
+pub mod age;
 pub mod block;
 #[cfg(feature = "car")]
 pub mod bundle;
@@ -124,7 +127,7 @@ mod domain;
 mod engine;
 #[cfg(all(
     doc,
-    feature = "car",
+    feature = "encrypt",
     feature = "jetstream",
     feature = "proof",
     feature = "sqlite",

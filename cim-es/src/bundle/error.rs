@@ -108,6 +108,10 @@ pub enum BundleError {
         /// The name of the key.
         name: String,
     },
+    /// The file cannot be encrypted.
+    #[cfg(feature = "encrypt")]
+    #[error("the file cannot be encrypted")]
+    Encryption(#[from] crate::age::AgeError),
     /// The store cannot be read.
     #[error("the store cannot be read")]
     Store(#[from] StoreError),
@@ -158,6 +162,20 @@ pub enum BundleFault {
     /// It is not a CAR file, or it was damaged.
     #[error(transparent)]
     Car(#[from] CarFault),
+    /// It is encrypted, and no identity was given.
+    #[error(
+        "it is encrypted (age): give the identity of a recipient, in a program that has the feature `encrypt`, or decrypt it first"
+    )]
+    Encrypted,
+    /// It is not encrypted, and an identity was given to decrypt it with.
+    #[error(
+        "it is not encrypted, so nothing says that it is from where encrypted ones come: import it without an identity if that is as it should be"
+    )]
+    NotEncrypted,
+    /// It is encrypted to others, or what is encrypted was damaged.
+    #[cfg(feature = "encrypt")]
+    #[error(transparent)]
+    Age(#[from] crate::age::AgeFault),
     /// It is a CAR file whose first block is not the manifest of a bundle.
     #[error("it is a CAR file but not a bundle: {reason}")]
     NotABundle {

@@ -32,9 +32,13 @@
 //! # }
 //! ```
 //!
+//! With the feature `encrypt`, an export writes for [some recipients alone](Export::encrypted_to), and an import takes it with
+//! the [identity](Import::decrypted_with) of one of them.
+//!
 //! [JSON Lines](Export::json_lines_to) are the other form, for people and for programs that know no CAR: one DAG-JSON object
 //! for each event, without loss, and [imported](Import::json_lines) under the same proofs.
 
+mod encryption;
 mod error;
 mod export;
 mod import;

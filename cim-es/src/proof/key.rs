@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::key_text::{self, Seed};
 use super::{KeyError, ProofError};
+use crate::store::secret_file;
 
 /// What a key is for; signatures for one use do not pass for the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -173,7 +174,7 @@ impl SigningKey {
             reason: error.to_string(),
         })?;
         let text = key_text::to_pem(&seed);
-        key_text::write(path, &text).map_err(|error| KeyError::NotMade {
+        secret_file::write(path, &text).map_err(|error| KeyError::NotMade {
             path: path.to_owned(),
             source: Arc::new(error),
         })?;

@@ -1,9 +1,5 @@
 //! The forms in which a key is written.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::Path;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::pkcs8::DecodePrivateKey;
@@ -110,26 +106,6 @@ pub(super) fn to_pem(seed: &[u8; 32]) -> Zeroizing<String> {
         "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
         *encoded
     ))
-}
-
-/// Makes a file that its owner alone may read. Where it cannot be written whole, it is removed again.
-pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    let mut file = options.open(path)?;
-    let written = file
-        .write_all(text.as_bytes())
-        .and_then(|()| file.sync_all());
-    if written.is_err() {
-        // What failed is reported; a part of a key is of no use.
-        let _ = std::fs::remove_file(path);
-    }
-    written
 }
 
 /// The kinds of nkeys that sign, by their prefix byte: account, cluster, module, operator, server, user, service.

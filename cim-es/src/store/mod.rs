@@ -31,6 +31,8 @@ mod recent;
 mod repeat;
 mod seal;
 mod sealed;
+#[cfg(any(feature = "encrypt", feature = "proof"))]
+pub(crate) mod secret_file;
 mod selection;
 mod settings;
 mod snapshot;

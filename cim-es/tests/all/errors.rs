@@ -202,6 +202,8 @@ fn errors() -> Vec<(&'static str, Box<dyn Error>)> {
     errors.extend(of_tables());
     #[cfg(feature = "car")]
     errors.extend(of_files());
+    #[cfg(feature = "encrypt")]
+    errors.extend(of_encryption());
     #[cfg(feature = "proof")]
     errors.extend(of_proofs());
     #[cfg(feature = "jetstream")]
@@ -333,6 +335,43 @@ fn of_files() -> Vec<(&'static str, Box<dyn Error>)> {
     let mut all = vec![("CarError", Box::new(failed) as Box<dyn Error>)];
     all.extend(bundles.into_iter().chain(faults));
     all
+}
+
+#[cfg(feature = "encrypt")]
+fn of_encryption() -> Vec<(&'static str, Box<dyn Error>)> {
+    use cim_es::age::{AgeError, AgeFault, AgeKeyError};
+    use cim_es::bundle::{BundleError, BundleFault};
+
+    let gone = || Arc::new(std::io::Error::other("the disk is gone"));
+    let failed = || AgeError::Io {
+        doing: "written",
+        source: gone(),
+    };
+    let keys = [
+        AgeKeyError::Line {
+            path: "recipients.txt".into(),
+            line: 2,
+            source: Box::new("age1".parse::<cim_es::age::Recipient>().unwrap_err()),
+        },
+        AgeKeyError::File {
+            path: "ann.identity".into(),
+            source: gone(),
+        },
+        AgeKeyError::NotMade {
+            path: "ann.identity".into(),
+            source: gone(),
+        },
+    ];
+    let mut errors: Vec<(&str, Box<dyn Error>)> = vec![
+        ("AgeError", Box::new(failed())),
+        ("BundleError", Box::new(BundleError::Encryption(failed()))),
+        (
+            "BundleFault",
+            Box::new(BundleFault::Age(AgeFault::HeaderChanged)),
+        ),
+    ];
+    errors.extend(keys.map(|it| ("AgeKeyError", Box::new(it) as Box<dyn Error>)));
+    errors
 }
 
 #[cfg(feature = "proof")]

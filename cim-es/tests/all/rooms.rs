@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom up: a room may name those before it, and itself.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 17] = [
     "domain",
     "block",
     "car",
@@ -18,6 +18,7 @@ const ROOMS: [&str; 16] = [
     "replay",
     "verify",
     "proof",
+    "age",
     "bundle",
     "dag",
     "testing",

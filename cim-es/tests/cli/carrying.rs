@@ -309,3 +309,122 @@ fn a_bundle_is_signed_and_asked_for_its_signature() {
     assert_eq!(lines(&checked)[0]["signed_by"], json!(name));
     assert_eq!(import().code, 0);
 }
+
+#[test]
+fn a_bundle_is_encrypted_to_recipients_and_imported_with_an_identity() {
+    let directory = Directory::new();
+    let (file, copy) = (file(&directory), directory.file("copy.db"));
+    let [ann, ben, eve] = ["ann", "ben", "eve"].map(|it| directory.file(it));
+    let [of_ann, of_ben, _] = [&ann, &ben, &eve].map(|it| {
+        let made = ask(["identity", "new", text(it)]);
+        assert_eq!(made.code, 0, "{made:?}");
+        assert_eq!(ask(["identity", "recipient", text(it)]).out, made.out);
+        made.out.trim().to_owned()
+    });
+    let recipients = directory.file("recipients.txt");
+    fs::write(&recipients, format!("# the archive\n\n{of_ben}\n")).expect("a file");
+    let bundle = directory.file("library.car.age");
+    let to_both = [
+        "--recipient",
+        &of_ann,
+        "--recipients-file",
+        text(&recipients),
+    ];
+    let exported = about(&file, &[&["export", text(&bundle)], &to_both[..]].concat());
+    assert_eq!(exported.code, 0, "{exported:?}");
+    let import = |more: &[&str]| about(&copy, &[&["import", text(&bundle)], more].concat());
+
+    let without = import(&["--create"]);
+    assert_eq!(without.code, 4, "{without:?}");
+    assert!(
+        without.err.contains("it is encrypted (age)") && without.err.contains("--identity FILE"),
+        "{without:?}"
+    );
+    let by_eve = import(&["--create", "--identity", text(&eve)]);
+    assert_eq!(by_eve.code, 4, "{by_eve:?}");
+    assert!(
+        by_eve.err.contains("2 of the kind X25519")
+            && by_eve.err.contains("cim-es identity recipient"),
+        "{by_eve:?}"
+    );
+    let checked = ask(["import", "--check", text(&bundle), "--identity", text(&ben)]);
+    assert!(
+        checked
+            .out
+            .starts_with("5 events of 3 aggregates, all proved\n"),
+        "{checked:?}"
+    );
+    let imported = import(&["--create", "--identity", text(&ann)]);
+    assert_eq!(
+        imported.out, "5 events were stored, 0 were there already\n",
+        "{imported:?}"
+    );
+
+    // JSON Lines are told apart by what is inside, and what is new since an encrypted bundle is found.
+    let jsonl = directory.file("library.jsonl.age");
+    let form = ["export", text(&jsonl), "--json-lines"];
+    assert_eq!(about(&file, &[&form[..], &to_both[..]].concat()).code, 0);
+    let again = about(&copy, &["import", text(&jsonl), "--identity", text(&ben)]);
+    assert_eq!(
+        again.out, "0 events were stored, 5 were there already\n",
+        "{again:?}"
+    );
+    let part = directory.file("part.car");
+    let since = ["export", text(&part), "--since", text(&bundle)];
+    assert_eq!(about(&file, &since).code, 4);
+    let nothing = about(&file, &[&since[..], &["--identity", text(&ann)]].concat());
+    assert_eq!(nothing.code, 2, "{nothing:?}");
+    assert!(nothing.err.contains("nothing to export"), "{nothing:?}");
+
+    let mut bytes = fs::read(&bundle).expect("the bundle");
+    bytes.pop();
+    fs::write(&bundle, bytes).expect("the bundle");
+    let cut = import(&["--identity", text(&ann)]);
+    assert_eq!(cut.code, 4, "{cut:?}");
+    assert!(
+        cut.err.contains("a part of it was changed or cut"),
+        "{cut:?}"
+    );
+}
+
+#[test]
+fn an_identity_is_in_a_file_that_its_owner_alone_may_read_and_is_never_shown() {
+    let directory = Directory::new();
+    let ann = directory.file("ann.identity");
+    let made = ask(["--json", "identity", "new", text(&ann)]);
+    assert_eq!(made.code, 0, "{made:?}");
+    let recipient = lines(&made)[0]["recipient"].clone();
+    assert!(
+        recipient.as_str().is_some_and(|it| it.starts_with("age1")),
+        "{made:?}"
+    );
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let metadata = fs::metadata(&ann).expect("a file");
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    }
+    let before = fs::read_to_string(&ann).expect("a file");
+    let again = ask(["identity", "new", text(&ann)]);
+    assert_eq!(again.code, 5, "{again:?}");
+    assert!(again.err.contains("never written over"), "{again:?}");
+    assert_eq!(fs::read_to_string(&ann).expect("a file"), before);
+
+    // Who gives the secret for the recipient is told so, and reads nothing of it.
+    let secret = before.lines().last().expect("a key");
+    let file = file(&directory);
+    let bundle = directory.file("library.car.age");
+    let wrong = about(&file, &["export", text(&bundle), "--recipient", secret]);
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+    assert!(wrong.err.contains("it is an identity"), "{wrong:?}");
+    assert!(!wrong.err.contains(&secret[20..30]), "{wrong:?}");
+    let broken = directory.file("broken.txt");
+    fs::write(&broken, "age1\n").expect("a file");
+    let wrong = about(
+        &file,
+        &["export", text(&bundle), "--recipients-file", text(&broken)],
+    );
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+    assert!(wrong.err.contains("line 1 of"), "{wrong:?}");
+    assert!(!bundle.exists());
+}

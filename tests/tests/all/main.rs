@@ -1,5 +1,6 @@
 //! The promises that need the derives or a server, in one program: it is linked once.
 
+mod age;
 mod bundle_travels;
 mod derive_apply;
 mod derive_contract;

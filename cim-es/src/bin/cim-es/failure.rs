@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use anstream::eprintln;
 use cim_es::ErrorChain;
+use cim_es::age::AgeKeyError;
 use cim_es::bundle::BundleError;
 use cim_es::dag::DagError;
 use cim_es::jetstream::{ConfigError, ConnectError};
@@ -13,6 +14,7 @@ use cim_es::store::StoreError;
 use cim_es::subscription::SubscriptionError;
 use clap::builder::styling::{AnsiColor, Style};
 
+use crate::commands::identity;
 use crate::output::shown;
 
 /// Which exit status a failure has; `cim-es --help` lists them.
@@ -176,6 +178,9 @@ impl From<BundleError> for Failure {
             _ => Kind::Other,
         };
         let failure = Self::new(kind, ErrorChain(&error).to_string());
+        if let Some(help) = identity::help(&error) {
+            return failure.help(help);
+        }
         match error {
             BundleError::Diverged(_) => {
                 failure.help("`--others` imports the other aggregates alone")
@@ -234,6 +239,24 @@ impl From<KeyError> for Failure {
             _ => failure.help(
                 "a key file holds an nkeys seed, an Ed25519 key as PEM, or a signer of notes; `cim-es checkpoint new-key` makes one",
             ),
+        }
+    }
+}
+
+impl From<AgeKeyError> for Failure {
+    fn from(error: AgeKeyError) -> Self {
+        let kind = match &error {
+            AgeKeyError::NotMade { .. } | AgeKeyError::NotRandom { .. } => Kind::Other,
+            _ => Kind::Usage,
+        };
+        let failure = Self::new(kind, ErrorChain(&error).to_string());
+        match error {
+            AgeKeyError::NotMade { source, .. } if source.kind() == ErrorKind::AlreadyExists => {
+                failure.help("give another name: an identity is never written over")
+            }
+            AgeKeyError::NotMade { .. } | AgeKeyError::NotRandom { .. } => failure,
+            _ => failure
+                .help("`cim-es identity new FILE` makes an identity, and prints its recipient"),
         }
     }
 }

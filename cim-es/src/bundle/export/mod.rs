@@ -14,6 +14,7 @@ pub use since::Since;
 
 use self::survey::{Scope, Survey};
 use self::write::{Form, Writing};
+use super::encryption::Recipient;
 use super::progress::{Canceller, Progress, Reporter};
 #[cfg(feature = "proof")]
 use super::signature;
@@ -54,6 +55,7 @@ pub struct Export {
     checkpoint: Option<String>,
     #[cfg(feature = "proof")]
     key: Option<crate::proof::SigningKey>,
+    recipients: Option<Vec<Recipient>>,
     reporter: Reporter,
     canceller: Canceller,
 }
@@ -90,6 +92,7 @@ impl Export {
             checkpoint: None,
             #[cfg(feature = "proof")]
             key: None,
+            recipients: None,
             reporter: Reporter::default(),
             canceller: Canceller::default(),
         }
@@ -158,6 +161,27 @@ impl Export {
     pub fn signed_by(self, key: crate::proof::SigningKey) -> Self {
         Self {
             key: Some(key),
+            ..self
+        }
+    }
+
+    /// Encrypts the file to some recipients: whoever has the identity of one of them reads it, and nobody else. What is
+    /// inside, and its signature, is the same as without; the file is another one each time.
+    ///
+    /// ```
+    /// # use cim_es::bundle::*;
+    /// # use cim_es::store::EventStore;
+    /// use cim_es::age::Recipient;
+    ///
+    /// async fn send(store: std::sync::Arc<dyn EventStore>) -> Result<Exported, Box<dyn std::error::Error>> {
+    ///     let archive = Recipient::read("/etc/library/archive.recipients")?;
+    ///     Ok(Export::new(store).encrypted_to(archive).bundle_to("week-31.car.age").await?)
+    /// }
+    /// ```
+    #[cfg(feature = "encrypt")]
+    pub fn encrypted_to(self, recipients: impl IntoIterator<Item = crate::age::Recipient>) -> Self {
+        Self {
+            recipients: Some(recipients.into_iter().collect()),
             ..self
         }
     }
@@ -246,6 +270,10 @@ impl Export {
                 name: key.name().to_owned(),
             });
         }
+        #[cfg(feature = "encrypt")]
+        if self.recipients.as_ref().is_some_and(Vec::is_empty) {
+            return Err(crate::age::AgeError::NoRecipient.into());
+        }
         let store = self.store.0;
         let survey = Survey::of(
             &*store,
@@ -271,6 +299,7 @@ impl Export {
             survey: &survey,
             manifest: &manifest,
             signature,
+            recipients: self.recipients,
             reporter: &self.reporter,
             canceller: &self.canceller,
         };

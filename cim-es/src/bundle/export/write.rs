@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use super::read;
 use super::survey::Survey;
 use crate::block::{Cid, HashCode, StoredEvent};
+use crate::bundle::encryption::{Output, Recipient};
 use crate::bundle::order::Order;
 use crate::bundle::progress::{Canceller, Progress, Reporter, Step};
 use crate::bundle::{BundleError, Manifest};
@@ -32,6 +33,8 @@ pub(super) struct Writing<'a> {
     pub(super) manifest: &'a Manifest,
     /// The block with the signature, where there is one.
     pub(super) signature: Option<Vec<u8>>,
+    /// To whom it is encrypted, where it is.
+    pub(super) recipients: Option<Vec<Recipient>>,
     pub(super) reporter: &'a Reporter,
     pub(super) canceller: &'a Canceller,
 }
@@ -48,16 +51,18 @@ impl Writing<'_> {
         form: Form,
     ) -> Written<W> {
         let (packs, waiting) = mpsc::channel(AHEAD);
+        let recipients = self.recipients.clone();
+        let begin = move |name: &Path| Output::new(output, name, recipients);
         let writer = match form {
             Form::Bundle => {
                 let mut head = vec![self.manifest.encode()];
                 head.extend(self.signature.clone());
                 thread(name, waiting, move |name, packs| {
-                    bundle(output, head, name, packs)
+                    bundle(begin(&name)?, head, name, packs)
                 })
             }
             Form::JsonLines => thread(name, waiting, move |name, packs| {
-                json_lines(output, name, packs)
+                json_lines(begin(&name)?, name, packs)
             }),
         };
         let read = self.read(store, packs).await;
@@ -140,7 +145,12 @@ fn thread<T: Send + 'static>(
     tokio::task::spawn_blocking(move || write(name, packs))
 }
 
-fn bundle<W: Write>(output: W, head: Vec<Vec<u8>>, name: PathBuf, mut packs: Packs) -> Written<W> {
+fn bundle<W: Write>(
+    output: Output<W>,
+    head: Vec<Vec<u8>>,
+    name: PathBuf,
+    mut packs: Packs,
+) -> Written<W> {
     let failed = |error| match error {
         CarError::Io { doing, source, .. } => BundleError::File {
             doing,
@@ -165,10 +175,14 @@ fn bundle<W: Write>(output: W, head: Vec<Vec<u8>>, name: PathBuf, mut packs: Pac
         }
     }
     let bytes = car.written();
-    Ok((bytes, car.finish().map_err(failed)?))
+    let output = car.finish().map_err(failed)?.finish();
+    Ok((
+        bytes,
+        output.map_err(|error| BundleError::file("written", &name, error))?,
+    ))
 }
 
-fn json_lines<W: Write>(mut output: W, name: PathBuf, mut packs: Packs) -> Written<W> {
+fn json_lines<W: Write>(mut output: Output<W>, name: PathBuf, mut packs: Packs) -> Written<W> {
     let failed = |error| BundleError::file("written", &name, error);
     let mut bytes = 0;
     while let Some(pack) = packs.blocking_recv() {
@@ -182,6 +196,5 @@ fn json_lines<W: Write>(mut output: W, name: PathBuf, mut packs: Packs) -> Writt
             bytes += line.len() as u64;
         }
     }
-    output.flush().map_err(failed)?;
-    Ok((bytes, output))
+    Ok((bytes, output.finish().map_err(failed)?))
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Form;
 use super::lines::Lines;
 use super::read::{Begun, Blocks, Commits, Events};
+use crate::bundle::encryption::{self, Identity};
 use crate::bundle::signature::Trust;
 use crate::bundle::{At, BundleError, BundleFault, Manifest};
 
@@ -43,6 +44,7 @@ pub(super) struct Input {
     path: Arc<Path>,
     form: Form,
     trust: Option<Arc<Trust>>,
+    identities: Option<Arc<[Identity]>>,
 }
 
 #[derive(Clone)]
@@ -77,6 +79,7 @@ impl Input {
         source: Source,
         form: Form,
         trust: Option<Arc<Trust>>,
+        identities: Option<Arc<[Identity]>>,
     ) -> Result<Self, BundleError> {
         let opened = match source {
             Source::Path => {
@@ -91,6 +94,7 @@ impl Input {
             path: path.into(),
             form,
             trust,
+            identities,
         })
     }
 
@@ -137,6 +141,7 @@ impl Input {
                 open().map_err(|error| BundleError::file("opened", &self.path, error))?
             }
         };
+        let pass = encryption::opened(&self.path, pass, self.identities.as_deref())?;
         Ok(BufReader::with_capacity(BUFFER, pass))
     }
 }

@@ -8,6 +8,7 @@ use ipld_core::ipld::Ipld;
 
 use super::input::Bytes;
 use crate::block::{BODY_HEAD, StoredEvent, accept_cid, parse_dag_json};
+use crate::bundle::encryption;
 use crate::bundle::{At, BundleError, BundleFault};
 use crate::store::Position;
 
@@ -38,7 +39,8 @@ impl Lines {
             let mut line = Vec::new();
             let bytes = &mut self.bytes;
             let read = bytes.take(LONGEST + 1).read_until(b'\n', &mut line);
-            let read = read.map_err(|error| BundleError::file("read", &self.path, error))?;
+            let read =
+                read.map_err(|error| encryption::read_failed(&self.path, "read", Arc::new(error)))?;
             if read == 0 {
                 return Ok(None);
             }

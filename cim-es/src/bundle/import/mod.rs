@@ -18,6 +18,7 @@ use std::sync::Arc;
 use self::compare::Comparison;
 use self::input::{Input, Source};
 use self::verify::Contents;
+use super::encryption::Identity;
 use super::progress::{Canceller, Progress, Reporter, Step};
 use super::signature::Trust;
 use super::{AggregateRange, BundleError, Manifest};
@@ -52,6 +53,7 @@ pub struct Import {
     reporter: Arc<Reporter>,
     canceller: Canceller,
     trust: Option<Arc<Trust>>,
+    identities: Option<Arc<[Identity]>>,
 }
 
 /// What the file holds.
@@ -181,8 +183,7 @@ impl Import {
         Self::of(file.as_ref(), Form::Bundle)
     }
 
-    /// Of a bundle that a function opens from its start, once for each pass: one that is decrypted on the way, or comes from
-    /// another place than a file. Errors call it by a name.
+    /// Of a bundle that a function opens from its start, once for each pass: one that comes from another place than a file. Errors call it by a name.
     ///
     /// ```
     /// # use cim_es::bundle::*;
@@ -216,6 +217,7 @@ impl Import {
             reporter: Arc::default(),
             canceller: Canceller::default(),
             trust: None,
+            identities: None,
         }
     }
 
@@ -224,6 +226,29 @@ impl Import {
     pub fn trusting(self, trust: crate::proof::Trust) -> Self {
         Self {
             trust: Some(Arc::new(trust)),
+            ..self
+        }
+    }
+
+    /// Decrypts the file while it is read, with the identity of one of those that it is encrypted to: a file that is not
+    /// encrypted is refused.
+    ///
+    /// ```
+    /// # use cim_es::bundle::*;
+    /// use cim_es::age::Identity;
+    ///
+    /// async fn look() -> Result<Verified, Box<dyn std::error::Error>> {
+    ///     let ours = Identity::read("/etc/library/archive.identity")?;
+    ///     Ok(Import::bundle("week-31.car.age").decrypted_with(ours).verify().await?)
+    /// }
+    /// ```
+    #[cfg(feature = "encrypt")]
+    pub fn decrypted_with(
+        self,
+        identities: impl IntoIterator<Item = crate::age::Identity>,
+    ) -> Self {
+        Self {
+            identities: Some(identities.into_iter().collect()),
             ..self
         }
     }
@@ -303,7 +328,8 @@ impl Import {
     async fn input(&self) -> Result<Input, BundleError> {
         let (file, source) = (self.file.clone(), self.source.clone());
         let (form, trust) = (self.form, self.trust.clone());
-        let open = move || Input::open(&file, source, form, trust);
+        let identities = self.identities.clone();
+        let open = move || Input::open(&file, source, form, trust, identities);
         let opened = tokio::task::spawn_blocking(open);
         opened.await.map_err(|_| BundleError::Ended)?
     }

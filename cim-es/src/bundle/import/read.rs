@@ -7,6 +7,7 @@ use super::ahead::Ahead;
 use super::input::Bytes;
 use super::lines::Lines;
 use crate::block::{Cid, CommitVerifier, StoredEvent, read_envelope};
+use crate::bundle::encryption;
 use crate::bundle::signature::{self, Trust};
 use crate::bundle::{At, BundleError, BundleFault, Manifest};
 use crate::car::{CarBlock, CarError, CarLimits, CarReader};
@@ -159,11 +160,7 @@ impl Blocks {
 fn of_car(path: &Path, error: CarError) -> BundleError {
     match error {
         CarError::Damaged { at, fault } => BundleError::refused(path, At::Byte(at), fault),
-        CarError::Io { doing, source, .. } => BundleError::File {
-            doing,
-            file: path.to_owned(),
-            source,
-        },
+        CarError::Io { doing, source, .. } => encryption::read_failed(path, doing, source),
         // Of writing alone.
         error => {
             let reason = error.to_string();

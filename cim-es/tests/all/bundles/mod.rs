@@ -2,6 +2,8 @@
 
 mod damaged;
 mod diverged;
+#[cfg(feature = "encrypt")]
+mod encrypted;
 mod export;
 mod import;
 mod killed;

@@ -9,7 +9,7 @@ use super::{bundle, cids, commit, exporting, sample};
 use crate::sqlite_support::{Directory, run};
 
 /// A key that a seed makes, by the name of a log.
-fn key(name: &str, seed: u8) -> SigningKey {
+pub(super) fn key(name: &str, seed: u8) -> SigningKey {
     let mut der = vec![
         0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
     ];

@@ -59,13 +59,13 @@ impl Drop for Directory {
     }
 }
 
-/// Where the other implementation is, found or installed by `tests/find-tlog` once a process.
+/// Where the other implementation is, found or installed by `tests/find-wheels` once a process.
 fn python_path() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/find-tlog");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/find-wheels");
         let answer = Command::new("python3")
-            .arg(script)
+            .args([script, "tlog"])
             .stderr(Stdio::inherit())
             .output()
             .unwrap_or_else(|error| panic!("python3 {script}: {error}"));

@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anstream::eprintln;
-use cim_es::bundle::{self, Exported, Since};
+use cim_es::age::Identity as AgeIdentity;
+use cim_es::bundle::{self, BundleError, BundleFault, Exported, Manifest, Since};
 use cim_es::message::Timestamp;
 use cim_es::proof::{SignedCheckpoint, SigningKey};
 use cim_es::store::{Bookmark, Position, Selection, StoreError};
 use clap::Args;
 use serde::Serialize;
 
+use super::identity::{identities, recipients};
 use super::streams::cursor;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -28,6 +30,7 @@ Examples:
   cim-es -s library.db export ann.car --aggregate library.reader/ann
   cim-es -s library.db export week-31.car --since week-30.car
   cim-es -s library.db export library.car --sign-as example.org/library --key library.pem
+  cim-es -s library.db export library.car.age --recipients-file recipients.txt
   cim-es -s library.db export - --json-lines | jq .payload
 
 JSON, one object: {\"file\",\"events\",\"aggregates\",\"bytes\",\"manifest\",\"drawn_in\":[\"KIND/ID\"]};
@@ -59,6 +62,15 @@ pub struct Export {
     /// The file with the signing key
     #[arg(long, env = "CIM_ES_KEY_FILE", value_name = "FILE")]
     key: Option<PathBuf>,
+    /// Encrypts the file to this recipient, such as `cim-es identity new` prints; may be given several times
+    #[arg(long, value_name = "RECIPIENT")]
+    recipient: Vec<String>,
+    /// Encrypts the file to the recipients in this file, one on each line
+    #[arg(long, value_name = "FILE")]
+    recipients_file: Option<PathBuf>,
+    /// Reads the bundles of --since with an identity in this file, where they are encrypted
+    #[arg(long, value_name = "FILE", requires = "since")]
+    identity: Vec<PathBuf>,
     /// Says in the bundle where it comes from
     #[arg(long, value_name = "TEXT")]
     source: Option<String>,
@@ -132,8 +144,9 @@ impl Export {
         }
         if !self.since.is_empty() {
             let mut manifests = Vec::new();
+            let identities = identities(&self.identity)?;
             for file in &self.since {
-                manifests.extend(bundle::Import::bundle(file).manifest().await?);
+                manifests.extend(manifest(file, identities.as_deref()).await?);
             }
             export = export.since(Since::bundles(&manifests));
         }
@@ -152,6 +165,9 @@ impl Export {
                     .help("give `--key FILE`, or set `CIM_ES_KEY_FILE` to the file"));
             };
             export = export.signed_by(SigningKey::read(name, key)?);
+        }
+        if let Some(recipients) = recipients(&self.recipient, self.recipients_file.as_deref())? {
+            export = export.encrypted_to(recipients);
         }
         if let Some(source) = &self.source {
             export = export.source(source.clone());
@@ -189,6 +205,24 @@ impl Export {
             );
         }
         Ok(())
+    }
+}
+
+/// The manifest of an earlier bundle, which may be encrypted.
+async fn manifest(
+    file: &Path,
+    identities: Option<&[AgeIdentity]>,
+) -> Result<Option<Manifest>, BundleError> {
+    let plain = bundle::Import::bundle(file).manifest().await;
+    match (plain, identities) {
+        (Err(BundleError::Refused { fault, .. }), Some(identities))
+            if matches!(*fault, BundleFault::Encrypted) =>
+        {
+            let import = bundle::Import::bundle(file);
+            let import = import.decrypted_with(identities.iter().cloned());
+            import.manifest().await
+        }
+        (plain, _) => plain,
     }
 }
 

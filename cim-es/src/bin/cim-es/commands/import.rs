@@ -4,11 +4,13 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use anstream::eprintln;
+use cim_es::age::{AgeReader, Identity as AgeIdentity};
 use cim_es::bundle::{self, ImportEnd, Imported, OnDivergence, Verified};
 use cim_es::proof::Trust;
 use clap::Args;
 use serde::Serialize;
 
+use super::identity::identities;
 use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
@@ -25,6 +27,7 @@ Examples:
   cim-es -s copy.db import library.car --create
   cim-es -s library.db import week-31.car --others
   cim-es -s library.db import library.car --trust keys.txt
+  cim-es -s copy.db import library.car.age --create --identity ann.identity
   cim-es import library.car --check        # proves the file, and needs no store
 
 JSON, one object:
@@ -44,6 +47,9 @@ pub struct Import {
     /// Asks for a signature of one of the keys in this file, one on each line
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
+    /// Decrypts the file with an identity in this file; one that is not encrypted is refused; may be given several times
+    #[arg(long, value_name = "FILE")]
+    identity: Vec<PathBuf>,
     /// Proves the file and says what it holds
     #[arg(long, conflicts_with_all = ["create", "others"])]
     check: bool,
@@ -134,16 +140,15 @@ impl Import {
     }
 
     fn import(&self, what: &'static str) -> Result<(bundle::Import, Bar), Failure> {
-        let mut first = [0];
-        let cannot = |error| Failure::file("cannot read", &self.file, &error);
-        let read = std::fs::File::open(&self.file)
-            .map_err(cannot)?
-            .read(&mut first)
-            .map_err(cannot)?;
-        let import = match (read, first) {
+        let identities = identities(&self.identity)?;
+        let import = match self.first(identities.as_deref())? {
             // No bundle begins so: its first byte is the length of a header.
-            (1, [b'{']) => bundle::Import::json_lines(&self.file),
+            Some(b'{') => bundle::Import::json_lines(&self.file),
             _ => bundle::Import::bundle(&self.file),
+        };
+        let import = match identities {
+            Some(identities) => import.decrypted_with(identities),
+            None => import,
         };
         let import = match &self.trust {
             Some(trust) => import.trusting(Trust::read(trust)?),
@@ -151,6 +156,24 @@ impl Import {
         };
         let bar = Bar::new(what);
         Ok((import.on_progress(bar.teller()), bar))
+    }
+}
+
+impl Import {
+    /// The first byte of the file, or of what is inside; none where there is none, or nobody can decrypt it.
+    fn first(&self, identities: Option<&[AgeIdentity]>) -> Result<Option<u8>, Failure> {
+        let mut first = [0];
+        let cannot = |error| Failure::file("cannot read", &self.file, &error);
+        let mut file = std::fs::File::open(&self.file).map_err(cannot)?;
+        let read = match identities {
+            None => file.read(&mut first).map_err(cannot)?,
+            // The import says what is wrong with it.
+            Some(identities) => match AgeReader::new(file, identities) {
+                Ok(mut reader) => reader.read(&mut first).unwrap_or(0),
+                Err(_) => 0,
+            },
+        };
+        Ok((read == 1).then_some(first[0]))
     }
 }
 

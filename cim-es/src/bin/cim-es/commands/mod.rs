@@ -5,6 +5,7 @@ mod completions;
 mod dag;
 mod doctor;
 mod export;
+pub mod identity;
 mod import;
 mod man;
 mod objects;
@@ -43,6 +44,8 @@ pub enum Command {
     Checkpoint(checkpoint::Checkpoint),
     #[command(subcommand)]
     Prove(prove::Prove),
+    #[command(subcommand)]
+    Identity(identity::Identity),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -51,7 +54,7 @@ impl Command {
     /// How the store is opened; none where no store is needed.
     pub fn access(&self) -> Option<Access> {
         match self {
-            Self::Completions(_) | Self::Man(_) => None,
+            Self::Completions(_) | Self::Man(_) | Self::Identity(_) => None,
             Self::Import(command) => command.access(),
             Self::Parked(command) => Some(command.access()),
             Self::Queue(command) => Some(command.access()),
@@ -74,6 +77,7 @@ impl Command {
             Self::Import(command) => command.check(output, json, interrupt).await,
             Self::Checkpoint(command) => command.run_alone(output, json),
             Self::Prove(command) => command.run_alone(output, json),
+            Self::Identity(command) => command.run(output, json),
             _ => Ok(()),
         }
     }
