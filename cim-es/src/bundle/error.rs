@@ -87,6 +87,16 @@ pub enum BundleError {
         /// What was given.
         theirs: Box<ChainHead>,
     },
+    /// The checkpoint that was to be put into the bundle is over other events than the first ones of the store.
+    #[error(
+        "the checkpoint covers {covered} events, and they are not the first ones of the {events} that the store has: give one of this store, and audit the store if it is one"
+    )]
+    OtherCheckpoint {
+        /// How many events the checkpoint covers.
+        covered: u64,
+        /// How many events the store has.
+        events: u64,
+    },
     /// The store gave other events when it was read again.
     #[error("the store gave other events when it was read again: {reason}; export again")]
     Changed {
@@ -217,6 +227,16 @@ pub enum BundleFault {
     Checkpoint {
         /// What is wrong with it.
         reason: String,
+    },
+    /// The checkpoint that a bundle carries is over other events than its first ones.
+    #[error(
+        "the checkpoint that it carries covers {covered} events, and they are not the first ones of its {events}: the bundle or the checkpoint is of another history"
+    )]
+    OtherHistory {
+        /// How many events the checkpoint covers.
+        covered: u64,
+        /// How many events the bundle has, which are all that its store had.
+        events: u64,
     },
     /// A signature is asked for, and there is none.
     #[error("it is not signed: get one that is, or import it without asking for a signature")]

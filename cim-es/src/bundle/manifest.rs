@@ -16,6 +16,8 @@ const FORMAT: u64 = 1;
 const KIND: &str = "cim-es/bundle";
 /// The fields that every manifest has.
 const REQUIRED: u64 = 9;
+/// The dag-cbor value `true`.
+const TRUE: u8 = 0xf5;
 
 /// What a bundle holds, and what it goes on from: its first block and its root.
 ///
@@ -23,11 +25,13 @@ const REQUIRED: u64 = 9;
 ///
 /// ```text
 /// { v: 1, kind: "cim-es/bundle", aggregates: [{ kind, id, from, previous, to, head, count }],
-///   prerequisites: [link], blocks, bytes, order, checkpoint?, source, created }
+///   prerequisites: [link], blocks, bytes, order, whole?, checkpoint?, source, created }
 /// ```
 ///
 /// Its CID names the whole: each head is the CID of the last event of its aggregate, from which the chain leads to all
-/// the others, and `order` fixes how those of different aggregates follow each other. What `source`, `created` and `checkpoint` say cannot be seen from the blocks.
+/// the others, and `order` fixes how those of different aggregates follow each other. What `source` and `created` say
+/// cannot be seen from the blocks, and whether the events are those that `checkpoint` covers only of a bundle that is
+/// [`whole`](Self::whole).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     /// What it holds of each aggregate, in the order of kinds and ids.
@@ -38,7 +42,14 @@ pub struct Manifest {
     pub bytes: u64,
     /// The order of the events: the SHA-256 over their CIDs, each in its 36 bytes.
     pub order: [u8; 32],
+    /// Whether it holds the store that it was made from as it was: every event from the first on, in the store's order. The
+    /// map has the field, `true`, exactly then.
+    pub whole: bool,
     /// A signed checkpoint of the store that it was made from, as its text.
+    ///
+    /// Of a bundle that is whole, an import with the feature `proof` refuses one that is not over its first events. Where the
+    /// bundle has a part alone (some aggregates, or what is new since a checkpoint or a bundle), it does not have all that
+    /// the checkpoint covers: the two cannot be compared, and the store that has the rest is audited.
     pub checkpoint: Option<String>,
     /// Where it comes from, for people.
     pub source: String,
@@ -139,7 +150,7 @@ impl Manifest {
         writer::head(
             out,
             major::MAP,
-            REQUIRED + u64::from(self.checkpoint.is_some()),
+            REQUIRED + u64::from(self.whole) + u64::from(self.checkpoint.is_some()),
         );
         writer::key(out, "v");
         writer::head(out, major::UNSIGNED, FORMAT);
@@ -149,6 +160,10 @@ impl Manifest {
         writer::head(out, major::UNSIGNED, self.bytes);
         writer::key(out, "order");
         writer::bytes(out, &self.order);
+        if self.whole {
+            writer::key(out, "whole");
+            out.push(TRUE);
+        }
         writer::key(out, "blocks");
         writer::head(out, major::UNSIGNED, self.blocks);
         writer::key(out, "source");
@@ -283,14 +298,28 @@ fn read(reader: &mut Reader<'_>) -> Result<Manifest, Refused> {
     let bytes = number(reader, "bytes")?;
     named(reader, "order")?;
     let order = digest(reader)?;
-    let blocks = number(reader, "blocks")?;
+    let mut wanted = REQUIRED;
+    let before = reader.at();
+    let mut key = reader.text()?;
+    let whole = key == "whole";
+    if whole {
+        wanted += 1;
+        if reader.peek()? != TRUE {
+            return Err(refuse(reader.at(), "`whole` is true, or is not there").into());
+        }
+        reader.skip();
+        key = reader.text()?;
+    }
+    if key != "blocks" {
+        return Err(refuse(before, "its next field must be `blocks`").into());
+    }
+    let blocks = unsigned(reader)?;
     named(reader, "source")?;
     let source = reader.text()?.to_owned();
     named(reader, "created")?;
     let created = timestamp(reader)?;
     named(reader, "aggregates")?;
     let aggregates = aggregates(reader)?;
-    let mut wanted = REQUIRED;
     let before = reader.at();
     let mut key = reader.text()?;
     let mut checkpoint = None;
@@ -307,11 +336,16 @@ fn read(reader: &mut Reader<'_>) -> Result<Manifest, Refused> {
         blocks,
         bytes,
         order,
+        whole,
         checkpoint,
         source,
         created,
     };
-    prerequisites(reader, &manifest.links())?;
+    let links = manifest.links();
+    prerequisites(reader, &links)?;
+    if whole && !links.is_empty() {
+        return Err(refuse(start, "it is `whole`, and goes on from other events").into());
+    }
     if fields != wanted {
         return Err(refuse(start, "it does not have exactly the fields of its format").into());
     }

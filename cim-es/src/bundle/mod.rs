@@ -38,6 +38,7 @@
 //! [JSON Lines](Export::json_lines_to) are the other form, for people and for programs that know no CAR: one DAG-JSON object
 //! for each event, without loss, and [imported](Import::json_lines) under the same proofs.
 
+mod covered;
 mod encryption;
 mod error;
 mod export;

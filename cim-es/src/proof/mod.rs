@@ -19,6 +19,8 @@
 
 mod automatic;
 mod checkpoint;
+#[cfg(feature = "car")]
+mod cover;
 mod edge;
 mod error;
 mod files;
@@ -41,6 +43,8 @@ mod witness;
 
 pub use automatic::{AutomaticCheckpoints, CheckpointStatus, RunningCheckpoints};
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
+#[cfg(feature = "car")]
+pub(crate) use cover::Cover;
 pub use error::{CheckpointError, HistoryChange, KeyError, ProofError};
 pub use hash::TreeHash;
 pub use key::{KeyUse, SigningKey, VerifyingKey};

@@ -169,6 +169,7 @@ impl From<BundleError> for Failure {
             | BundleError::HeadsCutACommit { .. }
             | BundleError::InsideACommit { .. }
             | BundleError::OtherHeads { .. }
+            | BundleError::OtherCheckpoint { .. }
             | BundleError::WrongKey { .. } => Kind::Usage,
             BundleError::Store(error) | BundleError::NotStored { source: error, .. } => {
                 kind_of(error)

@@ -146,8 +146,9 @@ impl Export {
     /// of that history.
     ///
     /// An import with the feature `proof` refuses a bundle that carries something else here, and, where it asks for a
-    /// signature, a checkpoint that no trusted key has signed. That the events are those that the checkpoint covers, the log
-    /// shows ([`CheckpointLog::audit`](crate::proof::CheckpointLog::audit)), and no bundle.
+    /// signature, a checkpoint that no trusted key has signed. Where everything is exported, the first events must be those that
+    /// the checkpoint covers, here and in the import; of a part, the log shows it
+    /// ([`CheckpointLog::audit`](crate::proof::CheckpointLog::audit)), and no bundle.
     pub fn checkpoint(self, note: impl Into<String>) -> Self {
         Self {
             checkpoint: Some(note.into()),
@@ -279,6 +280,7 @@ impl Export {
             &*store,
             &self.scope,
             &self.since,
+            self.checkpoint.as_deref(),
             (&self.reporter, &self.canceller),
         )
         .await?;
@@ -287,6 +289,7 @@ impl Export {
             blocks: 2 * survey.events,
             bytes: survey.bytes,
             order: survey.order,
+            whole: survey.whole,
             checkpoint: self.checkpoint,
             source: self.source,
             created: self.created.unwrap_or_else(|| SystemClock.now()),

@@ -6,6 +6,7 @@ use super::groups::Groups;
 use super::read;
 use super::since::{Known, Since};
 use crate::block::{ChainHead, Cid, CommitVerifier, StoredEvent, Verdict};
+use crate::bundle::covered::Covered;
 use crate::bundle::numbering::Numbering;
 use crate::bundle::order::Order;
 use crate::bundle::progress::{Canceller, Progress, Reporter, Step};
@@ -28,6 +29,8 @@ pub(super) struct Survey {
     pub(super) bytes: u64,
     /// The digest of their order.
     pub(super) order: [u8; 32],
+    /// Whether it is all that the store has.
+    pub(super) whole: bool,
     /// Behind which place of the store is read, and the last event there.
     pub(super) after: Bookmark,
     pub(super) end: Position,
@@ -72,6 +75,7 @@ impl Survey {
         store: &dyn EventStore,
         scope: &Scope,
         since: &Since,
+        checkpoint: Option<&str>,
         (reporter, canceller): (&Reporter, &Canceller),
     ) -> Result<Self, BundleError> {
         if let Scope::Selection(selection) = scope {
@@ -94,6 +98,10 @@ impl Survey {
             events: 0,
             bytes: 0,
             order: [0; 32],
+            whole: match (scope, &since.0) {
+                (Scope::Everything, Known::Up(bookmark)) => *bookmark == Bookmark::START,
+                _ => false,
+            },
             after,
             end: after.position,
             known: known.position,
@@ -107,7 +115,13 @@ impl Survey {
                 survey.tracks[number].known = Some(*head);
             }
         }
-        let order = survey.read(store, scope, (reporter, canceller)).await?;
+        let covered = match survey.whole {
+            true => Covered::by(checkpoint),
+            false => Covered::default(),
+        };
+        let order = survey
+            .read(store, scope, covered, (reporter, canceller))
+            .await?;
         survey.order = match scope {
             Scope::Everything => order,
             // What belongs to it is known only now.
@@ -121,6 +135,7 @@ impl Survey {
         &mut self,
         store: &dyn EventStore,
         scope: &Scope,
+        mut covered: Covered,
         (reporter, canceller): (&Reporter, &Canceller),
     ) -> Result<Order, BundleError> {
         let mut order = Order::default();
@@ -152,7 +167,10 @@ impl Survey {
             }
             if self.is_new(&open)? {
                 self.take(&open, &mut groups);
-                open.iter().for_each(|event| order.add(&event.cid));
+                for event in &open {
+                    order.add(&event.cid);
+                    covered.add(&event.cid);
+                }
             }
             open.clear();
             if progress.events.is_multiple_of(256) {
@@ -163,6 +181,10 @@ impl Survey {
         commits.finish().map_err(in_part)?;
         self.choose(scope, &mut groups);
         reporter.done(progress);
+        if let (1.., Some(covered)) = (self.events, covered.differs()) {
+            let events = self.events;
+            return Err(BundleError::OtherCheckpoint { covered, events });
+        }
         let reason = match (self.events, progress.events) {
             (1.., _) => return Ok(order),
             (0, 0) => "the store has no event there",

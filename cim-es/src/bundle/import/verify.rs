@@ -6,6 +6,7 @@ use super::Verified;
 use super::input::Input;
 use super::read::{Begun, Commit};
 use crate::block::{Cid, Fault, StoredEvent};
+use crate::bundle::covered::Covered;
 use crate::bundle::numbering::Numbering;
 use crate::bundle::order::Order;
 use crate::bundle::progress::{Canceller, Progress, Reporter, Step};
@@ -81,6 +82,8 @@ struct Seen<'a> {
     /// The events of each aggregate so far; none where the manifest names it and none was seen.
     ranges: Vec<Option<AggregateRange>>,
     order: Order,
+    /// Beside the checkpoint, where all that it covers is here.
+    covered: Covered,
 }
 
 impl<'a> Seen<'a> {
@@ -95,12 +98,17 @@ impl<'a> Seen<'a> {
             ranges: vec![None; numbering.keys().len()],
             numbering,
             order: Order::default(),
+            covered: match manifest {
+                Some(manifest) if manifest.whole => Covered::by(manifest.checkpoint.as_deref()),
+                _ => Covered::default(),
+            },
         }
     }
 
     fn take(&mut self, commit: Commit) -> Result<(), BundleError> {
         for event in &commit.events {
             self.order.add(&event.cid);
+            self.covered.add(&event.cid);
             self.follow(event)
                 .map_err(|fault| BundleError::refused(self.path, commit.at, fault))?;
         }
@@ -216,6 +224,10 @@ impl<'a> Seen<'a> {
             let what = "the order of its events".to_owned();
             let says = "another one".to_owned();
             return contradicted(what, says, "one that was changed".to_owned());
+        }
+        if let Some(covered) = self.covered.differs() {
+            let events = manifest.events();
+            return Err(refused(BundleFault::OtherHistory { covered, events }));
         }
         Ok((self.numbering, manifest.aggregates.clone()))
     }

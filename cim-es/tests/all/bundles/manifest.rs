@@ -8,7 +8,7 @@ use cim_es::message::Timestamp;
 use cim_es::prelude::Ipld;
 
 use super::{bundle, commit, exporting, fault, sample};
-use crate::sqlite_support::{Directory, run};
+use crate::sqlite_support::{Directory, key, run};
 
 struct Sample {
     directory: Directory,
@@ -262,12 +262,12 @@ fn a_manifest_with_another_form_is_refused() {
             "source",
             "v",
         ];
-        for key in fields {
-            sample.fault_of(|value| remove(value, key)).await;
+        for field in fields {
+            sample.fault_of(|value| remove(value, field)).await;
         }
-        for key in ["count", "from", "head", "id", "kind", "previous", "to"] {
+        for field in ["count", "from", "head", "id", "kind", "previous", "to"] {
             sample
-                .fault_of(|value| remove(at(value, "aggregates.0"), key))
+                .fault_of(|value| remove(at(value, "aggregates.0"), field))
                 .await;
         }
         let more = |path: &'static str| {
@@ -283,6 +283,17 @@ fn a_manifest_with_another_form_is_refused() {
             }
         };
         sample.fault_of(more("")).await;
+        // It goes on from an earlier one, and a whole one from nothing; and who is not whole does not say so.
+        for whole in [true, false] {
+            let fault = sample
+                .fault_of(|value| {
+                    if let Ipld::Map(map) = value {
+                        map.insert("whole".into(), Ipld::Bool(whole));
+                    }
+                })
+                .await;
+            assert!(fault.to_string().contains("`whole`"), "{whole}: {fault}");
+        }
         sample.fault_of(more("aggregates.0")).await;
         let with_list = |change: fn(&mut Vec<Ipld>)| {
             move |value: &mut Ipld| {
@@ -321,6 +332,8 @@ fn where_it_comes_from_and_when_is_kept() {
             let export = exporting(&store)
                 .source("a ship, in the harbour of Leiden")
                 .created(Timestamp::from_micros(micros))
+                // Of a part nobody can say what the checkpoint covers.
+                .aggregates(["a", "b", "c", "d"].map(key))
                 .checkpoint(note.as_str());
             let written = export
                 .bundle_to(&file)

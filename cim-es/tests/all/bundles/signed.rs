@@ -188,9 +188,16 @@ fn a_checkpoint_that_a_bundle_carries_is_one_and_of_whom_is_trusted() {
         let by_other = by_other.checkpoint(&other, Reading::All).await;
         let by_other = by_other.expect("it is made").to_string();
         let last = note.len() - 2;
+        let place = note.len() - 20;
+        let other = if note[place..].starts_with('A') {
+            "B"
+        } else {
+            "A"
+        };
+        let with_another_signature = [&note[..place], other, &note[place + 1..]].concat();
         for (name, note, is_one) in [
             ("other.car", by_other.as_str(), true),
-            ("size.car", &note.replacen("\n12\n", "\n13\n", 1), true),
+            ("signature.car", &with_another_signature, true),
             ("cut.car", &note[..last], false),
             ("text.car", "a text", false),
         ] {
@@ -216,4 +223,77 @@ fn a_checkpoint_that_a_bundle_carries_is_one_and_of_whom_is_trusted() {
             }
         }
     });
+}
+
+#[test]
+fn a_checkpoint_over_other_events_than_those_of_the_bundle_is_refused() {
+    use cim_es::proof::{CheckpointLog, Reading, Tiles};
+
+    run(async {
+        let (store, directory) = (sample().await, Directory::new());
+        let library = key("example.org/library", 1);
+        let made = async |store: &MemoryEventStore| {
+            let log = CheckpointLog::new(store.clone(), "example.org/library", Tiles::in_memory());
+            let signed = log.checkpoint(&library, Reading::All).await;
+            signed.expect("it is made").to_string()
+        };
+        let earlier = made(&store).await;
+        commit(&store, &[("a", 1)]).await;
+        let now = made(&store).await;
+        let other = sample().await;
+        commit(&other, &[("b", 1)]).await;
+        let of_another = made(&other).await;
+        let of_more = made(&copy_with_more(&store).await).await;
+
+        // Whoever exports everything is told.
+        let exporting = |note: &str| exporting(&store).checkpoint(note);
+        let file = directory.file("all.car");
+        for note in [&of_another, &of_more] {
+            let refused = exporting(note).bundle_to(&file).await;
+            assert!(
+                matches!(
+                    refused,
+                    Err(BundleError::OtherCheckpoint { events: 13, .. })
+                ),
+                "{refused:?}"
+            );
+        }
+        for note in [&earlier, &now] {
+            let exported = exporting(note).bundle_to(&file).await.expect("it is of it");
+            assert!(exported.manifest.whole);
+            Import::bundle(&file).verify().await.expect("it is of it");
+        }
+        // And so is who imports what somebody wrote who does not tell.
+        let blocks = std::fs::read(&file).unwrap();
+        let blocks = CarReader::new(&blocks[..]).unwrap();
+        let blocks = blocks.collect::<Result<Vec<_>, _>>().unwrap();
+        let manifest = Import::bundle(&file).manifest().await.expect("it is one");
+        let mut manifest = manifest.expect("a bundle has one");
+        for (note, covered) in [(&of_another, 13), (&of_more, 14)] {
+            manifest.checkpoint = Some(note.clone());
+            let root = manifest.cid();
+            let mut car = CarWriter::new(Vec::new(), &[root]).unwrap();
+            car.write(&root, &manifest.encode()).unwrap();
+            for block in &blocks[1..] {
+                car.write(&block.cid, &block.bytes).unwrap();
+            }
+            std::fs::write(&file, car.finish().unwrap()).unwrap();
+            let events = 13;
+            assert_eq!(
+                super::fault(&file).await,
+                BundleFault::OtherHistory { covered, events }
+            );
+        }
+        // A part does not have all that the checkpoint covers: the two are not compared.
+        let part = exporting(&now).aggregates([crate::sqlite_support::key("d")]);
+        let exported = part.bundle_to(&file).await.expect("it is exported");
+        assert!(!exported.manifest.whole);
+        Import::bundle(&file).verify().await.expect("it is taken");
+    });
+}
+
+async fn copy_with_more(store: &MemoryEventStore) -> MemoryEventStore {
+    let copy = super::copy(store).await;
+    commit(&copy, &[("a", 1)]).await;
+    copy
 }
