@@ -9,6 +9,8 @@ mod import;
 mod killed;
 mod lines;
 mod manifest;
+#[cfg(target_os = "linux")]
+mod memory;
 #[cfg(feature = "proof")]
 mod signed;
 mod sneakernet;
