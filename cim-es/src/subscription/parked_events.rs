@@ -104,11 +104,11 @@ impl ParkedEvents {
     ///
     /// An event that waits behind another of its aggregate needs no call: it follows when the other is handled or
     /// discarded. Of several live subscriptions of one name one hands the event over; where its program ends meanwhile, the
-    /// event stays parked, and is to be asked for again.
+    /// event stays parked, and is to be asked for again. One that the store no longer has, or has in another history, is no
+    /// longer parked then.
     ///
     /// # Errors
-    /// [`SubscriptionError::NotThere`] when it is not parked, and the failures of what keeps it. Of an event that a live
-    /// subscription parked on NATS servers nothing comes.
+    /// [`SubscriptionError::NotThere`] when it is not parked, and the failures of what keeps it.
     pub async fn resend(&self, position: Position) -> Result<(), SubscriptionError> {
         self.request(position, ParkedRequest::Resend).await
     }

@@ -39,7 +39,7 @@ pub enum ParkedRequest {
     Resend,
     /// Go on without it.
     Discard,
-    /// A member of the group is handing it over.
+    /// One of several that share it is handing it over.
     Taken,
 }
 
@@ -58,6 +58,11 @@ impl ParkedEvent {
             parked_at: SystemClock.now(),
             request: None,
         }
+    }
+
+    /// Whether it is the entry about an event: in another history another one may stand at its position.
+    pub(crate) fn is_about(&self, event: &StoredEvent) -> bool {
+        self.position == event.position && self.cid == event.cid
     }
 
     /// Whether it was never handed over, because another of its aggregate is parked.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 
 use crate::block::StoredEvent;
-use crate::store::subscription::{Plan, SubscriptionError, SubscriptionStart};
+use crate::store::subscription::{ParkedEvent, Plan, SubscriptionError, SubscriptionStart};
 use crate::store::{Bookmark, EventStore, EventStream, Position, Selection, StoreError};
 
 /// A store, and what is wanted of it.
@@ -52,16 +52,16 @@ impl Events {
         }
     }
 
-    /// The event at a position; none when the store no longer has it.
-    pub(super) async fn at(
+    /// The event that was parked; none when the store no longer has it, or has another one there.
+    pub(super) async fn parked(
         &self,
-        position: Position,
+        parked: &ParkedEvent,
     ) -> Result<Option<StoredEvent>, SubscriptionError> {
-        let before = Position(position.0.saturating_sub(1));
+        let before = Position(parked.position.0.saturating_sub(1));
         let mut events = self.store.read(self.selection.clone(), before.into());
         let next = events.next().await.transpose();
         let next = next.map_err(|error| self.named(error))?;
-        Ok(next.filter(|event| event.position == position))
+        Ok(next.filter(|event| parked.is_about(event)))
     }
 
     /// What a store says, in the words of subscriptions.

@@ -103,7 +103,7 @@ impl Live {
         stop: &CancellationToken,
     ) -> Result<bool, SubscriptionError> {
         let turn = Turn { stop, lease: None };
-        let event = self.events.at(wanted.position()).await?;
+        let event = self.events.parked(wanted.event()).await?;
         let outcome = match &event {
             Some(event) => self.plan.worker.work(event, turn).await,
             // The store has dropped it.

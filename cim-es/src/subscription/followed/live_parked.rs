@@ -35,6 +35,10 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    pub(super) fn event(&self) -> &ParkedEvent {
+        &self.event
+    }
+
     pub(super) fn position(&self) -> Position {
         self.event.position
     }

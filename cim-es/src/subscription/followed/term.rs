@@ -314,7 +314,7 @@ impl<'a> Term<'a> {
         let position = parked.position;
         let event = match parked.request {
             Some(ParkedRequest::Discard) => None,
-            _ => self.durable.events.at(position).await?,
+            _ => self.durable.events.parked(&parked).await?,
         };
         // Without an event there is nothing to hand over: it is discarded, or the store has dropped it.
         let outcome = match &event {

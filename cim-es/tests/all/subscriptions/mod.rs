@@ -15,9 +15,6 @@ mod in_memory {
     }
 
     subscription_tests!(works);
-    subscription_tests! { works:
-        what_a_live_subscription_parked_is_handed_over_again_where_that_is_asked_for
-    }
 }
 
 /// Kept where the author says.
@@ -30,9 +27,6 @@ mod in_a_storage {
     }
 
     subscription_tests!(works);
-    subscription_tests! { works:
-        what_a_live_subscription_parked_is_handed_over_again_where_that_is_asked_for
-    }
 }
 
 #[cfg(feature = "sqlite")]
@@ -47,7 +41,4 @@ mod in_a_file {
     }
 
     subscription_tests!(works);
-    subscription_tests! { works:
-        what_a_live_subscription_parked_is_handed_over_again_where_that_is_asked_for
-    }
 }

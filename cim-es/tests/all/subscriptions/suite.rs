@@ -462,7 +462,6 @@ pub async fn a_live_subscription_parks_too_and_goes_on<S: EventStore + Clone>(wo
     subscription.stop().await.unwrap();
 }
 
-#[allow(dead_code, reason = "not on NATS servers")]
 pub async fn what_a_live_subscription_parked_is_handed_over_again_where_that_is_asked_for<
     S: EventStore + Clone,
 >(
@@ -657,6 +656,7 @@ macro_rules! subscription_tests {
             what_is_asked_for_while_nobody_runs_is_done_by_the_next_who_does
             an_aggregate_goes_on_past_what_is_parked_where_that_is_asked_for
             a_live_subscription_parks_too_and_goes_on
+            what_a_live_subscription_parked_is_handed_over_again_where_that_is_asked_for
             a_handler_that_panics_or_takes_too_long_has_failed
             an_event_of_an_unknown_type_is_parked_and_others_go_on
             stopping_finishes_the_event_at_hand_and_leaves_the_name_to_the_next_at_once

@@ -88,15 +88,22 @@ impl Coordination {
         Ok(Self::of(bucket, name))
     }
 
-    /// The entries of a subscription, where one was ever started.
-    pub(super) async fn find(connection: &Connection, name: &str) -> Result<Self, StoreError> {
+    /// The entries of a subscription; none where the account has no bucket for them.
+    pub(super) async fn find(
+        connection: &Connection,
+        name: &str,
+    ) -> Result<Option<Self>, StoreError> {
         let found = Bucket::find(connection.clone(), BUCKET, Purpose::Coordination).await?;
-        let bucket = found.ok_or_else(|| StoreError::Incompatible {
+        Ok(found.map(|bucket| Self::of(bucket, name)))
+    }
+
+    /// That the account has no bucket for them.
+    pub(super) fn missing() -> StoreError {
+        StoreError::Incompatible {
             location: Location::Bucket(BUCKET.to_owned()),
             reason: "it does not exist, since no subscription of this account was ever started"
                 .to_owned(),
-        })?;
-        Ok(Self::of(bucket, name))
+        }
     }
 
     fn of(bucket: Bucket, name: &str) -> Self {

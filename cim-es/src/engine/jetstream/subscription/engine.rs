@@ -67,6 +67,7 @@ impl SubscriptionEngine for JetStreamSubscriptions {
 
     async fn parked(&self, name: &str) -> Result<Arc<dyn KeepsParked>, SubscriptionError> {
         let coordination = Coordination::find(&self.connection, name).await;
+        let coordination = coordination.and_then(|found| found.ok_or_else(Coordination::missing));
         let coordination = coordination.map_err(|error| named(error.into()))?;
         Ok(Arc::new(Parked { coordination }))
     }
@@ -78,10 +79,7 @@ impl JetStreamSubscriptions {
         let first = first_position(plan.start, &source).await?;
         match &plan.mode {
             Mode::Live { .. } => {
-                let live = Live {
-                    source,
-                    after: first,
-                };
+                let live = Live::new(source, first);
                 Ok(running(|stop| live.run(stop)))
             }
             Mode::Durable { lease, .. } | Mode::Partitioned { lease, .. } => {

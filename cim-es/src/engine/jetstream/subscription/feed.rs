@@ -12,7 +12,7 @@ use crate::engine::jetstream::api::{
     Api, Commits, Extent, Filters, Leader, Read, Reader, Surroundings,
 };
 use crate::engine::jetstream::retry;
-use crate::store::subscription::Plan;
+use crate::store::subscription::{ParkedEvent, Plan};
 use crate::store::{Position, StoreError, StoredSubjects};
 
 /// The stream, and what is wanted of it.
@@ -101,6 +101,15 @@ impl Source {
                 });
             }
         }
+    }
+
+    /// The event that was parked; none when the stream no longer has it, or has another one there.
+    pub(super) async fn parked_event(
+        &self,
+        parked: &ParkedEvent,
+    ) -> Result<Option<StoredEvent>, StoreError> {
+        let event = self.event_at(parked.position).await?;
+        Ok(event.filter(|event| parked.is_about(event)))
     }
 
     /// The event at a position; none when the stream no longer has it.

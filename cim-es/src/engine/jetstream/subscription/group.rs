@@ -3,7 +3,6 @@
 //! A member asks for one event at a time for each of its hands, so the server counts how often an event was handed
 //! over, also when a member ends in the middle of it.
 
-use std::collections::HashMap;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -12,32 +11,27 @@ use futures_util::future::{Either, select};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::SubscriptionError;
-use super::coordination::{Coordination, Entry};
+use super::coordination::Coordination;
 use super::failure::MayPass;
 use super::feed::{CUT_OFF, Source};
 use super::hand::{EXPIRES, Hand};
 use super::membership::define;
-use super::parked;
+use super::resending::Resending;
 use crate::block::StoredEvent;
-use crate::domain::ErrorChain;
 use crate::engine::jetstream::api::{AckSubject, ApiFailure, Extent, Raw, nanoseconds};
 use crate::engine::jetstream::buckets::name::token;
 use crate::engine::jetstream::retry;
 use crate::store::Position;
-use crate::store::subscription::{HandlerError, Outcome, ParkedEvent, ParkedRequest, Turn, cut};
+use crate::store::subscription::{HandlerError, ParkedEvent, cut};
 use tokio_util::sync::CancellationToken;
 
 /// How long the server waits for word about an event before it gives it to another.
 const ACK_WAIT: Duration = Duration::from_secs(10);
 /// How often it gets word that the handler is still at work.
 const PROGRESS: Duration = Duration::from_secs(3);
-/// How often a member looks at what is parked.
-const LOOK: Duration = Duration::from_secs(1);
-/// How long a parked event may be with a member before another takes it.
-const TAKEN: Duration = Duration::from_secs(60);
 /// How much later an event is handed over whose commit is not whole yet.
 const UNFINISHED: Duration = Duration::from_millis(500);
 /// How many events may be on their way to all members together.
@@ -146,7 +140,10 @@ impl Group {
             hands.spawn(async move { group.hand(stop).await });
         }
         let group = self.clone();
-        hands.spawn(async move { group.look_after_parked(stop).await });
+        hands.spawn(async move {
+            let resending = Resending::new(group.coordination.clone(), &group.source, None);
+            resending.run(stop).await
+        });
         let mut result = Ok(());
         while let Some(ended) = hands.join_next().await {
             let ended = ended.unwrap_or_else(|error| {
@@ -374,104 +371,5 @@ impl Group {
             Ok(()) | Err(ApiFailure::TimedOut(_)) => Ok(()),
             Err(failure) => Err(api.error("acknowledge", failure).into()),
         }
-    }
-
-    /// Does what is asked for with parked events.
-    async fn look_after_parked(&self, stop: CancellationToken) -> Result<(), SubscriptionError> {
-        let mut open: HashMap<String, (Entry<ParkedEvent>, Instant)> = HashMap::new();
-        let mut seen = 0;
-        loop {
-            match self
-                .coordination
-                .glance::<ParkedEvent>(parked::ALL, seen + 1)
-                .await
-            {
-                Ok(entries) => {
-                    for entry in entries {
-                        seen = seen.max(entry.revision);
-                        let is_open = entry.value.as_ref().is_some_and(|it| it.request.is_some());
-                        match is_open {
-                            true => open.insert(entry.key.clone(), (entry, Instant::now())),
-                            false => open.remove(&entry.key),
-                        };
-                    }
-                }
-                Err(error) => {
-                    tracing::debug!(error = %ErrorChain(&error), "what is parked cannot be seen now")
-                }
-            }
-            let due: Vec<_> = open.values().filter(|it| is_due(it)).cloned().collect();
-            for (entry, _) in due {
-                if stop.is_cancelled() {
-                    return Ok(());
-                }
-                open.remove(&entry.key);
-                match self.serve(entry.clone(), &stop).await {
-                    Err(error) if error.may_pass() => {
-                        tracing::warn!(name = self.name(), error = %ErrorChain(&error), "a parked event waits for the servers");
-                        open.insert(entry.key.clone(), (entry, Instant::now()));
-                    }
-                    served => served?,
-                }
-            }
-            if stop.run_until_cancelled(sleep(LOOK)).await.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
-    async fn serve(
-        &self,
-        entry: Entry<ParkedEvent>,
-        stop: &CancellationToken,
-    ) -> Result<(), SubscriptionError> {
-        let Some(parked) = entry.value else {
-            return Ok(());
-        };
-        if parked.request == Some(ParkedRequest::Discard) {
-            return Ok(parked.remove(&self.coordination).await?);
-        }
-        let mut taken = parked;
-        taken.request = Some(ParkedRequest::Taken);
-        taken.attempts += 1;
-        if self
-            .coordination
-            .write(&entry.key, &taken, entry.revision)
-            .await?
-            .is_none()
-        {
-            // Another member was first.
-            return Ok(());
-        }
-        let outcome = match self.source.event_at(taken.position).await? {
-            None => Outcome::Handled,
-            Some(event) if self.source.extent(&event).await? != Extent::Whole => Outcome::GivenUp {
-                reason: CUT_OFF.to_owned(),
-                attempts: taken.attempts,
-            },
-            Some(event) => {
-                let turn = Turn { stop, lease: None };
-                self.source.plan.worker.work(&event, turn).await
-            }
-        };
-        let (reason, request) = match outcome {
-            Outcome::Handled => return Ok(taken.remove(&self.coordination).await?),
-            Outcome::Interrupted => (taken.reason.clone(), Some(ParkedRequest::Resend)),
-            Outcome::GivenUp { reason, .. } => (reason, None),
-        };
-        let again = ParkedEvent {
-            reason: cut(reason),
-            request,
-            ..taken
-        };
-        Ok(again.write(&self.coordination).await.map(drop)?)
-    }
-}
-
-fn is_due((entry, seen): &(Entry<ParkedEvent>, Instant)) -> bool {
-    match entry.value.as_ref().and_then(|parked| parked.request) {
-        Some(ParkedRequest::Taken) => seen.elapsed() >= TAKEN,
-        Some(_) => true,
-        None => false,
     }
 }

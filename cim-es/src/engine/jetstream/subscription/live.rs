@@ -1,24 +1,69 @@
-//! A live subscription: what happens from now on.
+//! A live subscription: what happens from now on, and what persons ask for of what it parked.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use tokio::sync::{Mutex, Notify};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::SubscriptionError;
 use super::coordination::Coordination;
-use super::failure::MayPass;
+use super::failure::{MayPass, named};
 use super::feed::{Fed, Source};
+use super::resending::{LOOK, Resending};
 use crate::block::StoredEvent;
+use crate::domain::ErrorChain;
 use crate::engine::jetstream::api::log_cut_off;
 use crate::engine::jetstream::retry;
 use crate::store::subscription::{Outcome, ParkedEvent, Turn};
 use crate::store::{Position, StoreError};
-use tokio_util::sync::CancellationToken;
+
+/// How often it is looked up, as long as nothing is parked, whether another of the name has parked something.
+const GLANCE: Duration = Duration::from_secs(10);
 
 /// All that a live subscription works with.
 pub(super) struct Live {
-    pub(super) source: Source,
-    pub(super) after: Position,
+    source: Source,
+    after: Position,
+    /// Held while an event is with the handler, which gets one at a time.
+    at_handler: Mutex<()>,
+    /// Told when this one has parked an event.
+    has_parked: Notify,
 }
 
 impl Live {
+    pub(super) fn new(source: Source, after: Position) -> Self {
+        Self {
+            source,
+            after,
+            at_handler: Mutex::new(()),
+            has_parked: Notify::new(),
+        }
+    }
+
     pub(super) async fn run(self, stop: CancellationToken) -> Result<(), SubscriptionError> {
+        let asked = async {
+            if let Err(error) = self.look_after_parked(&stop).await {
+                let name = self.source.plan.mode.name();
+                let error = named(error);
+                tracing::warn!(name, error = %ErrorChain(&error), "a live subscription hands nothing over again");
+            }
+        };
+        match select(pin!(self.listen(&stop)), pin!(asked)).await {
+            Either::Left((ended, asked)) => {
+                // It ends by itself where it was asked to stop.
+                if stop.is_cancelled() {
+                    asked.await;
+                }
+                ended
+            }
+            Either::Right(((), listening)) => listening.await,
+        }
+    }
+
+    async fn listen(&self, stop: &CancellationToken) -> Result<(), SubscriptionError> {
         let mut feed = self.source.feed(None, self.after);
         let ended = loop {
             match stop.run_until_cancelled(feed.next()).await {
@@ -29,7 +74,7 @@ impl Live {
                     log_cut_off(&self.source.api.stream, &event);
                 }
                 Some(Ok(Some(Fed::Event(event)))) => {
-                    if let Err(error) = self.handle(&event, &stop).await {
+                    if let Err(error) = self.handle(&event, stop).await {
                         break Err(error);
                     }
                 }
@@ -45,8 +90,11 @@ impl Live {
         event: &StoredEvent,
         stop: &CancellationToken,
     ) -> Result<(), SubscriptionError> {
+        let alone = self.at_handler.lock().await;
         let turn = Turn { stop, lease: None };
-        match self.source.plan.worker.work(event, turn).await {
+        let outcome = self.source.plan.worker.work(event, turn).await;
+        drop(alone);
+        match outcome {
             Outcome::Handled | Outcome::Interrupted => Ok(()),
             Outcome::GivenUp { reason, attempts } => self.park(event, reason, attempts, stop).await,
         }
@@ -73,7 +121,10 @@ impl Live {
                     tracing::warn!(%error, "an event that is to be parked waits for the servers");
                     stop.run_until_cancelled(retry.pause()).await.ok_or(error)?;
                 }
-                written => return written,
+                written => {
+                    self.has_parked.notify_one();
+                    return written;
+                }
             }
         }
     }
@@ -93,6 +144,44 @@ impl Live {
         )
         .await?;
         let entry = ParkedEvent::new(event, reason, attempts);
-        entry.write(&coordination).await.map(drop)
+        // Another of the name may have parked it, and a person have said what is to be done with it.
+        entry.write_new(&coordination).await.map(drop)
+    }
+
+    /// Does what persons ask for with what is parked under the name.
+    async fn look_after_parked(&self, stop: &CancellationToken) -> Result<(), SubscriptionError> {
+        let mut resending: Option<Resending<'_>> = None;
+        let mut is_any_parked = false;
+        loop {
+            if resending.is_none() {
+                resending = self.find().await?;
+            }
+            if let Some(resending) = &mut resending {
+                resending.look(stop).await?;
+                is_any_parked |= resending.is_any_parked();
+            }
+            let pause = match is_any_parked {
+                true => LOOK,
+                false => GLANCE,
+            };
+            let told = timeout(pause, self.has_parked.notified());
+            match stop.run_until_cancelled(told).await {
+                None => return Ok(()),
+                // A server that lags may not show it at once.
+                Some(told) => is_any_parked = told.is_ok(),
+            }
+        }
+    }
+
+    /// What is parked under the name; none where nobody has parked anything yet, or the servers are away.
+    async fn find(&self) -> Result<Option<Resending<'_>>, SubscriptionError> {
+        let source = &self.source;
+        let found = Coordination::find(&source.api.connection, source.plan.mode.name()).await;
+        match found.map_err(SubscriptionError::from) {
+            Ok(found) => Ok(found
+                .map(|coordination| Resending::new(coordination, source, Some(&self.at_handler)))),
+            Err(error) if error.may_pass() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -19,6 +19,7 @@ mod member;
 mod membership;
 mod parked;
 mod partition_worker;
+mod resending;
 
 pub(super) use coordination::make_room;
 pub(crate) use engine::JetStreamSubscriptions;

@@ -40,7 +40,7 @@ impl ParkedEvent {
         self.put(coordination, true).await
     }
 
-    /// Writes it down, unless the event is parked already: then gives what is there.
+    /// Writes it down, unless this event is parked already: then gives what is there.
     pub(super) async fn write_new(
         &self,
         coordination: &Coordination,
@@ -67,7 +67,8 @@ impl ParkedEvent {
                 });
             }
             let there = coordination.read::<Self>(&key).await?;
-            if there.value.is_some() && !over {
+            let is_there = |it: &Self| it.position == self.position && it.cid == self.cid;
+            if there.value.as_ref().is_some_and(is_there) && !over {
                 return Ok(there);
             }
             if there.value.as_ref() == Some(self) {

@@ -284,7 +284,7 @@ impl PartitionWorker {
         while let Some(parked) = self.parked.next_to_serve() {
             let event = match parked.request {
                 Some(ParkedRequest::Discard) => None,
-                _ => self.source.event_at(parked.position).await?,
+                _ => self.source.parked_event(&parked).await?,
             };
             // Without an event there is nothing to hand over: it is discarded, or the stream has dropped it.
             let outcome = match &event {
