@@ -3,10 +3,16 @@
 //! A version has one form, and takes over from a former one of either. Storages know nothing of forms, so that what belongs
 //! to a version in parts is found by the names of its views.
 
+mod claim;
+
+use futures_util::StreamExt;
+
+pub(super) use claim::Claim;
+
 use super::{OpenError, ViewId};
 use crate::document::{PARTS, PartNames, parts_in};
-use crate::store::Position;
 use crate::store::read_model::{ReadModelError, ReadModelStorage, ReadModelStorageExt, ViewRecord};
+use crate::store::{Bookmark, EventStore, Position, Selection, StoreError};
 
 /// How a version is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,11 +21,30 @@ pub(super) enum Form {
     InParts,
 }
 
-/// Refuses a version that is kept in the other form, or is behind one that answers in the other form.
+impl Form {
+    fn other(self) -> Self {
+        match self {
+            Self::Whole => Self::InParts,
+            Self::InParts => Self::Whole,
+        }
+    }
+}
+
+/// Refuses a version that is kept in the other form, or is behind one that answers in the other form. What it gives is to be
+/// confirmed once the version is there.
 ///
 /// # Errors
 /// [`OpenError::KeptOtherwise`], [`OpenError::Superseded`], and what the storage says.
 pub(super) async fn check(
+    storage: &dyn ReadModelStorage,
+    view: &ViewId,
+    form: Form,
+) -> Result<Claim, OpenError> {
+    refuse(storage, view, form).await?;
+    Claim::take(storage, view, form).await
+}
+
+async fn refuse(
     storage: &dyn ReadModelStorage,
     view: &ViewId,
     form: Form,
@@ -70,18 +95,63 @@ pub(super) async fn parts(
     storage: &dyn ReadModelStorage,
     view: &ViewId,
 ) -> Result<Vec<Position>, ReadModelError> {
+    let records = part_records(storage, view).await?.into_iter();
+    let up_to = |record: ViewRecord| record.up_to.position;
+    Ok(records
+        .map(|it| it.map_or(Position::START, up_to))
+        .collect())
+}
+
+/// What is known of each part of a version; none of one that does not answer.
+async fn part_records(
+    storage: &dyn ReadModelStorage,
+    view: &ViewId,
+) -> Result<Vec<Option<ViewRecord>>, ReadModelError> {
     let Some(names) = names(storage, view).await? else {
         return Ok(Vec::new());
     };
     let mut parts = Vec::new();
     for part in 0..names.parts() {
-        let record = storage.serving(names.part(part)?.name()).await?;
-        parts.push(record.map_or(Position::START, |record| record.up_to.position));
+        parts.push(storage.serving(names.part(part)?.name()).await?);
     }
     Ok(parts)
 }
 
-/// Removes the versions in parts that are before a version, each with all its parts.
+/// The position up to which a version has to count before it takes over from those before it that answer: that of the
+/// former one, or of its part that is furthest. What was made of another history has counted nothing.
+pub(super) async fn answered_up_to(
+    storage: &dyn ReadModelStorage,
+    store: &dyn EventStore,
+    view: &ViewId,
+) -> Result<Position, ReadModelError> {
+    let is_former = |former: &ViewId| former.version() < view.version();
+    let mut answering = Vec::new();
+    let as_whole = storage.serving(view.name()).await?;
+    answering.extend(as_whole.filter(|record| is_former(&record.view)));
+    let in_parts = serving_in_parts(storage, view.name()).await?;
+    if let Some(former) = in_parts.filter(is_former) {
+        answering.extend(part_records(storage, &former).await?.into_iter().flatten());
+    }
+    answering.sort_by_key(|record| record.up_to.position);
+    while let Some(furthest) = answering.pop() {
+        if !is_of_another_history(store, furthest.up_to).await {
+            return Ok(furthest.up_to.position);
+        }
+    }
+    Ok(Position::START)
+}
+
+/// Whether an event that was counted is not in the store. A store that does not answer says so when it is read.
+pub(super) async fn is_of_another_history(store: &dyn EventStore, up_to: Bookmark) -> bool {
+    let mut behind = store.read(Selection::everything(), up_to);
+    matches!(
+        behind.next().await,
+        Some(Err(StoreError::AnotherHistory(_)))
+    )
+}
+
+/// Removes the versions in parts that are before a version, each with all its parts, and what is said of the forms of
+/// versions before it.
 pub(super) async fn remove_parts_before(
     storage: &dyn ReadModelStorage,
     view: &ViewId,
@@ -89,6 +159,7 @@ pub(super) async fn remove_parts_before(
     if PartNames::new(view.name(), 1, 1).is_err() {
         return Ok(());
     }
+    claim::remove_before(storage, view).await?;
     let wholes = storage.views(&PartNames::whole_name(view.name())).await?;
     let versions = wholes.iter().map(|record| record.view.version());
     for former in versions.filter(|version| *version < view.version()) {

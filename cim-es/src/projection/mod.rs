@@ -70,6 +70,7 @@ mod in_memory;
 mod inline;
 mod manager;
 mod panic;
+mod remark;
 mod runner;
 mod running;
 mod saved;

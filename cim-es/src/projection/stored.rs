@@ -8,23 +8,21 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use uuid::Uuid;
 
-use open::newest_build;
 pub(super) use open::{SHORTEST_LEASE, make, open, settled};
 
 use super::commits::Batch;
 use super::home::{Before, Fault, Holding, Home, More};
 use super::settled::Settled;
-use super::{Parked, Skipped, ViewId, forms};
+use super::{Parked, Skipped, ViewId, forms, remark};
 use crate::domain::ErrorChain;
 use crate::domain::message::{Clock, SystemClock};
 use crate::store::read_model::{
     Hold, ReadModelError, ReadModelStorage, ReadModelStorageExt, ViewChanges, ViewDeclaration,
     ViewRecord,
 };
-use crate::store::{Bookmark, EventStore, Position, Selection, StoreError};
+use crate::store::{Bookmark, EventStore, Position};
 
 /// What a view makes of events in its storage.
 pub(super) trait Work: Send + Sync + 'static {
@@ -148,7 +146,7 @@ impl<W: Work> StoredHome<W> {
     /// Turns to the build that took the place of this one, where another program built the view again.
     async fn follow(&mut self) -> Result<(), Fault> {
         let views = self.storage().views(self.view().name()).await;
-        let newest = newest_build(&views.map_err(fault)?, self.view());
+        let newest = ViewRecord::newest_build(&views.map_err(fault)?, self.view());
         match newest.filter(|newest| newest != self.view()) {
             Some(newest) => self.turn_to(newest),
             None => Err(superseded()),
@@ -229,9 +227,7 @@ impl<W: Work> StoredHome<W> {
         let Some(former) = serving.filter(is_former) else {
             return Ok(());
         };
-        // A store that does not answer says so when it is read.
-        let mut behind = self.store.read(Selection::everything(), former.up_to);
-        if let Some(Err(StoreError::AnotherHistory(_))) = behind.next().await {
+        if forms::is_of_another_history(&*self.store, former.up_to).await {
             tracing::warn!(
                 view = %former.view, up_to = former.up_to.position.0,
                 "the view was made of another history and is removed"
@@ -384,12 +380,10 @@ impl<W: Work> Home for StoredHome<W> {
 
     fn remark(&self) -> Option<String> {
         if let Some(later) = &self.later {
-            return Some(format!(
-                "`{later}` answers, so that nobody is answered from this version"
-            ));
+            return Some(remark::later(later));
         }
         let former = self.former.as_ref().filter(|_| !self.record.is_serving)?;
-        Some(format!("`{former}` answers until this version is level"))
+        Some(remark::former(former))
     }
 
     async fn hold(&mut self) -> Result<Holding, Fault> {

@@ -11,6 +11,7 @@ use crate::document::DocumentReader;
 use crate::projection::forms::{self, Form};
 use crate::projection::stored::{self, Options, SHORTEST_LEASE};
 use crate::projection::{OpenError, OpenSplit, ProjectionManager, ViewId};
+use crate::store::Position;
 use crate::store::read_model::ReadModelStorage;
 
 /// A view of documents that is about to be opened; see
@@ -101,11 +102,15 @@ impl<P: InDocuments> IntoFuture for OpenDocuments<P> {
                 mut options,
             } = self;
             let view = ViewId::new(P::NAME, P::VERSION)?;
-            forms::check(&*storage, &view, Form::Whole).await?;
+            let claim = forms::check(&*storage, &view, Form::Whole).await?;
             options.succeeds_parts = true;
             let reader = DocumentReader::new(Arc::clone(&storage), P::NAME);
-            let work = DocumentsWork::new(Arc::new(projection), storage, view);
-            let running = stored::open::<P, _>(&manager, work, options).await?;
+            let id = view.clone();
+            let work = DocumentsWork::new(Arc::new(projection), Arc::clone(&storage), view);
+            let (store, begin) = (manager.store(), Position::START);
+            let made = stored::make::<P, _>(store, work, id, begin, options).await?;
+            claim.confirm(&*storage).await?;
+            let running = manager.run::<P>(made.home, made.rebuilt)?;
             Ok(DocumentsView::new(running, reader))
         })
     }

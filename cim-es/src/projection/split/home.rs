@@ -1,7 +1,7 @@
 //! One part of a view, kept as any other view of documents, as long as it is this program's.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -28,12 +28,18 @@ pub(super) struct Whole {
     pub(super) names: PartNames,
     pub(super) name: &'static str,
     pub(super) keeps_former: bool,
+    /// The events, to tell of which history former versions are.
+    store: Arc<dyn EventStore>,
+    /// How far those before it were when all parts of this version were level: there it takes over. They may go on
+    /// meanwhile, and are not waited for without end.
+    target: OnceLock<Position>,
     /// Whether readers are shown this version, and those before it are gone.
     is_shown: AtomicBool,
 }
 
 impl Whole {
     pub(super) fn new(
+        store: Arc<dyn EventStore>,
         storage: Arc<dyn ReadModelStorage>,
         names: PartNames,
         name: &'static str,
@@ -44,6 +50,8 @@ impl Whole {
             names,
             name,
             keeps_former,
+            store,
+            target: OnceLock::new(),
             is_shown: AtomicBool::new(false),
         }
     }
@@ -52,18 +60,24 @@ impl Whole {
         self.is_shown.load(Ordering::Relaxed)
     }
 
-    /// Has readers be shown this version, once all its parts are level.
+    /// Whether all parts were level, and former versions were further than one of them.
+    fn waits_for_former(&self) -> bool {
+        !self.is_shown() && self.target.get().is_some()
+    }
+
+    /// Has readers be shown this version, once all its parts are level and as far as former versions were then.
     async fn show(&self) -> Result<(), ReadModelError> {
         if self.is_shown() {
             return Ok(());
         }
-        for part in 0..self.names.parts() {
-            let part = self.names.part(part)?;
-            if self.storage.serving(part.name()).await?.is_none() {
-                return Ok(());
-            }
-        }
         let (whole, id) = (self.names.whole()?, self.id()?);
+        let Some(target) = self.target(&id).await? else {
+            return Ok(());
+        };
+        let reached = self.reached().await?;
+        if reached.is_none_or(|reached| reached < target) {
+            return Ok(());
+        }
         let versions = self.storage.views(whole.name()).await?;
         let serving = versions.iter().find(|record| record.is_serving);
         if serving.is_some_and(|record| record.view.version() > whole.version()) {
@@ -86,6 +100,32 @@ impl Whole {
         }
         self.is_shown.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Up to where all parts have counted; none where one is not level yet.
+    async fn reached(&self) -> Result<Option<Position>, ReadModelError> {
+        let mut reached = None;
+        for part in 0..self.names.parts() {
+            let part = self.names.part(part)?;
+            let Some(level) = self.storage.serving(part.name()).await? else {
+                return Ok(None);
+            };
+            let up_to = level.up_to.position;
+            reached = Some(reached.map_or(up_to, |reached: Position| reached.min(up_to)));
+        }
+        Ok(reached)
+    }
+
+    /// Up to where all parts have to count; none before all are level.
+    async fn target(&self, id: &ViewId) -> Result<Option<Position>, ReadModelError> {
+        if let Some(target) = self.target.get() {
+            return Ok(Some(*target));
+        }
+        if self.reached().await?.is_none() {
+            return Ok(None);
+        }
+        let target = forms::answered_up_to(&*self.storage, &*self.store, id).await?;
+        Ok(Some(*self.target.get_or_init(|| target)))
     }
 
     fn id(&self) -> Result<ViewId, ReadModelError> {
@@ -205,7 +245,11 @@ impl<W: Work> Home for PartHome<W> {
             let done = self.whole.done().await.map_err(fault)?;
             self.stored.is_done_elsewhere(done);
         }
-        self.stored.take(batch, more).await
+        self.stored.take(batch, more).await?;
+        match self.whole.waits_for_former() {
+            true => self.whole.show().await.map_err(fault),
+            false => Ok(()),
+        }
     }
 
     fn is_storing(&self) -> bool {
@@ -218,6 +262,9 @@ impl<W: Work> Home for PartHome<W> {
 
     async fn level(&mut self, through: Position) -> Result<(), Fault> {
         self.stored.level(through).await?;
+        if !self.whole.is_shown() {
+            self.move_on().await?;
+        }
         self.whole.show().await.map_err(fault)
     }
 

@@ -56,16 +56,18 @@ impl<P: InDocuments> OpenSplit<P> {
         let (id, whole) = (ViewId::new(P::NAME, P::VERSION)?, names.whole()?);
         let versions = storage.views(whole.name()).await?;
         // A version that is behind one that answers is refused where it is gone.
-        forms::check(&*storage, &id, Form::InParts).await?;
+        let claim = forms::check(&*storage, &id, Form::InParts).await?;
         stored::settled(&versions, &whole)?;
         let fingerprint = P::FINGERPRINT ^ u64::from(names.parts()).wrapping_mul(SPREAD);
         let declaration = ViewDeclaration::new(whole, fingerprint);
         storage.open_view(&declaration).await?;
+        claim.confirm(&*storage).await?;
         let (store, lease) = (self.manager.store(), self.options.lease);
         let mut member = Member::new(Arc::clone(&storage), names.clone(), lease);
         let (assigned, over) = Assigned::new(member.parts().await?);
         let keeps_former = self.options.keeps_former;
         let all = Arc::new(Whole::new(
+            Arc::clone(store),
             Arc::clone(&storage),
             names.clone(),
             P::NAME,

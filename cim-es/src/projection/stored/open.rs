@@ -58,7 +58,7 @@ pub(in crate::projection) async fn make<P: Projection, W: Work>(
 ) -> Result<Made<W>, OpenError> {
     let views = work.storage().views(id.name()).await?;
     // One that another program, or this one before, began to build again is gone on with.
-    let id = newest_build(&views, &id).unwrap_or(id);
+    let id = ViewRecord::newest_build(&views, &id).unwrap_or(id);
     work.turn_to(&id)?;
     let settled = settled(&views, &id)?.max(done);
     let there = views.iter().find(|record| record.view == id);
@@ -89,13 +89,6 @@ pub(in crate::projection) async fn make<P: Projection, W: Work>(
         store: Arc::clone(store),
     };
     Ok(Made { home, rebuilt })
-}
-
-/// The newest build of a version; none where the version is not there.
-pub(super) fn newest_build(views: &[ViewRecord], view: &ViewId) -> Option<ViewId> {
-    let views = views.iter().map(|record| &record.view);
-    let builds = views.filter(|it| (it.name(), it.version()) == (view.name(), view.version()));
-    builds.max().cloned()
 }
 
 /// Up to where the version that answers has done what is done once.

@@ -82,6 +82,11 @@ impl ViewId {
             ..self.clone()
         }
     }
+
+    /// Whether it is the same version of the same view, in whichever build.
+    pub(crate) fn is_version_of(&self, view: &Self) -> bool {
+        (self.name(), self.version) == (view.name(), view.version)
+    }
 }
 
 /// How the storages that write the two numbers as one do so.
@@ -183,6 +188,13 @@ pub struct ViewRecord {
 }
 
 impl ViewRecord {
+    /// The newest build of a version, among the versions of its view; none where it is not there.
+    pub(crate) fn newest_build(versions: &[Self], view: &ViewId) -> Option<ViewId> {
+        let versions = versions.iter().map(|record| &record.view);
+        let builds = versions.filter(|version| version.is_version_of(view));
+        builds.max().cloned()
+    }
+
     /// The record of a view that was just made.
     pub fn new(declaration: &ViewDeclaration) -> Self {
         Self {

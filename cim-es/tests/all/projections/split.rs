@@ -5,13 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use cim_es::document::{DocumentError, DocumentReader, SplitReader};
 use cim_es::prelude::*;
 use cim_es::projection::{
     OpenError, ProjectDocuments, ProjectionError, ProjectionManager, SplitView, ViewState,
 };
-use cim_es::store::Position;
-use cim_es::store::read_model::{Page, ReadModelError};
+use cim_es::store::read_model::{
+    DocumentPage, Hold, IndexEntry, Page, ReadModelError, ReadModelStorage, UpTo, ViewChanges,
+    ViewDeclaration, ViewId, ViewRecord,
+};
+use cim_es::store::{Location, Position};
+use tokio::task::yield_now;
 
 use super::{
     Card, Cards, LIMIT, Storage, deposit, on_each_storage, open_cards, transfer, until,
@@ -313,6 +318,195 @@ async fn a_version_in_parts_takes_over_from_a_whole_one_and_a_whole_one_from_one
         assert_eq!(whole.outside.load(Ordering::Relaxed), 1);
         let card = of_whole.get(&ids[0]).await.unwrap().value.unwrap();
         assert_eq!((card.sum, card.events), (2, 2));
+    })
+    .await;
+}
+
+/// A storage that lets others come to their turn before it does anything.
+struct Courteous(cim_es::MemoryReadModels);
+
+#[async_trait::async_trait]
+impl ReadModelStorage for Courteous {
+    fn location(&self) -> Location {
+        self.0.location()
+    }
+
+    async fn open_view(&self, declaration: &ViewDeclaration) -> Result<ViewRecord, ReadModelError> {
+        yield_now().await;
+        self.0.open_view(declaration).await
+    }
+
+    async fn views(&self, name: &str) -> Result<Vec<ViewRecord>, ReadModelError> {
+        yield_now().await;
+        self.0.views(name).await
+    }
+
+    async fn hold(
+        &self,
+        view: &ViewId,
+        holder: Uuid,
+        lease: Duration,
+    ) -> Result<Hold, ReadModelError> {
+        yield_now().await;
+        self.0.hold(view, holder, lease).await
+    }
+
+    async fn release(&self, view: &ViewId, holder: Uuid) -> Result<(), ReadModelError> {
+        yield_now().await;
+        self.0.release(view, holder).await
+    }
+
+    async fn commit(&self, view: &ViewId, changes: ViewChanges) -> Result<(), ReadModelError> {
+        self.0.commit(view, changes).await
+    }
+
+    async fn read(
+        &self,
+        view: &ViewId,
+        keys: &[&str],
+    ) -> Result<UpTo<Vec<Option<Bytes>>>, ReadModelError> {
+        self.0.read(view, keys).await
+    }
+
+    async fn find(
+        &self,
+        view: &ViewId,
+        entry: &IndexEntry,
+        page: &Page,
+    ) -> Result<UpTo<DocumentPage>, ReadModelError> {
+        self.0.find(view, entry, page).await
+    }
+
+    async fn list(&self, view: &ViewId, page: &Page) -> Result<UpTo<DocumentPage>, ReadModelError> {
+        self.0.list(view, page).await
+    }
+
+    async fn serve(&self, view: &ViewId) -> Result<(), ReadModelError> {
+        yield_now().await;
+        self.0.serve(view).await
+    }
+
+    async fn remove_view(&self, view: &ViewId) -> Result<(), ReadModelError> {
+        yield_now().await;
+        self.0.remove_view(view).await
+    }
+}
+
+#[tokio::test]
+async fn of_two_programs_that_open_a_version_in_both_forms_at_once_one_is_refused() {
+    let mut whole_came_first = BTreeSet::new();
+    // One of them begins later by so many steps.
+    for later in 0..12 {
+        for is_whole_later in [false, true] {
+            let storage: Storage = Arc::new(Courteous(cim_es::MemoryReadModels::new()));
+            let store = MemoryEventStore::new();
+            let (one, other) = (
+                ProjectionManager::new(store.clone()),
+                ProjectionManager::new(store),
+            );
+            let wait = async |is_later: bool| {
+                for _ in 0..if is_later { later } else { 0 } {
+                    yield_now().await;
+                }
+            };
+            let as_whole = async {
+                wait(is_whole_later).await;
+                one.documents::<Cards>(storage.clone()).await
+            };
+            let in_parts = async {
+                wait(!is_whole_later).await;
+                other.documents::<Cards>(storage.clone()).split().await
+            };
+            let (as_whole, in_parts) = tokio::join!(as_whole, in_parts);
+            let refused = match (as_whole, in_parts) {
+                (Ok(_), Err(refused)) | (Err(refused), Ok(_)) => refused,
+                outcome => panic!("{later} later: {outcome:?}"),
+            };
+            let OpenError::KeptOtherwise { is_in_parts, .. } = &refused else {
+                panic!("{refused}");
+            };
+            whole_came_first.insert(!is_in_parts);
+            one.stop().await;
+            other.stop().await;
+            // Which form a version had is forgotten with it.
+            let in_parts = "cards--parts";
+            for view in storage.views("cards").await.unwrap() {
+                storage.remove_view(&view.view).await.unwrap();
+            }
+            for view in storage.views(in_parts).await.unwrap() {
+                storage.remove_view(&view.view).await.unwrap();
+            }
+            let again = ProjectionManager::new(MemoryEventStore::new());
+            let opening = again.documents::<Cards>(storage.clone());
+            match is_in_parts {
+                true => drop(opening.await.unwrap()),
+                false => drop(opening.split().await.unwrap()),
+            }
+        }
+    }
+    assert_eq!(whole_came_first.len(), 2);
+}
+
+mod fourth {
+    use super::*;
+
+    /// The fourth version counts an event where it may.
+    #[derive(Projection, Clone)]
+    #[projection(name = "cards", version = 4, events = [AccountEvent], documents = Card)]
+    pub struct SlowCards {
+        pub may_count: Arc<tokio::sync::Semaphore>,
+    }
+
+    impl ProjectDocuments<AccountEvent> for SlowCards {
+        async fn project(
+            &self,
+            event: AccountEvent,
+            at: &Source<'_, Account>,
+            cards: &mut Documents<'_, Card>,
+        ) -> Result<(), ProjectionError> {
+            self.may_count.acquire().await?.forget();
+            Cards.project(event, at, cards).await
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_version_in_parts_answers_once_it_is_as_far_as_a_whole_one_that_is_ahead() {
+    on_each_storage(|store, storage| async move {
+        let ann = Id::new();
+        let (_first, view) = open_cards(&store, &storage).await;
+        for _ in 0..5 {
+            deposit(&store, ann, 1).await;
+        }
+        let slow = fourth::SlowCards {
+            may_count: Arc::new(tokio::sync::Semaphore::new(4)),
+        };
+        let second = ProjectionManager::new(store.clone());
+        let opening = second.documents_by(slow.clone(), storage.clone());
+        let in_parts = opening.lease(LEASE).split().parts(2).await.unwrap();
+        until(|| slow.may_count.available_permits() == 0).await;
+        // It counts what was there when it began to read, and the former one is ahead of that.
+        let last = deposit(&store, ann, 1).await;
+        view.wait_for(last, LIMIT).await.unwrap();
+        slow.may_count.add_permits(1);
+        until(|| in_parts.status().counted() == 5).await;
+        // For as long as its parts are held again a few times.
+        tokio::time::sleep(LEASE * 2).await;
+        let reader = SplitReader::<Card>::new(storage.clone(), "cards");
+        assert_eq!(sum_of(&reader).await, 6);
+        assert!(
+            storage
+                .views("cards--parts")
+                .await
+                .unwrap()
+                .iter()
+                .all(|it| !it.is_serving)
+        );
+        slow.may_count.add_permits(100);
+        in_parts.wait_for(last, LIMIT).await.unwrap();
+        assert_eq!(sum_of(&reader).await, 6);
+        until_answered(|| async { storage.views("cards").await.unwrap().is_empty() }).await;
+        assert!(storage.views("cards--form").await.unwrap().len() == 1);
     })
     .await;
 }
