@@ -17,7 +17,7 @@ use crate::projection::{
     WithoutFields,
 };
 use crate::store::EventStore;
-use crate::store::read_model::{ReadModelStorage, TableNames, ViewDeclaration};
+use crate::store::read_model::{ReadModelStorage, TableNames, ViewDeclaration, ViewRecord};
 
 /// A view that is about to be kept with the events; see [`ProjectionManager::inline`](ProjectionManager::inline).
 #[must_use = "nothing is opened before it is awaited"]
@@ -86,7 +86,8 @@ impl<P: InDocuments> IntoFuture for OpenInline<P> {
     /// answers already.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let opening = Opening::<P>::new(&self.manager, &self.store, None).await?;
+            let build = newest_build::<P>(&self.store).await?;
+            let opening = Opening::<P>::new(&self.manager, &self.store, build, None).await?;
             let storage = self.store.read_models();
             let view = InlineDocuments::new(
                 self.projection,
@@ -155,10 +156,11 @@ impl<P: InTables> IntoFuture for OpenInlineTables<P> {
     /// somebody changed.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let id = ViewId::new(P::NAME, P::VERSION)?;
-            let names = Arc::new(TableNames::declared_in(&id, P::TABLES)?);
+            let build = newest_build::<P>(&self.store).await?;
+            let names = Arc::new(TableNames::declared_in(&build, P::TABLES)?);
             let tables = (Arc::clone(&names), P::TABLES);
-            let opening = Opening::<P>::new(&self.manager, &self.store, Some(tables)).await?;
+            let opening =
+                Opening::<P>::new(&self.manager, &self.store, build, Some(tables)).await?;
             let view = InlineTables {
                 projection: self.projection,
                 declaration: opening.declaration.clone(),
@@ -171,6 +173,13 @@ impl<P: InTables> IntoFuture for OpenInlineTables<P> {
             Ok(TablesView { running, reader })
         })
     }
+}
+
+/// The build of a view that is gone on with: one that a program began to build again, or the first.
+async fn newest_build<P: Projection>(store: &SqliteEventStore) -> Result<ViewId, OpenError> {
+    let id = ViewId::new(P::NAME, P::VERSION)?;
+    let versions = store.read_models().views(P::NAME).await?;
+    Ok(ViewRecord::newest_build(&versions, &id).unwrap_or(id))
 }
 
 /// A view that is in the file, and that nobody keeps yet.
@@ -186,6 +195,7 @@ impl<'a, P: Projection> Opening<'a, P> {
     async fn new(
         manager: &'a ProjectionManager,
         store: &'a SqliteEventStore,
+        build: ViewId,
         tables: Option<DeclaredTables>,
     ) -> Result<Self, OpenError> {
         let id = ViewId::new(P::NAME, P::VERSION)?;
@@ -198,7 +208,7 @@ impl<'a, P: Projection> Opening<'a, P> {
         }
         manager.check_startable::<P>()?;
         let settled = stored::settled(&storage.views(P::NAME).await?, &id)?;
-        let declaration = ViewDeclaration::new(id.clone(), P::FINGERPRINT).settled_up_to(settled);
+        let declaration = ViewDeclaration::new(build, P::FINGERPRINT).settled_up_to(settled);
         let record = store.open_inline(&declaration, tables).await?;
         let mut begun = ViewStatus::new(id);
         let shown = record.is_serving.then_some(record.up_to);

@@ -15,7 +15,7 @@ use crate::domain::message::{Clock, SystemClock, Timestamp};
 use crate::engine::sqlite::{Kept, Registration, Step, Unkept};
 use crate::projection::runner::SaysItStopped;
 use crate::projection::running::{Answer, Command};
-use crate::projection::{ControlError, Skipped, ViewState, ViewStatus};
+use crate::projection::{ControlError, Skipped, ViewState, ViewStatus, remark};
 use crate::store::StoreError;
 use crate::store::read_model::ReadModelError;
 
@@ -105,26 +105,40 @@ impl InlineRunner {
         }
         match step {
             Ok(Step::Level { later }) => {
-                let remark = later.map(|later| {
-                    format!("`{later}` answers, so that nobody is answered from this version")
-                });
-                self.status.send_modify(|status| status.remark = remark);
+                self.remark(later.as_ref().map(remark::later));
                 Phase::Rest
             }
-            Ok(Step::More) => match self.commands.try_recv() {
-                Ok(heard) => {
-                    let next = self.hear(heard).await;
-                    next.unwrap_or(Phase::Advance { again })
-                }
-                Err(mpsc::error::TryRecvError::Empty) => Phase::Advance { again },
-                Err(mpsc::error::TryRecvError::Disconnected) => Phase::End(None),
-            },
-            Ok(Step::Parked) => {
+            Ok(Step::More { former }) => {
+                self.remark(former.as_ref().map(remark::former));
+                self.heard_meanwhile(again).await
+            }
+            Ok(Step::Parked { former }) => {
+                self.remark(former.as_ref().map(remark::former));
                 self.say_parked().await;
                 Phase::Stand
             }
             Ok(Step::Gone) => Phase::End(Some(GONE.to_owned())),
             Err(error) => self.failed(error).await,
+        }
+    }
+
+    fn remark(&self, remark: Option<String>) {
+        self.status.send_if_modified(|status| {
+            let is_new = status.remark != remark;
+            status.remark = remark;
+            is_new
+        });
+    }
+
+    /// Goes on to count, unless it was told something meanwhile.
+    async fn heard_meanwhile(&mut self, again: bool) -> Phase {
+        match self.commands.try_recv() {
+            Ok(heard) => {
+                let next = self.hear(heard).await;
+                next.unwrap_or(Phase::Advance { again })
+            }
+            Err(mpsc::error::TryRecvError::Empty) => Phase::Advance { again },
+            Err(mpsc::error::TryRecvError::Disconnected) => Phase::End(None),
         }
     }
 

@@ -11,8 +11,8 @@ use crate::document::DocumentBatch;
 use crate::domain::message::{Clock, SystemClock};
 use crate::engine::sqlite::{InlineView, OpenView, Standing, Uncounted};
 use crate::projection::tables::{InTables, storage_error};
-use crate::projection::{InDocuments, Parked, ViewState, ViewStatus, panic};
-use crate::store::read_model::{DocumentChange, TableNames, ViewDeclaration};
+use crate::projection::{InDocuments, Parked, ViewId, ViewState, ViewStatus, panic};
+use crate::store::read_model::{DocumentChange, ReadModelError, TableNames, ViewDeclaration};
 use crate::store::{Bookmark, Location, Position, Selection};
 
 /// Why an event is refused whose projection waits.
@@ -114,6 +114,12 @@ impl<P: InDocuments> InlineView for InlineDocuments<P> {
         &self.selection
     }
 
+    fn turn_to(&mut self, build: &ViewId) -> Result<(), ReadModelError> {
+        self.declaration.view = build.clone();
+        self.batch = DocumentBatch::new(Arc::new(self.asking.clone()), build.clone());
+        Ok(())
+    }
+
     fn tables(&self) -> Option<(&TableNames, &str)> {
         None
     }
@@ -169,6 +175,12 @@ impl<P: InTables> InlineView for InlineTables<P> {
 
     fn selection(&self) -> &Selection {
         &self.selection
+    }
+
+    fn turn_to(&mut self, build: &ViewId) -> Result<(), ReadModelError> {
+        self.names = Arc::new(TableNames::declared_in(build, P::TABLES)?);
+        self.declaration.view = build.clone();
+        Ok(())
     }
 
     fn tables(&self) -> Option<(&TableNames, &str)> {

@@ -1,7 +1,7 @@
 //! A view that is behind says so, and is brought level.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cim_es::SqliteEventStore;
 use cim_es::document::{DocumentError, DocumentReader};
@@ -179,6 +179,81 @@ async fn a_view_that_is_built_again_comes_out_the_same() {
     let last = transfer(&kept.store, ann, ben).await;
     assert_eq!(kept.cards.get(&ann).await.unwrap().position, last);
     assert_eq!(held(&kept.cards).await, folded(&kept.store).await);
+}
+
+/// Refuses the event at a position, as long as that is not 0.
+#[derive(Projection, Clone, Default)]
+#[projection(name = "choosy", version = 1, events = [AccountEvent], documents = Card)]
+struct Choosy {
+    refused: Arc<AtomicU64>,
+}
+
+impl ProjectDocuments<AccountEvent> for Choosy {
+    async fn project(
+        &self,
+        event: AccountEvent,
+        at: &Source<'_, Account>,
+        cards: &mut Documents<'_, Card>,
+    ) -> Result<(), ProjectionError> {
+        match at.position().0 == self.refused.load(Ordering::Relaxed) {
+            true => Err(ProjectionError::new("not this one")),
+            false => Cards.project(event, at, cards).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_view_that_is_built_again_answers_as_it_was_until_it_is_level_and_goes_on_after_an_end() {
+    let directory = Directory::new();
+    let choosy = Choosy::default();
+    let open = async || {
+        let store = SqliteEventStore::open(directory.file("events.db")).unwrap();
+        let manager = ProjectionManager::new(store.clone());
+        let opening = manager.inline_by(choosy.clone(), &store);
+        (opening.await.unwrap(), store, manager)
+    };
+    let (cards, store, manager) = open().await;
+    // Another program that keeps the view.
+    let (elsewhere, other, _other_manager) = open().await;
+    let (ann, ben) = (Id::new(), Id::new());
+    for _ in 0..20 {
+        transfer(&store, ann, ben).await;
+    }
+    choosy.refused.store(40, Ordering::Relaxed);
+    cards.rebuild().await.unwrap();
+    until(|| cards.status().parked().is_some()).await;
+    let sum = async || {
+        let card = cards.get(&ben).await.unwrap();
+        (card.position.0, card.value.unwrap().sum)
+    };
+    assert_eq!(sum().await, (60, 20));
+    // The other one goes on with what answers.
+    let last = transfer(&other, ann, ben).await;
+    assert_eq!(elsewhere.get(&ben).await.unwrap().position, last);
+    assert_eq!(sum().await, (63, 21));
+    let builds = async || {
+        let versions = other.read_models().views("choosy").await.unwrap();
+        let builds = versions.iter().map(|it| (it.view.build(), it.is_serving));
+        builds.collect::<Vec<_>>()
+    };
+    assert_eq!(builds().await, [(0, true), (1, false)]);
+
+    manager.stop().await;
+    let (cards, store, _manager) = open().await;
+    until(|| cards.status().parked().is_some()).await;
+    assert_eq!(cards.get(&ben).await.unwrap().position, last);
+    choosy.refused.store(0, Ordering::Relaxed);
+    cards.resume().await.unwrap();
+    cards.wait_for(last, LIMIT).await.unwrap();
+    assert_eq!(builds().await, [(1, true)]);
+    assert_eq!(held(&cards).await, folded(&store).await);
+    // The other one turns to what answers now.
+    let last = transfer(&other, ann, ben).await;
+    elsewhere.wait_for(last, LIMIT).await.unwrap();
+    let last = transfer(&other, ann, ben).await;
+    assert_eq!(elsewhere.get(&ben).await.unwrap().position, last);
+    assert_eq!(held(&elsewhere).await, folded(&store).await);
+    assert_eq!(other.check().await.unwrap().events, last.0);
 }
 
 #[tokio::test]

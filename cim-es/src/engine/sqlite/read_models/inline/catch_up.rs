@@ -7,7 +7,7 @@ use crate::engine::sqlite::aggregates::NameDigest;
 use crate::engine::sqlite::database::Database;
 use crate::engine::sqlite::read_models::{changes, views};
 use crate::engine::sqlite::{events, select};
-use crate::store::read_model::{ReadModelError, ViewId};
+use crate::store::read_model::{ReadModelError, ViewId, ViewRecord};
 use crate::store::{Bookmark, Position, StoreError};
 
 /// How many events are read at once.
@@ -148,6 +148,18 @@ impl Going<'_> {
     }
 }
 
+/// The former version that answers until a view is level; none where it answers itself, or an earlier build of it.
+pub(super) fn former(
+    database: &Database,
+    record: &ViewRecord,
+) -> Result<Option<ViewId>, StoreError> {
+    if record.is_serving {
+        return Ok(None);
+    }
+    let serving = serving(database, &record.view)?.map(|(view, _)| view);
+    Ok(serving.filter(|serving| serving.version() < record.view.version()))
+}
+
 /// What becomes of the versions of a view once one of them is level.
 pub(super) enum TakenOver {
     /// It answers.
@@ -173,11 +185,11 @@ pub(super) fn take_over(
         open.row.record.is_serving = true;
         tracing::info!(%view, "the view answers from now on");
     }
-    let former = versions
-        .iter()
-        .filter(|record| record.view.version() < view.version());
-    for former in former.filter(|_| !keeps_former) {
-        views::remove(database, &former.view)?;
+    let is_former =
+        |former: &&ViewId| **former < view && (former.version() == view.version() || !keeps_former);
+    let versions = versions.iter().map(|record| &record.view);
+    for former in versions.filter(is_former) {
+        views::remove(database, former)?;
     }
     Ok(TakenOver::Answers)
 }

@@ -82,6 +82,11 @@ impl Slot {
         &self.view.declaration().view
     }
 
+    /// Whether it is a version of a view, in whichever build.
+    pub(super) fn is_of(&self, view: &ViewId) -> bool {
+        self.id().is_version_of(view)
+    }
+
     fn is_kept(&self) -> bool {
         self.is_wanted.load(Ordering::Acquire) && !self.is_paused && !self.has_failed
     }
@@ -94,7 +99,7 @@ impl Slot {
         last: u64,
     ) -> Result<(), ReadModelError> {
         if self.known.is_none() {
-            let Some(row) = find(database, self.view.as_ref())? else {
+            let Some(row) = find(database, self.view.as_mut())? else {
                 self.view.call();
                 return Ok(());
             };
@@ -230,7 +235,7 @@ impl Inline {
         let mut views = self.lock();
         let slots = &mut views.slots;
         slots.retain(|slot| slot.is_wanted.load(Ordering::Acquire));
-        if slots.iter().any(|other| other.id() == slot.id()) {
+        if slots.iter().any(|other| other.is_of(slot.id())) {
             return Err(slot.id().clone());
         }
         slots.push(slot);

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::catch_up::{self, TakenOver, Until};
 use super::keeping::{Inline, Open, Slot};
 use super::{DeclaredTables, InlineView, find, make};
+use crate::domain::ErrorChain;
 use crate::engine::sqlite::database::Database;
 use crate::engine::sqlite::read_models::views::{self, View};
 use crate::engine::sqlite::{Shared, SqliteEventStore, select, types};
@@ -17,15 +18,15 @@ use crate::store::{Position, StoreError};
 /// How many events a step counts at least, where there are as many: few, since commits wait for it.
 const STEP: u64 = 256;
 
-/// How far a step came.
+/// How far a step came, with the former version that answers until then.
 #[derive(Debug)]
 pub(crate) enum Step {
     /// The view is level, and is kept level from now on. A later version answers in its place, where one is named.
     Level { later: Option<ViewId> },
     /// There is more to count.
-    More,
+    More { former: Option<ViewId> },
     /// An event could not be counted.
-    Parked,
+    Parked { former: Option<ViewId> },
     /// The view is not in the file any more.
     Gone,
 }
@@ -47,7 +48,8 @@ pub(crate) enum Kept {
     Paused(bool),
     /// To pass over the event that it is parked at.
     Skipped(Skipped),
-    /// To begin again before the first event. Positions of another history are forgotten with it.
+    /// To begin again before the first event: beside what answers, or in its place where that is of another history, whose
+    /// positions are forgotten with it.
     Rebuilt { is_of_another_history: bool },
 }
 
@@ -139,14 +141,15 @@ impl Registration {
         let digest = self.shared.digest;
         let work = move |database: &Database, inline: &Inline| {
             let mut kept = inline.lock();
-            let Some(slot) = kept.slots.iter_mut().find(|slot| *slot.id() == view) else {
+            let Some(slot) = kept.slots.iter_mut().find(|slot| slot.is_of(&view)) else {
                 return Ok(Step::Gone);
             };
             let Some(row) = find_known(slot, database)? else {
                 return Ok(Step::Gone);
             };
             if row.record.parked.is_some() && !again {
-                return Ok(Step::Parked);
+                let former = catch_up::former(database, &row.record)?;
+                return Ok(Step::Parked { former });
             }
             select::check(database, &row.record.up_to)?;
             let last = types::last_position(database)?;
@@ -156,9 +159,10 @@ impl Registration {
             // Where the transaction fails, the view is told that nothing of it is stored.
             slot.open = Some(Open::new(open.row.clone()));
             catch_up::advance(database, digest, slot.view.as_mut(), &mut open, until)?;
+            let former = catch_up::former(database, &open.row.record)?;
             let step = match open.row.record.parked {
-                Some(_) => Step::Parked,
-                None if !open.is_level(last) => Step::More,
+                Some(_) => Step::Parked { former },
+                None if !open.is_level(last) => Step::More { former },
                 None => match catch_up::take_over(database, &mut open, keeps_former)? {
                     TakenOver::Answers => Step::Level { later: None },
                     TakenOver::Later(view) => Step::Level { later: Some(view) },
@@ -176,7 +180,7 @@ impl Registration {
         let view = self.view.clone();
         let work = move |database: &Database, inline: &Inline| {
             let mut kept = inline.lock();
-            let Some(slot) = kept.slots.iter_mut().find(|slot| *slot.id() == view) else {
+            let Some(slot) = kept.slots.iter_mut().find(|slot| slot.is_of(&view)) else {
                 return Ok(false);
             };
             match &told {
@@ -209,9 +213,14 @@ impl Registration {
     /// What the file says of the view.
     pub(crate) async fn record(&self) -> Result<Option<ViewRecord>, ReadModelError> {
         let view = self.view.clone();
-        let find = move |database: &Database| views::find(database, &view);
-        let found = self.shared.readers.read(find).await?;
-        Ok(found.map(|found| found.record))
+        let find = move |database: &Database| {
+            let versions = views::named(database, view.name())?;
+            let newest = ViewRecord::newest_build(&versions, &view);
+            Ok(versions
+                .into_iter()
+                .find(|record| Some(&record.view) == newest.as_ref()))
+        };
+        Ok(self.shared.readers.read(find).await?)
     }
 
     /// Keeps the view no longer. When it returns, no transaction counts in it.
@@ -229,7 +238,7 @@ fn find_known(slot: &mut Slot, database: &Database) -> Result<Option<View>, Read
         return Ok(Some(known.clone()));
     }
     slot.view.forget();
-    find(database, slot.view.as_ref())
+    find(database, slot.view.as_mut())
 }
 
 /// A view whose row was changed, and in which nothing was counted.
@@ -239,22 +248,37 @@ fn standing(database: &Database, row: View) -> Result<Open, StoreError> {
     Ok(open)
 }
 
-/// Removes a view and makes it anew, with what a person had it pass over.
+/// Makes a view anew, with what a person had it pass over: beside what answers, and else in the place of what is there.
 fn rebuild(
-    slot: &Slot,
+    slot: &mut Slot,
     database: &Database,
     is_of_another_history: bool,
 ) -> Result<View, ReadModelError> {
+    // Where this transaction fails, the build that it turns to is not there, and what is there is looked up again.
+    slot.known = None;
+    let id = slot.id();
+    let versions = views::named(database, id.name())?;
+    let id = ViewRecord::newest_build(&versions, id).unwrap_or_else(|| id.clone());
+    let former = versions.into_iter().find(|record| record.view == id);
+    let answers = former.as_ref().is_some_and(|former| former.is_serving);
+    let beside = (answers && !is_of_another_history).then(|| id.rebuilt());
+    let turned = beside.map(|beside| slot.view.turn_to(&beside));
+    // Where the names of tables have no room for that, in its place.
+    if let Some(Err(error)) = &turned {
+        tracing::warn!(view = %id, error = %ErrorChain(error), "the view is not built beside its former build");
+    }
+    if !matches!(turned, Some(Ok(()))) {
+        slot.view.turn_to(&id)?;
+    }
     let mut declaration = slot.view.declaration().clone();
-    let former = views::find(database, &declaration.view)?;
     views::remove(database, &declaration.view)?;
     if let Some(former) = &former {
-        let done = former.record.settled.max(former.record.up_to.position);
+        let done = former.settled.max(former.up_to.position);
         declaration = declaration.settled_up_to(done);
     }
     let mut row = make(database, &declaration, slot.view.tables())?;
     if let Some(former) = former.filter(|_| !is_of_another_history) {
-        row.record.skipped = former.record.skipped;
+        row.record.skipped = former.skipped;
         views::save(database, &row)?;
     }
     Ok(row)

@@ -33,7 +33,7 @@ use crate::engine::sqlite::database::Database;
 use crate::engine::sqlite::{format, schema};
 use crate::store::read_model::{
     DocumentChange, DocumentPage, IndexEntry, Page, Parked, ReadModelError, TableNames,
-    ViewDeclaration, ViewRecord,
+    ViewDeclaration, ViewId, ViewRecord,
 };
 use crate::store::{Position, Selection, StoreError};
 
@@ -44,6 +44,12 @@ pub(crate) trait InlineView: Send + 'static {
 
     /// The events that it takes.
     fn selection(&self) -> &Selection;
+
+    /// From now on it makes another build of the view.
+    ///
+    /// # Errors
+    /// Names of tables that have no room for the number of the build.
+    fn turn_to(&mut self, build: &ViewId) -> Result<(), ReadModelError>;
 
     /// The names and the declaration of its tables; none where it has documents.
     fn tables(&self) -> Option<(&TableNames, &str)>;
@@ -161,8 +167,17 @@ fn make(
     views::expect(database, &declaration.view)
 }
 
-/// The row of a view as it is stored; none where it is not there, or not of this declaration.
-fn find(database: &Database, view: &dyn InlineView) -> Result<Option<View>, ReadModelError> {
+/// The row of a view as it is stored; none where it is not there, or not of this declaration. Where its build is gone, the
+/// view turns to the newest one, which another program made.
+fn find(database: &Database, view: &mut dyn InlineView) -> Result<Option<View>, ReadModelError> {
+    let id = &view.declaration().view;
+    if views::find(database, id)?.is_none() {
+        let versions = views::named(database, id.name())?;
+        match ViewRecord::newest_build(&versions, id) {
+            Some(newest) => view.turn_to(&newest)?,
+            None => return Ok(None),
+        }
+    }
     let declaration = view.declaration();
     let row = views::find(database, &declaration.view)?;
     let row = row.filter(|row| row.record.fingerprint == declaration.fingerprint);
