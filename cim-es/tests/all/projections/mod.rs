@@ -12,6 +12,7 @@ mod inline;
 #[cfg(all(feature = "sqlite", unix))]
 mod killed;
 mod many_events;
+mod meddled;
 mod saved;
 mod split;
 pub mod storage_that_errs;
