@@ -40,6 +40,15 @@ impl Batch {
         (0..self.len()).filter_map(|at| self.commit_at(at))
     }
 
+    /// The events of some of its commits, each with the number of its commit.
+    pub(crate) fn events_of(
+        &self,
+        commits: Range<usize>,
+    ) -> impl Iterator<Item = (usize, &StoredEvent)> {
+        let commits = commits.filter_map(|at| Some((at, self.commit_at(at)?)));
+        commits.flat_map(|(at, commit)| commit.events().map(move |event| (at, event)))
+    }
+
     /// The commit with a number, from 0.
     pub(crate) fn commit_at(&self, at: usize) -> Option<Commit<'_>> {
         let to = *self.ends.get(at)?;

@@ -1,6 +1,5 @@
 //! Views as the writer of the events keeps them.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
@@ -10,7 +9,7 @@ use crate::block::StoredEvent;
 use crate::document::DocumentBatch;
 use crate::domain::message::{Clock, SystemClock};
 use crate::engine::sqlite::{InlineView, OpenView, Standing, Uncounted};
-use crate::projection::tables::{InTables, storage_error};
+use crate::projection::tables::{InTables, NotTaken, take};
 use crate::projection::{InDocuments, Parked, ViewId, ViewState, ViewStatus, panic};
 use crate::store::read_model::{DocumentChange, ReadModelError, TableNames, ViewDeclaration};
 use crate::store::{Bookmark, Location, Position, Selection};
@@ -196,16 +195,11 @@ impl<P: InTables> InlineView for InlineTables<P> {
         on.project(&self.names, |tables| {
             for event in commit {
                 let is_new = event.position > settled;
-                let taken = AssertUnwindSafe(|| self.projection.take(event, is_new, tables));
-                let reason = match catch_unwind(taken) {
-                    Ok(Ok(())) => continue,
-                    Ok(Err(error)) => match storage_error(error, tables) {
-                        Ok(error) => return Err(Uncounted::Storage(error)),
-                        Err(error) => error.to_string(),
-                    },
-                    Err(panic) => panic::reason(&*panic),
-                };
-                return Err(self.said.refused(event, reason));
+                let taken = take(&self.projection, event, is_new, tables);
+                taken.map_err(|not_taken| match not_taken {
+                    NotTaken::Refused(reason) => self.said.refused(event, reason),
+                    NotTaken::Storage(error) => Uncounted::Storage(error),
+                })?;
             }
             Ok(())
         })

@@ -4,14 +4,13 @@ use std::future::Future;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::work::{Stopped, TablesHome};
+use super::work::{NotTaken, Stopped, TablesHome};
 use crate::block::StoredEvent;
 use crate::domain::event::{DomainEvent, EventOrigin};
 use crate::engine::postgres::PostgresReadModels;
 pub use crate::engine::postgres::PostgresTables;
 use crate::projection::commits::Batch;
-use crate::projection::home::{Fault, Refused};
-use crate::projection::stored::fault;
+use crate::projection::home::Fault;
 use crate::projection::{Lists, Projection, ProjectionError, Source, panic};
 use crate::store::Position;
 use crate::store::read_model::{
@@ -131,21 +130,20 @@ enum Failed {
 
 impl Attempt<'_> {
     fn storage_failed(&self, error: ReadModelError) -> Failed {
-        Failed::Stopped(Stopped {
-            at: self.commits.start,
-            fault: fault(error),
-        })
+        Failed::Stopped(Stopped::by_storage(self.commits.start, error))
     }
 
     /// The last commit is refused, where it is not known which of them is at fault.
     fn refuse_last(&self, reason: String) -> Stopped {
         let at = self.commits.end.saturating_sub(1);
         let commit = self.batch.commit_at(at);
-        let fault = match commit.and_then(|commit| commit.last()) {
-            Some(event) => Fault::Event(Refused::new(event, reason)),
-            None => Fault::Unfit(reason),
-        };
-        Stopped { at, fault }
+        match commit.and_then(|commit| commit.last()) {
+            Some(event) => Stopped::by_event(at, event, reason),
+            None => Stopped {
+                at,
+                fault: Fault::Unfit(reason),
+            },
+        }
     }
 }
 
@@ -183,26 +181,19 @@ impl<P: InPostgresTables> InPostgres<P> {
     }
 
     async fn take(&self, work: &Attempt<'_>, tables: &PostgresTables<'_>) -> Result<(), Stopped> {
-        for at in work.commits.clone() {
-            let events = work.batch.commit_at(at).into_iter();
-            for event in events.flat_map(|commit| commit.events()) {
-                let is_new = event.position > work.settled;
-                let taken = panic::caught(self.projection.take(event, is_new, tables)).await;
-                let reason = match (taken, tables.failure()) {
-                    (Ok(Ok(())), None) => continue,
-                    (Ok(Ok(())), Some(failure)) => failure.to_string(),
-                    (Ok(Err(error)), _) => match error.into_storage_error() {
-                        Ok(error) => {
-                            let fault = fault(error);
-                            return Err(Stopped { at, fault });
-                        }
-                        Err(error) => error.to_string(),
-                    },
-                    (Err(reason), _) => reason,
-                };
-                let fault = Fault::Event(Refused::new(event, reason));
-                return Err(Stopped { at, fault });
-            }
+        for (at, event) in work.batch.events_of(work.commits.clone()) {
+            let is_new = event.position > work.settled;
+            let taken = panic::caught(self.projection.take(event, is_new, tables)).await;
+            let not_taken = match (taken, tables.failure()) {
+                (Ok(Ok(())), None) => continue,
+                (Ok(Ok(())), Some(failure)) => NotTaken::Refused(failure.to_string()),
+                (Ok(Err(error)), _) => match error.into_storage_error() {
+                    Ok(error) => NotTaken::Storage(error),
+                    Err(error) => NotTaken::Refused(error.to_string()),
+                },
+                (Err(reason), _) => NotTaken::Refused(reason),
+            };
+            return Err(not_taken.stops(at, event));
         }
         Ok(())
     }

@@ -4,15 +4,13 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::work::{Stopped, TablesHome};
+use super::work::{NotTaken, Stopped, TablesHome};
 use crate::block::StoredEvent;
 use crate::domain::event::{DomainEvent, EventOrigin};
 use crate::engine::sqlite::SqliteReadModels;
 pub use crate::engine::sqlite::Tables;
 use crate::engine::sqlite::is_storages;
 use crate::projection::commits::Batch;
-use crate::projection::home::{Fault, Refused};
-use crate::projection::stored::fault;
 use crate::projection::{Lists, Projection, ProjectionError, Source, panic};
 use crate::store::Position;
 use crate::store::read_model::{
@@ -137,13 +135,10 @@ impl<P: InTables> TablesHome for InSqlite<P> {
         let (projection, batch) = (Arc::clone(&self.projection), batch.clone());
         let first = commits.start;
         let project = move |tables: &Tables<'_>| {
-            for at in commits {
-                let events = batch.commit_at(at).into_iter();
-                for event in events.flat_map(|commit| commit.events()) {
-                    let is_new = event.position > settled;
-                    take(&*projection, event, is_new, tables)
-                        .map_err(|fault| Stopped { at, fault })?;
-                }
+            for (at, event) in batch.events_of(commits) {
+                let is_new = event.position > settled;
+                let taken = take(&*projection, event, is_new, tables);
+                taken.map_err(|not_taken| not_taken.stops(at, event))?;
             }
             Ok(())
         };
@@ -151,12 +146,7 @@ impl<P: InTables> TablesHome for InSqlite<P> {
             .models
             .commit_tables(&self.names, changes, project)
             .await;
-        done.unwrap_or_else(|error| {
-            Err(Stopped {
-                at: first,
-                fault: fault(error),
-            })
-        })
+        done.unwrap_or_else(|error| Err(Stopped::by_storage(first, error)))
     }
 
     fn turn_to(&mut self, view: &ViewId) -> Result<(), ReadModelError> {
@@ -174,21 +164,20 @@ pub(in crate::projection) fn take<P: InTables>(
     event: &StoredEvent,
     is_new: bool,
     tables: &Tables<'_>,
-) -> Result<(), Fault> {
+) -> Result<(), NotTaken> {
     let taken = catch_unwind(AssertUnwindSafe(|| projection.take(event, is_new, tables)));
-    let reason = match taken {
-        Ok(Ok(())) => return Ok(()),
-        Ok(Err(error)) => match storage_error(error, tables) {
-            Ok(error) => return Err(fault(error)),
-            Err(error) => error.to_string(),
-        },
-        Err(panic) => panic::reason(&*panic),
-    };
-    Err(Fault::Event(Refused::new(event, reason)))
+    match taken {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(match storage_error(error, tables) {
+            Ok(error) => NotTaken::Storage(error),
+            Err(error) => NotTaken::Refused(error.to_string()),
+        }),
+        Err(panic) => Err(NotTaken::Refused(panic::reason(&*panic))),
+    }
 }
 
 /// What the file said, where that is why the projection gave up.
-pub(in crate::projection) fn storage_error(
+fn storage_error(
     error: ProjectionError,
     tables: &Tables<'_>,
 ) -> Result<ReadModelError, ProjectionError> {

@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::ops::Range;
 
+use crate::block::StoredEvent;
 use crate::projection::commits::Batch;
-use crate::projection::home::{Fault, More};
-use crate::projection::stored::{Counted, Place, Work};
+use crate::projection::home::{Fault, More, Refused};
+use crate::projection::stored::{Counted, Place, Work, fault};
 use crate::store::Position;
 use crate::store::read_model::{
     ReadModelError, ReadModelStorage, ViewChanges, ViewDeclaration, ViewId, ViewRecord,
@@ -41,6 +42,36 @@ pub(super) struct Stopped {
     /// The commit that is why, where one is.
     pub at: usize,
     pub fault: Fault,
+}
+
+impl Stopped {
+    pub(super) fn by_storage(at: usize, error: ReadModelError) -> Self {
+        let fault = fault(error);
+        Self { at, fault }
+    }
+
+    pub(super) fn by_event(at: usize, event: &StoredEvent, reason: String) -> Self {
+        let fault = Fault::Event(Refused::new(event, reason));
+        Self { at, fault }
+    }
+}
+
+/// Why a projection did not take an event.
+pub(in crate::projection) enum NotTaken {
+    /// It gave this reason, or panicked with it.
+    Refused(String),
+    /// The storage failed under it.
+    Storage(ReadModelError),
+}
+
+impl NotTaken {
+    /// What that comes to for the commit of the event.
+    pub(super) fn stops(self, at: usize, event: &StoredEvent) -> Stopped {
+        match self {
+            Self::Refused(reason) => Stopped::by_event(at, event, reason),
+            Self::Storage(error) => Stopped::by_storage(at, error),
+        }
+    }
 }
 
 /// Makes the rows of a view: commits together in one transaction with the position.
