@@ -105,7 +105,7 @@ impl ParkedEvents {
     /// An event that waits behind another of its aggregate needs no call: it follows when the other is handled or
     /// discarded. Of several live subscriptions of one name one hands the event over; where its program ends meanwhile, the
     /// event stays parked, and is to be asked for again. One that the store no longer has, or has in another history, is no
-    /// longer parked then.
+    /// longer parked then; a live subscription leaves such a one, and one that is not of its subjects, as it is.
     ///
     /// # Errors
     /// [`SubscriptionError::NotThere`] when it is not parked, and the failures of what keeps it.

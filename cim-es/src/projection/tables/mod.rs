@@ -19,6 +19,6 @@ pub use postgres_reader::{PostgresTablesReader, PostgresTablesSnapshot, Postgres
 #[cfg(feature = "sqlite")]
 pub use reader::{TablesReader, TablesView};
 #[cfg(feature = "sqlite")]
-pub(super) use {sqlite::take, work::NotTaken};
-#[cfg(feature = "sqlite")]
 pub use sqlite::{InTables, ProjectTables, Tables};
+#[cfg(feature = "sqlite")]
+pub(super) use {sqlite::take, work::NotTaken};

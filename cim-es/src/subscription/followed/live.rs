@@ -86,10 +86,14 @@ impl Live {
     /// Hands over what persons ask for, unless another program does.
     async fn look(&mut self, stop: &CancellationToken) -> Result<(), SubscriptionError> {
         for wanted in self.parked.look().await? {
+            let Some(event) = self.events.parked(wanted.event()).await? else {
+                // A live subscription of other subjects, or of another store, has parked it under the same name.
+                continue;
+            };
             if !self.parked.take(&wanted).await? {
                 continue;
             }
-            if !self.serve(&wanted, stop).await? {
+            if !self.serve(&wanted, &event, stop).await? {
                 break;
             }
         }
@@ -100,16 +104,11 @@ impl Live {
     async fn serve(
         &mut self,
         wanted: &Wanted,
+        event: &StoredEvent,
         stop: &CancellationToken,
     ) -> Result<bool, SubscriptionError> {
         let turn = Turn { stop, lease: None };
-        let event = self.events.parked(wanted.event()).await?;
-        let outcome = match &event {
-            Some(event) => self.plan.worker.work(event, turn).await,
-            // The store has dropped it.
-            None => Outcome::Handled,
-        };
-        match outcome {
+        match self.plan.worker.work(event, turn).await {
             Outcome::Handled => self.parked.remove(wanted).await?,
             Outcome::Interrupted => self.parked.leave(wanted).await?,
             Outcome::GivenUp { reason, attempts } => {

@@ -9,6 +9,7 @@ use cim_es::block::StoredEvent;
 use cim_es::prelude::*;
 use cim_es::store::read_model::ReadModelStorage;
 use cim_es::store::{AggregateKey, CommitRequest, EventStore, ExpectedVersion, NewEvent, Position};
+use cim_es::subject::Subjects;
 use cim_es::subscription::{
     EventHandler, EventSubscriberBuilder, FnEventHandler, HandlerError, ParkedEvent, ParkedEvents,
     Retry, SubscriptionError, SubscriptionStart,
@@ -98,12 +99,16 @@ impl<S: EventStore + Clone> Works<S> {
 
     /// A live one.
     pub fn builder(&self) -> EventSubscriberBuilder {
+        self.listener(GaugeEvent::subjects())
+    }
+
+    fn listener(&self, subjects: impl Into<Subjects>) -> EventSubscriberBuilder {
         let builder = EventSubscriberBuilder::new().store(&self.store);
         let builder = match &self.storage {
             Some(storage) => builder.kept_in(Arc::clone(storage)),
             None => builder,
         };
-        builder.subject(GaugeEvent::subjects()).retry(Retry {
+        builder.subject(subjects).retry(Retry {
             attempts: 3,
             first_pause: Duration::from_millis(50),
             longest_pause: Duration::from_millis(200),
@@ -502,6 +507,42 @@ pub async fn what_a_live_subscription_parked_is_handed_over_again_where_that_is_
     next.stop().await.unwrap();
 }
 
+pub async fn what_a_live_subscription_parked_is_left_to_one_that_takes_such_events<
+    S: EventStore + Clone,
+>(
+    works: Works<S>,
+) {
+    let (log, other) = (Log::default(), Log::default());
+    let values = [1, 2, 3, 4, 5, 6];
+    values.iter().for_each(|value| log.fail(*value));
+    // Of the same name and store, and of other subjects.
+    let of_others = || {
+        works
+            .listener("plant.pump.>")
+            .name(&works.name)
+            .handler(other.handler())
+    };
+    let others = subscribe(of_others()).await;
+    let builder = works.builder().name(&works.name).handler(log.handler());
+    let subscription = subscribe(builder).await;
+    for value in values {
+        works.record("a", value).await;
+    }
+    let found = works.parked_when(|parked| parked.len() == 6).await;
+    // Begun when there is something to look after.
+    let later = subscribe(of_others()).await;
+    log.heal();
+    for event in found {
+        works.parked().await.resend(event.position).await.unwrap();
+    }
+    works.parked_when(<[_]>::is_empty).await;
+    log.wait_for_values(&values).await;
+    assert_eq!(other.values(), [0; 0]);
+    for subscription in [subscription, others, later] {
+        subscription.stop().await.unwrap();
+    }
+}
+
 pub async fn a_handler_that_panics_or_takes_too_long_has_failed<S: EventStore + Clone>(
     works: Works<S>,
 ) {
@@ -657,6 +698,7 @@ macro_rules! subscription_tests {
             an_aggregate_goes_on_past_what_is_parked_where_that_is_asked_for
             a_live_subscription_parks_too_and_goes_on
             what_a_live_subscription_parked_is_handed_over_again_where_that_is_asked_for
+            what_a_live_subscription_parked_is_left_to_one_that_takes_such_events
             a_handler_that_panics_or_takes_too_long_has_failed
             an_event_of_an_unknown_type_is_parked_and_others_go_on
             stopping_finishes_the_event_at_hand_and_leaves_the_name_to_the_next_at_once

@@ -13,6 +13,7 @@ use super::coordination::{Coordination, Entry};
 use super::failure::MayPass;
 use super::feed::{CUT_OFF, Source};
 use super::parked;
+use crate::block::StoredEvent;
 use crate::domain::ErrorChain;
 use crate::engine::jetstream::api::Extent;
 use crate::store::subscription::{Outcome, ParkedEvent, ParkedRequest, Turn, cut};
@@ -76,13 +77,10 @@ impl<'a> Resending<'a> {
                 tracing::debug!(error = %ErrorChain(&error), "what is parked cannot be seen now");
             }
         }
-        let due: Vec<_> = self
-            .open
-            .values()
-            .filter(|it| is_due(it))
-            .cloned()
-            .collect();
-        for (entry, _) in due {
+        let due = self.open.values().filter(|it| is_due(it));
+        let mut due: Vec<_> = due.map(|(entry, _)| entry.clone()).collect();
+        due.sort_by_key(|entry| entry.value.as_ref().map(|parked| parked.position));
+        for entry in due {
             if stop.is_cancelled() {
                 return Ok(());
             }
@@ -125,6 +123,12 @@ impl<'a> Resending<'a> {
         if parked.request == Some(ParkedRequest::Discard) {
             return Ok(parked.remove(&self.coordination).await?);
         }
+        let event = self.source.parked_event(&parked).await?;
+        let is_wanted = |event: &StoredEvent| self.source.plan.wanted.includes(event);
+        if self.at_handler.is_some() && !event.as_ref().is_some_and(is_wanted) {
+            // A live subscription of other subjects, or of another stream, has parked it under the same name.
+            return Ok(());
+        }
         let mut taken = parked;
         taken.request = Some(ParkedRequest::Taken);
         taken.attempts += 1;
@@ -136,7 +140,7 @@ impl<'a> Resending<'a> {
             // Another was first.
             return Ok(());
         };
-        let (reason, request) = match self.hand_over(&taken, stop).await? {
+        let (reason, request) = match self.hand_over(&taken, event, stop).await? {
             Outcome::Handled => return Ok(taken.remove(&self.coordination).await?),
             Outcome::Interrupted => (taken.reason.clone(), Some(ParkedRequest::Resend)),
             Outcome::GivenUp { reason, .. } => (reason, None),
@@ -156,9 +160,10 @@ impl<'a> Resending<'a> {
     async fn hand_over(
         &self,
         taken: &ParkedEvent,
+        event: Option<StoredEvent>,
         stop: &CancellationToken,
     ) -> Result<Outcome, SubscriptionError> {
-        let Some(event) = self.source.parked_event(taken).await? else {
+        let Some(event) = event else {
             return Ok(Outcome::Handled);
         };
         if self.source.extent(&event).await? != Extent::Whole {
