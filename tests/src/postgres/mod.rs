@@ -22,6 +22,9 @@ use crate::nats::Port;
 
 /// Waits until the test process is gone, however it went, then kills the server and removes its directory.
 const WATCHDOG: &str = r#"cat >/dev/null; kill -9 -"$1" 2>/dev/null; sleep 0.2; rm -rf -- "$2""#;
+/// Kills the processes that a server started; it is halted first, so that it starts no more.
+const KILL_STARTED: &str =
+    r#"kill -s STOP "$1"; for started in $(pgrep -P "$1"); do kill -s KILL "$started"; done"#;
 /// How long the server may take to start.
 const START: Duration = Duration::from_secs(60);
 /// The user and group `nobody`, as which the server runs where the tests run as root: it refuses that.
@@ -190,7 +193,11 @@ impl Drop for Running {
         // The watchdog first: once the server is reaped, its process id may be another's.
         let _ = self.watchdog.kill();
         let _ = self.watchdog.wait();
-        // With the processes that it has started, which are in its group.
+        // With the processes that it has started: some lead groups of their own, and would serve their clients for a moment.
+        let _ = Command::new("sh")
+            .args(["-c", KILL_STARTED, "kill", &self.server.id().to_string()])
+            .stderr(Stdio::null())
+            .status();
         let group = format!("-{}", self.server.id());
         let _ = Command::new("kill").args(["-9", "--", &group]).status();
         let _ = self.server.wait();

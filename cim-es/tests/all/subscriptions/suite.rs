@@ -151,6 +151,7 @@ pub struct Log(Arc<Mutex<State>>);
 struct State {
     started: Vec<(u64, Instant)>,
     handled: Vec<u64>,
+    failed: Vec<u64>,
     busy: usize,
     most_busy: usize,
     fails: HashSet<u64>,
@@ -190,6 +191,12 @@ impl Log {
         let state = self.state();
         let started = state.started.iter().filter(|it| it.0 == value);
         started.map(|it| it.1).collect()
+    }
+
+    /// How many times a handler failed on a value.
+    fn failures(&self, value: u64) -> usize {
+        let state = self.state();
+        state.failed.iter().filter(|it| **it == value).count()
     }
 
     /// The values that were handled, in order.
@@ -248,6 +255,7 @@ impl EventHandler for Recorder {
         sleep(pause).await;
         let mut state = self.0.state();
         if state.fails.contains(&value) {
+            state.failed.push(value);
             return Err(HandlerError::new(format!("{value} is not welcome")));
         }
         state.handled.push(value);
@@ -483,8 +491,8 @@ pub async fn what_a_live_subscription_parked_is_handed_over_again_where_that_is_
     // One of the two hands it over again; it fails again, and stays parked.
     let parked = works.parked().await;
     parked.resend(failed).await.unwrap();
-    let tried = |log: &Log| log.attempts(1).len() == 9;
-    log.wait_for("three more attempts", tried).await;
+    let failed_again = |log: &Log| log.failures(1) == 9;
+    log.wait_for("three more failures", failed_again).await;
     log.heal();
     parked.resend(failed).await.unwrap();
     works.parked_when(<[_]>::is_empty).await;
