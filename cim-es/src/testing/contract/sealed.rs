@@ -9,7 +9,8 @@ use super::sample::*;
 use crate::block::{Cid, EventBlock, StoredEvent};
 use crate::engine::memory::MemoryEventStore;
 use crate::store::{
-    AggregateKey, AppendedCommit, EventStore, ExpectedVersion, SealedCommit, StoreError,
+    AggregateKey, AppendedCommit, EventStore, ExpectedVersion, SealedCommit, SealedOutcome,
+    StoreError,
 };
 
 /// A store elsewhere with commits of one event and of several, over one aggregate and over two, and two kinds that
@@ -268,6 +269,50 @@ pub async fn racing_imports_store_each_commit_once(provider: impl Provider) {
     );
     for key in &keys {
         assert_chained(&history(&store, key).await);
+    }
+}
+
+/// What a store says of a list that it does not store whole is so, where somebody else goes on with one of its aggregates
+/// before it comes or meanwhile: of a part that is stored each commit is as it says, and after any other error nothing of
+/// the list is there.
+pub async fn what_is_said_of_a_list_that_is_not_stored_whole_is_so(provider: impl Provider) {
+    let store = provider.open().await;
+    for round in 0..6 {
+        let source = MemoryEventStore::new();
+        let keys: Vec<_> = (0..8).map(|_| key()).collect();
+        for key in &keys {
+            append_each(&source, key, [1, 2]).await;
+        }
+        let list = commits_of(&source).await;
+        let taken = keys[round + 1].clone();
+        let request = commit().aggregate(taken, ExpectedVersion::Any, vec![note(3)]);
+        let append = store.append(request);
+        let (append, import) = match round % 2 {
+            0 => (append.await, store.append_sealed(list.clone()).await),
+            _ => join(append, store.append_sealed(list.clone())).await,
+        };
+        append.expect("any version fits");
+        let outcomes = match import {
+            Ok(appended) => appended.into_iter().map(SealedOutcome::Stored).collect(),
+            Err(StoreError::PartlyStored(partly)) => {
+                let first = &partly.outcomes[partly.first];
+                assert!(matches!(first, SealedOutcome::Failed(_)), "{first:?}");
+                partly.outcomes
+            }
+            Err(_) => vec![SealedOutcome::NotSent; list.len()],
+        };
+        assert_eq!(outcomes.len(), list.len());
+        for (commit, outcome) in list.iter().zip(outcomes) {
+            let found = store.find(&commit.events[0].cid).await.unwrap();
+            match outcome {
+                SealedOutcome::Stored(appended) => {
+                    assert_eq!(blocks(&appended.events), commit.events);
+                    assert_eq!(found.as_ref(), appended.events.first());
+                }
+                SealedOutcome::Failed(StoreError::OutcomeUnknown { .. }) => {}
+                other => assert_eq!(found, None, "{other:?}"),
+            }
+        }
     }
 }
 

@@ -108,6 +108,7 @@ macro_rules! contract_tests {
                 a_sealed_commit_without_its_predecessor_is_refused,
                 what_is_no_whole_commit_is_refused,
                 racing_imports_store_each_commit_once,
+                what_is_said_of_a_list_that_is_not_stored_whole_is_so,
                 an_import_and_a_writer_never_both_win,
                 of_two_branches_that_come_at_once_one_wins,
                 what_is_sealed_wrongly_is_refused,

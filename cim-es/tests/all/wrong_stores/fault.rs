@@ -241,6 +241,8 @@ faults! {
     SealedCommitsAreSortedByAggregate breaks sealed_commits_are_stored_as_they_are,
     ASealedCommitHasOneEvent breaks sealed_commits_are_stored_as_they_are,
     SealedCommitsAreStoredUpToTheFirstThatIsRefused breaks a_sealed_commit_with_another_past_is_refused,
+    APartOfAListIsSaidToBeStored breaks what_is_said_of_a_list_that_is_not_stored_whole_is_so,
+    APartOfAListIsNotSaidToBeStored breaks what_is_said_of_a_list_that_is_not_stored_whole_is_so,
     AForkWithinAListIsCutShort breaks a_sealed_commit_with_another_past_is_refused,
     SealedBlocksAreNotProved breaks what_is_no_whole_commit_is_refused,
     SealedHashesAreNotChecked breaks what_is_no_whole_commit_is_refused,

@@ -5,13 +5,41 @@ use std::sync::atomic::Ordering;
 
 use cim_es::block::{self, Cid, EventBlock, StoredEvent};
 use cim_es::store::{
-    AppendedCommit, EventStore, ExpectedVersion, Position, ProvedCommit, SealedCommit, StoreError,
+    AppendedCommit, EventStore, ExpectedVersion, Location, PartlyStored, Position, ProvedCommit,
+    SealedCommit, SealedOutcome, StoreError,
 };
 use tokio::task::yield_now;
 
 use super::fault::Fault;
 use super::port::SHA2_256;
 use super::store::{WrongStore, lock};
+
+/// What a store would answer if it had a commit.
+fn said_to_be_stored(commit: &SealedCommit) -> SealedOutcome {
+    let events = commit.events.iter().cloned();
+    let events = events.map(|block| StoredEvent::verify(Position(1), block.cid, block.body));
+    SealedOutcome::Stored(AppendedCommit {
+        events: events.map(|event| event.expect("it is proved")).collect(),
+        was_there: false,
+    })
+}
+
+fn partly(mut outcomes: Vec<SealedOutcome>, error: StoreError) -> StoreError {
+    let is_failed = |outcome: &SealedOutcome| matches!(outcome, SealedOutcome::Failed(_));
+    let first = match outcomes.iter().position(is_failed) {
+        Some(first) => first,
+        None => {
+            outcomes[0] = SealedOutcome::Failed(error.clone());
+            0
+        }
+    };
+    StoreError::PartlyStored(Box::new(PartlyStored {
+        location: Location::Memory,
+        outcomes,
+        first,
+        source: Box::new(error),
+    }))
+}
 
 impl WrongStore {
     pub async fn append_sealed_wrongly(
@@ -38,6 +66,25 @@ impl WrongStore {
                 let mut appended = Vec::new();
                 for commit in commits {
                     appended.extend(self.inner.append_sealed(vec![commit]).await?);
+                }
+                return Ok(appended);
+            }
+            Fault::APartOfAListIsSaidToBeStored => {
+                let said = commits.iter().map(said_to_be_stored).collect();
+                let outcome = self.inner.append_sealed(commits).await;
+                return outcome.map_err(|error| partly(said, error));
+            }
+            Fault::APartOfAListIsNotSaidToBeStored => {
+                let mut said = vec![SealedOutcome::NotSent; commits.len()];
+                let mut appended = Vec::new();
+                for (at, commit) in commits.into_iter().enumerate() {
+                    match self.inner.append_sealed(vec![commit]).await {
+                        Ok(more) => appended.extend(more),
+                        Err(error) => {
+                            said[at] = SealedOutcome::Failed(error.clone());
+                            return Err(partly(said, error));
+                        }
+                    }
                 }
                 return Ok(appended);
             }
