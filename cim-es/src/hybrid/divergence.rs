@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::block::{Cid, StoredEvent};
 use crate::domain::message::Timestamp;
+use crate::repository::{is_of_a_name, name_and_holder};
 use crate::store::{AggregateKey, EventStore, StoreError, StreamExt, TryStreamExt, Versions};
 
 /// How many events of a branch are told at most.
@@ -79,6 +80,18 @@ pub struct BranchEvent {
     pub time: Timestamp,
     /// Who or what issued the command.
     pub actor: Option<String>,
+    /// For an event of a unique name: the name, which its aggregate has no readable id for, and who took it or gave it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unique_name: Option<TakenName>,
+}
+
+/// A unique name, and the aggregate that took it or gave it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenName {
+    /// The name as its author gave it.
+    pub name: String,
+    /// The kind and the id of the aggregate.
+    pub holder: String,
 }
 
 /// How a divergence ended.
@@ -114,6 +127,12 @@ impl Divergence {
         self.common.map_or(0, |common| common.version)
     }
 
+    /// The unique name that it is about, where it is about one: both sides took it, or gave it back.
+    pub fn unique_name(&self) -> Option<&str> {
+        let mut events = self.ours.events.iter().chain(&self.theirs.events);
+        events.find_map(|event| event.unique_name.as_ref().map(|taken| &*taken.name))
+    }
+
     /// Whether it is still to be resolved.
     pub fn is_open(&self) -> bool {
         self.resolved.is_none()
@@ -138,6 +157,13 @@ impl From<&StoredEvent> for BranchEvent {
             cid: event.cid,
             time: event.timestamp(),
             actor: event.envelope.source.clone(),
+            unique_name: is_of_a_name(event)
+                .then(|| name_and_holder(event))
+                .flatten()
+                .map(|(name, holder)| TakenName {
+                    name,
+                    holder: holder.to_string(),
+                }),
         }
     }
 }

@@ -254,7 +254,7 @@ impl Protocol {
                     None => {
                         let skipped = Some(kept.down);
                         for key in aggregates(&commit.events) {
-                            kept.wait_behind(&key, &cause, skipped);
+                            kept.wait_behind(&key, &cause, skipped, None);
                         }
                     }
                 }

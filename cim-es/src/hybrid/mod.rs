@@ -69,7 +69,7 @@ mod up;
 
 pub use connector::{Connector, LocalStore, Reachable, RemoteStore};
 pub use divergence::{
-    Branch, BranchEvent, CommonEvent, Divergence, DivergenceCause, LeftOut, Resolved,
+    Branch, BranchEvent, CommonEvent, Divergence, DivergenceCause, LeftOut, Resolved, TakenName,
 };
 pub use down::DownStep;
 pub use error::{ConnectFailure, HybridError};

@@ -43,6 +43,9 @@ pub enum Noticed {
         aggregate: AggregateKey,
         /// The last version that both have.
         version: u64,
+        /// The unique name that it is about, where it is about one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unique_name: Option<String>,
     },
     /// A divergence was resolved.
     Resolved {
@@ -92,10 +95,23 @@ impl fmt::Display for Noticed {
                 "the stream is another one than before or was made anew ({reason}); everything is compared with it \
                  from the start"
             ),
-            Self::Diverged { aggregate, version } => write!(
+            Self::Diverged {
+                aggregate,
+                version,
+                unique_name: None,
+            } => write!(
                 f,
                 "{aggregate} went on differently here and in the stream behind version {version}; it takes no command \
                  here until that is resolved"
+            ),
+            Self::Diverged {
+                aggregate,
+                unique_name: Some(name),
+                ..
+            } => write!(
+                f,
+                "the unique name {name:?} ({aggregate}) was taken or given back here and in the stream; who took it here \
+                 takes no command until that is resolved"
             ),
             Self::Resolved { aggregate, how } => {
                 write!(f, "the divergence of {aggregate} was resolved: {how}")

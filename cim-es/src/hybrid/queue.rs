@@ -118,10 +118,12 @@ enum Fate {
     Jump(Position),
 }
 
-/// Whether a commit waits; then all of its aggregates do.
+/// Whether a commit waits; then all of its aggregates do, from there on.
 fn hold_back(kept: &mut Kept, commit: &[StoredEvent]) -> bool {
     let keys = aggregates(commit);
-    let mut causes = keys.iter().filter_map(|key| kept.block(key));
+    let position = commit.first().map_or(Position::START, |it| it.position);
+    let blocks = keys.iter().filter_map(|key| kept.block(key));
+    let mut causes = blocks.filter(|block| block.holds(position));
     // What diverged holds more than what is parked.
     let strongest = causes.clone().find(|block| block.cause.blocks_down());
     let Some(block) = strongest.or_else(|| causes.next()) else {
@@ -132,7 +134,7 @@ fn hold_back(kept: &mut Kept, commit: &[StoredEvent]) -> bool {
         return false;
     }
     for key in &keys {
-        kept.wait_behind(key, &cause, None);
+        kept.wait_behind(key, &cause, None, Some(position));
     }
     if kept.is_discarded(&cause) {
         kept.settle(commit);
@@ -145,7 +147,8 @@ fn hold_back(kept: &mut Kept, commit: &[StoredEvent]) -> bool {
 fn stands_before_all_divergences(kept: &mut Kept, commit: &[StoredEvent]) -> bool {
     commit.iter().all(|event| {
         let key = AggregateKey::of_event(event);
-        if kept.block(&key).is_none() {
+        let block = kept.block(&key);
+        if block.is_none_or(|block| !block.holds(event.position)) {
             return true;
         }
         let open = kept.open_divergence(&key);

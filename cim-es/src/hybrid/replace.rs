@@ -1,7 +1,7 @@
 //! Ending a divergence by the stream's history: what was done here is taken out of the file's and stays readable by its
 //! CIDs, and what the author says of it follows behind the stream's.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::HybridError;
@@ -12,7 +12,7 @@ use super::notice::Noticed;
 use super::parked::aggregates;
 use super::protocol::{Protocol, event_at};
 use super::reapply::{Merged, Policies};
-use crate::block::{Cid, StoredEvent};
+use crate::block::StoredEvent;
 use crate::store::{
     AggregateKey, Bookmark, Branch, BranchError, BranchReplacement, EventStore, Position,
     ReplacedBranches, SealedCommit, StoreError, TryStreamExt, Versions,
@@ -49,12 +49,9 @@ impl Sides {
         self.ours.values().rev().find(|event| aggregate.has(event))
     }
 
-    /// The events that those of the stream name as further pasts.
-    pub(super) fn linked_by_theirs(&self) -> HashSet<Cid> {
-        let events = self.theirs.iter().flatten();
-        events
-            .flat_map(|event| event.envelope.parents.iter().copied())
-            .collect()
+    /// The events of the stream, in its order.
+    pub(super) fn theirs(&self) -> impl Iterator<Item = &StoredEvent> {
+        self.theirs.iter().flatten()
     }
 
     /// The aggregates that hang together.

@@ -30,13 +30,19 @@ impl Protocol {
                 reason: format!("{aggregate} changed while it was compared"),
             });
         }
+        let noticed;
         {
             let mut kept = self.kept();
             if let Some((number, open)) = kept.open_divergence(aggregate) {
                 // Known already: what is common may be less by now, as in a stream that was made anew.
                 open.common = common;
                 kept.divergence_changed(number);
-                kept.wait_behind(aggregate, &Cause::Diverged(aggregate.clone()), skipped);
+                kept.wait_behind(
+                    aggregate,
+                    &Cause::Diverged(aggregate.clone()),
+                    skipped,
+                    None,
+                );
                 return Ok(());
             }
             let divergence = Divergence {
@@ -49,12 +55,14 @@ impl Protocol {
                 noticed: self.now(),
                 resolved: None,
             };
+            noticed = Noticed::Diverged {
+                aggregate: aggregate.clone(),
+                version,
+                unique_name: divergence.unique_name().map(str::to_owned),
+            };
             kept.diverged(divergence, skipped);
         }
-        self.note(Noticed::Diverged {
-            aggregate: aggregate.clone(),
-            version,
-        });
+        self.note(noticed);
         self.save().await
     }
 

@@ -109,6 +109,16 @@ pub(super) struct Block {
     pub(super) cause: Cause,
     /// Where reading the stream goes on from, once it waits no longer, for what was passed over.
     pub(super) skipped: Option<Bookmark>,
+    /// The position of the file from which its commits wait; what stands before goes on. None where all of them wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) from: Option<Position>,
+}
+
+impl Block {
+    /// Whether a commit at a position of the file waits.
+    pub(super) fn holds(&self, position: Position) -> bool {
+        self.from.is_none_or(|from| position >= from)
+    }
 }
 
 /// Behind what an aggregate waits. Nothing goes up from it.
@@ -277,12 +287,14 @@ impl Kept {
         self.blocks.len()
     }
 
-    /// Has an aggregate wait behind something. What diverged waits for that, whatever it waited for before.
+    /// Has an aggregate wait behind something, from a position of the file on, or with all that it has. What diverged waits
+    /// for that, whatever it waited for before.
     pub(super) fn wait_behind(
         &mut self,
         aggregate: &AggregateKey,
         cause: &Cause,
         skipped: Option<Bookmark>,
+        from: Option<Position>,
     ) {
         let is_new = match self.blocks.get(aggregate) {
             None => true,
@@ -294,7 +306,12 @@ impl Kept {
             (Some(one), _) => Some(one),
             (None, other) => other,
         };
-        if !is_new && earlier == skipped {
+        let from = match self.blocks.get(aggregate) {
+            Some(block) => block.from.zip(from).map(|(one, other)| one.min(other)),
+            None => from,
+        };
+        let before = self.blocks.get(aggregate).and_then(|block| block.from);
+        if !is_new && earlier == skipped && before == from {
             return;
         }
         let cause = match self.blocks.get(aggregate) {
@@ -309,8 +326,12 @@ impl Kept {
             open.tied.push(aggregate.clone());
             self.dirty.insert(Name::Divergence(number));
         }
-        self.blocks
-            .insert(aggregate.clone(), Block { cause, skipped });
+        let block = Block {
+            cause,
+            skipped,
+            from,
+        };
+        self.blocks.insert(aggregate.clone(), block);
         self.dirty.insert(Name::Block(aggregate.clone()));
     }
 
@@ -339,8 +360,9 @@ impl Kept {
 
     pub(super) fn park(&mut self, commit: ParkedCommit, skipped: Option<Bookmark>) {
         let cause = Cause::Parked(commit.way, commit.position);
+        let from = (commit.way == Way::Up).then_some(commit.position);
         for aggregate in &commit.aggregates {
-            self.wait_behind(aggregate, &cause, skipped);
+            self.wait_behind(aggregate, &cause, skipped, from);
         }
         self.dirty.insert(Name::Parked(commit.way, commit.position));
         self.parked.insert((commit.way, commit.position), commit);
@@ -369,7 +391,7 @@ impl Kept {
         let earlier = before.and_then(|block| block.skipped);
         let first = earlier.into_iter().chain(skipped);
         let first = first.min_by_key(|at| at.position);
-        self.wait_behind(&aggregate, &cause, first);
+        self.wait_behind(&aggregate, &cause, first, None);
     }
 
     /// Whether what waits behind something was given up.
@@ -434,6 +456,12 @@ impl Kept {
             },
         };
         self.dirty.insert(Name::Flushed);
+        for (aggregate, block) in &mut self.blocks {
+            if let Some(from) = &mut block.from {
+                *from = Position(moved(from.0));
+                self.dirty.insert(Name::Block(aggregate.clone()));
+            }
+        }
         let parked: Vec<_> = self.parked.keys().copied().collect();
         for (way, position) in parked.into_iter().filter(|(way, _)| *way == Way::Up) {
             let Some(mut commit) = self.unpark(way, position) else {

@@ -51,7 +51,7 @@ pub(crate) use scope::{is_of_a_name, key as key_of_name};
 pub(crate) use snapshot::{encode as encode_snapshot, tag as snapshot_tag};
 pub use together::{Together, TogetherError};
 pub use unique::Holder;
-pub(crate) use unique::{NameEvent, held_by, name_event};
+pub(crate) use unique::{NameEvent, held_by, name_and_holder, name_event};
 
 /// After how many events of an aggregate a snapshot is written, where neither the program nor the store says it.
 const SNAPSHOT_THRESHOLD: u64 = 100;

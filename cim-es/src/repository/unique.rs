@@ -252,6 +252,16 @@ fn event(
     }
 }
 
+/// The name that an event of a unique name is about, and the aggregate that took it or gave it back.
+pub(crate) fn name_and_holder(event: &StoredEvent) -> Option<(String, Holder)> {
+    let reservation: Reservation = serde_ipld_dagcbor::from_slice(event.payload()).ok()?;
+    let holder = Holder {
+        kind: reservation.holder_kind,
+        id: reservation.holder_id,
+    };
+    Some((reservation.name, holder))
+}
+
 /// Who holds the name after its last event.
 pub(crate) fn held_by(
     key: &AggregateKey,

@@ -52,6 +52,8 @@ pub struct NewEvent {
     pub(crate) schema: u32,
     pub(crate) payload: Vec<u8>,
     pub(crate) parents: Vec<Cid>,
+    /// Its id where it has one already; else it gets one from its commit.
+    pub(crate) id: Option<Uuid>,
 }
 
 impl NewEvent {
@@ -83,7 +85,14 @@ impl NewEvent {
             schema,
             payload,
             parents: Vec::new(),
+            id: None,
         }
+    }
+
+    /// Gives it the id of the event that it takes again: the fact is the same, and whoever has seen it knows it by that.
+    pub(crate) fn with_id(mut self, id: Uuid) -> Self {
+        self.id = Some(id);
+        self
     }
 
     /// Names further causal parents by their event CIDs; order and repetition do not matter.

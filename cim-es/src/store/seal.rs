@@ -206,7 +206,7 @@ fn seal_event(
     check_event(event, options)?;
     let envelope = Envelope {
         format: FORMAT,
-        id: commit.event_id(number as u32),
+        id: event.id.unwrap_or_else(|| commit.event_id(number as u32)),
         aggregate: aggregate.aggregate.kind().to_owned(),
         event_type: event.event_type.clone(),
         schema: event.schema,

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::done::{Done, There};
 use super::names::{NameChanges, Names};
 use super::typed::Side;
 use super::{Merged, Policies};
@@ -19,9 +20,7 @@ use crate::store::{
     SealOptions, SealedCommit, SealedEvent, TryStreamExt, Versions, seal,
 };
 
-/// How many events a commit has at most.
-const MOST_EVENTS: usize = 1_000;
-/// Who takes events again, as the source of the new commits.
+/// Who writes what a function of the author's has made of both sides, as the source of the new commit.
 const ACTOR: &str = "cim-es reapply";
 
 impl Policies {
@@ -36,8 +35,8 @@ impl Policies {
             aggregates: HashMap::new(),
             heads: HashMap::new(),
             names: Names::new(remote),
-            merged: sides.linked_by_theirs(),
-            units: Vec::new(),
+            done: Done::of(sides),
+            again: Vec::new(),
             left_out: Vec::new(),
         };
         let commits = sides.ours();
@@ -74,32 +73,62 @@ struct Merging<'a> {
     /// The last events of the aggregates in the stream.
     heads: HashMap<AggregateKey, Head>,
     names: Names<'a>,
-    /// The events of this side that the stream has taken again already: an older copy of the file brought them before.
-    merged: HashSet<Cid>,
-    /// The new events, with those that count together in one list.
-    units: Vec<Unit>,
+    done: Done,
+    /// The new commits.
+    again: Vec<Again>,
     left_out: Vec<LeftOut>,
 }
 
 impl Merging<'_> {
-    /// Takes a commit again: one over several aggregates as a whole or not at all, of one aggregate what can be taken of it.
+    /// Takes a commit again, as a commit: one over several aggregates as a whole or not at all, of one aggregate what can be
+    /// taken of it. What its message did in the stream already is not done again.
     async fn take(&mut self, commit: &[&StoredEvent]) -> Result<(), HybridError> {
-        let of_aggregates: Vec<&StoredEvent> = commit
-            .iter()
-            .copied()
-            .filter(|it| !is_of_a_name(it) && !self.merged.contains(&it.cid))
-            .collect();
-        let owned: Vec<StoredEvent> = of_aggregates.iter().map(|it| (*it).clone()).collect();
-        match aggregates(&owned).len() {
-            0 => Ok(()),
-            1 => {
-                for event in of_aggregates {
-                    self.take_together(&[event]).await?;
+        let Some(first) = commit.first() else {
+            return Ok(());
+        };
+        self.again.push(Again::of_the_message_of(first));
+        let (mut open, mut is_otherwise) = (Vec::new(), false);
+        for event in commit.iter().copied().filter(|it| !is_of_a_name(it)) {
+            let policy = self.aggregates.get(&AggregateKey::of_event(event));
+            let is_by_the_author = policy.is_some_and(|side| side.waits_for_all());
+            match self.done.has(event, is_by_the_author) {
+                Some(There::Same) => {}
+                Some(There::Other) => {
+                    is_otherwise = true;
+                    open.push(event);
                 }
-                Ok(())
+                None => open.push(event),
             }
-            _ => self.take_together(&of_aggregates).await,
         }
+        let owned: Vec<StoredEvent> = open.iter().map(|it| (*it).clone()).collect();
+        if is_otherwise {
+            let reason = "the command that led to it has led to something else in the stream";
+            self.leave_out(&open, reason);
+        } else if aggregates(&owned).len() == 1 {
+            for event in open {
+                self.take_together(&[event]).await?;
+            }
+        } else {
+            self.take_together(&open).await?;
+        }
+        if self
+            .again
+            .last()
+            .is_some_and(|again| again.events.is_empty())
+        {
+            self.again.pop();
+        }
+        Ok(())
+    }
+
+    fn leave_out(&mut self, events: &[&StoredEvent], reason: &str) {
+        self.left_out.extend(events.iter().map(|event| LeftOut {
+            aggregate: AggregateKey::of_event(event),
+            version: event.envelope.sequence,
+            event_type: event.event_type().to_owned(),
+            cid: event.cid,
+            reason: reason.to_owned(),
+        }));
     }
 
     async fn take_together(&mut self, events: &[&StoredEvent]) -> Result<(), HybridError> {
@@ -111,26 +140,25 @@ impl Merging<'_> {
             }
         }
         match tried {
-            Ok((mut unit, changes)) => {
-                self.names.keep(&changes);
-                unit.extend(changes.events.into_iter().map(New::of_a_name));
-                if !unit.is_empty() {
-                    self.units.push(unit);
-                }
-            }
-            Err(reason) => self.left_out.extend(events.iter().map(|event| LeftOut {
-                aggregate: AggregateKey::of_event(event),
-                version: event.envelope.sequence,
-                event_type: event.event_type().to_owned(),
-                cid: event.cid,
-                reason: reason.clone(),
-            })),
+            Ok(trial) => self.keep(trial),
+            Err(reason) => self.leave_out(events, &reason),
         }
         Ok(())
     }
 
-    /// Adds what follows once all was taken.
+    /// Adds what was taken on trial to the commit that is being made.
+    fn keep(&mut self, (events, changes): Trial) {
+        self.names.keep(&changes);
+        if let Some(again) = self.again.last_mut() {
+            again.events.extend(events);
+            let names = changes.events.into_iter().map(New::of_a_name);
+            again.events.extend(names);
+        }
+    }
+
+    /// Adds what follows once all was taken, as one commit.
     async fn finish(&mut self) -> Result<(), HybridError> {
+        self.again.push(Again::of_the_author());
         let keys: Vec<AggregateKey> = self.aggregates.keys().cloned().collect();
         for key in keys {
             let Some(side) = self.aggregates.get_mut(&key) else {
@@ -148,15 +176,18 @@ impl Merging<'_> {
             });
             let unit = unit.collect();
             let tried = self.with_names(unit, vec![key.clone()]).await?;
-            let (mut unit, changes) = tried.map_err(not_reapplied)?;
+            let trial = tried.map_err(not_reapplied)?;
             if let Some(side) = self.aggregates.get_mut(&key) {
                 side.end(true);
             }
-            self.names.keep(&changes);
-            unit.extend(changes.events.into_iter().map(New::of_a_name));
-            if !unit.is_empty() {
-                self.units.push(unit);
-            }
+            self.keep(trial);
+        }
+        if self
+            .again
+            .last()
+            .is_some_and(|again| again.events.is_empty())
+        {
+            self.again.pop();
         }
         Ok(())
     }
@@ -173,9 +204,13 @@ impl Merging<'_> {
                 return Ok(Err(format!("{key} is not among those that diverged")));
             };
             match side.take(event) {
-                Ok(new) => unit.extend(new.into_iter().map(|new| New {
+                Ok(new) => unit.extend(new.into_iter().enumerate().map(|(place, new)| New {
                     aggregate: key.clone(),
-                    event: new,
+                    // What is several now has one that is known by the id.
+                    event: match place {
+                        0 => new.with_id(event.envelope.id),
+                        _ => new,
+                    },
                     pasts: pasts_of(event),
                 })),
                 Err(reason) => return Ok(Err(reason)),
@@ -224,21 +259,14 @@ impl Merging<'_> {
         let mut heads: HashMap<AggregateKey, Option<Head>> = HashMap::new();
         let mut linked: HashSet<AggregateKey> = HashSet::new();
         let mut commits = Vec::new();
-        let mut units = self.units.into_iter().peekable();
-        while units.peek().is_some() {
-            let mut request = CommitRequest::new(MessageIdentity::new_from_user(ACTOR), now);
-            let mut count = 0;
-            while let Some(unit) =
-                units.next_if(|unit| count == 0 || count + unit.len() <= MOST_EVENTS)
-            {
-                count += unit.len();
-                for new in unit {
-                    let key = new.aggregate;
-                    let branch = sides.head(&key).filter(|_| linked.insert(key.clone()));
-                    let pasts = branch.map(|head| head.cid).into_iter().chain(new.pasts);
-                    let event = new.event.with_parents(pasts);
-                    request = request.event(key, ExpectedVersion::Any, event);
-                }
+        for again in self.again {
+            let mut request = CommitRequest::new(again.identity, now);
+            for new in again.events {
+                let key = new.aggregate;
+                let branch = sides.head(&key).filter(|_| linked.insert(key.clone()));
+                let pasts = branch.map(|head| head.cid).into_iter().chain(new.pasts);
+                let event = new.event.with_parents(pasts);
+                request = request.event(key, ExpectedVersion::Any, event);
             }
             let keys: Vec<_> = request
                 .aggregates
@@ -296,6 +324,43 @@ impl New {
 fn pasts_of(event: &StoredEvent) -> Vec<Cid> {
     let earlier = event.envelope.parents.iter().copied();
     [event.cid].into_iter().chain(earlier).collect()
+}
+
+/// A new commit.
+struct Again {
+    identity: MessageIdentity,
+    events: Unit,
+}
+
+impl Again {
+    /// What a message did here, done again: it keeps its identity, so that it takes effect once, whoever sends it again,
+    /// and whichever side's effect arrives.
+    fn of_the_message_of(event: &StoredEvent) -> Self {
+        let envelope = &event.envelope;
+        let (message, conversation) = (envelope.causation_id, envelope.correlation_id);
+        let actor = envelope.source.as_deref();
+        let mut identity = match message == conversation {
+            true => MessageIdentity::root(message, actor),
+            false => {
+                let root = MessageIdentity::root(conversation, actor);
+                MessageIdentity::caused_by(&root).with_message_id(message)
+            }
+        };
+        for (name, value) in envelope.meta.iter() {
+            identity = identity.with_meta(name, value.clone());
+        }
+        Self {
+            identity,
+            events: Unit::new(),
+        }
+    }
+
+    fn of_the_author() -> Self {
+        Self {
+            identity: MessageIdentity::new_from_user(ACTOR),
+            events: Unit::new(),
+        }
+    }
 }
 
 /// New events that count together.

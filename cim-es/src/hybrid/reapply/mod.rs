@@ -1,5 +1,6 @@
 //! Taking again, on the stream's history, what was done here: what the author says of each kind of aggregate.
 
+mod done;
 mod merge;
 mod names;
 mod typed;

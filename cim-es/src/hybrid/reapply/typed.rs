@@ -29,6 +29,9 @@ pub(super) trait Side: Send {
     /// Folds an event of the stream.
     fn fold(&mut self, event: &StoredEvent) -> Result<(), String>;
 
+    /// Whether its events wait for each other, and a function of the author's says what follows them.
+    fn waits_for_all(&self) -> bool;
+
     /// Takes an event of this side again, on trial; one that waits for all of them gives nothing yet. The reason where it
     /// is not taken.
     fn take(&mut self, event: &StoredEvent) -> Result<Vec<NewEvent>, String>;
@@ -93,6 +96,10 @@ impl<A: Aggregate> Side for TypedSide<A> {
             fold(&mut self.settled, event).map_err(|fault| fault.to_string())?;
         }
         Ok(())
+    }
+
+    fn waits_for_all(&self) -> bool {
+        !matches!(self.policy, OnDivergence::Reapply(_))
     }
 
     fn take(&mut self, event: &StoredEvent) -> Result<Vec<NewEvent>, String> {

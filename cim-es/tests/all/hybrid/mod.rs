@@ -4,7 +4,9 @@
 mod contract;
 mod divergences;
 mod level;
+mod names;
 mod network;
+mod once;
 mod parking;
 mod reapplied;
 mod restored;
@@ -69,6 +71,17 @@ pub fn commit(ids: &[&str], actor: &str) -> CommitRequest {
         let event = NewEvent::from_payload("test.note.written", 1, vec![0xa0]);
         commit.aggregate(key(id), ExpectedVersion::Any, vec![event])
     })
+}
+
+/// A commit of one event for an aggregate of any kind.
+pub fn commit_on(aggregate: &AggregateKey) -> CommitRequest {
+    let event = NewEvent::from_payload("test.note.written", 1, vec![0xa0]);
+    let identity = MessageIdentity::new_from_user("ann");
+    CommitRequest::new(identity, Timestamp::from_micros(1)).aggregate(
+        aggregate.clone(),
+        ExpectedVersion::Any,
+        vec![event],
+    )
 }
 
 pub fn key(id: &str) -> AggregateKey {

@@ -11,6 +11,7 @@ use cim_es::store::{
     CommitRequest, EventStore, ExpectedVersion, NewEvent, Position, SealOptions, StoreError,
 };
 
+use super::network::Network;
 use super::{Node, cids, commit, key};
 
 /// A commit of one event with a payload of some bytes.
@@ -186,4 +187,33 @@ async fn a_refused_commit_that_is_larger_than_all_before_it_is_found() {
     }
     assert_eq!(node.protocol.parked()[0].position, Position(2));
     assert_eq!(shared.last_position().await.unwrap(), Position(1));
+}
+
+#[tokio::test]
+async fn what_stands_before_the_commit_that_ties_it_goes_on_when_its_answer_was_lost() {
+    let (node, shared) = (Node::new().await, narrow_stream());
+    node.protocol.append(large("a", 2_000)).await.unwrap();
+    let parked = flush(&node, &shared).await;
+    assert!(parked.contains(&UpStep::Parked {
+        position: Position(1)
+    }));
+    node.write("b", "ann").await;
+    node.write_several(&["a", "b"], "ann").await;
+    let network = Network::to(shared.clone());
+    network.loses_answers(true);
+    let network: Arc<dyn RemoteStore> = Arc::new(network);
+    assert!(node.protocol.up(&network).await.is_err());
+    flush(&node, &shared).await;
+    let sent = shared.last(&key("b")).await.unwrap().unwrap();
+    assert_eq!(sent.envelope.sequence, 1);
+    assert_eq!(
+        node.queue().await,
+        3,
+        "what was parked, and what is tied to it"
+    );
+    // The next program knows from where they wait.
+    let again = Node::on(node.kept.clone()).await;
+    again.write("b", "ann").await;
+    flush(&again, &shared).await;
+    assert_eq!(again.queue().await, 4);
 }

@@ -11,15 +11,15 @@ use cim_es::store::{
 use super::{Node, cids, commit, key, sorted, stream};
 use crate::account::{Account, AccountCommand, AccountEvent};
 
-fn here() -> MessageIdentity {
+pub fn here() -> MessageIdentity {
     MessageIdentity::new_from_user("here")
 }
 
-fn deposit(amount: u64) -> AccountCommand {
+pub fn deposit(amount: u64) -> AccountCommand {
     AccountCommand::Deposit { amount }
 }
 
-fn reapplying() -> HybridOptions {
+pub fn reapplying() -> HybridOptions {
     HybridOptions::new().on_divergence(OnDivergence::<Account>::reapply(
         |account, event, source| {
             assert!(source.version() > 1 || account.balance == 0);
@@ -30,15 +30,15 @@ fn reapplying() -> HybridOptions {
 }
 
 /// Two nodes and a stream, with an account that both have, and on which both went on.
-struct Apart {
-    shared: MemoryEventStore,
-    other: Node,
-    id: Id<Account>,
-    accounts: [Repository<Account>; 2],
+pub struct Apart {
+    pub shared: MemoryEventStore,
+    pub other: Node,
+    pub id: Id<Account>,
+    pub accounts: [Repository<Account>; 2],
 }
 
 impl Apart {
-    async fn new(options: HybridOptions) -> Self {
+    pub async fn new(options: HybridOptions) -> Self {
         let shared = MemoryEventStore::new();
         let (one, other) = (
             Node::new().await,
@@ -73,17 +73,17 @@ impl Apart {
         }
     }
 
-    fn key(&self) -> AggregateKey {
+    pub fn key(&self) -> AggregateKey {
         AggregateKey::of::<Account>(&self.id).unwrap()
     }
 
     /// The last divergence that was recorded.
-    fn recorded(&self) -> Divergence {
+    pub fn recorded(&self) -> Divergence {
         let recorded = self.other.protocol.recorded_divergences();
         recorded.last().expect("one was recorded").clone()
     }
 
-    async fn level(&self) {
+    pub async fn level(&self) {
         let remote = stream(&self.shared);
         self.other.protocol.level(&remote).await.unwrap();
     }

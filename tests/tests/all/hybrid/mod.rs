@@ -250,6 +250,65 @@ async fn what_is_too_large_for_the_server_is_parked_and_others_go_on() {
     store.close().await;
 }
 
+/// A user of the server of the next test, which may write no note.
+const TYPIST: &str = r#"{
+    user: typist, password: typist-password
+    permissions { publish: { deny: ["contract.note.>", "*.*.contract.note.>", "*.*.*.contract.note.>"] } }
+}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_permitted_is_parked_until_the_right_was_given() {
+    let operator = "{ user: operator, password: operator-password }";
+    let text = format!("authorization {{ users: [{operator}, {TYPIST}] }}");
+    let server = Server::start_with(&Layout::Login { text });
+    let direct = servers(server.url()).open().await.unwrap();
+    let directory = Directory::new();
+    let open = async |config: NatsConfig| {
+        let file = SqliteEventStore::open(directory.file("events.db")).unwrap();
+        let options = HybridOptions::new()
+            .pauses(Duration::from_millis(10), Duration::from_millis(200))
+            .save_interval(Duration::from_millis(50));
+        let store = options.open(file, NatsConnector::new(config)).await;
+        store.expect("the store opens")
+    };
+    let typist = servers(server.url()).user_and_password("typist", "typist-password");
+    let store = open(typist).await;
+    let note = AggregateKey::new("contract.note", Token::new("n").unwrap());
+    let noted = || {
+        let event = NewEvent::from_payload("contract.note.written", 1, vec![0xa0]);
+        CommitRequest::new(
+            MessageIdentity::new_from_user("ann"),
+            Timestamp::from_micros(1),
+        )
+        .aggregate(note.clone(), ExpectedVersion::Any, vec![event])
+    };
+    store.append(commit(&["a"])).await.unwrap();
+    store.append(noted()).await.unwrap();
+    store.append(commit(&["a"])).await.unwrap();
+    store.append(noted()).await.unwrap();
+    store.append(commit(&["b"])).await.unwrap();
+    until(async || store.parked().len() == 1).await;
+    until(async || store.queue_size().await.unwrap() == 2).await;
+    let parked = store.parked().remove(0);
+    assert_eq!(parked.position, Position(2));
+    assert!(parked.reason.contains("permit"), "{}", parked.reason);
+    assert!(store.is_connected(), "one that may not do all is connected");
+    assert_eq!(direct.last(&note).await.unwrap(), None);
+    assert_eq!(cids(&direct).await.len(), 3);
+    store.close().await;
+    // The right is given.
+    let store = open(servers(server.url())).await;
+    store.resend(parked.way, parked.position).await.unwrap();
+    until(async || store.queue_size().await.unwrap() == 0).await;
+    assert!(store.parked().is_empty());
+    assert_eq!(cids(&direct).await, cids(&store).await);
+    assert_eq!(
+        direct.last(&note).await.unwrap().unwrap().envelope.sequence,
+        2
+    );
+    store.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_of_several_programs_ends_in_the_stream_once_after_a_month() {
     let server = Server::start();

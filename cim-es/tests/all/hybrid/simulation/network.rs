@@ -9,11 +9,12 @@ use cim_es::block::{Cid, StoredEvent};
 use cim_es::message::{MessageIdentity, Timestamp};
 use cim_es::store::{
     AggregateKey, AppendedCommit, Bookmark, CheckpointStore, CommitRequest, EngineSettings,
-    EventStore, EventStream, ExpectedVersion, NewEvent, Position, SealOptions, SealedCommit,
-    Selection, StoreError, Versions,
+    EventStore, EventStream, ExpectedVersion, NewEvent, Position, SealedCommit, Selection,
+    StoreError, Versions,
 };
 use futures_util::stream;
 
+use super::world::amount_of;
 use super::{Fault, Numbers};
 
 /// The way to the stream.
@@ -29,6 +30,8 @@ struct State {
     /// Requests that are on their way, and arrive at any time or never.
     delayed: Vec<Vec<SealedCommit>>,
     is_calm: bool,
+    /// The stream takes everything now.
+    takes_all: bool,
 }
 
 /// What becomes of a request.
@@ -46,6 +49,7 @@ impl Network {
             numbers: Numbers::new(seed),
             delayed: Vec::new(),
             is_calm: false,
+            takes_all: false,
         };
         Self {
             stream,
@@ -61,6 +65,25 @@ impl Network {
     /// From now on everything arrives at once.
     pub fn calm_down(&self) {
         self.state().is_calm = true;
+    }
+
+    /// From now on the stream refuses nothing.
+    pub fn take_all(&self) {
+        self.state().takes_all = true;
+    }
+
+    /// Stores commits, unless the stream refuses one of them for good.
+    async fn store(&self, commits: Vec<SealedCommit>) -> Result<Vec<AppendedCommit>, StoreError> {
+        let takes_all = self.state().takes_all;
+        let events = commits.iter().flat_map(|commit| &commit.events);
+        for block in events.filter(|_| !takes_all) {
+            let event = StoredEvent::verify(Position(1), block.cid, block.body.clone())?;
+            if let Some(amount) = amount_of(&event).filter(|it| is_refused(*it)) {
+                let reason = format!("{amount} is not permitted");
+                return Err(StoreError::InvalidCommit { reason });
+            }
+        }
+        self.stream.append_sealed(commits).await
     }
 
     fn fate(&self) -> Fate {
@@ -90,7 +113,7 @@ impl Network {
             }
         };
         // It may not fit any more, and nobody waits for the answer.
-        drop(self.stream.append_sealed(request).await);
+        drop(self.store(request).await);
     }
 
     pub fn is_empty(&self) -> bool {
@@ -149,12 +172,9 @@ fn lost() -> StoreError {
     }
 }
 
-/// A stream that refuses what is large.
-pub fn narrow() -> MemoryEventStore {
-    MemoryEventStore::with_options(SealOptions {
-        max_payload: 256,
-        ..SealOptions::default()
-    })
+/// Whether the stream refuses an amount for good.
+pub fn is_refused(amount: u64) -> bool {
+    (amount / 8) % 8 == 3
 }
 
 #[async_trait]
@@ -168,21 +188,21 @@ impl EventStore for Network {
         commits: Vec<SealedCommit>,
     ) -> Result<Vec<AppendedCommit>, StoreError> {
         match self.fate() {
-            Fate::Done => self.stream.append_sealed(commits).await,
+            Fate::Done => self.store(commits).await,
             Fate::Lost if self.fault == Fault::ALostAnswerIsAnAcknowledgement => {
                 Self::pretended(commits)
             }
             Fate::Lost => Err(lost()),
             Fate::AnswerLost => {
-                let stored = self.stream.append_sealed(commits.clone()).await;
+                let stored = self.store(commits.clone()).await;
                 if stored.is_ok() && self.fault == Fault::ARequestIsSentAgainUnderNewIds {
                     self.store_anew(&commits).await;
                 }
                 stored.and_then(|_| Err(lost()))
             }
             Fate::Doubled => {
-                self.stream.append_sealed(commits.clone()).await?;
-                self.stream.append_sealed(commits).await
+                self.store(commits.clone()).await?;
+                self.store(commits).await
             }
             Fate::Delayed => {
                 self.state().delayed.push(commits);

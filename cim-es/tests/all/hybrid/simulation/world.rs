@@ -11,7 +11,7 @@ use cim_es::store::{
     Selection, StateChange, SyncState, TryStreamExt,
 };
 
-use super::network::{Network, narrow};
+use super::network::Network;
 use super::{Fault, Numbers};
 use crate::account::{Account, AccountEvent};
 
@@ -28,6 +28,8 @@ pub struct Setting {
     pub reapplies: bool,
     /// Whether nodes are restored from older copies.
     pub restores: bool,
+    /// Whether the stream takes in the end what it has refused, and a person has it sent again.
+    pub resends: bool,
 }
 
 pub struct Node {
@@ -59,7 +61,7 @@ pub struct World {
 impl World {
     pub async fn new(setting: Setting) -> Self {
         let mut numbers = Numbers::new(setting.seed);
-        let stream = narrow();
+        let stream = MemoryEventStore::new();
         let shared: Vec<_> = (0..SHARED).map(|_| Id::new()).collect();
         for id in &shared {
             let opened = NewEvent::of(&AccountEvent::Opened).unwrap();
@@ -101,7 +103,10 @@ impl World {
             32..34 => drop(self.nodes[at].protocol.save().await),
             34 => drop(self.nodes[at].protocol.greet(&self.remote).await),
             35 => drop(self.nodes[at].protocol.mark(&self.remote).await),
-            36 => self.network.deliver().await,
+            36 => match self.numbers.below(2) {
+                0 => self.network.deliver().await,
+                _ => self.decide(at).await,
+            },
             37 => self.restart(at).await,
             38 if restores => self.nodes[at].copy = Some(copied(&self.nodes[at].file).await),
             39 if restores => self.restore(at).await,
@@ -147,11 +152,25 @@ impl World {
         }
     }
 
+    /// A person has something sent again that was parked, or discards it.
+    async fn decide(&mut self, at: usize) {
+        let protocol = &self.nodes[at].protocol;
+        let Some(parked) = protocol.parked().pop() else {
+            return;
+        };
+        let decided = match self.numbers.below(2) {
+            0 => protocol.resend(parked.way, parked.position).await,
+            _ => protocol.discard(parked.position, "a test").await,
+        };
+        decided.unwrap();
+    }
+
     /// Another program goes on with what the file has.
     async fn restart(&mut self, at: usize) {
         let node = &mut self.nodes[at];
         let faults: &[&str] = match self.setting.fault {
             Fault::ItForgetsWhatDiverged => &["divergence/", "block/"],
+            Fault::WhatIsParkedCountsAsSent => &["parked/", "block/"],
             _ => &[],
         };
         for prefix in faults {
@@ -159,7 +178,13 @@ impl World {
             let forgotten = known.map(|(name, _)| StateChange::remove(name));
             node.file.change_state(forgotten.collect()).await.unwrap();
         }
-        if self.setting.fault == Fault::ARestartSkipsTheQueue {
+        let is_parked = !node.protocol.parked().is_empty();
+        let skips = match self.setting.fault {
+            Fault::ARestartSkipsTheQueue => true,
+            Fault::WhatIsParkedCountsAsSent => is_parked,
+            _ => false,
+        };
+        if skips {
             let last = node.file.last_position().await.unwrap();
             let all = (last.0, Vec::<(u64, u64)>::new());
             let all = serde_ipld_dagcbor::to_vec(&all).unwrap();
@@ -191,12 +216,36 @@ impl World {
             self.network.deliver().await;
         }
         self.network.calm_down();
-        for _ in 0..6 {
+        self.level().await;
+        if self.setting.resends {
+            self.network.take_all();
+            for node in &self.nodes {
+                for parked in node.protocol.parked() {
+                    let resent = node.protocol.resend(parked.way, parked.position).await;
+                    resent.unwrap();
+                }
+            }
+            self.level().await;
+        }
+    }
+
+    async fn level(&self) {
+        let mut before = None;
+        for _ in 0..50 {
+            let mut now = vec![self.network.stream.last_position().await.unwrap().0];
             for node in &self.nodes {
                 node.protocol.greet(&self.remote).await.unwrap();
                 node.protocol.level(&self.remote).await.unwrap();
+                now.push(node.file.last_position().await.unwrap().0);
+                now.push(node.protocol.queue_size().await.unwrap());
+                now.push(node.protocol.notices().len() as u64);
             }
+            if before.as_ref() == Some(&now) {
+                return;
+            }
+            before = Some(now);
         }
+        panic!("something goes on for ever: {before:?}");
     }
 }
 
@@ -208,7 +257,7 @@ fn request() -> CommitRequest {
 }
 
 async fn opened(file: &MemoryEventStore, setting: Setting) -> Protocol {
-    let options = HybridOptions::new().list_events(3);
+    let options = HybridOptions::new().list_events(3).max_retries(1);
     let options = match setting.reapplies {
         true => options.on_divergence(OnDivergence::<Account>::reapply(|_, _, _| true)),
         false => options,
