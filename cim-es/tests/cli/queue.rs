@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use cim_es::SqliteEventStore;
 use cim_es::hybrid::{HybridOptions, Protocol, RemoteStore};
-use cim_es::store::{AggregateKey, EventStore};
+use cim_es::store::{AggregateKey, EventStore, SealOptions};
+use cim_es::{MemoryEventStore, SqliteEventStore};
 use serde_json::json;
 
 use super::support::{Directory, about, append, event, lines, run};
@@ -100,4 +100,59 @@ fn a_file_without_a_stream_has_all_its_events_queued_and_is_left_as_it_is() {
     assert_eq!(std::fs::read(&path).unwrap(), before);
     let needs = about(&path, &["queue", "--keep-theirs", "library.book", "7"]);
     assert_eq!(needs.code, 2, "the stream is to be named: {needs:?}");
+}
+
+/// Brings the file to a stream that takes nothing large.
+fn brought(field: &Path) {
+    run(async {
+        let file = SqliteEventStore::open(field).unwrap();
+        let narrow = MemoryEventStore::with_options(SealOptions {
+            max_payload: 64,
+            ..SealOptions::default()
+        });
+        let narrow: Arc<dyn RemoteStore> = Arc::new(narrow);
+        let protocol = Protocol::open(Arc::new(file.clone()), HybridOptions::new());
+        protocol.await.unwrap().level(&narrow).await.unwrap();
+        file.close().await;
+    });
+}
+
+#[test]
+fn what_was_parked_is_sent_again_or_given_up() {
+    let directory = Directory::new();
+    let field = directory.file("field.db");
+    run(async {
+        let file = SqliteEventStore::open(&field).unwrap();
+        let book = ("library.book", "7");
+        append(&file, 1, book, vec![event("book.acquired", "Emma")]).await;
+        append(&file, 2, book, vec![event("book.lent", &"Ann".repeat(50))]).await;
+        file.close().await;
+    });
+    brought(&field);
+    let parked = || lines(&about(&field, &["--json", "queue"])).remove(0);
+    assert_eq!(parked()["parked"][0]["position"], json!(2));
+    let nothing = about(&field, &["queue", "--resend", "99"]);
+    assert_eq!(nothing.code, 2, "{nothing:?}");
+    assert!(
+        nothing.err.contains("99") && nothing.err.contains("cim-es queue"),
+        "{nothing:?}"
+    );
+    let unsaid = about(&field, &["queue", "--discard", "2"]);
+    assert_eq!(unsaid.code, 2, "a reason is to be given: {unsaid:?}");
+    assert_eq!(parked()["parked"][0]["position"], json!(2));
+    let resent = about(&field, &["queue", "--resend", "2"]);
+    assert_eq!(resent.code, 0, "{resent:?}");
+    assert_eq!(
+        (&parked()["parked"], &parked()["queue_size"]),
+        (&json!([]), &json!(1))
+    );
+    brought(&field);
+    let discarded = about(
+        &field,
+        &["queue", "--discard", "2", "--reason", "too large"],
+    );
+    assert_eq!(discarded.code, 0, "{discarded:?}");
+    let told = parked();
+    assert_eq!(told["parked"], json!([]));
+    assert_eq!(told["divergences"][0]["aggregate"]["id"], json!("7"));
 }

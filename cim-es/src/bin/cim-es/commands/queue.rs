@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cim_es::ErrorChain;
 use cim_es::aggregate::IdText;
 use cim_es::hybrid::{BranchEvent, Divergence, HybridOptions, Protocol, RemoteStore, Way};
-use cim_es::store::AggregateKey;
+use cim_es::store::{AggregateKey, Position};
 use clap::Args;
 use serde::Serialize;
 
@@ -14,13 +14,18 @@ use crate::failure::{Failure, Kind};
 use crate::output::{Output, Table};
 use crate::store::{Access, Place, Store};
 
-/// Shows what a file has that its stream has not, what was set aside, and what diverged; and ends a divergence
+/// Shows what a file has that its stream has not, what was set aside, and what diverged; and ends it
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   cim-es -s field.db queue
   cim-es -s field.db queue --from nats://127.0.0.1:4222/LIBRARY
   cim-es -s field.db queue --keep-theirs library.book 7 --from nats://127.0.0.1:4222/LIBRARY
+  cim-es -s field.db queue --resend 1042
+  cim-es -s field.db queue --discard 1042 --reason \"too large for the stream\"
+
+What was parked is sent again, or given up, by the next program that keeps the file level with the stream; one that runs now
+has its own queue in mind, and does so once it was started again.
 
 What a program does again on the stream's history it does itself (`HybridOptions::on_divergence`). What is taken out of the
 file stays in it, under its CIDs.
@@ -28,7 +33,8 @@ file stays in it, under its CIDs.
 JSON, one line:
   {\"queue_size\",\"acknowledged\",\"waiting\",\"parked\":[{\"way\",\"position\",\"aggregates\",\"cids\",\"attempts\",\"at\",\"reason\"}],
   \"divergences\":[{\"aggregate\":{\"kind\",\"id\"},\"common_version\",\"tied\",\"noticed\",\"ours\",\"theirs\"}]}; `ours` and `theirs`
-  are lists of {\"version\",\"type\",\"cid\",\"time\",\"actor\"}")]
+  are lists of {\"version\",\"type\",\"cid\",\"time\",\"actor\",\"unique_name\":{\"name\",\"holder\"}}; the last is null but for a
+  unique name")]
 pub struct Queue {
     /// Ends the divergence of an aggregate by the history that the stream has of it
     #[arg(long, value_names = ["KIND", "ID"], num_args = 2, requires = "from")]
@@ -36,13 +42,15 @@ pub struct Queue {
     /// The stream, as nats://HOST:4222/STREAM, or a file that stands for it
     #[arg(long, value_name = "FILE|URL")]
     from: Option<OsString>,
+    /// Has a commit sent again that was parked, by its position
+    #[arg(long, value_name = "POSITION", conflicts_with = "keep_theirs")]
+    resend: Option<u64>,
+    /// Gives up a commit that was parked on its way up, by its position
+    #[arg(long, value_name = "POSITION", requires = "reason", conflicts_with_all = ["keep_theirs", "resend"])]
+    discard: Option<u64>,
     /// Why, for the record
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "the stream's history was kept by `cim-es queue`"
-    )]
-    reason: String,
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -89,13 +97,23 @@ struct EventJson {
     cid: String,
     time: String,
     actor: Option<String>,
+    unique_name: Option<NameJson>,
 }
+
+#[derive(Serialize)]
+struct NameJson {
+    name: String,
+    holder: String,
+}
+
+/// The reason that is recorded where none is given.
+const KEPT: &str = "the stream's history was kept by `cim-es queue`";
 
 impl Queue {
     pub fn access(&self) -> Access {
-        match self.keep_theirs {
-            Some(_) => Access::Write,
-            None => Access::Read,
+        match (&self.keep_theirs, self.resend, self.discard) {
+            (None, None, None) => Access::Read,
+            _ => Access::Write,
         }
     }
 
@@ -115,7 +133,8 @@ impl Queue {
             };
             let id = IdText::new(id).map_err(|error| Failure::usage(error.to_string()))?;
             let key = AggregateKey::new(kind.clone(), id);
-            let ended = protocol.keep_theirs(remote, &key, &self.reason).await;
+            let reason = self.reason.as_deref().unwrap_or(KEPT);
+            let ended = protocol.keep_theirs(remote, &key, reason).await;
             let ended = ended.map_err(|error| {
                 Failure::usage(error.to_string()).help("`cim-es queue` lists what diverged")
             })?;
@@ -127,11 +146,30 @@ impl Queue {
                 )),
             };
         }
+        self.decide(&protocol).await?;
         let divergences = protocol.divergences(remote.as_ref()).await?;
         match json {
             true => self.print_json(&protocol, &divergences, output).await,
             false => self.print(&protocol, &divergences, output).await,
         }
+    }
+
+    /// Has what was parked sent again, or gives it up, where that was asked for.
+    async fn decide(&self, protocol: &Protocol) -> Result<(), Failure> {
+        let decided = match (self.resend, self.discard, &self.reason) {
+            (Some(position), _, _) => {
+                let mut parked = protocol.parked().into_iter();
+                let parked = parked.find(|commit| commit.position.0 == position);
+                let way = parked.map_or(Way::Up, |commit| commit.way);
+                protocol.resend(way, Position(position)).await
+            }
+            (_, Some(position), Some(reason)) => protocol.discard(Position(position), reason).await,
+            _ => Ok(()),
+        };
+        decided.map_err(|error| {
+            Failure::usage(ErrorChain(&error).to_string())
+                .help("`cim-es queue` lists what was parked, and which way it was going")
+        })
     }
 
     async fn print_json(
@@ -182,8 +220,10 @@ impl Queue {
         for divergence in divergences {
             let version = divergence.common_version();
             output.line("")?;
+            let name = divergence.unique_name();
+            let name = name.map_or_else(String::new, |name| format!(", the unique name {name:?},"));
             output.line(&format!(
-                "{} diverged behind version {version}, noticed {}",
+                "{}{name} diverged behind version {version}, noticed {}",
                 divergence.aggregate, divergence.noticed
             ))?;
             for tied in &divergence.tied {
@@ -193,10 +233,12 @@ impl Queue {
             let sides = [("here", &divergence.ours), ("stream", &divergence.theirs)];
             for (side, branch) in sides {
                 for event in &branch.events {
+                    let holder = event.unique_name.as_ref();
+                    let holder = holder.map_or_else(String::new, |it| format!(" by {}", it.holder));
                     let cells = vec![
                         side.to_owned(),
                         event.version.to_string(),
-                        event.event_type.clone(),
+                        format!("{}{holder}", event.event_type),
                         event.time.to_string(),
                         event.actor.clone().unwrap_or_default(),
                         event.cid.to_string(),
@@ -265,5 +307,9 @@ fn event(event: &BranchEvent) -> EventJson {
         cid: event.cid.to_string(),
         time: event.time.to_string(),
         actor: event.actor.clone(),
+        unique_name: event.unique_name.as_ref().map(|taken| NameJson {
+            name: taken.name.clone(),
+            holder: taken.holder.clone(),
+        }),
     }
 }
