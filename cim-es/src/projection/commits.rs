@@ -41,6 +41,7 @@ impl Batch {
     }
 
     /// The events of some of its commits, each with the number of its commit.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) fn events_of(
         &self,
         commits: Range<usize>,

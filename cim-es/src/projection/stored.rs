@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-pub(super) use open::{SHORTEST_LEASE, make, open, settled};
+pub(super) use open::{SHORTEST_LEASE, make, settled};
 
 use super::commits::Batch;
 use super::home::{Before, Fault, Holding, Home, More};

@@ -7,9 +7,8 @@ use uuid::Uuid;
 
 use super::{Options, StoredHome, Work};
 use crate::domain::ErrorChain;
-use crate::projection::running::RunningView;
 use crate::projection::settled::Settled;
-use crate::projection::{OpenError, Projection, ProjectionManager, ViewId};
+use crate::projection::{OpenError, Projection, ViewId};
 use crate::store::read_model::{ReadModelError, ViewDeclaration, ViewRecord};
 use crate::store::{EventStore, Position};
 
@@ -28,17 +27,6 @@ impl Default for Options {
             succeeds_parts: false,
         }
     }
-}
-
-/// Makes the view or finds it, and runs it.
-pub(in crate::projection) async fn open<P: Projection, W: Work>(
-    manager: &ProjectionManager,
-    work: W,
-    options: Options,
-) -> Result<RunningView, OpenError> {
-    let view = ViewId::new(P::NAME, P::VERSION)?;
-    let opened = make::<P, W>(manager.store(), work, view, Position::START, options).await?;
-    manager.run::<P>(opened.home, opened.rebuilt)
 }
 
 /// A view that is not run yet.

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::work::TablesWork;
-use crate::projection::stored::{self, Options, SHORTEST_LEASE};
-use crate::projection::{OpenError, ProjectionManager, ViewId, WithoutFields};
+use crate::projection::running::RunningView;
+use crate::projection::stored::{self, Options, SHORTEST_LEASE, Work};
+use crate::projection::{OpenError, Projection, ProjectionManager, ViewId, WithoutFields};
+use crate::store::Position;
 use crate::store::read_model::TableNames;
 
 #[cfg(feature = "sqlite")]
@@ -138,7 +140,7 @@ impl<P: InTables> IntoFuture for OpenTables<P, SqliteReadModels> {
                 names: Arc::new(TableNames::declared_in(&view, P::TABLES)?),
             };
             let work = TablesWork(home);
-            let running = stored::open::<P, _>(&self.manager, work, self.options).await?;
+            let running = run::<P, _>(&self.manager, work, view, self.options).await?;
             let reader = TablesReader::new(self.storage, P::NAME);
             Ok(TablesView { running, reader })
         })
@@ -164,9 +166,20 @@ impl<P: InPostgresTables> IntoFuture for OpenTables<P, PostgresReadModels> {
                 is_checked: false.into(),
             };
             let work = TablesWork(home);
-            let running = stored::open::<P, _>(&self.manager, work, self.options).await?;
+            let running = run::<P, _>(&self.manager, work, view, self.options).await?;
             let reader = PostgresTablesReader::new(self.storage, P::NAME);
             Ok(PostgresTablesView { running, reader })
         })
     }
+}
+
+/// Makes the view or finds it, and runs it.
+async fn run<P: Projection, W: Work>(
+    manager: &ProjectionManager,
+    work: W,
+    view: ViewId,
+    options: Options,
+) -> Result<RunningView, OpenError> {
+    let made = stored::make::<P, W>(manager.store(), work, view, Position::START, options).await?;
+    manager.run::<P>(made.home, made.rebuilt)
 }
