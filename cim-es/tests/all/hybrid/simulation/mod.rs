@@ -135,12 +135,24 @@ async fn check(world: &World) {
         let is_there = match world.setting.reapplies {
             true => {
                 let amount = written.amount;
-                there.contains_key(&amount) || waiting_amounts.contains(&amount)
+                there.contains_key(&amount)
+                    || waiting_amounts.contains(&amount)
+                    || has_no_edge(world, written.event.cid)
             }
             false => in_stream.contains(&written.event.cid) || waiting.contains(&written.event.cid),
         };
         assert!(is_there, "{} is lost", written.amount);
     }
+}
+
+/// Whether it is told of an event that its machine has no edge for it: a program on an older copy of its file opens an account
+/// once more; what shares a commit with that is left out, too, and so is what follows it on an account that is not there.
+fn has_no_edge(world: &World, event: Cid) -> bool {
+    let nodes = world.nodes.iter().filter(|_| world.setting.restores);
+    let divergences = nodes.flat_map(|node| node.protocol.recorded_divergences());
+    let resolved = divergences.filter_map(|it| it.resolved);
+    let mut left_out = resolved.flat_map(|it| it.left_out);
+    left_out.any(|it| it.cid == event && it.reason.contains("has no edge"))
 }
 
 /// What follows on an aggregate that waits, and has not reached the stream, waits too; then all of its aggregates do.
