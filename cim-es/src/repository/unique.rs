@@ -37,6 +37,15 @@ pub(super) struct Reservation {
     holder_kind: String,
 }
 
+impl Reservation {
+    fn holder(&self) -> Holder {
+        Holder {
+            kind: self.holder_kind.clone(),
+            id: self.holder_id.clone(),
+        }
+    }
+}
+
 /// A name as the store has it, and what becomes of it.
 struct Present {
     key: AggregateKey,
@@ -255,11 +264,7 @@ fn event(
 /// The name that an event of a unique name is about, and the aggregate that took it or gave it back.
 pub(crate) fn name_and_holder(event: &StoredEvent) -> Option<(String, Holder)> {
     let reservation: Reservation = serde_ipld_dagcbor::from_slice(event.payload()).ok()?;
-    let holder = Holder {
-        kind: reservation.holder_kind,
-        id: reservation.holder_id,
-    };
-    Some((reservation.name, holder))
+    Some((reservation.name.clone(), reservation.holder()))
 }
 
 /// Who holds the name after its last event.
@@ -298,8 +303,5 @@ pub(crate) fn held_by(
                 reason: error.to_string(),
             }
         })?;
-    Ok(Some(Holder {
-        kind: reservation.holder_kind,
-        id: reservation.holder_id,
-    }))
+    Ok(Some(reservation.holder()))
 }

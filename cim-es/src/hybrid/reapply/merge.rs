@@ -111,13 +111,6 @@ impl Merging<'_> {
         } else {
             self.take_together(&open).await?;
         }
-        if self
-            .again
-            .last()
-            .is_some_and(|again| again.events.is_empty())
-        {
-            self.again.pop();
-        }
         Ok(())
     }
 
@@ -181,13 +174,6 @@ impl Merging<'_> {
                 side.end(true);
             }
             self.keep(trial);
-        }
-        if self
-            .again
-            .last()
-            .is_some_and(|again| again.events.is_empty())
-        {
-            self.again.pop();
         }
         Ok(())
     }
@@ -259,7 +245,9 @@ impl Merging<'_> {
         let mut heads: HashMap<AggregateKey, Option<Head>> = HashMap::new();
         let mut linked: HashSet<AggregateKey> = HashSet::new();
         let mut commits = Vec::new();
-        for again in self.again {
+        // One of which nothing was taken is none.
+        let again = self.again.into_iter();
+        for again in again.filter(|again| !again.events.is_empty()) {
             let mut request = CommitRequest::new(again.identity, now);
             for new in again.events {
                 let key = new.aggregate;

@@ -53,6 +53,22 @@ async fn filled(store: &MemoryEventStore, ids: &[Id<Account>]) -> Position {
     last
 }
 
+/// Another manager opens the view, which then has counted one event of each account.
+async fn the_next_counts_each_once(
+    store: &MemoryEventStore,
+    storage: &Storage,
+    slow: Slow,
+    (accounts, last): (usize, Position),
+) {
+    let next = ProjectionManager::new(store.clone());
+    let opening = next.documents_by(slow, storage.clone());
+    let view = opening.lease(LEASE).await.unwrap();
+    view.wait_for(last, LIMIT).await.unwrap();
+    let cards = all_cards(&view).await;
+    assert_eq!(cards.len(), accounts);
+    assert!(cards.iter().all(|card| card.events == 1));
+}
+
 #[tokio::test]
 async fn a_view_that_is_removed_while_it_fills_says_so_and_is_built_anew_by_the_next() {
     on_each_storage(|store, storage| async move {
@@ -73,13 +89,7 @@ async fn a_view_that_is_removed_while_it_fills_says_so_and_is_built_anew_by_the_
             "{refused}"
         );
 
-        let next = ProjectionManager::new(store.clone());
-        let opening = next.documents_by(slow.clone(), storage.clone());
-        let view = opening.lease(LEASE).await.unwrap();
-        view.wait_for(last, LIMIT).await.unwrap();
-        let cards = all_cards(&view).await;
-        assert_eq!(cards.len(), ids.len());
-        assert!(cards.iter().all(|card| card.events == 1));
+        the_next_counts_each_once(&store, &storage, slow, (ids.len(), last)).await;
     })
     .await;
 }
@@ -96,13 +106,7 @@ async fn a_handle_that_is_dropped_while_its_view_fills_leaves_it_to_the_next() {
         until(|| slow.may_count.available_permits() == 0).await;
         drop(manager);
         slow.may_count.add_permits(1_000);
-        let next = ProjectionManager::new(store.clone());
-        let opening = next.documents_by(slow.clone(), storage.clone());
-        let view = opening.lease(LEASE).await.unwrap();
-        view.wait_for(last, LIMIT).await.unwrap();
-        let cards = all_cards(&view).await;
-        assert_eq!(cards.len(), ids.len());
-        assert!(cards.iter().all(|card| card.events == 1));
+        the_next_counts_each_once(&store, &storage, slow, (ids.len(), last)).await;
     })
     .await;
 }
