@@ -14,9 +14,9 @@ const EVERY: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Step {
-    /// An export finds out what belongs to it.
+    /// An export finds out what belongs to it. Where it makes a bundle that comes to a file, the blocks are written meanwhile.
     Looking,
-    /// An export writes.
+    /// An export writes; where the blocks are written already, it puts them behind their manifest.
     Writing,
     /// An import proves the file.
     Verifying,
@@ -34,7 +34,8 @@ pub struct Progress {
     pub step: Step,
     /// The events that this step is done with.
     pub events: u64,
-    /// The number of events that this step goes through; none where it is not known yet.
+    /// The number of events that this step goes through; none where it is not known yet. While an export looks at what is there,
+    /// it may be too large: it is taken from the last position.
     pub of_events: Option<u64>,
     /// The bytes of blocks or lines that this step is done with.
     pub bytes: u64,

@@ -24,14 +24,19 @@ impl<W: Write> CarWriter<W> {
     /// [`CarError::Roots`] where there is no root, or one of another kind; [`CarError::Io`].
     pub fn new(out: W, roots: &[Cid]) -> Result<Self, CarError> {
         let header = header::write(roots)?;
-        let mut writer = Self {
-            out,
-            written: 0,
-            head: Vec::with_capacity(64),
-        };
+        let mut writer = Self::behind_header(out);
         writer.begin(header.len() as u64);
         writer.put(&[&header])?;
         Ok(writer)
+    }
+
+    /// Goes on behind a header, which is written elsewhere.
+    pub(crate) fn behind_header(out: W) -> Self {
+        Self {
+            out,
+            written: 0,
+            head: Vec::with_capacity(64),
+        }
     }
 
     /// Writes a block.

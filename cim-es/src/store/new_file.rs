@@ -29,11 +29,27 @@ impl NewFile {
         draft.push(format!(".{}.part", Uuid::now_v7().simple()));
         let draft = target.with_file_name(draft);
         Ok(Self {
-            file: File::options().write(true).create_new(true).open(&draft)?,
+            file: File::options()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .open(&draft)?,
             draft,
             target: target.to_owned(),
             is_named: false,
         })
+    }
+
+    /// Takes its name away: it is gone when it is closed, however the program ends.
+    ///
+    /// # Errors
+    /// What keeps its name from being taken away.
+    #[cfg(feature = "car")]
+    pub fn without_name(mut self) -> io::Result<File> {
+        fs::remove_file(&self.draft)?;
+        // There is nothing left to be removed.
+        self.is_named = true;
+        self.file.try_clone()
     }
 
     /// What is written to.

@@ -499,13 +499,13 @@ async fn what_cannot_be_replayed_is_told() {
 
 /// Counts the events that are read.
 #[derive(Clone)]
-struct Counting {
-    inner: MemoryEventStore,
-    read: Arc<AtomicU64>,
+pub(crate) struct Counting {
+    pub(crate) inner: MemoryEventStore,
+    pub(crate) read: Arc<AtomicU64>,
 }
 
 impl Counting {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             inner: MemoryEventStore::new(),
             read: Arc::default(),

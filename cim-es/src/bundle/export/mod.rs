@@ -1,8 +1,11 @@
-//! Exporting: what belongs to it is found in a first pass, and written in a second one.
+//! Exporting: what belongs to it is found in a first pass, and written in a second one; a bundle that comes to a file is written
+//! in the last pass that finds out what belongs to it.
 
 mod groups;
+mod packing;
 mod read;
 mod since;
+mod spool;
 mod survey;
 mod write;
 
@@ -12,10 +15,12 @@ use std::sync::Arc;
 
 pub use since::Since;
 
+use self::packing::Packing;
+use self::spool::Spool;
 use self::survey::{Scope, Survey};
 use self::write::{Form, Writing};
 use super::encryption::Recipient;
-use super::progress::{Canceller, Progress, Reporter};
+use super::progress::{Canceller, Progress, Reporter, Step};
 #[cfg(feature = "proof")]
 use super::signature;
 use super::{BundleError, Manifest};
@@ -203,6 +208,9 @@ impl Export {
     /// Writes a bundle to a file, in place of one that is there: all of it, or nothing. When this returns, the file
     /// survives a power cut.
     ///
+    /// The store is read once, and once more where [some aggregates](Self::aggregates) or a [selection](Self::selection) are
+    /// wanted. Unless it is encrypted, the disk needs room for the blocks twice until it is done.
+    ///
     /// # Errors
     /// [`BundleError`]: there is nothing to export, the store or the medium fails.
     pub async fn bundle_to(self, file: impl AsRef<Path>) -> Result<Exported, BundleError> {
@@ -247,6 +255,10 @@ impl Export {
     async fn write_file(self, path: &Path, form: Form) -> Result<Exported, BundleError> {
         let failed = |doing| move |error| BundleError::file(doing, path, error);
         let new = NewFile::beside(path).map_err(failed("made"))?;
+        // What is encrypted must not come to the disk as it is.
+        if let (Form::Bundle, None) = (form, &self.recipients) {
+            return self.write_by_spool(new, path).await;
+        }
         let output = new.file().try_clone().map_err(failed("made"))?;
         let output = BufWriter::with_capacity(BUFFER, output);
         let (exported, _) = self.write(output, path, form).await?;
@@ -256,6 +268,49 @@ impl Export {
         Ok(exported)
     }
 
+    /// Writes a bundle to a file, the blocks while it is found out what belongs to it.
+    async fn write_by_spool(self, new: NewFile, path: &Path) -> Result<Exported, BundleError> {
+        self.check()?;
+        let failed = |doing| move |error| BundleError::file(doing, path, error);
+        let spool = Spool::beside(path).map_err(failed("made"))?;
+        let (packing, writing) = spool.begin().map_err(failed("made"))?;
+        let survey = self.survey(Some(packing)).await;
+        // The thread ends with the last pack, or has failed.
+        writing.await.map_err(|_| BundleError::Ended)??;
+        let survey = survey?;
+        let manifest = self.manifest(&survey);
+        let roots = self.roots(&manifest);
+        let (events, bytes) = (survey.events, survey.bytes);
+        let (name, reporter, canceller) = (path.to_owned(), self.reporter, self.canceller);
+        let finish = move || {
+            let mut progress = Progress {
+                step: Step::Writing,
+                events: 0,
+                of_events: Some(events),
+                bytes: 0,
+            };
+            let part = |whole: u64, done: u64, of: u64| {
+                (u128::from(whole) * u128::from(done) / u128::from(of.max(1))) as u64
+            };
+            let tell = |done, of| {
+                (progress.events, progress.bytes) = (part(events, done, of), part(bytes, done, of));
+                reporter.tell(progress);
+            };
+            let written = spool.copy_behind(&roots, new.file(), &canceller, tell)?;
+            new.keep()
+                .map_err(|error| BundleError::file("written", &name, error))?;
+            (progress.events, progress.bytes) = (events, bytes);
+            reporter.done(progress);
+            Ok::<_, BundleError>(written)
+        };
+        let finished = tokio::task::spawn_blocking(finish).await;
+        Ok(Exported {
+            drawn_in: survey.drawn_in(),
+            manifest,
+            bytes: finished.map_err(|_| BundleError::Ended)??,
+        })
+    }
+
     /// The name is that of errors.
     async fn write<W: Write + Send + 'static>(
         self,
@@ -263,6 +318,27 @@ impl Export {
         name: &Path,
         form: Form,
     ) -> Result<(Exported, W), BundleError> {
+        self.check()?;
+        let survey = self.survey(None).await?;
+        let manifest = self.manifest(&survey);
+        let writing = Writing {
+            survey: &survey,
+            roots: self.roots(&manifest),
+            recipients: self.recipients.clone(),
+            reporter: &self.reporter,
+            canceller: &self.canceller,
+        };
+        let (bytes, output) = writing.run(&*self.store.0, output, name, form).await?;
+        let exported = Exported {
+            drawn_in: survey.drawn_in(),
+            manifest,
+            bytes,
+        };
+        Ok((exported, output))
+    }
+
+    /// Refuses what no file can be made of.
+    fn check(&self) -> Result<(), BundleError> {
         #[cfg(feature = "proof")]
         if let Some(key) = &self.key
             && key.usage() != crate::proof::KeyUse::Log
@@ -275,43 +351,41 @@ impl Export {
         if self.recipients.as_ref().is_some_and(Vec::is_empty) {
             return Err(crate::age::AgeError::NoRecipient.into());
         }
-        let store = self.store.0;
+        Ok(())
+    }
+
+    async fn survey(&self, packs: Option<Packing>) -> Result<Survey, BundleError> {
         let survey = Survey::of(
-            &*store,
+            &*self.store.0,
             &self.scope,
             &self.since,
             self.checkpoint.as_deref(),
+            packs,
             (&self.reporter, &self.canceller),
-        )
-        .await?;
-        let manifest = Manifest {
+        );
+        survey.await
+    }
+
+    fn manifest(&self, survey: &Survey) -> Manifest {
+        Manifest {
             aggregates: survey.ranges(),
             blocks: 2 * survey.events,
             bytes: survey.bytes,
             order: survey.order,
             whole: survey.whole,
-            checkpoint: self.checkpoint,
-            source: self.source,
+            checkpoint: self.checkpoint.clone(),
+            source: self.source.clone(),
             created: self.created.unwrap_or_else(|| SystemClock.now()),
-        };
+        }
+    }
+
+    /// The blocks that a bundle begins with: the manifest, and the signature where there is one.
+    fn roots(&self, manifest: &Manifest) -> Vec<Vec<u8>> {
+        let manifest_block = manifest.encode();
         #[cfg(feature = "proof")]
-        let signature = self.key.map(|key| signature::sign(&key, &manifest.cid()));
-        #[cfg(not(feature = "proof"))]
-        let signature = None;
-        let writing = Writing {
-            survey: &survey,
-            manifest: &manifest,
-            signature,
-            recipients: self.recipients,
-            reporter: &self.reporter,
-            canceller: &self.canceller,
-        };
-        let (bytes, output) = writing.run(&*store, output, name, form).await?;
-        let exported = Exported {
-            drawn_in: survey.drawn_in(),
-            manifest,
-            bytes,
-        };
-        Ok((exported, output))
+        if let Some(key) = &self.key {
+            return vec![manifest_block, signature::sign(key, &manifest.cid())];
+        }
+        vec![manifest_block]
     }
 }

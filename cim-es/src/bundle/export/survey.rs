@@ -1,8 +1,10 @@
-//! The first pass: which events belong to an export, from where to where of each aggregate.
+//! The first pass: which events belong to an export, from where to where of each aggregate. Where that is known of each event
+//! when it is seen, as it is of an export of everything, the events are handed on at once, and there is no second pass.
 
 use std::collections::HashSet;
 
 use super::groups::Groups;
+use super::packing::Packing;
 use super::read;
 use super::since::{Known, Since};
 use crate::block::{ChainHead, Cid, CommitVerifier, StoredEvent, Verdict};
@@ -71,12 +73,14 @@ struct Seen {
 }
 
 impl Survey {
+    /// Hands on what belongs to it, where somebody takes it; what was handed on is of no use after an error.
     pub(super) async fn of(
         store: &dyn EventStore,
         scope: &Scope,
         since: &Since,
         checkpoint: Option<&str>,
-        (reporter, canceller): (&Reporter, &Canceller),
+        packs: Option<Packing>,
+        told: (&Reporter, &Canceller),
     ) -> Result<Self, BundleError> {
         if let Scope::Selection(selection) = scope {
             selection.check().map_err(StoreError::from)?;
@@ -119,15 +123,15 @@ impl Survey {
             true => Covered::by(checkpoint),
             false => Covered::default(),
         };
-        let order = survey
-            .read(store, scope, covered, (reporter, canceller))
-            .await?;
-        survey.order = match scope {
-            Scope::Everything => order,
-            // What belongs to it is known only now.
-            Scope::Aggregates(_) | Scope::Selection(_) => survey.order(store, canceller).await?,
-        }
-        .finish();
+        let order = match scope {
+            Scope::Everything => survey.read(store, scope, covered, packs, told).await?,
+            // What belongs to it is known only at the end.
+            Scope::Aggregates(_) | Scope::Selection(_) => {
+                survey.read(store, scope, covered, None, told).await?;
+                survey.order(store, packs, told).await?
+            }
+        };
+        survey.order = order.finish();
         Ok(survey)
     }
 
@@ -136,16 +140,19 @@ impl Survey {
         store: &dyn EventStore,
         scope: &Scope,
         mut covered: Covered,
+        mut packs: Option<Packing>,
         (reporter, canceller): (&Reporter, &Canceller),
     ) -> Result<Order, BundleError> {
         let mut order = Order::default();
         let mut groups = Groups::default();
         let mut commits = CommitVerifier::new();
-        let mut open = Vec::new();
+        let (mut open, mut kept) = (Vec::new(), Vec::new());
+        // As many, where the positions of the store have no gaps.
+        let expected = store.last_position().await?.0;
         let mut progress = Progress {
             step: Step::Looking,
             events: 0,
-            of_events: None,
+            of_events: Some(expected.saturating_sub(self.after.position.0)),
             bytes: 0,
         };
         let mut events = read::events(store, self.after).await?;
@@ -162,6 +169,9 @@ impl Survey {
             self.end = event.position;
             progress.events += 1;
             progress.bytes += event.body().len() as u64 - 1;
+            if packs.is_some() {
+                kept.push(event);
+            }
             if !is_end {
                 continue;
             }
@@ -171,15 +181,24 @@ impl Survey {
                     order.add(&event.cid);
                     covered.add(&event.cid);
                 }
+                if let Some(packs) = &mut packs {
+                    kept.drain(..).for_each(|event| packs.add(event));
+                    packs.hand_over().await?;
+                }
             }
             open.clear();
+            kept.clear();
             if progress.events.is_multiple_of(256) {
                 canceller.check()?;
                 reporter.tell(progress);
             }
         }
         commits.finish().map_err(in_part)?;
+        if let Some(packs) = packs {
+            packs.finish().await?;
+        }
         self.choose(scope, &mut groups);
+        progress.of_events = Some(progress.events);
         reporter.done(progress);
         if let (1.., Some(covered)) = (self.events, covered.differs()) {
             let events = self.events;
@@ -197,21 +216,53 @@ impl Survey {
     async fn order(
         &self,
         store: &dyn EventStore,
-        canceller: &Canceller,
+        mut packs: Option<Packing>,
+        (reporter, canceller): (&Reporter, &Canceller),
     ) -> Result<Order, BundleError> {
         let mut order = Order::default();
+        let mut progress = Progress {
+            step: Step::Looking,
+            events: 0,
+            of_events: Some(self.events),
+            bytes: 0,
+        };
         let mut events = read::events(store, self.after).await?;
         while let Some(event) = events.next().await {
             let event = event?;
+            let is_last = event.position >= self.end;
             canceller.check()?;
             if self.includes(&event) {
+                progress.events += 1;
+                progress.bytes += event.body().len() as u64 - 1;
                 order.add(&event.cid);
+                if let Some(packs) = &mut packs {
+                    packs.add(event);
+                    if packs.hand_over().await? {
+                        reporter.tell(progress);
+                    }
+                }
             }
-            if event.position >= self.end {
+            if is_last {
                 break;
             }
         }
+        self.compare(progress.events, progress.bytes)?;
+        if let Some(packs) = packs {
+            packs.finish().await?;
+        }
         Ok(order)
+    }
+
+    /// Compares what the store gave when it was read once more.
+    pub(super) fn compare(&self, events: u64, bytes: u64) -> Result<(), BundleError> {
+        if (events, bytes) == (self.events, self.bytes) {
+            return Ok(());
+        }
+        let reason = format!(
+            "{events} events of {bytes} bytes in place of {} of {}",
+            self.events, self.bytes
+        );
+        Err(BundleError::Changed { reason })
     }
 
     fn see(

@@ -3,23 +3,18 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::packing::{Packing, Packs};
 use super::read;
 use super::survey::Survey;
 use crate::block::{Cid, HashCode, StoredEvent};
+use crate::bundle::BundleError;
 use crate::bundle::encryption::{Output, Recipient};
 use crate::bundle::order::Order;
 use crate::bundle::progress::{Canceller, Progress, Reporter, Step};
-use crate::bundle::{BundleError, Manifest};
 use crate::car::{CarError, CarWriter};
 use crate::store::{EventStore, StreamExt};
-
-/// The events, and their bytes, that are handed to the thread at once.
-const PACK: (usize, usize) = (512, 1024 * 1024);
-/// The packs that may wait for it.
-const AHEAD: usize = 4;
 
 /// What is written.
 #[derive(Clone, Copy)]
@@ -30,9 +25,8 @@ pub(super) enum Form {
 
 pub(super) struct Writing<'a> {
     pub(super) survey: &'a Survey,
-    pub(super) manifest: &'a Manifest,
-    /// The block with the signature, where there is one.
-    pub(super) signature: Option<Vec<u8>>,
+    /// The blocks that a bundle begins with.
+    pub(super) roots: Vec<Vec<u8>>,
     /// To whom it is encrypted, where it is.
     pub(super) recipients: Option<Vec<Recipient>>,
     pub(super) reporter: &'a Reporter,
@@ -50,19 +44,18 @@ impl Writing<'_> {
         name: &Path,
         form: Form,
     ) -> Written<W> {
-        let (packs, waiting) = mpsc::channel(AHEAD);
+        let (packs, waiting) = Packing::new();
         let recipients = self.recipients.clone();
-        let begin = move |name: &Path| Output::new(output, name, recipients);
+        let output = move |name: &Path| Output::new(output, name, recipients);
         let writer = match form {
             Form::Bundle => {
-                let mut head = vec![self.manifest.encode()];
-                head.extend(self.signature.clone());
+                let roots = self.roots.clone();
                 thread(name, waiting, move |name, packs| {
-                    bundle(begin(&name)?, head, name, packs)
+                    bundle(output(&name)?, &roots, &name, packs)
                 })
             }
             Form::JsonLines => thread(name, waiting, move |name, packs| {
-                json_lines(begin(&name)?, name, packs)
+                json_lines(output(&name)?, name, packs)
             }),
         };
         let read = self.read(store, packs).await;
@@ -74,11 +67,7 @@ impl Writing<'_> {
     }
 
     /// Reads the events again, compares them with the manifest, and hands them on.
-    async fn read(
-        &self,
-        store: &dyn EventStore,
-        packs: mpsc::Sender<Vec<StoredEvent>>,
-    ) -> Result<(), BundleError> {
+    async fn read(&self, store: &dyn EventStore, mut packs: Packing) -> Result<(), BundleError> {
         let mut progress = Progress {
             step: Step::Writing,
             events: 0,
@@ -86,55 +75,34 @@ impl Writing<'_> {
             bytes: 0,
         };
         let mut order = Order::default();
-        let (mut pack, mut size) = (Vec::new(), 0);
         let mut events = read::events(store, self.survey.after).await?;
         while let Some(event) = events.next().await {
             let event = event?;
             let is_last = event.position >= self.survey.end;
             if self.survey.includes(&event) {
-                let bytes = event.body().len();
                 progress.events += 1;
-                progress.bytes += bytes as u64 - 1;
-                size += bytes;
+                progress.bytes += event.body().len() as u64 - 1;
                 order.add(&event.cid);
-                pack.push(event);
+                packs.add(event);
             }
-            if pack.len() >= PACK.0 || size >= PACK.1 {
+            if packs.hand_over().await? {
                 self.canceller.check()?;
-                size = 0;
-                if packs.send(std::mem::take(&mut pack)).await.is_err() {
-                    // The thread says why.
-                    return Ok(());
-                }
                 self.reporter.tell(progress);
             }
             if is_last {
                 break;
             }
         }
-        let found = (progress.events, progress.bytes);
-        let expected = (self.survey.events, self.survey.bytes);
-        if found != expected {
-            let reason = format!(
-                "{} events of {} bytes in place of {} of {}",
-                found.0, found.1, expected.0, expected.1
-            );
-            return Err(BundleError::Changed { reason });
-        }
+        self.survey.compare(progress.events, progress.bytes)?;
         if order.finish() != self.survey.order {
             let reason = "the same number in another order".to_owned();
             return Err(BundleError::Changed { reason });
         }
-        if !pack.is_empty() {
-            // If it does not take them, the thread says why.
-            let _ = packs.send(pack).await;
-        }
+        packs.finish().await?;
         self.reporter.done(progress);
         Ok(())
     }
 }
-
-type Packs = mpsc::Receiver<Vec<StoredEvent>>;
 
 fn thread<T: Send + 'static>(
     name: &Path,
@@ -147,39 +115,62 @@ fn thread<T: Send + 'static>(
 
 fn bundle<W: Write>(
     output: Output<W>,
-    head: Vec<Vec<u8>>,
-    name: PathBuf,
+    roots: &[Vec<u8>],
+    name: &Path,
     mut packs: Packs,
 ) -> Written<W> {
-    let failed = |error| match error {
+    let mut car = begin(output, roots, name)?;
+    while let Some(pack) = packs.blocking_recv() {
+        for event in pack {
+            self::event(&mut car, &event, name)?;
+        }
+    }
+    let bytes = car.written();
+    let output = car.finish().map_err(|error| failed(name, error))?.finish();
+    Ok((
+        bytes,
+        output.map_err(|error| BundleError::file("written", name, error))?,
+    ))
+}
+
+/// Begins a file with its roots: the manifest, and the signature where there is one.
+pub(super) fn begin<W: Write>(
+    output: W,
+    roots: &[Vec<u8>],
+    name: &Path,
+) -> Result<CarWriter<W>, BundleError> {
+    let failed = |error| failed(name, error);
+    let cids: Vec<Cid> = roots.iter().map(|it| HashCode::Sha2_256.cid(it)).collect();
+    let mut car = CarWriter::new(output, &cids).map_err(failed)?;
+    for (cid, block) in cids.iter().zip(roots) {
+        car.write_proved(cid, block).map_err(failed)?;
+    }
+    Ok(car)
+}
+
+/// Writes the blocks of an event, both of which the store has proved.
+pub(super) fn event<W: Write>(
+    car: &mut CarWriter<W>,
+    event: &StoredEvent,
+    name: &Path,
+) -> Result<(), BundleError> {
+    car.write_proved(&event.cid, event.envelope_bytes())
+        .and_then(|()| car.write_proved(&event.envelope.payload, event.payload()))
+        .map_err(|error| failed(name, error))
+}
+
+/// Why a file is not written.
+pub(super) fn failed(name: &Path, error: CarError) -> BundleError {
+    match error {
         CarError::Io { doing, source, .. } => BundleError::File {
             doing,
-            file: name.clone(),
+            file: name.to_owned(),
             source,
         },
         error => BundleError::Changed {
             reason: error.to_string(),
         },
-    };
-    let roots: Vec<Cid> = head.iter().map(|it| HashCode::Sha2_256.cid(it)).collect();
-    let mut car = CarWriter::new(output, &roots).map_err(failed)?;
-    for (root, block) in roots.iter().zip(&head) {
-        car.write_proved(root, block).map_err(failed)?;
     }
-    while let Some(pack) = packs.blocking_recv() {
-        for event in pack {
-            // The store has proved both of them.
-            car.write_proved(&event.cid, event.envelope_bytes())
-                .and_then(|()| car.write_proved(&event.envelope.payload, event.payload()))
-                .map_err(failed)?;
-        }
-    }
-    let bytes = car.written();
-    let output = car.finish().map_err(failed)?.finish();
-    Ok((
-        bytes,
-        output.map_err(|error| BundleError::file("written", &name, error))?,
-    ))
 }
 
 fn json_lines<W: Write>(mut output: Output<W>, name: PathBuf, mut packs: Packs) -> Written<W> {

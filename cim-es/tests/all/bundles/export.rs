@@ -1,13 +1,15 @@
 //! What belongs to an export, and what becomes of the file.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use cim_es::MemoryEventStore;
 use cim_es::block::ChainHead;
-use cim_es::bundle::{BundleError, Import, Manifest, Since, Step};
-use cim_es::store::{EventStore, Position, Selection, SelectionError, StoreError};
+use cim_es::bundle::{BundleError, Export, Import, Manifest, Since, Step};
+use cim_es::store::{EventStore, Position, SealedCommit, Selection, SelectionError, StoreError};
 
-use super::{bundle, cids, commit, events, exporting, import, names, sample};
+use super::{CREATED, bundle, cids, commit, events, exporting, import, names, sample};
+use crate::event_replays::Counting;
 use crate::sqlite_support::{Directory, key, run};
 
 fn ids(manifest: &Manifest) -> Vec<(String, u64, u64)> {
@@ -52,6 +54,57 @@ fn equal_contents_are_equal_files() {
         let other = super::copy(&store).await;
         let (file, _) = bundle(&other, &directory).await;
         assert_eq!(std::fs::read(&file).unwrap(), first);
+    });
+}
+
+/// Ways to choose what is exported of [`sample`], and how many events are read for a file of each: what is there once, and
+/// once more where others are left out.
+type Choice = (fn(Export) -> Export, u64);
+const CHOICES: [Choice; 5] = [
+    (|export| export, 12),
+    (|export| export.since(Position(3)), 9),
+    (|export| export.since(Since::heads([])), 12),
+    (|export| export.aggregates([key("c"), key("d")]), 2 * 12),
+    (
+        |export| export.selection(Selection::subjects("test.note.filled")),
+        2 * 12,
+    ),
+];
+
+#[test]
+fn a_bundle_is_the_same_in_a_file_and_through_an_output() {
+    run(async {
+        let (store, directory) = (sample().await, Directory::new());
+        let (file, through) = (directory.file("file.car"), directory.file("output.car"));
+        for (number, (choose, _)) in CHOICES.iter().enumerate() {
+            let in_file = choose(exporting(&store)).bundle_to(&file).await;
+            let output = std::fs::File::create(&through).unwrap();
+            let by_output = choose(exporting(&store)).write_bundle(output).await;
+            let (in_file, by_output) = (in_file.unwrap(), by_output.unwrap());
+            assert_eq!(in_file, by_output, "choice {number}");
+            let bytes = std::fs::read(&file).unwrap();
+            assert_eq!(bytes.len() as u64, in_file.bytes, "choice {number}");
+            let is_the_same = std::fs::read(&through).unwrap() == bytes;
+            assert!(is_the_same, "choice {number}: the files differ");
+        }
+        let left = std::fs::read_dir(directory.path()).unwrap().count();
+        assert_eq!(left, 2, "something is left beside the files");
+    });
+}
+
+#[test]
+fn a_file_takes_one_reading_of_the_store_and_one_more_where_others_are_left_out() {
+    run(async {
+        let (store, directory) = (Counting::new(), Directory::new());
+        let commits = SealedCommit::split(&events(&sample().await).await).expect("whole commits");
+        store.inner.append_sealed(commits).await.unwrap();
+        for (number, (choose, expected)) in CHOICES.iter().enumerate() {
+            let export = choose(Export::new(store.clone()).created(CREATED));
+            store.read.store(0, Ordering::Relaxed);
+            export.bundle_to(directory.file("all.car")).await.unwrap();
+            let read = store.read.load(Ordering::Relaxed);
+            assert_eq!(read, *expected, "choice {number}");
+        }
     });
 }
 
