@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::{Arc, PoisonError};
 
 use futures_core::future::BoxFuture;
+use futures_util::{FutureExt, future};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
@@ -21,6 +22,9 @@ use crate::store::{Location, StoreError};
 
 /// What a statement is given.
 pub type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// What is done, by which statement, and what that is given.
+pub(super) type Execute<'a> = (&'static str, &'static str, Parameters<'a>);
 
 type Dial = dyn Fn() -> BoxFuture<'static, Result<Client, Error>> + Send + Sync;
 
@@ -188,22 +192,53 @@ impl Connections {
         answer.map_err(|error| store_error(&self.location, operation, error))
     }
 
-    /// Begins a transaction, once the one before it has ended.
-    pub(super) async fn begin(&self) -> Result<Transaction<'_>, StoreError> {
+    /// The connection for writing, once the transaction before has ended.
+    async fn for_writing(&self) -> Result<(MutexGuard<'_, Option<Link>>, Link), StoreError> {
         let mut slot = self.writer.lock().await;
         let link = match slot.take().filter(|link| !link.client.is_closed()) {
             Some(link) => link,
             None => self.link().await?,
         };
-        let begun = link.client.batch_execute("BEGIN");
-        self.in_time("beginning a transaction", begun).await?;
+        Ok((slot, link))
+    }
+
+    /// Begins a transaction, once the one before it has ended.
+    pub(super) async fn begin(&self) -> Result<Transaction<'_>, StoreError> {
+        let (slot, link) = self.for_writing().await?;
+        let begun = link.client.batch_execute(BEGIN);
+        self.in_time(BEGINNING, begun).await?;
         Ok(Transaction {
             connections: self,
             slot,
             link,
         })
     }
+
+    /// Begins a transaction and asks its first question, in one round trip.
+    pub(super) async fn begin_with(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        given: Parameters<'_>,
+    ) -> Result<(Transaction<'_>, Result<Vec<Row>, StoreError>), StoreError> {
+        let (slot, link) = self.for_writing().await?;
+        let (begun, answer) = future::join(
+            self.in_time(BEGINNING, link.client.batch_execute(BEGIN)),
+            self.in_time(operation, link.query(sql, given)),
+        )
+        .await;
+        begun?;
+        let transaction = Transaction {
+            connections: self,
+            slot,
+            link,
+        };
+        Ok((transaction, answer))
+    }
 }
+
+const BEGIN: &str = "BEGIN";
+const BEGINNING: &str = "beginning a transaction";
 
 /// One moment of the database, on a connection of its own.
 pub(super) struct Snapshot {
@@ -221,6 +256,32 @@ pub(super) struct Transaction<'a> {
 }
 
 impl Transaction<'_> {
+    /// Runs statements in one round trip, once they are prepared. They are run in order, and where one fails, none behind it
+    /// does anything.
+    pub(super) async fn execute_all(&self, all: &[Execute<'_>]) -> Result<(), StoreError> {
+        let mut prepared = Vec::with_capacity(all.len());
+        for (operation, sql, given) in all {
+            let statement = self.link.statement(sql);
+            let statement = self.connections.in_time(operation, statement).await?;
+            prepared.push((operation, statement, given));
+        }
+        let mut sent = Vec::with_capacity(all.len());
+        for (operation, statement, given) in &prepared {
+            let done = self.link.client.execute(statement, given);
+            let mut answer = Box::pin(self.connections.in_time(operation, done));
+            // Polled once it is sent, and no answer of another is waited for.
+            let answered = answer.as_mut().now_or_never();
+            sent.push((answer, answered));
+        }
+        for (answer, answered) in sent {
+            match answered {
+                Some(answered) => answered?,
+                None => answer.await?,
+            };
+        }
+        Ok(())
+    }
+
     pub(super) fn connections(&self) -> &Connections {
         self.connections
     }

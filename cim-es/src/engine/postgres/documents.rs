@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use tokio_postgres::Row;
 
-use super::connection::{Connections, Transaction};
-use super::views;
+use super::connection::{Connections, Execute, Transaction};
+use super::views::{self, View};
 use crate::store::read_model::{
-    DocumentPage, IndexEntry, Page, ReadModelError, StoredDocument, UpTo, ViewChanges, ViewId,
+    DocumentChange, DocumentPage, IndexEntry, Page, ReadModelError, StoredDocument, UpTo,
+    ViewChanges, ViewId,
 };
 use crate::store::{Damage, Location, Position, StoreError};
 
@@ -38,63 +39,95 @@ pub(super) fn check_sizes(
     Ok(())
 }
 
-/// Writes what a commit changes.
+/// Writes what a commit changes, in one round trip unless it has many bytes.
 pub(super) async fn write(
     transaction: &Transaction<'_>,
-    view: &ViewId,
+    mut view: View,
     changes: &ViewChanges,
 ) -> Result<(), ReadModelError> {
-    let mut view = views::expect(transaction, view).await?;
     view.record.take(changes, transaction.location())?;
-    let mut puts = Vec::new();
-    for change in &changes.documents {
-        puts.extend((change.value.as_ref()).map(|value| (change.key.as_bytes(), &**value)));
+    let number = view.number;
+    let mut puts = puts(changes);
+    let last = puts.pop().unwrap_or_default();
+    for Puts { keys, values } in puts {
+        let put: Execute<'_> = (WRITING, PUT, &[&number, &keys, &values]);
+        transaction.execute_all(&[put]).await?;
     }
-    put(transaction, view.number, &puts).await?;
-    let gone = changes
-        .documents
-        .iter()
-        .filter(|change| change.value.is_none());
-    let gone: Vec<_> = gone.map(|change| change.key.as_bytes()).collect();
-    if !gone.is_empty() {
-        transaction
-            .execute(
-                "removing documents",
-                "DELETE FROM documents WHERE view = $1 AND key = ANY($2)",
-                &[&view.number, &gone],
-            )
-            .await?;
-    }
+    let keys = |is_wanted: fn(&DocumentChange) -> bool| -> Vec<&[u8]> {
+        let wanted = changes.documents.iter().filter(|change| is_wanted(change));
+        wanted.map(|change| change.key.as_bytes()).collect()
+    };
+    let gone = keys(|change| change.value.is_none());
+    let changed = match view.is_indexed {
+        true => keys(|_| true),
+        false => Vec::new(),
+    };
     let entries = entries(changes);
-    if view.is_indexed {
-        let keys = changes.documents.iter().map(|change| change.key.as_bytes());
-        let keys: Vec<_> = keys.collect();
-        transaction
-            .execute(
+    view.is_indexed |= !entries.keys.is_empty();
+    let all: [(bool, Execute<'_>); 4] = [
+        (
+            last.keys.is_empty(),
+            (WRITING, PUT, &[&number, &last.keys, &last.values]),
+        ),
+        (
+            gone.is_empty(),
+            ("removing documents", REMOVE, &[&number, &gone]),
+        ),
+        (
+            changed.is_empty(),
+            (
                 "removing index entries",
-                "DELETE FROM entries WHERE view = $1 AND key = ANY($2)",
-                &[&view.number, &keys],
-            )
-            .await?;
-    }
-    if !entries.keys.is_empty() {
-        let Entries {
-            fields,
-            values,
-            keys,
-        } = entries;
-        transaction
-            .execute(
+                REMOVE_ENTRIES,
+                &[&number, &changed],
+            ),
+        ),
+        (
+            entries.keys.is_empty(),
+            (
                 "writing index entries",
-                "INSERT INTO entries (view, field, value, key)
-                 SELECT $1, * FROM unnest($2::bytea[], $3::bytea[], $4::bytea[])
-                 ON CONFLICT DO NOTHING",
-                &[&view.number, &fields, &values, &keys],
-            )
-            .await?;
-        view.is_indexed = true;
+                PUT_ENTRIES,
+                &[&number, &entries.fields, &entries.values, &entries.keys],
+            ),
+        ),
+    ];
+    let wanted = all.into_iter().filter(|(is_empty, _)| !is_empty);
+    let wanted = wanted.map(|(_, statement)| statement).collect();
+    Ok(views::save_with(transaction, &view, wanted).await?)
+}
+
+const WRITING: &str = "writing documents";
+const PUT: &str =
+    "INSERT INTO documents (view, key, value) SELECT $1, * FROM unnest($2::bytea[], $3::bytea[])
+     ON CONFLICT (view, key) DO UPDATE SET value = EXCLUDED.value";
+const REMOVE: &str = "DELETE FROM documents WHERE view = $1 AND key = ANY($2)";
+const REMOVE_ENTRIES: &str = "DELETE FROM entries WHERE view = $1 AND key = ANY($2)";
+const PUT_ENTRIES: &str = "INSERT INTO entries (view, field, value, key)
+     SELECT $1, * FROM unnest($2::bytea[], $3::bytea[], $4::bytea[]) ON CONFLICT DO NOTHING";
+
+/// Documents that one statement writes, a list for each column.
+#[derive(Default)]
+struct Puts<'a> {
+    keys: Vec<&'a [u8]>,
+    values: Vec<&'a [u8]>,
+}
+
+/// The documents that are written, for as many statements as their bytes need.
+fn puts(changes: &ViewChanges) -> Vec<Puts<'_>> {
+    let mut puts: Vec<Puts<'_>> = Vec::new();
+    let mut room = 0_usize;
+    for change in &changes.documents {
+        let Some(value) = &change.value else { continue };
+        if room == 0 {
+            puts.push(Puts::default());
+            room = CHUNK;
+        }
+        room = room.saturating_sub(change.key.len() + value.len());
+        if let Some(chunk) = puts.last_mut() {
+            chunk.keys.push(change.key.as_bytes());
+            chunk.values.push(value);
+        }
     }
-    Ok(views::save(transaction, &view).await?)
+    puts
 }
 
 /// Index entries, a list for each column.
@@ -115,37 +148,6 @@ fn entries(changes: &ViewChanges) -> Entries<'_> {
         }
     }
     entries
-}
-
-async fn put(
-    transaction: &Transaction<'_>,
-    view: i64,
-    documents: &[(&[u8], &[u8])],
-) -> Result<(), StoreError> {
-    let mut rest = documents;
-    while !rest.is_empty() {
-        let mut bytes = 0;
-        let is_full = |(key, value): &(&[u8], &[u8])| {
-            bytes += key.len() + value.len();
-            bytes >= CHUNK
-        };
-        let count = rest
-            .iter()
-            .position(is_full)
-            .map_or(rest.len(), |last| last + 1);
-        let (chunk, behind) = rest.split_at(count);
-        let (keys, values): (Vec<_>, Vec<_>) = chunk.iter().copied().unzip();
-        transaction
-            .execute(
-                "writing documents",
-                "INSERT INTO documents (view, key, value) SELECT $1, * FROM unnest($2::bytea[], $3::bytea[])
-                 ON CONFLICT (view, key) DO UPDATE SET value = EXCLUDED.value",
-                &[&view, &keys, &values],
-            )
-            .await?;
-        rest = behind;
-    }
-    Ok(())
 }
 
 pub(super) async fn read(

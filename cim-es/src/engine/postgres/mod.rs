@@ -8,8 +8,9 @@
 //! entries    the index entries, each with the key of its document
 //! ```
 //!
-//! A commit writes all three in one transaction, which locks the view's row first. Every other question is one
-//! statement, so it sees one moment of the database.
+//! A commit writes all three in one transaction of three round trips: it begins with the view's row, locked; what it writes
+//! goes out together; it is committed once all of that was answered. Every other question is one statement, so it sees one
+//! moment of the database.
 
 mod connection;
 mod documents;
@@ -270,7 +271,7 @@ impl ReadModelStorage for PostgresReadModels {
         holder: Uuid,
         lease: Duration,
     ) -> Result<Hold, ReadModelError> {
-        let transaction = self.connections.begin().await?;
+        let (transaction, view) = views::begin(&self.connections, view).await?;
         let hold = views::hold(&transaction, view, holder, lease).await;
         transaction.finish(hold).await
     }
@@ -284,7 +285,7 @@ impl ReadModelStorage for PostgresReadModels {
     async fn commit(&self, view: &ViewId, changes: ViewChanges) -> Result<(), ReadModelError> {
         changes.check(view)?;
         documents::check_sizes(self.connections.location(), view, &changes)?;
-        let transaction = self.connections.begin().await?;
+        let (transaction, view) = views::begin(&self.connections, view).await?;
         let written = documents::write(&transaction, view, &changes).await;
         transaction.finish(written).await
     }

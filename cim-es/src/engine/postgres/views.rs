@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::connection::{Connections, Transaction};
+use super::connection::{Connections, Execute, Parameters, Transaction};
 use super::tables;
 use crate::block::parse_cid;
 use crate::domain::message::Timestamp;
@@ -37,19 +37,42 @@ macro_rules! select {
     };
 }
 
+const READING: &str = "reading a view";
+const LOCKED: &str = select!("WHERE name = $1 AND version = $2 FOR UPDATE");
+
 /// A view by name and version, locked; none when it is not there.
 pub(super) async fn find(
     transaction: &Transaction<'_>,
     view: &ViewId,
 ) -> Result<Option<View>, StoreError> {
-    let found = transaction
-        .query(
-            "reading a view",
-            select!("WHERE name = $1 AND version = $2 FOR UPDATE"),
-            &[&view.name(), &view.number().cast_signed()],
-        )
-        .await?;
-    let found = found.first().map(|row| opened(transaction.location(), row));
+    let number = view.number().cast_signed();
+    let given: Parameters<'_> = &[&view.name(), &number];
+    let found = transaction.query(READING, LOCKED, given).await?;
+    first(transaction.location(), &found)
+}
+
+/// Begins a transaction with a view that must be there, locked, in one round trip.
+pub(super) async fn begin<'a>(
+    connections: &'a Connections,
+    view: &ViewId,
+) -> Result<(Transaction<'a>, View), ReadModelError> {
+    let number = view.number().cast_signed();
+    let given: Parameters<'_> = &[&view.name(), &number];
+    let (transaction, found) = connections.begin_with(READING, LOCKED, given).await?;
+    let location = transaction.location();
+    let found = found.and_then(|rows| first(location, &rows));
+    let found = found.map_err(ReadModelError::from);
+    match found.and_then(|found| found.ok_or_else(|| no_such_view(location, view))) {
+        Ok(view) => Ok((transaction, view)),
+        Err(error) => {
+            transaction.roll_back().await;
+            Err(error)
+        }
+    }
+}
+
+fn first(location: &Location, rows: &[Row]) -> Result<Option<View>, StoreError> {
+    let found = rows.first().map(|row| opened(location, row));
     found.transpose()
 }
 
@@ -138,37 +161,45 @@ pub(super) async fn open(
 
 /// Writes what is known of a view in place of what was.
 pub(super) async fn save(transaction: &Transaction<'_>, view: &View) -> Result<(), StoreError> {
+    save_with(transaction, view, Vec::new()).await
+}
+
+/// As [`save`], in one round trip with what is written before.
+pub(super) async fn save_with(
+    transaction: &Transaction<'_>,
+    view: &View,
+    before: Vec<Execute<'_>>,
+) -> Result<(), StoreError> {
+    let mut all = before;
     let record = &view.record;
     let held = record.held;
-    transaction
-        .execute(
-            "writing a view",
-            "UPDATE views SET position = $2, cid = $3, parked = $4, skipped = $5, holder = $6, held_until = $7, lease = $8,
-                is_indexed = $9
-             WHERE number = $1",
-            &[
-                &view.number,
-                &record.up_to.position.0.cast_signed(),
-                &record.up_to.cid.map(|cid| cid.to_bytes()),
-                &record.parked.as_ref().map(written),
-                &written(&record.skipped),
-                &held.map(|held| held.holder),
-                &held.map_or(0, |held| held.until.as_micros()),
-                &held.map_or(0, |held| held.lease.cast_signed()),
-                &view.is_indexed,
-            ],
-        )
-        .await?;
-    Ok(())
+    let save: Execute<'_> = (
+        "writing a view",
+        "UPDATE views SET position = $2, cid = $3, parked = $4, skipped = $5, holder = $6, held_until = $7, lease = $8,
+            is_indexed = $9
+         WHERE number = $1",
+        &[
+            &view.number,
+            &record.up_to.position.0.cast_signed(),
+            &record.up_to.cid.map(|cid| cid.to_bytes()),
+            &record.parked.as_ref().map(written),
+            &written(&record.skipped),
+            &held.map(|held| held.holder),
+            &held.map_or(0, |held| held.until.as_micros()),
+            &held.map_or(0, |held| held.lease.cast_signed()),
+            &view.is_indexed,
+        ],
+    );
+    all.push(save);
+    transaction.execute_all(&all).await
 }
 
 pub(super) async fn hold(
     transaction: &Transaction<'_>,
-    view: &ViewId,
+    mut view: View,
     holder: Uuid,
     lease: Duration,
 ) -> Result<Hold, ReadModelError> {
-    let mut view = expect(transaction, view).await?;
     let hold = Hold::decide(view.record.held.as_ref(), holder, lease, view.now);
     if let Hold::Held { .. } = hold {
         view.record.held = Some(Held::new(holder, lease, view.now));

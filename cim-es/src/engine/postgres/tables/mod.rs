@@ -231,8 +231,8 @@ impl<'a> TablesTransaction<'a> {
         changes: &ViewChanges,
         is_checked: bool,
     ) -> Result<Self, ReadModelError> {
-        let transaction = connections.begin().await?;
-        match changed(&transaction, names.view(), changes, is_checked).await {
+        let (transaction, view) = views::begin(connections, names.view()).await?;
+        match changed(&transaction, view, changes, is_checked).await {
             Ok(view) => Ok(Self {
                 transaction,
                 names,
@@ -285,11 +285,10 @@ impl<'a> TablesTransaction<'a> {
 /// A view as it is to be saved. It is saved last, since the storage's own tables are not to be written to before.
 async fn changed(
     transaction: &Transaction<'_>,
-    view: &ViewId,
+    mut view: View,
     changes: &ViewChanges,
     is_checked: bool,
 ) -> Result<View, ReadModelError> {
-    let mut view = views::expect(transaction, view).await?;
     view.record.take(changes, transaction.location())?;
     if !is_checked {
         made::check(transaction, &view).await?;
