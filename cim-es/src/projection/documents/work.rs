@@ -24,6 +24,9 @@ const AT_ONCE: usize = 1_000;
 /// How many commits are on their way to the storage, at most: the storage begins with the next one as soon as it has done
 /// with the one before, while others are made.
 const ON_THEIR_WAY: usize = 2;
+/// After so many events others come to their turn on the thread. What talks with a storage works for moments and waits in
+/// between, and the storage with it.
+const IN_A_ROW: usize = 64;
 
 /// Makes the documents of a view.
 ///
@@ -78,7 +81,13 @@ impl<P: InDocuments> DocumentsWork<P> {
     ) -> (Bookmark, Result<(), Fault>) {
         self.expect(batch, commits.clone()).await;
         let mut up_to = after;
+        let mut in_a_row = 0;
         for commit in commits.filter_map(|at| batch.commit_at(at)) {
+            if in_a_row >= IN_A_ROW {
+                tokio::task::yield_now().await;
+                in_a_row = 0;
+            }
+            in_a_row += commit.len();
             self.batch.mark();
             if let Err(fault) = self.project(&commit, settled).await {
                 self.batch.undo();
