@@ -5,6 +5,7 @@ mod control;
 mod correlation;
 mod counting;
 mod documents;
+mod domains;
 mod faults;
 mod given;
 #[cfg(feature = "sqlite")]
