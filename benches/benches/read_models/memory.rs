@@ -11,6 +11,7 @@ use cim_es::store::Position;
 
 use crate::Settings;
 use crate::fixture::{Cards, Directory, PATIENCE, Rows, filled, open};
+use crate::report::size;
 
 /// The file of events, the file of the view, up to where to go, and into what.
 const CHILD: &str = "CIM_ES_BENCH_CHILD";
@@ -32,10 +33,9 @@ pub async fn measure(settings: &Settings) {
             let output = output.expect("it runs");
             let said = String::from_utf8_lossy(&output.stdout);
             assert!(output.status.success(), "{said}");
-            println!(
-                "{:<52} {}",
-                format!("most memory, {events} events into {into}"),
-                said.trim()
+            size(
+                &format!("most memory, {events} events into {into}"),
+                said.trim(),
             );
         }
     }

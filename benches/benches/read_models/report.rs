@@ -36,6 +36,11 @@ pub fn time(what: &str, ours: Duration, bare: Option<Duration>, to_reach: &str) 
     );
 }
 
+/// How much memory something takes, which is to be the same for more of it.
+pub fn size(what: &str, taken: &str) {
+    println!("{what:<52} {taken:>13} {:>13} {:>7}  the same", "", "");
+}
+
 /// The time below which a number of hundredths of the times are.
 pub fn percentile(times: &mut [Duration], hundredths: usize) -> Duration {
     times.sort_unstable();

@@ -61,10 +61,7 @@ fn a_child_imports_and_tells_its_memory() {
     let Some(file) = child::file() else { return };
     let stored = run(import(file));
     assert_eq!(stored, child::number());
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let size = line.and_then(|size| size.trim().strip_suffix(" kB"));
-    child::tell(size.expect("a size").trim());
+    child::tell(&child::most_memory().to_string());
 }
 
 async fn import(file: impl AsRef<Path>) -> u64 {

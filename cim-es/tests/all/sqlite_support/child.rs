@@ -36,6 +36,16 @@ pub fn tell(line: &str) {
         .expect("the parent listens");
 }
 
+/// The most memory that was resident in this process at once, in KiB.
+#[cfg(target_os = "linux")]
+pub fn most_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let size = line.and_then(|size| size.trim().strip_suffix(" kB"));
+    let size = size.and_then(|size| size.trim().parse().ok());
+    size.expect("a size")
+}
+
 /// Starts a child that runs one test of a module of this program; `module_path!()` names the module.
 pub fn start(module: &str, test: &str, file: &Path, number: u64) -> Child {
     let (_, module) = module.split_once("::").expect("a module of this program");

@@ -4,6 +4,8 @@ mod bad_input;
 mod counting;
 #[cfg(unix)]
 mod killed;
+#[cfg(target_os = "linux")]
+mod memory;
 mod versions;
 
 use std::path::{Path, PathBuf};
