@@ -35,6 +35,7 @@ mod jetstream_proof;
 mod jetstream_publisher;
 mod jetstream_read_models;
 mod jetstream_reading;
+mod jetstream_replays;
 mod jetstream_sealed;
 mod jetstream_setup;
 mod jetstream_snapshots;
