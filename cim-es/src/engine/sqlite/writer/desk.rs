@@ -12,6 +12,7 @@ use super::answer::Sleepers;
 use super::batch::{Batch, Memory, Refusal};
 use super::group::{self, Failure};
 use super::heads::{Entry, Heads};
+use super::line::Line;
 use super::log::{BUSY, Log};
 use super::queue::{Append, Job, Work};
 use super::repeats::Added;
@@ -143,7 +144,7 @@ impl Desk {
             return Err(append);
         }
         let mut appends = vec![append];
-        if let Err(failure) = self.append_begun(&mut appends, |_, _| {}) {
+        if let Err(failure) = self.append_begun(&mut appends, None) {
             let error = failure.into_error();
             for append in appends {
                 append.answer.send(Err(error.clone()));
@@ -168,29 +169,35 @@ impl Desk {
         self.notice_begin()
     }
 
-    /// Stores jobs and answers them. `stored` is told how many were stored together, before they are answered.
-    pub(super) fn serve(&mut self, jobs: Vec<Job>, mut stored: impl FnMut(usize, Duration)) {
+    /// Stores jobs, and the commits that join them, and answers them. The line is told how many were stored together,
+    /// before they are answered.
+    pub(super) fn serve(&mut self, jobs: Vec<Job>, line: &mut Line) {
         let mut appends = Vec::with_capacity(jobs.len());
-        let mut writes = Vec::new();
-        let mut imports = Vec::new();
-        let mut replaces = Vec::new();
+        let mut others = Vec::new();
         for job in jobs {
             match job {
                 Job::Append(append) => appends.push(append),
-                Job::Import(import) => imports.push(import),
-                Job::Replace(replace) => replaces.push(replace),
-                Job::Write(work) => writes.push(work),
-                Job::Look => self.look(),
+                job => others.push(job),
             }
         }
         group::store(
             appends,
             |append: &Append| append.answer.is_wanted(),
             |append, error| append.answer.send(Err(error)),
-            |appends| self.append(appends, &mut stored),
+            |appends| self.append(appends, line),
         );
-        for import in imports {
-            self.import(import);
+        others.extend(line.take_aside());
+        let mut writes = Vec::new();
+        let mut replaces = Vec::new();
+        for job in others {
+            match job {
+                // They are among those above.
+                Job::Append(_) => {}
+                Job::Import(import) => self.import(import),
+                Job::Replace(replace) => replaces.push(replace),
+                Job::Write(work) => writes.push(work),
+                Job::Look => self.look(),
+            }
         }
         for replace in replaces {
             self.replace(replace);
@@ -199,22 +206,18 @@ impl Desk {
             writes,
             |work: &Work| work.answer.is_wanted(),
             |work, error| work.answer.send(Err(error)),
-            |writes| self.write(writes, &mut stored),
+            |writes| self.write(writes, line),
         );
     }
 
-    fn write(
-        &mut self,
-        works: &mut Vec<Work>,
-        stored: impl FnOnce(usize, Duration),
-    ) -> Result<(), Failure> {
+    fn write(&mut self, works: &mut Vec<Work>, line: &mut Line) -> Result<(), Failure> {
         self.begin(|| works.iter().any(|work| work.answer.is_wanted()))
             .map_err(Failure::All)?;
         let written = works.iter().enumerate().try_for_each(|(index, work)| {
             (work.write)(&self.database).map_err(|error| Failure::One(index, error))
         });
         self.end(written)?;
-        stored(works.len(), self.begun.elapsed());
+        line.expect_as_many(works.len(), self.begun.elapsed());
         let sleepers = Arc::new(Sleepers::default());
         for work in works.drain(..) {
             work.answer.send_with(Ok(()), &sleepers);
@@ -223,35 +226,34 @@ impl Desk {
         Ok(())
     }
 
-    fn append(
-        &mut self,
-        appends: &mut Vec<Append>,
-        stored: impl FnOnce(usize, Duration),
-    ) -> Result<(), Failure> {
+    fn append(&mut self, appends: &mut Vec<Append>, line: &mut Line) -> Result<(), Failure> {
         self.begin(|| appends.iter().any(|append| append.answer.is_wanted()))
             .map_err(Failure::All)?;
-        self.append_begun(appends, stored)
+        self.append_begun(appends, Some(line))
     }
 
-    /// Stores commits in the transaction that was begun, and answers them.
+    /// Stores commits in the transaction that was begun, with those that join them, and answers them.
     fn append_begun(
         &mut self,
         appends: &mut Vec<Append>,
-        stored: impl FnOnce(usize, Duration),
+        mut line: Option<&mut Line>,
     ) -> Result<(), Failure> {
-        let mut ended = self.add_and_end(appends);
+        let mut ended = self.add_and_end(appends, line.as_deref_mut());
         // A view that could not be written is left out.
         while ended.is_err() && self.memory.inline.is_at_fault() {
             self.begin(|| true).map_err(Failure::All)?;
-            ended = self.add_and_end(appends);
+            ended = self.add_and_end(appends, None);
         }
         match ended {
             Ok((outcomes, heads)) => {
-                let took = self.begun.elapsed();
+                let waited = line.as_deref().map_or(Duration::ZERO, Line::waited);
+                let took = self.begun.elapsed().saturating_sub(waited);
                 if appends.len() == 1 {
                     self.took = took;
                 }
-                stored(appends.len(), took);
+                if let Some(line) = line {
+                    line.expect_as_many(appends.len(), took);
+                }
                 self.heads.put_all(heads);
                 let sleepers = Arc::new(Sleepers::default());
                 for (append, outcome) in appends.drain(..).zip(outcomes) {
@@ -269,8 +271,12 @@ impl Desk {
     }
 
     /// Adds commits to the open transaction and ends it.
-    fn add_and_end(&mut self, appends: &mut [Append]) -> Result<Outcomes, Failure> {
-        let (types, added) = self.add(appends);
+    fn add_and_end(
+        &mut self,
+        appends: &mut Vec<Append>,
+        line: Option<&mut Line>,
+    ) -> Result<Outcomes, Failure> {
+        let (types, added) = self.add(appends, line);
         self.memory.types = types;
         let ended = self.end(added);
         if matches!(ended, Err(Failure::Group(_) | Failure::All(_))) {
@@ -291,14 +297,26 @@ impl Desk {
         )
     }
 
-    /// Adds commits to the open transaction. Gives the types as they are then, or as they were before when it failed.
-    fn add(&mut self, appends: &mut [Append]) -> (Option<types::Types>, Result<Outcomes, Failure>) {
+    /// Adds commits to the open transaction, and those that join them. Gives the types as they are then, or as they were
+    /// before when it failed.
+    fn add(
+        &mut self,
+        appends: &mut Vec<Append>,
+        mut line: Option<&mut Line>,
+    ) -> (Option<types::Types>, Result<Outcomes, Failure>) {
         let mut batch = match self.batch() {
             Ok(batch) => batch,
             Err(error) => return (None, Err(Failure::All(error))),
         };
         let mut outcomes = Vec::with_capacity(appends.len());
-        for (index, append) in appends.iter_mut().enumerate() {
+        for index in 0.. {
+            if index == appends.len() {
+                match line.as_mut().and_then(|line| line.join()) {
+                    Some(append) => appends.push(append),
+                    None => break,
+                }
+            }
+            let append = &mut appends[index];
             match batch.add(&mut append.prepared) {
                 Ok(added) => outcomes.push(Ok(added)),
                 Err(Refusal::Commit(refusal)) => outcomes.push(Err(refusal)),

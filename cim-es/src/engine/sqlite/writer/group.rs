@@ -30,7 +30,7 @@ impl Failure {
 }
 
 /// Tries all in one transaction, and where that fails without those that fail, or in smaller groups. Each is answered
-/// once: by `attempt` where it was stored, else by `refuse`.
+/// once: by `attempt` where it was stored, else by `refuse`. An attempt may add further jobs to those that it is given.
 pub(super) fn store<J>(
     mut jobs: Vec<J>,
     is_wanted: impl Fn(&J) -> bool,
@@ -47,6 +47,7 @@ pub(super) fn store<J>(
         }
         let rest = jobs.split_off(together.clamp(1, jobs.len()));
         let outcome = attempt(&mut jobs);
+        together = together.max(jobs.len());
         match outcome {
             Ok(()) => jobs.clear(),
             Err(Failure::One(index, error)) => {
@@ -142,6 +143,27 @@ mod tests {
         let seen = run(64, |_| Some(Failure::All(full())));
         assert_eq!(seen.refused.len(), 64);
         assert_eq!(seen.attempts, [64]);
+    }
+
+    #[test]
+    fn what_an_attempt_adds_is_tried_again_with_the_others() {
+        let (mut later, mut attempts) = (vec![3, 4], Vec::new());
+        let refused = RefCell::new(Vec::new());
+        store(
+            vec![1, 2],
+            |_| true,
+            |job, _| refused.borrow_mut().push(job),
+            |group| {
+                group.append(&mut later);
+                attempts.push(group.clone());
+                match group.iter().position(|job| *job == 3) {
+                    Some(bad) => Err(Failure::One(bad, full())),
+                    None => Ok(()),
+                }
+            },
+        );
+        assert_eq!(refused.into_inner(), [3]);
+        assert_eq!(attempts, [vec![1, 2, 3, 4], vec![1, 2, 4]]);
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Thread {
             let group = self.line.gather(first);
             let line = &mut self.line;
             let served = with(&self.desk, |desk| {
-                desk.serve(group, |answered, took| line.expect_as_many(answered, took));
+                desk.serve(group, line);
                 // After the answers: nobody waits for the log to be moved.
                 desk.tend_log();
                 desk.is_followed()
