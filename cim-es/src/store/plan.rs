@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use cid::Cid;
+use lru::DefaultHasher as Hasher;
 
 use super::proved::{Part, invalid};
 use super::{AggregateKey, Damage, Head, Location, ProvedCommit, StoreError};
@@ -50,8 +51,8 @@ pub enum Plan {
 /// [`StoreError::Diverged`] where another event stands, [`StoreError::MissingPredecessor`] where a history does not
 /// reach so far, [`StoreError::Damaged`] where a part of a commit stands.
 pub fn plan(commits: &[ProvedCommit], store: &mut dyn Standing) -> Result<Vec<Plan>, StoreError> {
-    let mut heads: HashMap<&AggregateKey, Option<(u64, Cid)>> = HashMap::new();
-    let mut planned: HashMap<Cid, usize> = HashMap::new();
+    let mut heads: HashMap<&AggregateKey, Option<(u64, Cid)>, Hasher> = HashMap::default();
+    let mut planned: HashMap<Cid, usize, Hasher> = HashMap::default();
     let mut plans = Vec::with_capacity(commits.len());
     for (at, commit) in commits.iter().enumerate() {
         let first = commit.events().first().map(|event| event.cid);
@@ -61,7 +62,7 @@ pub fn plan(commits: &[ProvedCommit], store: &mut dyn Standing) -> Result<Vec<Pl
             plans.push(Plan::Repeats(*earlier));
             continue;
         }
-        let mut there: Vec<Option<StoredEvent>> = vec![None; commit.events().len()];
+        let mut there: Vec<Option<StoredEvent>> = Vec::new();
         for part in commit.parts() {
             let head = match heads.get(&part.aggregate) {
                 Some(head) => *head,
@@ -75,6 +76,7 @@ pub fn plan(commits: &[ProvedCommit], store: &mut dyn Standing) -> Result<Vec<Pl
             if part.follows(commit, head)? {
                 continue;
             }
+            there.resize(commit.events().len(), None);
             for (place, version) in part.places.iter().zip(part.before + 1..) {
                 let wanted = &commit.events()[*place].cid;
                 there[*place] = part.compare(store, version, wanted, head)?;

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use rusqlite::{CachedStatement, Row};
 use sha2::{Digest, Sha256};
 
+use super::cids;
 use super::database::{Database, count, stored};
 use crate::block::{Cid, parse_cid};
 use crate::domain::aggregate::IdText;
@@ -175,7 +176,7 @@ impl<'a> Saving<'a> {
     ) -> Result<(), StoreError> {
         let (version, position) = (stored(head.version), stored(head.position.0));
         let timestamp = head.timestamp.as_micros();
-        let cid = head.cid.to_bytes();
+        let cid = cids::column(self.database, &head.cid)?;
         let changed = match before {
             0 => self.add.execute((
                 key,

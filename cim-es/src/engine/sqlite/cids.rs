@@ -31,6 +31,11 @@ pub(super) fn bytes(cid: &Cid) -> Option<[u8; 36]> {
     (written == bytes.len()).then_some(bytes)
 }
 
+/// The bytes of the CID of an event that is to be stored.
+pub(super) fn column(database: &Database, cid: &Cid) -> Result<[u8; 36], StoreError> {
+    bytes(cid).ok_or_else(|| database.damaged(None, *cid, "no store keeps a CID of this kind"))
+}
+
 /// Writes the rows that are due when the last position moved from `before` to `after`.
 pub(super) fn extend(database: &Database, before: u64, after: u64) -> Result<(), StoreError> {
     for small in before / SMALL..after / SMALL {

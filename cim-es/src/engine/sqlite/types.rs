@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use lru::DefaultHasher as Hasher;
 use rusqlite::Row;
 use sha2::{Digest, Sha256};
 
@@ -28,12 +29,12 @@ pub(super) struct TypeRow {
 }
 
 /// The rows of some types by name.
-type ByName = HashMap<Box<str>, TypeRow>;
+type ByName = HashMap<Box<str>, TypeRow, Hasher>;
 
 /// All types, and the position of the last event of all.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Types {
-    by_kind: HashMap<Box<str>, ByName>,
+    by_kind: HashMap<Box<str>, ByName, Hasher>,
     /// Those of a file that does not say of which kinds the events of a type are; none in any other.
     of_any_kind: Option<ByName>,
     len: usize,
@@ -214,7 +215,7 @@ pub(super) fn read_rows(database: &Database) -> Result<Types, StoreError> {
     };
     let rows = database.all("reading the types of events", sql, (), Stored::from_row)?;
     let mut types = Types {
-        of_any_kind: is_without_kinds.then(HashMap::new),
+        of_any_kind: is_without_kinds.then(ByName::default),
         epoch: epochs::number(database)?,
         ..Types::default()
     };

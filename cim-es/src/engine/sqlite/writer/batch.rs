@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use lru::DefaultHasher as Hasher;
 use rusqlite::CachedStatement;
 use uuid::Uuid;
 
@@ -14,7 +15,7 @@ use crate::engine::sqlite::aggregates::{self, NameDigest, Slot};
 use crate::engine::sqlite::database::{Database, stored};
 use crate::engine::sqlite::read_models::inline::{Counting, Inline};
 use crate::engine::sqlite::types::{self, TypeName, TypeRow, Types};
-use crate::engine::sqlite::{cids, epochs, events, history, type_positions};
+use crate::engine::sqlite::{cids, epochs, events, history, schema, type_positions};
 use crate::store::{
     AggregateCommit, AggregateKey, ExpectedVersion, Head, Position, ProvedCommit, SealOptions,
     SealedEvent, StoreError, seal_commit,
@@ -115,16 +116,18 @@ pub(super) struct Batch<'a> {
     heads: &'a Heads,
     options: &'a SealOptions,
     digest: NameDigest,
-    aggregates: HashMap<AggregateKey, Present>,
+    aggregates: HashMap<AggregateKey, Present, Hasher>,
     reserved: HashSet<i64>,
     types: Types,
     /// The types that were changed, by their numbers.
-    touched_types: HashMap<u64, Touched>,
+    touched_types: HashMap<u64, Touched, Hasher>,
     before: u64,
+    /// Up to where the indexes over types and CIDs are written.
+    indexed: u64,
     /// Keys, versions and positions that are to be kept.
     versions: Vec<(i64, u64, u64)>,
     /// The messages behind the commits of the transaction, each with the key of an aggregate that it wrote to.
-    pub(super) messages: HashSet<(i64, Uuid)>,
+    pub(super) messages: HashSet<(i64, Uuid), Hasher>,
     /// The kinds of the aggregates that the transaction began, by their ids.
     begun: HashMap<IdText, Vec<String>>,
     /// The views that are kept with the events; none where there are none.
@@ -163,13 +166,14 @@ impl<'a> Batch<'a> {
             heads,
             options,
             digest,
-            aggregates: HashMap::with_capacity(64),
+            aggregates: HashMap::with_capacity_and_hasher(64, Hasher::default()),
             reserved: HashSet::new(),
             before: types.last,
+            indexed: types.last,
             types,
-            touched_types: HashMap::new(),
+            touched_types: HashMap::default(),
             versions: Vec::new(),
-            messages: HashSet::new(),
+            messages: HashSet::default(),
             begun: HashMap::new(),
             views,
             insert: database
@@ -281,7 +285,10 @@ impl<'a> Batch<'a> {
         drop(self.insert);
         let mut heads = Vec::with_capacity(self.aggregates.len());
         let mut saving = aggregates::Saving::new(database)?;
-        for (aggregate, present) in self.aggregates {
+        // In the order of the rows: those of one page are written one after the other.
+        let mut aggregates: Vec<_> = self.aggregates.into_iter().collect();
+        aggregates.sort_unstable_by_key(|(_, present)| present.key);
+        for (aggregate, present) in aggregates {
             let Some(head) = present.head else {
                 continue;
             };
@@ -306,8 +313,6 @@ impl<'a> Batch<'a> {
         for (key, version, position) in self.versions {
             history::keep(database, key, version, position)?;
         }
-        type_positions::extend(database, self.before, self.types.last)?;
-        cids::extend(database, self.before, self.types.last)?;
         // In the end: a view sees the file as it will be.
         if let Some(views) = self.views {
             views.finish()?;
@@ -387,6 +392,7 @@ impl<'a> Batch<'a> {
             ));
         };
         let previous = present.head.map_or(0, |head| head.position.0);
+        let cid = cids::column(self.database, &event.cid)?;
         let added = self.insert.execute((
             stored(position),
             present.key,
@@ -395,7 +401,7 @@ impl<'a> Batch<'a> {
             stored(previous_of_type),
             stored(event.envelope.sequence),
             event.envelope.timestamp.as_micros(),
-            event.cid.to_bytes(),
+            cid.as_slice(),
             &event.body()[..],
         ));
         let rows = added.map_err(self.database.failed("adding an event"))?;
@@ -417,6 +423,12 @@ impl<'a> Batch<'a> {
                 .push((present.key, event.envelope.sequence, position));
         }
         self.types.last = position;
+        if position == schema::indexed(position) {
+            // At once: the pages of these events are still in the cache.
+            type_positions::extend(self.database, self.indexed, position)?;
+            cids::extend(self.database, self.indexed, position)?;
+            self.indexed = position;
+        }
         Ok(())
     }
 
