@@ -93,6 +93,9 @@ impl HybridOptions {
     /// Opens a hybrid store on a store that is open, and begins to connect. It needs a runtime of tokio with its timer,
     /// and waits for no network.
     ///
+    /// One store keeps a file level at a time. Where another does, in this program or elsewhere, this one reads and writes
+    /// the file all the same, and takes over when that one ends.
+    ///
     /// # Errors
     /// [`StoreError::NothingSelected`] for a selection that can match nothing, [`StoreError::Damaged`] where what is known
     /// of the stream is not what was written, and the failures of the store.
@@ -102,6 +105,11 @@ impl HybridOptions {
         connector: impl Connector,
     ) -> Result<HybridEventStore, StoreError> {
         let protocol = Protocol::open(Arc::new(local), self).await?;
+        match protocol.claim().await {
+            // The task says so, and goes on trying.
+            Ok(()) | Err(StoreError::KeptLevel { .. }) => {}
+            Err(error) => return Err(error),
+        }
         Ok(HybridEventStore::start(protocol, Arc::new(connector)))
     }
 }

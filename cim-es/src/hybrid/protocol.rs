@@ -17,7 +17,7 @@ use super::{DownStep, UpStep};
 use crate::block::{Cid, StoredEvent};
 use crate::domain::message::Timestamp;
 use crate::store::{
-    Bookmark, CommitRequest, EventStore, Position, Selection, StoreError, StreamExt,
+    Bookmark, CommitRequest, EventStore, Position, Selection, StateClaim, StoreError, StreamExt,
 };
 
 /// How many notices a listener may lag behind.
@@ -50,6 +50,8 @@ pub struct Protocol {
     pub(super) local: Arc<dyn LocalStore>,
     pub(super) options: HybridOptions,
     kept: Mutex<Kept>,
+    /// Held by who keeps the file level.
+    claim: Mutex<Option<StateClaim>>,
     /// Held to read by commands, and to write by who replaces a branch.
     gate: RwLock<()>,
     pub(super) going_up: tokio::sync::Mutex<Up>,
@@ -80,6 +82,7 @@ impl Protocol {
             local,
             options,
             kept: Mutex::new(kept),
+            claim: Mutex::default(),
             gate: RwLock::new(()),
             going_up: tokio::sync::Mutex::default(),
             going_down: tokio::sync::Mutex::default(),
@@ -90,6 +93,46 @@ impl Protocol {
             moved: Notify::new(),
         };
         Ok(protocol)
+    }
+
+    /// Claims the file, so that nobody else keeps it level, until the protocol is dropped; where that is so already,
+    /// nothing happens. What others did meanwhile is read.
+    ///
+    /// Two that keep one file level would each write over what the other has found out.
+    ///
+    /// # Errors
+    /// [`StoreError::KeptLevel`] while somebody else does, and the failures of the file.
+    pub async fn claim(&self) -> Result<(), StoreError> {
+        if self.has_claim() {
+            return Ok(());
+        }
+        let claim = self.local.claim_state().await?;
+        self.read_again().await?;
+        *self.claimed() = Some(claim);
+        Ok(())
+    }
+
+    /// Whether nobody else keeps the file level.
+    pub(super) fn has_claim(&self) -> bool {
+        self.claimed().is_some()
+    }
+
+    /// Lets others keep the file level.
+    pub(super) fn release(&self) {
+        *self.claimed() = None;
+    }
+
+    fn claimed(&self) -> MutexGuard<'_, Option<StateClaim>> {
+        self.claim.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads again what is known of the stream: another may have changed it.
+    pub(super) async fn read_again(&self) -> Result<(), StoreError> {
+        let mut again = load(&*self.local).await?;
+        let mut kept = self.kept();
+        (again.sent, again.resets) = (kept.sent, kept.resets + 1);
+        *kept = again;
+        Ok(())
     }
 
     /// The store that the program works on.
@@ -259,13 +302,11 @@ impl Protocol {
     /// since.
     pub(super) async fn notice_epoch(&self) -> Result<(), StoreError> {
         let present = epoch(&*self.local).await?;
-        if self.kept().epoch != present {
-            let mut again = load(&*self.local).await?;
-            let mut kept = self.kept();
-            (again.sent, again.resets) = (kept.sent, kept.resets + 1);
-            *kept = again;
+        let known = self.kept().epoch;
+        match known == present {
+            true => Ok(()),
+            false => self.read_again().await,
         }
-        Ok(())
     }
 
     /// Compares, where a way to the stream was made, what the stream knows of this node with what the file is.

@@ -89,12 +89,29 @@ impl Runner {
             select(work, stop).await;
         }
         self.line.is_lost();
-        if let Err(error) = self.protocol.save().await {
-            tracing::warn!(error = %ErrorChain(&error), "what is known of the stream was not saved; it is found out again");
+        if self.protocol.has_claim() {
+            if let Err(error) = self.protocol.save().await {
+                tracing::warn!(error = %ErrorChain(&error), "what is known of the stream was not saved; it is found out again");
+            }
+            self.protocol.release();
+        }
+    }
+
+    /// Waits until nobody else keeps the file level.
+    async fn claim(&self) {
+        let mut pause = Pause::new((self.protocol.options.pauses.0, LOOK));
+        while let Err(error) = self.protocol.claim().await {
+            self.line.is_away(Arc::new(error));
+            pause.wait().await;
+            // What the other one finds out decides which commands are taken here.
+            if let Err(error) = self.protocol.read_again().await {
+                self.line.is_away(Arc::new(error));
+            }
         }
     }
 
     async fn work(&self) {
+        self.claim().await;
         let mut pause = Pause::new(self.protocol.options.pauses);
         loop {
             let remote = match self.connector.connect().await {

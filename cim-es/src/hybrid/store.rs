@@ -241,17 +241,32 @@ impl HybridEventStore {
     /// Has a parked commit tried again, and what waits behind it; see [`Protocol::resend`].
     ///
     /// # Errors
-    /// [`HybridError::NotParked`], and the failures of the file.
+    /// [`HybridError::NotParked`], [`StoreError::KeptLevel`] where another store keeps the file level, and the failures of the
+    /// file.
     pub async fn resend(&self, way: Way, position: Position) -> Result<(), HybridError> {
-        self.protocol.resend(way, position).await
+        self.protocol.claim().await?;
+        let decided = self.protocol.resend(way, position).await;
+        self.release_if_closed();
+        decided
     }
 
     /// Gives up a parked commit of the file, for a reason that is recorded; see [`Protocol::discard`].
     ///
     /// # Errors
-    /// [`HybridError::NotParked`], [`HybridError::NoReason`], and the failures of the file.
+    /// [`HybridError::NotParked`], [`HybridError::NoReason`], [`StoreError::KeptLevel`] where another store keeps the file
+    /// level, and the failures of the file.
     pub async fn discard(&self, position: Position, reason: &str) -> Result<(), HybridError> {
-        self.protocol.discard(position, reason).await
+        self.protocol.claim().await?;
+        let decided = self.protocol.discard(position, reason).await;
+        self.release_if_closed();
+        decided
+    }
+
+    /// The task of a store that was closed does not give the claim back any more.
+    fn release_if_closed(&self) {
+        if self.task.stop.is_cancelled() {
+            self.protocol.release();
+        }
     }
 
     /// What a person should know, in its order.

@@ -86,6 +86,14 @@ pub enum StoreError {
         /// The aggregate whose history it is, where that is another one.
         with: Option<Box<AggregateKey>>,
     },
+    /// Somebody else keeps the store level with a stream, and has in mind what is known of that.
+    #[error(
+        "{location} is kept level with a stream by another program, or by another store of this one; that one can do it, or is ended first"
+    )]
+    KeptLevel {
+        /// The file.
+        location: Location,
+    },
     /// A commit that comes from outside follows events that are not here.
     #[error(
         "{aggregate} has version {version} here, the commit follows version {needed}: bring the events between first"

@@ -79,7 +79,7 @@ pub use selection::{Selection, SelectionError};
 pub use settings::EngineSettings;
 pub use snapshot::{Snapshot, SnapshotStore};
 pub use stored_subjects::{PARTITIONS, StoredSubjects, partition};
-pub use sync_state::{StateChange, SyncState};
+pub use sync_state::{StateChange, StateClaim, SyncState};
 pub(crate) use time::{CLOCK_SKEW, event_time};
 pub use versions::Versions;
 

@@ -1,5 +1,8 @@
 //! The port for what a store knows of the stream that it is kept level with.
 
+use std::any::Any;
+use std::fmt;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -46,6 +49,33 @@ pub trait SyncState: Send + Sync + 'static {
     /// # Errors
     /// As [`get_state`](Self::get_state).
     async fn list_state(&self, prefix: &str) -> Result<Vec<(String, Bytes)>, StoreError>;
+
+    /// Claims what is kept here for one who has it in mind and writes it back, until the claim is dropped or its process
+    /// ends, however it ends. All handles to a store share one claim, in whatever process they are.
+    ///
+    /// # Errors
+    /// [`StoreError::KeptLevel`] while somebody has the claim, and the engine's failures.
+    async fn claim_state(&self) -> Result<StateClaim, StoreError>;
+}
+
+/// Keeps others from claiming what a store knows of its stream, until it is dropped.
+pub struct StateClaim {
+    _held: Box<dyn Any + Send + Sync>,
+}
+
+impl StateClaim {
+    /// A claim that ends when `held` is dropped.
+    pub fn new(held: impl Any + Send + Sync) -> Self {
+        Self {
+            _held: Box::new(held),
+        }
+    }
+}
+
+impl fmt::Debug for StateClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StateClaim").finish_non_exhaustive()
+    }
 }
 
 /// One change of what is kept: a value under a name, or none any more.

@@ -140,6 +140,27 @@ fn what_was_parked_is_sent_again_or_given_up() {
     let unsaid = about(&field, &["queue", "--discard", "2"]);
     assert_eq!(unsaid.code, 2, "a reason is to be given: {unsaid:?}");
     assert_eq!(parked()["parked"][0]["position"], json!(2));
+    // Not past a program that has the queue in mind; it is told all the same.
+    run(async {
+        let file = SqliteEventStore::open(&field).unwrap();
+        let protocol = Protocol::open(Arc::new(file.clone()), HybridOptions::new());
+        let protocol = protocol.await.unwrap();
+        protocol.claim().await.unwrap();
+        for decided in [
+            vec!["queue", "--resend", "2"],
+            vec!["queue", "--discard", "2", "--reason", "too large"],
+        ] {
+            let refused = about(&field, &decided);
+            assert_ne!(refused.code, 0, "{refused:?}");
+            assert!(
+                refused.err.contains("another program") && refused.err.contains("end that program"),
+                "{refused:?}"
+            );
+        }
+        assert_eq!(parked()["parked"][0]["position"], json!(2));
+        drop(protocol);
+        file.close().await;
+    });
     let resent = about(&field, &["queue", "--resend", "2"]);
     assert_eq!(resent.code, 0, "{resent:?}");
     assert_eq!(

@@ -6,7 +6,7 @@ mod read_models;
 mod streams;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -19,9 +19,9 @@ use crate::domain::aggregate::IdText;
 use crate::domain::message::Timestamp;
 use crate::store::{
     AggregateKey, AppendedCommit, Bookmark, CheckpointStore, CommitRequest, ContentType,
-    EngineSettings, Epoch, EventPage, EventPages, EventStore, EventStream, ObjectInfo, ObjectStore,
-    Plan, Position, ProvedCommit, SealOptions, SealedCommit, Selection, Snapshot, SnapshotStore,
-    StateChange, StoreError, SyncState, Versions, plan, repeated, seal,
+    EngineSettings, Epoch, EventPage, EventPages, EventStore, EventStream, Location, ObjectInfo,
+    ObjectStore, Plan, Position, ProvedCommit, SealOptions, SealedCommit, Selection, Snapshot,
+    SnapshotStore, StateChange, StateClaim, StoreError, SyncState, Versions, plan, repeated, seal,
 };
 use log::Log;
 
@@ -47,6 +47,8 @@ struct Inner {
     last: watch::Sender<Position>,
     /// What is kept beside the events.
     read_models: MemoryReadModels,
+    /// Whoever keeps the store level with a stream.
+    claim: Mutex<Weak<()>>,
 }
 
 #[derive(Default)]
@@ -74,6 +76,7 @@ impl MemoryEventStore {
                 kept: RwLock::default(),
                 last,
                 read_models: MemoryReadModels::new(),
+                claim: Mutex::default(),
             }),
         }
     }
@@ -343,5 +346,17 @@ impl SyncState for MemoryEventStore {
         Ok(named
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect())
+    }
+
+    async fn claim_state(&self) -> Result<StateClaim, StoreError> {
+        let mut claim = self.inner.claim.lock().map_err(|_| poisoned())?;
+        if claim.upgrade().is_some() {
+            return Err(StoreError::KeptLevel {
+                location: Location::Memory,
+            });
+        }
+        let held = Arc::new(());
+        *claim = Arc::downgrade(&held);
+        Ok(StateClaim::new(held))
     }
 }

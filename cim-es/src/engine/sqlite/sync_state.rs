@@ -1,13 +1,22 @@
 //! What the file knows of the stream that it is kept level with: values by name, each with a digest.
 
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::Row;
 use sha2::{Digest, Sha256};
 
 use super::database::Database;
-use super::{SqliteEventStore, format, schema};
-use crate::store::{StateChange, StoreError, SyncState};
+use super::{SqliteEventStore, files, format, schema};
+use crate::store::{Location, StateChange, StateClaim, StoreError, SyncState};
+
+/// What is appended to the name of the file of events: an empty file that is locked by whoever keeps the events level with
+/// a stream. The file of events itself cannot be, since its locks are SQLite's; and the lock of a program ends with it.
+const CLAIMED: &str = "-level";
 
 /// What a file has that knows something of a stream, in the words in which SQLite keeps it.
 pub(super) const OBJECTS: &[(&str, &str)] = &[(
@@ -47,6 +56,35 @@ impl SyncState for SqliteEventStore {
             .readers
             .read(move |database| list(database, &prefix))
             .await
+    }
+
+    async fn claim_state(&self) -> Result<StateClaim, StoreError> {
+        let opened = &self.shared.files;
+        let (path, location) = (
+            files::beside(&opened.path, CLAIMED),
+            opened.location.clone(),
+        );
+        self.shared
+            .readers
+            .read(move |_| claim(&path, location))
+            .await
+    }
+}
+
+/// Locks a file, which is made where there is none.
+fn claim(path: &Path, location: Location) -> Result<StateClaim, StoreError> {
+    let failed = |error: io::Error| StoreError::Engine {
+        location: path.into(),
+        operation: "claiming what is known of the stream",
+        source: Arc::new(error),
+    };
+    let mut options = File::options();
+    let file = options.create(true).truncate(false).write(true).open(path);
+    let file = file.map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(StateClaim::new(file)),
+        Err(TryLockError::WouldBlock) => Err(StoreError::KeptLevel { location }),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Provider;
-use crate::store::{StateChange, SyncState};
+use crate::store::{StateChange, StoreError, SyncState};
 
 /// A value comes back by its name, byte by byte, also by a handle that was opened apart; a later one takes its place.
 pub async fn a_value_is_kept_by_name<P: Provider<Store: SyncState>>(provider: P) {
@@ -95,4 +95,36 @@ pub async fn values_are_listed_by_the_beginning_of_their_names<P: Provider<Store
     let mut all = names.map(str::to_owned);
     all.sort_unstable();
     assert_eq!(listed("").await, all);
+}
+
+/// Who has claimed what is known keeps others out until the claim is dropped, also those that opened the store apart; a
+/// claim keeps nobody from reading and writing.
+pub async fn one_at_a_time_claims_what_is_known<P: Provider<Store: SyncState>>(provider: P) {
+    let (store, elsewhere) = (provider.open().await, provider.open().await);
+    for _ in 0..3 {
+        let claim = store.claim_state().await.expect("nobody has claimed it");
+        for store in [&store, &elsewhere] {
+            let second = store.claim_state().await;
+            let is_refused = matches!(second, Err(StoreError::KeptLevel { .. }));
+            assert!(is_refused, "a second one has claimed it: {second:?}");
+            let change = StateChange::put("up", vec![1]);
+            store.change_state(vec![change]).await.unwrap();
+            assert_eq!(store.get_state("up").await.unwrap(), Some(vec![1].into()));
+        }
+        drop(claim);
+        let claim = elsewhere.claim_state().await;
+        drop(claim.expect("the claim before has ended"));
+    }
+    let claim = store.claim_state().await.expect("nobody has claimed it");
+    drop(store);
+    let second = elsewhere.claim_state().await;
+    assert!(
+        second.is_err(),
+        "a claim ends with itself, not with the handle"
+    );
+    drop(claim);
+    elsewhere
+        .claim_state()
+        .await
+        .expect("the claim before has ended");
 }

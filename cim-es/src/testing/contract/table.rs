@@ -18,6 +18,7 @@ macro_rules! contract_tests {
             a_value_is_kept_by_name,
             changes_are_made_together,
             values_are_listed_by_the_beginning_of_their_names,
+            one_at_a_time_claims_what_is_known,
         }
     };
     ($provider:expr $(,)?) => {

@@ -3,18 +3,22 @@
 use std::time::Duration;
 
 use cim_es::MemoryEventStore;
-use cim_es::hybrid::{HybridError, HybridEventStore, HybridOptions};
-use cim_es::store::{EventStore, Position};
+use cim_es::hybrid::{HybridError, HybridEventStore, HybridOptions, Way};
+use cim_es::store::{EventStore, Position, StoreError};
 
 use super::network::Network;
 use super::{commit, key, sorted};
 
 async fn open(network: &Network) -> HybridEventStore {
+    open_on(MemoryEventStore::new(), network).await
+}
+
+async fn open_on(kept: MemoryEventStore, network: &Network) -> HybridEventStore {
     let pause = Duration::from_millis(1);
     HybridOptions::new()
         .pauses(pause, pause * 10)
         .save_interval(pause * 10)
-        .open(MemoryEventStore::new(), network.clone())
+        .open(kept, network.clone())
         .await
         .expect("it opens")
 }
@@ -124,4 +128,85 @@ async fn the_task_ends_with_the_last_handle() {
     assert!(protocol.upgrade().is_some());
     drop(store);
     until(async || protocol.upgrade().is_none()).await;
+}
+
+#[tokio::test]
+async fn one_store_keeps_a_file_level_and_another_takes_over_when_it_ends() {
+    let network = Network::to(MemoryEventStore::new());
+    let kept = MemoryEventStore::new();
+    let first = open_on(kept.clone(), &network).await;
+    first.append(commit(&["a"], "ann")).await.unwrap();
+    until(async || first.queue_size().await.unwrap() == 0).await;
+    let second = open_on(kept.clone(), &network).await;
+    // It reads and writes the file, and the first one sends what it wrote.
+    until(async || second.status().await.unwrap().failure.is_some()).await;
+    let status = second.status().await.unwrap().to_string();
+    assert!(
+        status.starts_with("Connected: false") && status.contains("another program"),
+        "{status}"
+    );
+    second.append(commit(&["b"], "ann")).await.unwrap();
+    until(async || sorted(&network.stream).await.len() == 2).await;
+    until(async || second.queue_size().await.unwrap() == 0).await;
+    assert!(!second.is_connected());
+    for decided in [
+        second.resend(Way::Up, Position(1)).await,
+        second.discard(Position(1), "a mistake").await,
+    ] {
+        assert!(
+            matches!(
+                decided,
+                Err(HybridError::Store(StoreError::KeptLevel { .. }))
+            ),
+            "{decided:?}"
+        );
+    }
+    let node = first.protocol().node();
+    first.close().await;
+    until(async || second.is_connected()).await;
+    assert_eq!(second.protocol().node(), node);
+    second.append(commit(&["c"], "ann")).await.unwrap();
+    until(async || second.queue_size().await.unwrap() == 0).await;
+    assert_eq!(sorted(&second).await, sorted(&network.stream).await);
+    assert!(second.notices().is_empty(), "{:?}", second.notices());
+    // What was closed decides nothing while another keeps the file level.
+    let decided = first.resend(Way::Up, Position(1)).await;
+    assert!(
+        matches!(
+            decided,
+            Err(HybridError::Store(StoreError::KeptLevel { .. }))
+        ),
+        "{decided:?}"
+    );
+    second.close().await;
+    let decided = first.resend(Way::Up, Position(1)).await;
+    assert!(
+        matches!(decided, Err(HybridError::NotParked { .. })),
+        "{decided:?}"
+    );
+    let third = open_on(kept, &network).await;
+    until(async || third.is_connected()).await;
+    third.close().await;
+}
+
+#[tokio::test]
+async fn a_store_that_stands_by_takes_no_command_on_what_the_other_found_apart() {
+    let network = Network::to(MemoryEventStore::new());
+    let kept = MemoryEventStore::new();
+    let first = open_on(kept.clone(), &network).await;
+    let second = open_on(kept, &network).await;
+    network.is_away(true);
+    until(async || !first.is_connected()).await;
+    first.append(commit(&["a"], "ann")).await.unwrap();
+    network.stream.append(commit(&["a"], "bob")).await.unwrap();
+    network.is_away(false);
+    until(async || first.status().await.unwrap().diverged == 1).await;
+    until(async || second.status().await.unwrap().diverged == 1).await;
+    let refused = second.append(commit(&["a"], "ann")).await;
+    assert!(
+        matches!(refused, Err(StoreError::Unresolved { .. })),
+        "{refused:?}"
+    );
+    first.close().await;
+    second.close().await;
 }

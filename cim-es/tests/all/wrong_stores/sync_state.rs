@@ -1,7 +1,7 @@
 //! Faults of what is known of a stream.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
 use cim_es::MemoryEventStore;
@@ -30,17 +30,24 @@ enum Fault {
     TheListIgnoresThePrefix,
     TheListLacksTheNameItself,
     TheListIsInTheOrderOfTexts,
+    NobodyIsKeptFromClaiming,
+    EachHandleClaimsItsOwn,
+    AClaimEndsWithItsHandle,
+    AClaimIsForEver,
+    AClaimMayBeTakenTwiceByOneHandle,
 }
 
 type State = Arc<Mutex<BTreeMap<String, Bytes>>>;
 
-struct Wrong(Fault, State);
+struct Wrong(Fault, State, MemoryEventStore);
 
 #[derive(Clone)]
 struct WrongState {
     fault: Fault,
     state: State,
     inner: MemoryEventStore,
+    /// What this handle has claimed.
+    claim: Arc<Mutex<Option<StateClaim>>>,
 }
 
 #[async_trait::async_trait]
@@ -55,7 +62,11 @@ impl Provider for Wrong {
         WrongState {
             fault: self.0,
             state,
-            inner: MemoryEventStore::new(),
+            inner: match self.0 {
+                Fault::EachHandleClaimsItsOwn => MemoryEventStore::new(),
+                _ => self.2.clone(),
+            },
+            claim: Arc::default(),
         }
     }
 }
@@ -118,6 +129,37 @@ impl SyncState for WrongState {
         }
         Ok(found)
     }
+
+    async fn claim_state(&self) -> Result<StateClaim, StoreError> {
+        let has_claim = lock(&self.claim).is_some();
+        match self.fault {
+            Fault::NobodyIsKeptFromClaiming => Ok(StateClaim::new(())),
+            Fault::AClaimMayBeTakenTwiceByOneHandle if has_claim => Ok(StateClaim::new(())),
+            Fault::AClaimMayBeTakenTwiceByOneHandle
+            | Fault::AClaimEndsWithItsHandle
+            | Fault::AClaimIsForEver => {
+                let claim = self.inner.claim_state().await?;
+                if self.fault == Fault::AClaimIsForEver {
+                    std::mem::forget(claim);
+                    return Ok(StateClaim::new(()));
+                }
+                *lock(&self.claim) = Some(claim);
+                Ok(StateClaim::new(Gone(Arc::downgrade(&self.claim))))
+            }
+            _ => self.inner.claim_state().await,
+        }
+    }
+}
+
+/// Ends a claim that a handle has.
+struct Gone(Weak<Mutex<Option<StateClaim>>>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        if let Some(claim) = self.0.upgrade() {
+            *lock(&claim) = None;
+        }
+    }
 }
 
 /// Each fault, and whether the promises notice it.
@@ -138,12 +180,18 @@ fn each_wrong_store_of_a_state_breaks_a_promise() {
         TheListIgnoresThePrefix,
         TheListLacksTheNameItself,
         TheListIsInTheOrderOfTexts,
+        NobodyIsKeptFromClaiming,
+        EachHandleClaimsItsOwn,
+        AClaimEndsWithItsHandle,
+        AClaimIsForEver,
+        AClaimMayBeTakenTwiceByOneHandle,
     ];
-    let wrong = |fault| Wrong(fault, State::default());
+    let wrong = |fault| Wrong(fault, State::default(), MemoryEventStore::new());
     let keeps_all = |fault| {
         always_passes(|| a_value_is_kept_by_name(wrong(fault)))
             && always_passes(|| changes_are_made_together(wrong(fault)))
             && always_passes(|| values_are_listed_by_the_beginning_of_their_names(wrong(fault)))
+            && always_passes(|| one_at_a_time_claims_what_is_known(wrong(fault)))
     };
     assert!(keeps_all(None));
     let unnoticed: Vec<_> = faults.into_iter().filter(|it| keeps_all(*it)).collect();

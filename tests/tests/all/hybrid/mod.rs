@@ -13,7 +13,7 @@ use cim_es::jetstream::{EventStoreConfig, JetStreamOptions, NatsConfig};
 use cim_es::message::{MessageIdentity, Timestamp};
 use cim_es::store::{
     AggregateKey, Bookmark, CommitRequest, EventStore, ExpectedVersion, NewEvent, Position,
-    Selection, TryStreamExt,
+    Selection, StoreError, TryStreamExt,
 };
 use cim_es::subject::Token;
 use cim_es::testing::contract::Provider;
@@ -306,6 +306,62 @@ async fn what_is_not_permitted_is_parked_until_the_right_was_given() {
         direct.last(&note).await.unwrap().unwrap().envelope.sequence,
         2
     );
+    store.close().await;
+}
+
+/// An aggregate whose events would be stored under a subject of about so many bytes.
+fn long_key(bytes: usize) -> AggregateKey {
+    let words = (0..bytes / 200).map(|_| "k".repeat(199));
+    let kind: Vec<_> = std::iter::once("contract".to_owned())
+        .chain(words)
+        .collect();
+    AggregateKey::new(kind.join("."), Token::new("n").unwrap())
+}
+
+fn noted(aggregate: &AggregateKey) -> CommitRequest {
+    let event = NewEvent::from_payload(format!("{}.noted", aggregate.kind()), 1, vec![0xa0]);
+    let identity = MessageIdentity::new_from_user("ann");
+    CommitRequest::new(identity, Timestamp::from_micros(1)).aggregate(
+        aggregate.clone(),
+        ExpectedVersion::Any,
+        vec![event],
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_stream_cannot_name_is_parked_and_others_go_on() {
+    let server = Server::start();
+    let directory = Directory::new();
+    let store = hybrid(&directory, server.url()).await;
+    let (long, too_long) = (long_key(3_000), long_key(5_000));
+    store.append(commit(&["a"])).await.unwrap();
+    for aggregate in [&long, &too_long, &too_long, &long] {
+        store.append(noted(aggregate)).await.unwrap();
+    }
+    store.append(commit(&["b"])).await.unwrap();
+    until(async || store.parked().len() == 1).await;
+    until(async || store.queue_size().await.unwrap() == 2).await;
+    let parked = store.parked().remove(0);
+    assert_eq!(
+        (parked.position, &parked.aggregates[..]),
+        (Position(3), &[too_long.clone()][..])
+    );
+    assert!(parked.reason.contains("shorter names"), "{}", parked.reason);
+    let direct = servers(server.url()).open().await.unwrap();
+    assert_eq!(cids(&direct).await.len(), 4);
+    let last = direct.last(&long).await.unwrap().expect("it is there");
+    assert_eq!(last.envelope.sequence, 2);
+    // Neither writing nor reading ends the connection that others use.
+    let refused = direct.append(noted(&too_long)).await;
+    assert!(
+        matches!(refused, Err(StoreError::InvalidCommit { .. })),
+        "{refused:?}"
+    );
+    assert!(matches!(
+        direct.last(&too_long).await,
+        Ok(None) | Err(StoreError::Engine { .. })
+    ));
+    direct.append(noted(&long)).await.unwrap();
     store.close().await;
 }
 

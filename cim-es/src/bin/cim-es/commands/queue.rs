@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cim_es::ErrorChain;
 use cim_es::aggregate::IdText;
 use cim_es::hybrid::{BranchEvent, Divergence, HybridOptions, Protocol, RemoteStore, Way};
-use cim_es::store::{AggregateKey, Position};
+use cim_es::store::{AggregateKey, Position, StoreError};
 use clap::Args;
 use serde::Serialize;
 
@@ -24,8 +24,8 @@ Examples:
   cim-es -s field.db queue --resend 1042
   cim-es -s field.db queue --discard 1042 --reason \"too large for the stream\"
 
-What was parked is sent again, or given up, by the next program that keeps the file level with the stream; one that runs now
-has its own queue in mind, and does so once it was started again.
+What was parked is sent again, or given up, by the next program that keeps the file level with the stream. While one does,
+nothing is decided here: it has the queue in mind.
 
 What a program does again on the stream's history it does itself (`HybridOptions::on_divergence`). What is taken out of the
 file stays in it, under its CIDs.
@@ -123,6 +123,9 @@ impl Queue {
                 .help("name the file that is kept level with it"));
         };
         let protocol = Protocol::open(Arc::new(file.clone()), HybridOptions::new()).await?;
+        if self.access() == Access::Write {
+            protocol.claim().await.map_err(taken)?;
+        }
         let remote = match &self.from {
             Some(from) => Some(stream(from).await?),
             None => None,
@@ -249,6 +252,17 @@ impl Queue {
             table.print(output)?;
         }
         Ok(())
+    }
+}
+
+/// Why nothing is decided about a file past the program that keeps it level.
+fn taken(error: StoreError) -> Failure {
+    let said = Failure::from(error.clone());
+    match error {
+        StoreError::KeptLevel { .. } => said.help(
+            "end that program, or have it do so itself (`HybridEventStore::resend`, `discard` and `keep_theirs`)",
+        ),
+        _ => said,
     }
 }
 

@@ -44,6 +44,12 @@ pub enum ApiFailure {
     /// The server does not permit the request.
     #[error(transparent)]
     Denied(#[from] PermissionDenied),
+    /// The subject is longer than what a server reads; nothing was sent.
+    #[error("a subject of {bytes} bytes is longer than what a server reads: take shorter names")]
+    LongSubject {
+        /// How long it is.
+        bytes: usize,
+    },
     /// The answer was not what the API promises.
     #[error("the answer cannot be read: {0}")]
     Malformed(String),
@@ -162,7 +168,7 @@ impl ApiFailure {
         match self {
             Self::NoResponders | Self::TimedOut(_) | Self::Stale => Class::Transient,
             Self::Denied(_) => Class::ReadOnly,
-            Self::Malformed(_) | Self::Client(_) => Class::Permanent,
+            Self::Malformed(_) | Self::Client(_) | Self::LongSubject { .. } => Class::Permanent,
             Self::Refused { code, error, .. } => {
                 let listed = CLASSES.iter().find(|(number, _)| number == error);
                 match (listed, code) {

@@ -18,6 +18,11 @@ use crate::engine::jetstream::connect::{ConnectError, Connection, PermissionDeni
 use crate::engine::jetstream::retry::{self, Retry};
 use crate::store::{AnotherHistory, Bookmark, Location, Position, StoreError};
 
+/// The longest subject that a message is sent to, in bytes. A server reads a line of 4,096 bytes at most by default
+/// (`max_control_line`) and ends the connection of who sends a longer one; beside the subject a line has where the answer
+/// goes, and two sizes.
+const LONGEST_SUBJECT: usize = 4096 - 256;
+
 /// The connection, and where the API of one stream is found.
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
@@ -98,6 +103,11 @@ impl Api {
         format!("{}.{operation}.{}", self.prefix, self.stream)
     }
 
+    /// The longest subject of a stored message, in bytes: that can be sent to a server, and asked for.
+    pub(crate) fn longest_stored(&self) -> usize {
+        LONGEST_SUBJECT.saturating_sub(self.subject("DIRECT.GET").len() + 1)
+    }
+
     /// Asks for something about the stream.
     pub(crate) async fn ask<T: DeserializeOwned>(
         &self,
@@ -154,6 +164,7 @@ impl Api {
         request: Request,
         timeout: Duration,
     ) -> Result<Message, ApiFailure> {
+        check_length(subject)?;
         let request = request.timeout(Some(timeout));
         let answer = self.client().send_request(subject.to_owned(), request);
         let answer = in_time(timeout, answer);
@@ -176,6 +187,7 @@ impl Api {
         body: Bytes,
     ) -> Result<(), ApiFailure> {
         let (client, subject) = (self.client(), subject.into());
+        check_length(&subject)?;
         let headers = headers.unwrap_or_default();
         let sent = async {
             match reply {
@@ -292,6 +304,14 @@ impl Api {
     /// Whether the connection was given up or closed.
     pub(crate) fn has_ended(&self) -> bool {
         self.connection.why_ended().is_some()
+    }
+}
+
+/// Refuses a subject for which a server would end the connection, and with it all that others wait for.
+fn check_length(subject: &str) -> Result<(), ApiFailure> {
+    match subject.len() {
+        bytes if bytes > LONGEST_SUBJECT => Err(ApiFailure::LongSubject { bytes }),
+        _ => Ok(()),
     }
 }
 

@@ -38,6 +38,7 @@ pub use fragments::{Copied, UnfinishedCommit};
 pub use store::JetStreamEventStore;
 
 use crate::block::StoredEvent;
+use crate::domain::aggregate::IdText;
 use crate::domain::subject::pattern::matches;
 use crate::engine::jetstream::api::{Api, Commits, Filters, Raw, Reader, StreamInfo, Surroundings};
 use crate::engine::jetstream::config::JetStreamOptions;
@@ -90,10 +91,15 @@ impl Stream {
         &self.options.stream.stored_subjects
     }
 
-    /// Refuses events whose type the stream does not keep, which no server would answer for.
-    fn check_types<'a>(&self, types: impl IntoIterator<Item = &'a str>) -> Result<(), StoreError> {
+    /// Refuses events that the stream cannot have: of a type that it does not keep, which no server would answer for, or
+    /// with a subject that no server reads. Each is the id of an aggregate, and a type.
+    fn check_events<'a>(
+        &self,
+        events: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<(), StoreError> {
         let public = &self.options.stream.subjects;
-        for event_type in types {
+        for (id, event_type) in events {
+            self.check_length(id, event_type)?;
             let is_kept = public.iter().any(|filter| matches(filter, event_type));
             if !is_kept {
                 return Err(invalid(format!(
@@ -111,6 +117,22 @@ impl Stream {
             }
         }
         Ok(())
+    }
+
+    fn check_length(&self, id: &str, event_type: &str) -> Result<(), StoreError> {
+        let longest = self.api.longest_stored();
+        // Most are far from it, whatever the id.
+        if event_type.len() < longest / 2 {
+            return Ok(());
+        }
+        let subject = self.subjects().stored(&IdText::trusted(id), event_type);
+        match subject.len() {
+            bytes if bytes > longest => Err(invalid(format!(
+                "the event `{}…` of `{id}` would be stored under a subject of {bytes} bytes, and a server takes {longest}: take shorter names",
+                event_type.chars().take(64).collect::<String>(),
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// The event that a message holds, proved.

@@ -224,9 +224,11 @@ impl std::fmt::Debug for JetStreamEventStore {
 #[async_trait]
 impl EventStore for JetStreamEventStore {
     async fn append(&self, commit: CommitRequest) -> Result<Vec<StoredEvent>, StoreError> {
-        let events = commit.aggregates.iter().flat_map(|part| &part.events);
-        self.stream
-            .check_types(events.map(|event| event.event_type.as_str()))?;
+        let events = commit.aggregates.iter().flat_map(|part| {
+            let types = part.events.iter().map(|event| event.event_type.as_str());
+            types.map(|event_type| (part.aggregate.id().as_str(), event_type))
+        });
+        self.stream.check_events(events)?;
         let deadline = self.stream.api.deadline();
         self.stream
             .versions

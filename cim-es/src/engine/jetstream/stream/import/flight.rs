@@ -270,7 +270,7 @@ impl<'a> Flight<'a> {
                 if let Some(earlier) = self.blocked.is_behind(commit) {
                     self.fates[at] = Fate::Behind(earlier);
                 } else {
-                    match self.check_types(commit) {
+                    match self.check_events(commit) {
                         Ok(()) => return,
                         Err(error) => self.fail(at, error),
                     }
@@ -283,13 +283,14 @@ impl<'a> Flight<'a> {
     /// Whether a commit cannot go with what is before it.
     fn is_held_back(&self, at: usize) -> bool {
         let commit = &self.commits[at];
-        self.is_busy(at) || self.blocked.has(commit) || self.check_types(commit).is_err()
+        self.is_busy(at) || self.blocked.has(commit) || self.check_events(commit).is_err()
     }
 
-    fn check_types(&self, commit: &ProvedCommit) -> Result<(), StoreError> {
-        let types = commit.events().iter();
-        self.store
-            .check_types(types.map(|event| event.envelope.event_type.as_str()))
+    fn check_events(&self, commit: &ProvedCommit) -> Result<(), StoreError> {
+        let envelopes = commit.events().iter().map(|event| &event.envelope);
+        self.store.check_events(
+            envelopes.map(|envelope| (&*envelope.aggregate_id, envelope.event_type.as_str())),
+        )
     }
 
     fn is_busy(&self, at: usize) -> bool {
