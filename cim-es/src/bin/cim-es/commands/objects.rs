@@ -189,8 +189,8 @@ impl<'a> Kept<'a> {
             Store::Stream(reached) => {
                 let bucket = &reached.config.object_store_bucket;
                 let connection = reached.connection.clone();
-                let objects = JetStreamObjectStore::open_existing(connection, bucket).await?;
-                Self::Bucket(Box::new(objects))
+                let objects = JetStreamObjectStore::open_existing(connection, bucket).await;
+                Self::Bucket(Box::new(objects.map_err(no_bucket)?))
             }
         })
     }
@@ -214,6 +214,18 @@ impl<'a> Kept<'a> {
             Self::File(store) => store.get_object(cid).await,
             Self::Bucket(objects) => objects.get_object(cid).await,
         }
+    }
+}
+
+/// What to do about a bucket that cannot be opened.
+fn no_bucket(error: StoreError) -> Failure {
+    let is_missing = matches!(error, StoreError::Incompatible { .. });
+    let failure = Failure::from(error);
+    match is_missing {
+        true => failure.help(
+            "the program that keeps objects makes it; a bucket of another name is `object_store_bucket` in the file of --config",
+        ),
+        false => failure,
     }
 }
 

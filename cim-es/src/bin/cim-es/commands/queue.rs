@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cim_es::ErrorChain;
 use cim_es::aggregate::IdText;
 use cim_es::hybrid::{BranchEvent, Divergence, HybridOptions, Protocol, RemoteStore, Way};
-use cim_es::store::{AggregateKey, Position, StoreError};
+use cim_es::store::{AggregateKey, Bookmark, Position, StoreError};
 use clap::Args;
 use serde::Serialize;
 
@@ -210,6 +210,9 @@ impl Queue {
         output.line(&format!(
             "{size} events are queued; the stream has all up to position {acknowledged}"
         ))?;
+        if protocol.acknowledged() == Position::START && protocol.read_up_to() == Bookmark::START {
+            output.line("no program has kept this file level with a stream: the first one that does sends all of them")?;
+        }
         for commit in protocol.parked() {
             let names: Vec<_> = commit.aggregates.iter().map(ToString::to_string).collect();
             output.line(&format!(
