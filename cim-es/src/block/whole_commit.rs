@@ -33,8 +33,8 @@ struct Open {
     place: Place,
     last: CommitPart,
     timestamp: Timestamp,
-    /// The last part of each aggregate that has events to come, by kind and id.
-    unfinished: HashMap<(String, String), CommitPart>,
+    /// The last part of each aggregate that has events to come.
+    unfinished: Unfinished,
     /// The number of events that are still to come for these aggregates.
     owed: u64,
 }
@@ -59,28 +59,29 @@ impl CommitVerifier {
     /// # Errors
     /// As [`accept`](Self::accept).
     pub fn accept_envelope(&mut self, place: Place, envelope: &Envelope) -> Result<bool, Verdict> {
-        let aggregate = || (envelope.aggregate.clone(), envelope.aggregate_id.clone());
+        let aggregate = || (&*envelope.aggregate, &*envelope.aggregate_id);
         self.accept_part(place, envelope.commit, envelope.timestamp, aggregate)
     }
 
     /// The same by what of the envelope is looked at; kind and id are asked for where the commit has several events.
-    pub(crate) fn accept_part(
+    pub(crate) fn accept_part<T: AsRef<str>>(
         &mut self,
         place: Place,
         part: CommitPart,
         timestamp: Timestamp,
-        aggregate: impl FnOnce() -> (String, String),
+        aggregate: impl FnOnce() -> (T, T),
     ) -> Result<bool, Verdict> {
         if self.open.is_none() && part == CommitPart::ALONE {
             return Ok(true);
         }
-        let aggregate = aggregate();
+        let (kind, id) = aggregate();
+        let aggregate = (kind.as_ref(), id.as_ref());
         let earlier = match &self.open {
             None if part.is_first_of_whole() => None,
             None => return Err(missing(place, part)),
             Some(open) if part.is_first_of_whole() => return Err(missing(open.place, open.last)),
             Some(open) => {
-                let earlier = open.unfinished.get(&aggregate).copied();
+                let earlier = open.unfinished.get(aggregate);
                 open.check(place, part, timestamp, earlier)?;
                 earlier
             }
@@ -93,7 +94,7 @@ impl CommitVerifier {
             place,
             last: part,
             timestamp,
-            unfinished: HashMap::new(),
+            unfinished: Unfinished::default(),
             owed: 0,
         });
         let behind = u64::from(part.of - part.index);
@@ -101,9 +102,10 @@ impl CommitVerifier {
             Some(_) => open.owed - 1,
             None => open.owed + behind,
         };
-        match behind {
-            0 => drop(open.unfinished.remove(&aggregate)),
-            _ => drop(open.unfinished.insert(aggregate, part)),
+        match (behind, earlier) {
+            (0, None) => {}
+            (0, Some(_)) => open.unfinished.remove(aggregate),
+            _ => open.unfinished.put(aggregate, part),
         }
         (open.place, open.last) = (place, part);
         if !part.is_last_of_whole() {
@@ -125,6 +127,61 @@ impl CommitVerifier {
         match self.open {
             Some(open) => Err(missing(open.place, open.last)),
             None => Ok(()),
+        }
+    }
+}
+
+/// The last parts of aggregates that have events to come. The events of one mostly follow each other, so that of the
+/// latest is at hand.
+#[derive(Debug, Default)]
+struct Unfinished {
+    latest: Option<(Name, CommitPart)>,
+    others: HashMap<Name, CommitPart>,
+}
+
+/// Kind and id of an aggregate.
+type Name = (String, String);
+
+fn is_name(name: &Name, (kind, id): (&str, &str)) -> bool {
+    name.1 == id && name.0 == kind
+}
+
+fn name_of((kind, id): (&str, &str)) -> Name {
+    (kind.to_owned(), id.to_owned())
+}
+
+impl Unfinished {
+    fn get(&self, aggregate: (&str, &str)) -> Option<CommitPart> {
+        match &self.latest {
+            Some((name, part)) if is_name(name, aggregate) => Some(*part),
+            _ if self.others.is_empty() => None,
+            _ => self.others.get(&name_of(aggregate)).copied(),
+        }
+    }
+
+    fn put(&mut self, aggregate: (&str, &str), part: CommitPart) {
+        if let Some((name, latest)) = &mut self.latest
+            && is_name(name, aggregate)
+        {
+            *latest = part;
+            return;
+        }
+        let name = name_of(aggregate);
+        self.others.remove(&name);
+        if let Some((name, part)) = self.latest.replace((name, part)) {
+            self.others.insert(name, part);
+        }
+    }
+
+    fn remove(&mut self, aggregate: (&str, &str)) {
+        if self
+            .latest
+            .as_ref()
+            .is_some_and(|(name, _)| is_name(name, aggregate))
+        {
+            self.latest = None;
+        } else {
+            self.others.remove(&name_of(aggregate));
         }
     }
 }

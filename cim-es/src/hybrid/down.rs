@@ -1,5 +1,6 @@
 //! The way down: from the stream into the file.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -39,17 +40,39 @@ pub enum DownStep {
 /// Commits of the stream that are to be stored, each with its events in order.
 pub(super) type Pending = VecDeque<Vec<StoredEvent>>;
 
-/// A commit of the stream, and what proves it: once, however often it is brought to the file.
-struct Arrived {
-    events: Vec<StoredEvent>,
-    proved: Result<ProvedCommit, StoreError>,
+/// A commit of the stream.
+enum Arrived {
+    /// Proved once, however often it is brought to the file; with the places of its events in the stream.
+    Proved(ProvedCommit, Vec<Position>),
+    /// As it was read, and why it is not proved.
+    Unproved(Vec<StoredEvent>, StoreError),
 }
 
 impl Arrived {
     fn of(events: Vec<StoredEvent>) -> Self {
-        Self {
-            proved: ProvedCommit::of_read(&events),
-            events,
+        let places = events.iter().map(|event| event.position).collect();
+        match ProvedCommit::of_read(events) {
+            Ok(proved) => Self::Proved(proved, places),
+            Err((error, events)) => Self::Unproved(events, error),
+        }
+    }
+
+    /// Where it stands in the stream.
+    fn place(&self) -> Option<Position> {
+        match self {
+            Self::Proved(_, places) => places.first().copied(),
+            Self::Unproved(events, _) => place(events),
+        }
+    }
+
+    /// Its events, for the few of which more is asked than to store them.
+    fn events(&self) -> Cow<'_, [StoredEvent]> {
+        match self {
+            Self::Proved(proved, places) => {
+                let events = proved.events().iter().cloned().zip(places);
+                events.map(|(event, at)| event.into_stored(*at)).collect()
+            }
+            Self::Unproved(events, _) => events.into(),
         }
     }
 }
@@ -170,14 +193,16 @@ impl Protocol {
         while !pending.is_empty() {
             self.pass_over(&mut pending).await?;
             let most = if is_single { 1 } else { pending.len() };
-            let proved = pending.iter().take(most);
-            let list: Vec<_> = proved.map_while(|it| it.proved.clone().ok()).collect();
+            let proved = pending.iter().take(most).map_while(|it| match it {
+                Arrived::Proved(proved, _) => Some(proved.clone()),
+                Arrived::Unproved(..) => None,
+            });
+            let list: Vec<_> = proved.collect();
             let count = list.len();
-            let unproved = pending.front().and_then(|it| it.proved.clone().err());
-            let outcome = match unproved {
-                Some(error) => Err(error),
-                None if list.is_empty() => break,
-                None => self.local.append_proved(list).await,
+            let outcome = match pending.front() {
+                None => break,
+                Some(Arrived::Unproved(_, error)) => Err(error.clone()),
+                Some(Arrived::Proved(..)) => self.local.append_proved(list).await,
             };
             match outcome {
                 Ok(appended) => {
@@ -206,20 +231,21 @@ impl Protocol {
                     let missing = missing(&**remote, aggregate, version, needed).await?;
                     let before = pending.len();
                     let missing = missing.into_iter().map(Arrived::of);
-                    merge(&mut pending, missing, |commit| place(&commit.events));
+                    merge(&mut pending, missing, Arrived::place);
                     if pending.len() > before {
                         continue;
                     }
                     // The stream does not have it, or no more.
                     let at = pending.iter().position(|commit| {
-                        let mut events = commit.events.iter();
+                        let events = commit.events();
+                        let mut events = events.iter();
                         events.any(|it| aggregate.has(it) && it.envelope.sequence > needed)
                     });
                     let commit = at.and_then(|at| pending.remove(at));
                     let Some(commit) = commit else {
                         return Err(error.clone());
                     };
-                    self.park(Way::Down, &commit.events, error, 1).await?;
+                    self.park(Way::Down, &commit.events(), error, 1).await?;
                     taken.parked += 1;
                 }
                 Err(error) if Way::Down.is_refused_by(&error) => {
@@ -228,7 +254,7 @@ impl Protocol {
                         continue;
                     }
                     if let Some(commit) = pending.pop_front() {
-                        self.park(Way::Down, &commit.events, &error, 1).await?;
+                        self.park(Way::Down, &commit.events(), &error, 1).await?;
                         taken.parked += 1;
                     }
                 }
@@ -240,20 +266,24 @@ impl Protocol {
 
     /// Takes out the commits of which an aggregate waits; then all of theirs do. What the file has already concerns nobody.
     async fn pass_over(&self, pending: &mut VecDeque<Arrived>) -> Result<(), StoreError> {
+        if !self.kept().has_blocks() {
+            return Ok(());
+        }
         let mut at = 0;
         while let Some(commit) = pending.get(at) {
-            let Some(cause) = self.waits_for(&commit.events) else {
+            let events = commit.events().into_owned();
+            let Some(cause) = self.waits_for(&events) else {
                 at += 1;
                 continue;
             };
-            let here = self.in_the_file(&commit.events).await?;
+            let here = self.in_the_file(&events).await?;
             {
                 let mut kept = self.kept();
                 match here {
                     Some(here) => kept.settle(&here),
                     None => {
                         let skipped = Some(kept.down);
-                        for key in aggregates(&commit.events) {
+                        for key in aggregates(&events) {
                             kept.wait_behind(&key, &cause, skipped, None);
                         }
                     }
@@ -267,9 +297,6 @@ impl Protocol {
     /// What an aggregate of a commit of the stream waits for.
     fn waits_for(&self, commit: &[StoredEvent]) -> Option<Cause> {
         let kept = self.kept();
-        if !kept.has_blocks() {
-            return None;
-        }
         aggregates(commit).iter().find_map(|key| {
             let block = kept.block(key)?;
             block.cause.blocks_down().then(|| block.cause.clone())

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use cid::Cid;
+use lru::DefaultHasher as Hasher;
+use uuid::Uuid;
 
 use super::seal::{MAX_ENVELOPE, MAX_EVENTS};
 use super::{AggregateKey, Position, SealOptions, SealedEvent, StoreError};
@@ -72,27 +74,56 @@ struct Proving {
     parts: Vec<Part>,
     chains: Vec<ChainVerifier<'static>>,
     /// The parts by their aggregates, once there are several.
-    places: HashMap<AggregateKey, usize>,
+    places: HashMap<AggregateKey, usize, Hasher>,
+    /// The message behind the first event.
+    command: Option<Uuid>,
+    /// How many events were looked at.
+    checked: usize,
     events: Vec<SealedEvent>,
 }
 
 impl Proving {
     /// Whether it ends with this event, which was proved by itself.
     fn accept(&mut self, event: StoredEvent) -> Result<bool, StoreError> {
-        check_event(&event)?;
-        let is_end = self.commit.accept(&event)?;
-        let first = self.events.first();
-        if first.is_some_and(|first| first.envelope.causation_id != event.envelope.causation_id) {
-            return Err(invalid(format!(
-                "block {} is of another command than the first",
-                self.events.len() + 1
-            )));
-        }
-        let part = self.part_of(&event)?;
-        self.chains[part].accept(&event)?;
-        self.parts[part].places.push(self.events.len());
+        let is_end = self.check(&event)?;
         self.events.push(event.into());
         Ok(is_end)
+    }
+
+    /// The same for an event that is kept elsewhere.
+    fn check(&mut self, event: &StoredEvent) -> Result<bool, StoreError> {
+        check_event(event)?;
+        let is_end = self.commit.accept(event)?;
+        let command = event.envelope.causation_id;
+        if *self.command.get_or_insert(command) != command {
+            return Err(invalid(format!(
+                "block {} is of another command than the first",
+                self.checked + 1
+            )));
+        }
+        let part = self.part_of(event)?;
+        self.chains[part].accept(event)?;
+        self.parts[part].places.push(self.checked);
+        self.checked += 1;
+        Ok(is_end)
+    }
+
+    /// Looks at all events of a commit.
+    fn check_all(&mut self, events: &[StoredEvent]) -> Result<(), StoreError> {
+        check_count(events.len())?;
+        for (event, number) in events.iter().zip(1..) {
+            if self.check(event)? && number < events.len() {
+                return Err(several(number));
+            }
+        }
+        Ok(std::mem::take(&mut self.commit).finish()?)
+    }
+
+    fn into_proved(self) -> ProvedCommit {
+        ProvedCommit(Arc::new(Proved {
+            parts: self.parts,
+            events: self.events,
+        }))
     }
 
     fn part_of(&mut self, event: &StoredEvent) -> Result<usize, StoreError> {
@@ -128,42 +159,40 @@ impl ProvedCommit {
         count: usize,
         verified: impl IntoIterator<Item = Result<StoredEvent, StoreError>>,
     ) -> Result<Self, StoreError> {
-        if count == 0 {
-            return Err(invalid("it has no event: leave it out"));
-        }
-        if count > MAX_EVENTS {
-            return Err(invalid(format!(
-                "it has {count} events, a commit has at most {MAX_EVENTS}"
-            )));
-        }
+        check_count(count)?;
         let mut proving = Proving {
             events: Vec::with_capacity(count),
             ..Proving::default()
         };
         for (event, number) in verified.into_iter().zip(1..) {
             if proving.accept(event?)? && number < count {
-                return Err(invalid(format!(
-                    "it has more than one commit: the first one ends with block {number}"
-                )));
+                return Err(several(number));
             }
         }
-        proving.commit.finish()?;
-        Ok(Self(Arc::new(Proved {
-            parts: proving.parts,
-            events: proving.events,
-        })))
+        std::mem::take(&mut proving.commit).finish()?;
+        Ok(proving.into_proved())
     }
 
-    /// Proves that events which a store gave are one whole commit: see the type for what is proved of each.
-    pub(crate) fn of_read(events: &[StoredEvent]) -> Result<Self, StoreError> {
-        let proved = events.iter().zip(1..).map(|(event, number)| {
-            if event.is_as_read() {
-                return Ok(event.clone());
+    /// Proves that events which a store gave are one whole commit: see the type for what is proved of each. Gives them back
+    /// where they are not.
+    pub(crate) fn of_read(
+        events: Vec<StoredEvent>,
+    ) -> Result<Self, (StoreError, Vec<StoredEvent>)> {
+        if !events.iter().all(StoredEvent::is_as_read) {
+            let verified = events.iter().zip(1..).map(|(event, number)| {
+                let (cid, body) = (event.cid, event.body().clone());
+                StoredEvent::verify(Position(number), cid, body).map_err(StoreError::from)
+            });
+            return Self::of(events.len(), verified).map_err(|error| (error, events));
+        }
+        let mut proving = Proving::default();
+        match proving.check_all(&events) {
+            Ok(()) => {
+                proving.events = events.into_iter().map(SealedEvent::from).collect();
+                Ok(proving.into_proved())
             }
-            let (cid, body) = (event.cid, event.body().clone());
-            StoredEvent::verify(Position(number), cid, body).map_err(StoreError::from)
-        });
-        Self::of(events.len(), proved)
+            Err(error) => Err((error, events)),
+        }
     }
 
     /// Whether a store with these options takes it.
@@ -234,6 +263,25 @@ impl ProvedCommit {
     }
 }
 
+fn check_count(count: usize) -> Result<(), StoreError> {
+    if count == 0 {
+        return Err(invalid("it has no event: leave it out"));
+    }
+    if count > MAX_EVENTS {
+        return Err(invalid(format!(
+            "it has {count} events, a commit has at most {MAX_EVENTS}"
+        )));
+    }
+    Ok(())
+}
+
+/// The error for events of which the first commit ends before the last of them.
+fn several(end: usize) -> StoreError {
+    invalid(format!(
+        "it has more than one commit: the first one ends with block {end}"
+    ))
+}
+
 /// Refuses what no store seals.
 fn check_event(event: &StoredEvent) -> Result<(), StoreError> {
     let envelope = &event.envelope;
@@ -297,9 +345,10 @@ mod tests {
     fn what_a_store_gave_is_proved_without_its_payload() {
         let events = read();
         assert!(events.iter().all(StoredEvent::is_as_read));
-        let proved = ProvedCommit::of_read(&events).expect("it is a whole commit");
+        let read = events.iter().map(|event| event.cid).collect::<Vec<_>>();
+        let proved = ProvedCommit::of_read(events).expect("it is a whole commit");
         let cids = proved.events().iter().map(|event| event.cid);
-        assert!(cids.eq(events.iter().map(|event| event.cid)));
+        assert!(cids.eq(read));
     }
 
     #[test]
@@ -307,11 +356,11 @@ mod tests {
         let mut events = read();
         events[1].cid = events[0].cid;
         assert!(!events[1].is_as_read());
-        let outcome = ProvedCommit::of_read(&events);
-        assert!(
-            matches!(outcome, Err(StoreError::Unproved(_))),
-            "{outcome:?}"
-        );
+        let outcome = ProvedCommit::of_read(events.clone());
+        let Err((StoreError::Unproved(_), given_back)) = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(given_back, events);
     }
 
     #[test]
@@ -321,7 +370,7 @@ mod tests {
         events[1].envelope.event_type = "home.lamp.broken".to_owned();
         events[0].envelope.source = Some("elsewhere".to_owned());
         assert!(!events.iter().any(StoredEvent::is_as_read));
-        let proved = ProvedCommit::of_read(&events).expect("the blocks are a whole commit");
+        let proved = ProvedCommit::of_read(events).expect("the blocks are a whole commit");
         let envelopes = proved.events().iter().map(|event| &event.envelope);
         assert!(envelopes.eq(whole.iter().map(|event| &event.envelope)));
     }

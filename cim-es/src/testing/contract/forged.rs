@@ -226,7 +226,9 @@ pub async fn a_sealed_payload_past_the_limit_is_refused(provider: impl Provider)
     assert!(is_too_large, "{:?}", outcome.map(|stored| stored.len()));
     // Proved by somebody for whom it is not too large.
     let read = everything(&source).await;
-    let proved = read.chunks(1).map(ProvedCommit::of_read);
+    let proved = read
+        .into_iter()
+        .map(|event| ProvedCommit::of_read(vec![event]));
     let proved = proved.map(|commit| commit.expect("it is whole"));
     let outcome = store.append_proved(proved.collect()).await;
     let is_too_large = matches!(

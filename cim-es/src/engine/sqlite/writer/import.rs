@@ -29,17 +29,15 @@ impl Desk {
         answer.send(outcome);
     }
 
-    fn import_now(
-        &mut self,
-        commits: Vec<ProvedCommit>,
-    ) -> Result<Vec<AppendedCommit>, StoreError> {
+    fn import_now(&mut self, commits: Vec<ProvedCommit>) -> Result<Imported, StoreError> {
         let mut imported = self.import_once(&commits);
         // A view that could not be written is left out.
         while imported.is_err() && self.memory.inline.is_at_fault() {
             self.begin(|| true)?;
             imported = self.import_once(&commits);
         }
-        Ok(appended(commits, imported?))
+        let fates = imported?;
+        Ok(Imported { commits, fates })
     }
 
     fn import_once(&mut self, commits: &[ProvedCommit]) -> Result<Vec<Fate>, StoreError> {
@@ -75,13 +73,19 @@ pub(super) enum Fate {
     At(u64),
 }
 
-type Imported = (Vec<Fate>, Vec<Entry>);
+/// Commits, and what became of each.
+pub(super) struct Imported {
+    pub(super) commits: Vec<ProvedCommit>,
+    pub(super) fates: Vec<Fate>,
+}
+
+type Added = (Vec<Fate>, Vec<Entry>);
 
 /// Adds to the open transaction what is new of the commits. Gives the types as they are then.
 fn add(
     mut batch: Batch<'_>,
     commits: &[ProvedCommit],
-) -> (Option<Types>, Result<Imported, StoreError>) {
+) -> (Option<Types>, Result<Added, StoreError>) {
     let fates = match store_new(&mut batch, commits) {
         Ok(fates) => fates,
         Err(error) => return (Some(batch.undo()), Err(error)),
@@ -108,22 +112,25 @@ pub(super) fn store_new(
     fates.collect()
 }
 
-/// What callers are told.
-pub(super) fn appended(commits: Vec<ProvedCommit>, fates: Vec<Fate>) -> Vec<AppendedCommit> {
-    let mut appended: Vec<AppendedCommit> = Vec::with_capacity(fates.len());
-    for (commit, fate) in commits.into_iter().zip(fates) {
-        let (events, was_there) = match fate {
-            Fate::There(events) => (events, true),
-            Fate::Repeats(earlier) => (appended[earlier].events.clone(), true),
-            Fate::At(first) => {
-                let events = commit.into_events().into_iter().zip(first..);
-                let placed = events.map(|(event, at)| event.into_stored(Position(at)));
-                (placed.collect(), false)
-            }
-        };
-        appended.push(AppendedCommit { events, was_there });
+impl Imported {
+    /// What callers are told: made of it by themselves, while the writer goes on.
+    pub(super) fn into_appended(self) -> Vec<AppendedCommit> {
+        let Self { commits, fates } = self;
+        let mut appended: Vec<AppendedCommit> = Vec::with_capacity(fates.len());
+        for (commit, fate) in commits.into_iter().zip(fates) {
+            let (events, was_there) = match fate {
+                Fate::There(events) => (events, true),
+                Fate::Repeats(earlier) => (appended[earlier].events.clone(), true),
+                Fate::At(first) => {
+                    let events = commit.into_events().into_iter().zip(first..);
+                    let placed = events.map(|(event, at)| event.into_stored(Position(at)));
+                    (placed.collect(), false)
+                }
+            };
+            appended.push(AppendedCommit { events, was_there });
+        }
+        appended
     }
-    appended
 }
 
 impl Standing for Batch<'_> {

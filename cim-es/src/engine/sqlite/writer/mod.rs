@@ -229,7 +229,11 @@ impl Writer {
             _place: place,
         }))?;
         drop(turn);
-        self.callers.add().wait(question).await
+        let imported = self.callers.add().wait(question).await?;
+        let appended = self.aside.run(bytes, move || imported.into_appended());
+        appended.await.map_err(|error| StoreError::OutcomeUnknown {
+            reason: format!("the commits are stored, and where is not known: {error}"),
+        })
     }
 
     /// Replaces branches by commits of some bytes.

@@ -11,13 +11,12 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::answer::Answer;
+use super::import::Imported;
 use super::prepare::Prepared;
 use super::repeats::Added;
 use crate::engine::sqlite::database::Database;
 use crate::engine::sqlite::reader::closed;
-use crate::store::{
-    AppendedCommit, Branch, BranchError, ProvedCommit, ReplacedBranches, StateChange, StoreError,
-};
+use crate::store::{Branch, BranchError, ProvedCommit, ReplacedBranches, StateChange, StoreError};
 
 /// The KiB of commits that may wait; further ones wait to be among them.
 const ROOM: u32 = 64 * 1024;
@@ -47,7 +46,7 @@ pub(super) struct Append {
 /// Commits that were sealed elsewhere, and wait.
 pub(super) struct Import {
     pub(super) commits: Vec<ProvedCommit>,
-    pub(super) answer: Answer<Vec<AppendedCommit>>,
+    pub(super) answer: Answer<Imported>,
     pub(super) _place: OwnedSemaphorePermit,
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::batch::{Batch, Refusal};
 use super::desk::Desk;
 use super::group::Failure;
-use super::import::{appended, store_new};
+use super::import::{Imported, store_new};
 use super::queue::Replace;
 use crate::block::StoredEvent;
 use crate::engine::sqlite::aggregates::{self, Slot};
@@ -82,7 +82,8 @@ impl Desk {
         epochs::begin(database, &epoch)?;
         inline::withdraw(database, before)?;
         sync_state::change(database, &replace.changes)?;
-        let appended = appended(replace.commits.clone(), fates);
+        let commits = replace.commits.clone();
+        let appended = Imported { commits, fates }.into_appended();
         let events = appended.into_iter().flat_map(|commit| commit.events);
         let replaced = ReplacedBranches {
             epoch,
