@@ -66,7 +66,7 @@ pub enum DocumentError {
         /// What is known of it.
         why: Unserved,
     },
-    /// The storage failed, or has no such view.
+    /// The storage failed, has no such view, or no view can have that name.
     #[error(transparent)]
     Storage(#[from] ReadModelError),
 }

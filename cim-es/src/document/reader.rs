@@ -11,7 +11,7 @@ use super::{Document, DocumentError, DocumentKey, Found, IndexField, declared, i
 use crate::store::Position;
 use crate::store::read_model::{
     IndexEntry, MAX_INDEX_VALUE, Page, ReadModelError, ReadModelStorage, ReadModelStorageExt,
-    Unserved, UpTo, ViewId, ViewRecord,
+    Unserved, UpTo, ViewId, ViewRecord, kept_in_memory,
 };
 
 /// How long a version is asked before it is looked up again which one serves.
@@ -133,6 +133,7 @@ impl<D: Document> DocumentReader<D> {
         {
             return Ok(serving.view);
         }
+        ViewId::check_name(&self.name)?;
         let looked = Instant::now();
         let versions = self.storage.views(&self.name).await?;
         let Some(record) = versions.iter().find(|record| record.is_serving) else {
@@ -155,7 +156,10 @@ impl<D: Document> DocumentReader<D> {
         let in_parts = PartNames::whole_name(&self.name);
         match self.storage.serving(&in_parts).await {
             Ok(Some(_)) => Unserved::InParts,
-            _ => Unserved::of(versions),
+            _ => match kept_in_memory(&*self.storage, versions).await {
+                Some(view) => Unserved::InMemory { view },
+                None => Unserved::of(versions),
+            },
         }
     }
 

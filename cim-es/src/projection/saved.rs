@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use cid::Cid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -15,16 +14,12 @@ use uuid::Uuid;
 use super::declared::fingerprint;
 use super::{InMemory, Parked, Skipped, ViewId};
 use crate::block::payload::{outline, written};
-use crate::block::{HashCode, verify_cid};
 use crate::domain::ErrorChain;
 use crate::store::Bookmark;
 use crate::store::read_model::{
-    DocumentChange, Hold, ReadModelError, ReadModelStorage, ReadModelStorageExt, ViewChanges,
-    ViewDeclaration, ViewRecord,
+    DocumentChange, Hold, ReadModelError, ReadModelStorage, ReadModelStorageExt, STATE,
+    ViewChanges, ViewDeclaration, ViewRecord, opened_state, sealed_state,
 };
-
-/// The key of the document.
-const STATE: &str = "state";
 
 /// How long a state may go without being saved while events are counted, and how many of them.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -82,6 +77,7 @@ impl<V: InMemory + Default + Serialize + DeserializeOwned> SavedState<V> {
             unused,
         };
         let mut up_to = record.up_to;
+        let is_new = record == ViewRecord::new(&declaration) && state.value.is_none();
         // Without a state nothing was saved yet, though events may have been passed over.
         if let Some(bytes) = state.value {
             match decode(&bytes) {
@@ -111,6 +107,9 @@ impl<V: InMemory + Default + Serialize + DeserializeOwned> SavedState<V> {
             last: Instant::now(),
             skipped: record.skipped,
         };
+        if is_new {
+            saved.mark(&found.view).await;
+        }
         Ok((saved, found))
     }
 }
@@ -154,6 +153,20 @@ impl<V> SavedState<V> {
         self.commit(changes).await?;
         self.up_to = up_to;
         Ok(())
+    }
+
+    /// Stores the state before the first event, so that whoever asks for documents is told what is kept here. The view does
+    /// not need it, and where it cannot be stored this is said when more is saved.
+    async fn mark(&self, view: &V) {
+        let Ok(state) = self.encode(view) else { return };
+        let document = DocumentChange::put(STATE, Bytes::from(state));
+        let changes = |after: Bookmark| {
+            let changes = ViewChanges::new(self.me, after, after).with_documents(vec![document]);
+            (after == Bookmark::START).then_some(changes)
+        };
+        if let Err(reason) = self.commit(changes).await {
+            tracing::debug!(view = %self.declaration.view, reason, "the state before the first event was not stored");
+        }
     }
 
     /// Notes where the view stopped.
@@ -227,19 +240,11 @@ fn said(error: ReadModelError) -> String {
     ErrorChain(&error).to_string()
 }
 
-/// The state behind its CID, by which damage is found.
 fn encode<V: Serialize + DeserializeOwned>(view: &V) -> Result<Vec<u8>, String> {
     let state = written::<V, V>(view).map_err(|error| error.to_string())?;
-    let mut bytes = HashCode::Sha2_256.cid(&state).to_bytes();
-    bytes.extend(state);
-    Ok(bytes)
+    Ok(sealed_state(&state))
 }
 
 fn decode<V: DeserializeOwned>(bytes: &[u8]) -> Result<V, String> {
-    let mut rest = bytes;
-    let cid = Cid::read_bytes(&mut rest).map_err(|error| error.to_string())?;
-    if !verify_cid(&cid, rest) {
-        return Err(format!("it does not hash to the {cid} in front of it"));
-    }
-    serde_ipld_dagcbor::from_slice(rest).map_err(|error| error.to_string())
+    serde_ipld_dagcbor::from_slice(opened_state(bytes)?).map_err(|error| error.to_string())
 }

@@ -18,7 +18,7 @@ pub struct ViewStatus {
     pub state: ViewState,
     /// The last event that is counted: in the view, or in what is built in its place.
     pub up_to: Bookmark,
-    /// Where the store ended when it was last asked: the view is level there.
+    /// Where the store ended when it was last asked: the view is level there. Position 0 before that.
     pub store_end: Position,
     /// When the last counted event happened; none where this program has counted none yet.
     pub up_to_time: Option<Timestamp>,
@@ -174,7 +174,10 @@ impl fmt::Display for ViewStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { view, state, .. } = self;
         write!(f, "{view}: {} at {}", name_of(state), self.up_to.position)?;
-        if self.state == ViewState::CatchingUp {
+        // Before it asked the store, and while it is beyond what the store said, the end is not known.
+        let is_end_known =
+            self.store_end > Position::START && self.store_end >= self.up_to.position;
+        if self.state == ViewState::CatchingUp && is_end_known {
             write!(f, " of {}", self.store_end)?;
         }
         write!(f, ", {} events counted", self.counted)?;

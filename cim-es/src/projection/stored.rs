@@ -526,6 +526,7 @@ pub(super) fn fault(error: ReadModelError) -> Fault {
             Fault::Unfit(reason)
         }
         ReadModelError::InvalidView { .. }
+        | ReadModelError::InvalidName { .. }
         | ReadModelError::InvalidTables { .. }
         | ReadModelError::DeclarationChanged { .. } => Fault::Storage {
             reason,

@@ -146,6 +146,16 @@ pub enum StoreError {
         /// What the engine said.
         reason: String,
     },
+    /// The server of the store cannot be reached, or lets nobody in at the moment; nothing was asked of it.
+    #[error(
+        "{location} cannot be reached: {reason}; see whether the server runs there and takes connections, and whether the address is right, and try again"
+    )]
+    Unreachable {
+        /// The database, with the host that was asked.
+        location: Location,
+        /// What kept it from being reached.
+        reason: String,
+    },
     /// The store was made by another program or another version of this one.
     #[error("{location} cannot be used: {reason}")]
     Incompatible {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cim_es::document::{
-    Document, DocumentBatch, DocumentError, DocumentReader, Documents, IndexField,
+    Document, DocumentBatch, DocumentError, DocumentReader, Documents, IndexField, SplitReader,
 };
 use cim_es::prelude::*;
 use cim_es::store::read_model::{
@@ -445,4 +445,31 @@ fn the_fingerprint_of_a_document_is_that_of_its_fields_and_indexes() {
     assert_ne!(same::Note::FINGERPRINT, other_index::Note::FINGERPRINT);
     assert_ne!(same::Note::FINGERPRINT, other_type::Note::FINGERPRINT);
     assert_eq!(other_index::Note::INDEXES, ["text", "by"]);
+}
+
+#[tokio::test]
+async fn a_name_that_no_view_can_have_is_refused_with_what_a_name_looks_like() {
+    let storage = MemoryReadModels::new();
+    for (name, shown, reason) in [
+        (
+            "my\ncards",
+            "`my\\ncards`",
+            "a name has only `a` to `z`, `0` to `9`, `_` and `-`",
+        ),
+        ("", "``", "a name begins with a letter"),
+        ("Cards", "`Cards`", "a name begins with a letter"),
+        (
+            &"c".repeat(65),
+            &format!("`{}…`", "c".repeat(64)),
+            "a name has at most 64 characters",
+        ),
+    ] {
+        let reader = DocumentReader::<Card>::new(storage.clone(), name);
+        let said = reader.get("dune").await.unwrap_err().to_string();
+        let begins = format!("{shown} cannot name a view: {reason}");
+        assert!(said.starts_with(&begins), "{said}");
+        let split = SplitReader::<Card>::new(storage.clone(), name);
+        let said = split.list(&Page::first(1)).await.unwrap_err().to_string();
+        assert!(said.starts_with(&begins), "{said}");
+    }
 }

@@ -27,6 +27,8 @@ mod memory_streams;
 mod objects;
 mod once;
 mod orders;
+#[cfg(feature = "postgres")]
+mod postgres_away;
 mod projections;
 #[cfg(all(feature = "proof", feature = "sqlite"))]
 mod proof;

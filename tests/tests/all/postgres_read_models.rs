@@ -340,7 +340,10 @@ async fn what_cannot_be_opened_is_told() {
     let unknown = server.url().replace("/postgres", "/unknown");
     let text = told(PostgresOptions::new(&unknown)).await;
     assert!(
-        text.starts_with("database `unknown` on 127.0.0.1 cannot be used: connecting: "),
+        text.starts_with(&format!(
+            "database `unknown` on {} cannot be used: connecting: ",
+            server.address()
+        )),
         "{text}"
     );
 

@@ -13,7 +13,7 @@ use crate::document::{
 };
 use crate::store::Position;
 use crate::store::read_model::{
-    Page, ReadModelStorage, ReadModelStorageExt, Unserved, UpTo, ViewId,
+    Page, ReadModelStorage, ReadModelStorageExt, Unserved, UpTo, ViewId, kept_in_memory,
 };
 
 /// Asks the documents of a view in parts, in whichever version serves: also in one that is kept whole, before or after one
@@ -138,6 +138,7 @@ impl<D: Document> SplitReader<D> {
         {
             return Ok(Arc::clone(&known.parts));
         }
+        ViewId::check_name(&self.name)?;
         let looked = Instant::now();
         let versions = self
             .storage
@@ -159,7 +160,16 @@ impl<D: Document> SplitReader<D> {
                 let parts = parts_in(said.as_deref()).ok_or_else(not_serving)?;
                 (serving.version(), false, parts)
             }
-            (None, None) => return Err(not_serving()),
+            (None, None) => {
+                let whole = self.storage.views(&self.name).await?;
+                return Err(match kept_in_memory(&*self.storage, &whole).await {
+                    Some(view) => DocumentError::NotServing {
+                        name: self.name.to_string(),
+                        why: Unserved::InMemory { view },
+                    },
+                    None => not_serving(),
+                });
+            }
         };
         let mut known = self.known();
         let parts = match &*known {

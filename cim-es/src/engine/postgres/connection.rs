@@ -127,7 +127,17 @@ impl Connections {
     }
 
     /// A new connection, on which tables are those of the schema.
+    ///
+    /// # Errors
+    /// One that may pass is [`StoreError::Unreachable`]: nothing was asked of the database yet.
     async fn link(&self) -> Result<Link, StoreError> {
+        self.connect().await.map_err(|error| match error {
+            StoreError::Busy { location, reason } => StoreError::Unreachable { location, reason },
+            error => error,
+        })
+    }
+
+    async fn connect(&self) -> Result<Link, StoreError> {
         const CONNECTING: &str = "connecting";
         let client = self.in_time(CONNECTING, (self.dial)()).await?;
         // The name was checked when the options were.

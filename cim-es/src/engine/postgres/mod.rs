@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio_postgres::config::Host;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Config, NoTls, Socket};
 use uuid::Uuid;
@@ -82,6 +83,8 @@ pub struct PostgresOptions {
 
 /// How long an answer may take, unless a program says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// What an address looks like.
+const ADDRESS: &str = "write `postgresql://user@host/database`, or `host=… dbname=… user=…`";
 /// The longest name of a schema in bytes, as PostgreSQL has it.
 const LONGEST_NAME: usize = 63;
 
@@ -98,7 +101,7 @@ impl PostgresOptions {
                 .map_err(|error: tokio_postgres::Error| StoreError::Incompatible {
                     location: "the PostgreSQL database".into(),
                     reason: format!(
-                        "its address cannot be read ({}): write `postgresql://user@host/database`",
+                        "its address cannot be read ({}): {ADDRESS}",
                         crate::domain::ErrorChain(&error)
                     ),
                 })?;
@@ -132,17 +135,35 @@ impl PostgresOptions {
 
     fn location(&self) -> Location {
         let database = self.config.get_dbname().or(self.config.get_user());
-        let hosts = self.config.get_hosts().iter().map(|host| match host {
-            tokio_postgres::config::Host::Tcp(host) => host.clone(),
-            #[cfg(unix)]
-            tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
-        });
-        let hosts: Vec<_> = hosts.collect();
-        let database = database.unwrap_or("without a name");
-        format!("database `{database}` on {}", hosts.join(", ")).into()
+        let database = database.map_or_else(
+            || "the database of the user".to_owned(),
+            |name| format!("database `{name}`"),
+        );
+        let mut hosts: Vec<_> = self.config.get_hosts().iter().map(host_text).collect();
+        if hosts.is_empty() {
+            let addresses = self.config.get_hostaddrs().iter();
+            hosts = addresses.map(ToString::to_string).collect();
+        }
+        // One port is that of all hosts.
+        let ports = self.config.get_ports().iter().cycle();
+        let with_ports = hosts.iter().zip(ports);
+        let with_ports: Vec<_> = with_ports
+            .map(|(host, port)| format!("{host}:{port}"))
+            .collect();
+        let hosts = match with_ports.is_empty() {
+            true => hosts,
+            false => with_ports,
+        };
+        format!("{database} on {}", hosts.join(", ")).into()
     }
 
     fn check(&self, location: &Location) -> Result<(), StoreError> {
+        if self.config.get_hosts().is_empty() && self.config.get_hostaddrs().is_empty() {
+            return Err(StoreError::Incompatible {
+                location: "the PostgreSQL database".into(),
+                reason: format!("its address names no host: {ADDRESS}"),
+            });
+        }
         let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
         let has_length = (1..=LONGEST_NAME).contains(&self.schema.len());
         let begins = self
@@ -161,13 +182,21 @@ impl PostgresOptions {
     }
 }
 
+fn host_text(host: &Host) -> String {
+    match host {
+        Host::Tcp(host) => host.clone(),
+        #[cfg(unix)]
+        Host::Unix(path) => path.display().to_string(),
+    }
+}
+
 impl PostgresReadModels {
     /// Opens a database by its address, and makes the tables when they are missing. Without TLS: for a server on the same
     /// machine or in a network of one's own.
     ///
     /// # Errors
-    /// An address that cannot be read, a server that cannot be reached, one that lets this user make no tables, tables
-    /// of another version.
+    /// An address that cannot be read, a server that cannot be reached ([`StoreError::Unreachable`], which may pass), one
+    /// that lets this user make no tables, tables of another version.
     pub async fn open(address: &str) -> Result<Self, ReadModelError> {
         Self::open_with(PostgresOptions::new(address)?).await
     }

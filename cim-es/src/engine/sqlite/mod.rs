@@ -84,7 +84,7 @@ pub use self::check::CheckReport;
 pub use self::options::SqliteOptions;
 pub(crate) use self::read_models::{
     DeclaredTables, InlineView, Kept, OpenView, RegisterError, Registration, Standing, Step,
-    Uncounted, Unkept, is_storages,
+    Uncounted, Unkept, is_storages, said,
 };
 pub use self::read_models::{InlineReadModels, SqliteReadModels, SqliteReadModelsOptions, Tables};
 

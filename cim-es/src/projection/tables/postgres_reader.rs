@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::engine::postgres::PostgresReadModels;
 pub use crate::engine::postgres::PostgresTablesSnapshot;
 use crate::projection::RunningView;
-use crate::store::read_model::TableError;
+use crate::store::read_model::{TableError, ViewId};
 
 /// Asks the tables of a view in PostgreSQL, in whichever version answers. It needs the storage, and nobody who keeps the
 /// view current.
@@ -34,6 +34,7 @@ impl PostgresTablesReader {
     /// # Errors
     /// [`TableError::NotServing`] before the view is built for the first time; [`TableError::Storage`].
     pub async fn snapshot(&self) -> Result<PostgresTablesSnapshot, TableError> {
+        ViewId::check_name(&self.name)?;
         self.storage.read_tables(&self.name).await
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Tables;
 use crate::engine::sqlite::{InlineReadModels, SqliteReadModels};
 use crate::projection::RunningView;
-use crate::store::read_model::{TableError, UpTo};
+use crate::store::read_model::{TableError, UpTo, ViewId};
 
 /// Asks the tables of a view, in whichever version answers. It needs the storage, and nobody who keeps the view current.
 ///
@@ -54,6 +54,7 @@ impl TablesReader {
         &self,
         ask: impl FnOnce(&Tables<'_>) -> Result<T, TableError> + Send + 'static,
     ) -> Result<UpTo<T>, TableError> {
+        ViewId::check_name(&self.name)?;
         let name = Arc::clone(&self.name);
         match &self.file {
             File::ReadModels(storage) => storage.read_tables(name, ask).await,

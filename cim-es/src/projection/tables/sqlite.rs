@@ -9,7 +9,7 @@ use crate::block::StoredEvent;
 use crate::domain::event::{DomainEvent, EventOrigin};
 use crate::engine::sqlite::SqliteReadModels;
 pub use crate::engine::sqlite::Tables;
-use crate::engine::sqlite::is_storages;
+use crate::engine::sqlite::{is_storages, said};
 use crate::projection::commits::Batch;
 use crate::projection::{Lists, Projection, ProjectionError, Source, panic};
 use crate::store::Position;
@@ -183,6 +183,7 @@ fn storage_error(
 ) -> Result<ReadModelError, ProjectionError> {
     let error = match error.downcast::<rusqlite::Error>() {
         Ok(error) if is_storages(&error) => return Ok(tables.storage_error(error)),
+        Ok(error @ rusqlite::Error::SqlInputError { .. }) => ProjectionError::new(said(&error)),
         Ok(error) => ProjectionError::from(error),
         Err(error) => error,
     };

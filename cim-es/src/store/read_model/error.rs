@@ -21,6 +21,17 @@ pub enum ReadModelError {
         /// What is wrong with them.
         reason: &'static str,
     },
+    /// A text cannot name a view, so that none is to be asked.
+    #[error(
+        "`{}` cannot name a view: {reason}; write the name that the projection has, such as `loans`",
+        super::changes::shown(name)
+    )]
+    InvalidName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The storage has no such view.
     #[error(
         "{location} has no view `{view}`: nobody has built it yet, or it was removed; run the program that keeps it"
@@ -139,7 +150,11 @@ impl ReadModelError {
         matches!(
             self,
             Self::OutcomeUnknown { .. }
-                | Self::Storage(StoreError::Busy { .. } | StoreError::Full { .. })
+                | Self::Storage(
+                    StoreError::Busy { .. }
+                        | StoreError::Full { .. }
+                        | StoreError::Unreachable { .. }
+                )
         )
     }
 }

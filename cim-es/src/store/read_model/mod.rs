@@ -20,6 +20,7 @@ mod error;
 mod ext;
 mod forward;
 mod page;
+mod saved_state;
 mod storage;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod tables;
@@ -31,6 +32,7 @@ pub use changes::{DocumentChange, IndexEntry, MAX_INDEX_VALUE, MAX_KEY, ViewChan
 pub use error::ReadModelError;
 pub use ext::ReadModelStorageExt;
 pub use page::{DocumentPage, MAX_PAGE, Page, StoredDocument, UpTo};
+pub(crate) use saved_state::{STATE, kept_in_memory, opened_state, sealed_state};
 pub use storage::ReadModelStorage;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use tables::TableError;

@@ -18,6 +18,11 @@ pub enum Unserved {
         /// The last event that is counted.
         up_to: Position,
     },
+    /// It is kept in memory, by the program that has it, and only its state is saved.
+    InMemory {
+        /// The version.
+        view: ViewId,
+    },
     /// A later version is kept in parts, which are asked as one otherwise.
     InParts,
     /// It stopped at an event before it was level for the first time.
@@ -57,6 +62,11 @@ impl fmt::Display for Unserved {
         match self {
             Self::NotThere => f.write_str(
                 "nobody builds it; start the program that keeps it, and ask again when it is level",
+            ),
+            Self::InMemory { view } => write!(
+                f,
+                "`{view}` is kept in memory and not as documents, only its state is saved here; ask the handle that \
+                 the program has which keeps it, or open the view with `documents`"
             ),
             Self::InParts => f.write_str("it is kept in parts by now; ask it with a `SplitReader`"),
             Self::Building { view, up_to } => write!(

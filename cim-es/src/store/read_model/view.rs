@@ -58,6 +58,20 @@ impl ViewId {
         }
     }
 
+    /// Refuses a text that no view can have as its name.
+    ///
+    /// # Errors
+    /// [`ReadModelError::InvalidName`].
+    pub(crate) fn check_name(name: &str) -> Result<(), ReadModelError> {
+        match misfit(name, 1) {
+            None => Ok(()),
+            Some(reason) => Err(ReadModelError::InvalidName {
+                name: name.to_owned(),
+                reason,
+            }),
+        }
+    }
+
     /// What its versions have in common.
     pub fn name(&self) -> &str {
         &self.name

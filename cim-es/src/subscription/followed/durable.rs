@@ -188,7 +188,10 @@ pub(super) fn may_pass(error: &SubscriptionError) -> bool {
     let of_store = |error: &StoreError| {
         matches!(
             error,
-            StoreError::Busy { .. } | StoreError::Full { .. } | StoreError::Engine { .. }
+            StoreError::Busy { .. }
+                | StoreError::Full { .. }
+                | StoreError::Unreachable { .. }
+                | StoreError::Engine { .. }
         )
     };
     match error {

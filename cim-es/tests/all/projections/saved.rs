@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use cim_es::MemoryReadModels;
+use cim_es::document::{Document, DocumentReader, SplitReader};
 use cim_es::prelude::*;
 use cim_es::projection::{InMemoryView, ProjectionManager, ViewId};
 use cim_es::store::read_model::{
-    DocumentChange, ReadModelStorage, ReadModelStorageExt, ViewChanges,
+    DocumentChange, ReadModelStorage, ReadModelStorageExt, ViewChanges, ViewDeclaration,
 };
 use cim_es::store::{CommitRequest, EventStore, ExpectedVersion, NewEvent, Position};
 
@@ -226,4 +227,61 @@ async fn a_state_that_cannot_be_saved_is_said_with_the_path_of_the_field() {
     manager.stop().await;
     let line = view.status().to_string();
     assert!(line.contains("; its state could not be saved: "), "{line}");
+}
+
+#[derive(Document, Debug, PartialEq, Serialize, Deserialize)]
+struct Card {
+    title: String,
+}
+
+#[tokio::test]
+async fn who_asks_a_view_in_memory_for_documents_is_told_that_it_has_none() {
+    let (store, storage) = (MemoryEventStore::new(), MemoryReadModels::new());
+    let last = deposit(&store, Id::new(), 5).await;
+    let run = start(&store, &storage).await;
+    run.view.wait_for(last, LIMIT).await.unwrap();
+    let said = "no version of view `balances` can be asked yet: `balances v1` is kept in memory and not as documents";
+    let reader = DocumentReader::<Card>::new(storage.clone(), "balances");
+    // Before the state was saved for the first time, and after it was.
+    let before = reader.get("a").await.unwrap_err().to_string();
+    assert!(before.starts_with(said), "{before}");
+    run.manager.stop().await;
+    let after = reader.get("a").await.unwrap_err().to_string();
+    assert!(after.starts_with(said), "{after}");
+    let split = SplitReader::<Card>::new(storage, "balances");
+    let split = split.get("a").await.unwrap_err().to_string();
+    assert!(split.starts_with(said), "{split}");
+}
+
+#[tokio::test]
+async fn a_document_with_the_key_of_a_saved_state_is_none() {
+    let storage = MemoryReadModels::new();
+    let me = Uuid::now_v7();
+    let declaration = ViewDeclaration::new(id(), Card::FINGERPRINT);
+    storage.open_view(&declaration).await.unwrap();
+    storage.hold(&id(), me, LIMIT).await.unwrap();
+    let card = DocumentChange::put("state", b"\xa1\x65title\x64Dune".to_vec());
+    let changes = ViewChanges::new(me, Position::START.into(), Position(3).into());
+    let changes = changes.with_documents(vec![card]);
+    storage.commit(&id(), changes).await.unwrap();
+    let reader = DocumentReader::<Card>::new(storage, "balances");
+    let said = reader.get("state").await.unwrap_err().to_string();
+    assert!(
+        said.contains("`balances v1` is being built and has counted up to position 3"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn the_status_of_a_saved_state_names_no_end_that_is_before_it() {
+    let (store, storage) = (MemoryEventStore::new(), MemoryReadModels::new());
+    let last = deposit(&store, Id::new(), 5).await;
+    run_up_to(last, &store, &storage).await;
+    // On one thread: the view has not asked the store before this waits for something.
+    let run = start(&store, &storage).await;
+    let line = run.view.status().to_string();
+    assert_eq!(
+        line,
+        format!("balances v1: catching up at {last}, 0 events counted")
+    );
 }

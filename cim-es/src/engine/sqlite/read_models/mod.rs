@@ -36,7 +36,7 @@ pub use self::open::SqliteReadModelsOptions;
 pub(super) use self::schema::{FORMAT, OBJECTS};
 pub(super) use self::tables::Guard;
 pub use self::tables::Tables;
-pub(crate) use self::tables::is_storages;
+pub(crate) use self::tables::{is_storages, said};
 
 use self::open::Committing;
 use super::files::Files;

@@ -159,6 +159,9 @@ async fn what_a_projection_must_not_do_is_refused_and_nothing_of_it_is_done() {
             let last = deposit(&desk.store, Id::new(), 1).await;
             let said = view.wait_for(last, LIMIT).await.unwrap_err().to_string();
             assert!(said.contains($said), "{said}");
+            // Neither the statement nor the mistake is said twice.
+            assert!(!said.contains("Error code 1"), "{said}");
+            assert!(!said.contains(" at offset "), "{said}");
             assert_eq!(desk.sql::<i64>("SELECT count(*) FROM odd_a").unwrap(), 0);
             assert_eq!(desk.sql::<i64>("SELECT count(*) FROM theirs").unwrap(), 1);
             manager.stop().await;
@@ -216,7 +219,11 @@ async fn what_a_projection_must_not_do_is_refused_and_nothing_of_it_is_done() {
             tables.execute("INSRT INTO {a} VALUES (1)", ())?;
             Ok(())
         },
-        "statement `INSRT INTO {a} VALUES (1)` of view `odd v1` failed: near \"INSRT\": syntax error"
+        "statement `INSRT INTO {a} VALUES (1)` of view `odd v1` failed: near \"INSRT\": syntax error; mend"
+    );
+    case!(
+        |tables| Ok(tables.connection().execute_batch("SELEC 1")?),
+        "near \"SELEC\": syntax error, at `SELEC 1`; mend"
     );
     case!(
         |tables| {

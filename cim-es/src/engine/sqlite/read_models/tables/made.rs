@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Batch, ErrorCode};
 
+use super::said::said;
 use crate::engine::sqlite::database::Database;
 use crate::engine::sqlite::read_models::documents;
 use crate::engine::sqlite::read_models::views::View;
 use crate::store::StoreError;
-use crate::store::read_model::{
-    Made, RECORD, ReadModelError, TableNames, TablesRecord, one_line, quoted,
-};
+use crate::store::read_model::{Made, RECORD, ReadModelError, TableNames, TablesRecord, quoted};
 
 /// Runs the text that declares the tables of a view that was just made, and records what it made.
 pub(super) fn make(
@@ -105,25 +104,6 @@ fn run(database: &Database, sql: &str) -> Result<(), Failed> {
         };
         let mut rows = statement.raw_query();
         while rows.next().map_err(failed)?.is_some() {}
-    }
-}
-
-/// What SQLite says of a statement, without the whole of it.
-fn said(error: &rusqlite::Error) -> String {
-    match error {
-        rusqlite::Error::SqlInputError {
-            msg, sql, offset, ..
-        } => {
-            let rest = usize::try_from(*offset).ok().and_then(|at| sql.get(at..));
-            match rest {
-                Some(rest) if !rest.is_empty() => {
-                    let near: String = rest.chars().take(40).collect();
-                    format!("{msg}, at `{}`", one_line(&near))
-                }
-                _ => msg.clone(),
-            }
-        }
-        error => error.to_string(),
     }
 }
 

@@ -2,12 +2,17 @@
 
 mod guard;
 mod made;
+mod said;
 mod shown;
+
+use std::sync::Arc;
 
 use rusqlite::{Connection, ErrorCode, Params, Row};
 
 pub(in crate::engine::sqlite) use guard::Guard;
+pub(crate) use said::said;
 
+use self::said::Mistake;
 use super::views::{self, View};
 use crate::engine::sqlite::database::Database;
 use crate::store::read_model::{
@@ -130,7 +135,10 @@ impl Tables<'_> {
             false => TableError::Statement {
                 view,
                 statement,
-                source: std::sync::Arc::new(error),
+                source: match Mistake::of(&error) {
+                    Some(mistake) => Arc::new(mistake),
+                    None => Arc::new(error),
+                },
             },
         }
     }
