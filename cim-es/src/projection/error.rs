@@ -239,6 +239,9 @@ pub enum ControlError {
     /// A reason has to say why an event is passed over.
     #[error("an event is passed over for a reason that is kept with the view: say it")]
     NoReason,
+    /// Somebody has to answer for an event that is passed over.
+    #[error("an event is passed over by somebody, whose name is kept with the view: say who")]
+    Nobody,
     /// It was stopped.
     #[error("view `{view}` was stopped{}: open it again", because(reason))]
     Stopped {

@@ -213,8 +213,8 @@ impl RunningView {
     /// view: see [`ViewStatus::skipped`].
     ///
     /// # Errors
-    /// [`ControlError::NotParked`]; [`ControlError::NoReason`] for an empty reason; [`ControlError::Stopped`]; what keeps
-    /// the reason from being recorded.
+    /// [`ControlError::NotParked`]; [`ControlError::NoReason`] for an empty reason, and [`ControlError::Nobody`] for an empty
+    /// name; [`ControlError::Stopped`]; what keeps the reason from being recorded.
     pub async fn skip(
         &self,
         reason: impl Into<String>,
@@ -224,10 +224,13 @@ impl RunningView {
         if reason.trim().is_empty() {
             return Err(ControlError::NoReason);
         }
+        if by.trim().is_empty() {
+            return Err(ControlError::Nobody);
+        }
         self.ask(Command::Skip { reason, by }).await
     }
 
-    /// Has the view made again from the first event on.
+    /// Has the view made again from the first event on. One that is paused or parked goes on with that.
     ///
     /// Until it is level, readers see it as it was, up to the position that each answer says: documents and tables are built
     /// beside those that are there, as those of a new version are, and take over in one step; a program that is killed

@@ -68,6 +68,8 @@ async fn only_a_parked_view_skips_and_only_for_a_reason() {
     );
     let refused = view.skip(" ", "me").await.unwrap_err();
     assert_eq!(refused, ControlError::NoReason);
+    let refused = view.skip("it is broken", " ").await.unwrap_err();
+    assert_eq!(refused, ControlError::Nobody);
 }
 
 #[tokio::test]
