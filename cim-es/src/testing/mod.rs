@@ -3,7 +3,8 @@
 //!
 //! - [`given`] states a rule of a domain as a sentence, on the pure aggregate and unchanged on any store.
 //! - [`together`] does the same for commands on several aggregates that are one commit.
-//! - [`project_all`] states what a projection makes of events, on the pure value and unchanged on any store.
+//! - [`project_all`] states what a projection makes of events, on the pure value and unchanged on any store;
+//!   [`project_generated`] has the events from generated commands.
 //! - [`check_machine`] walks the declared machine with generated commands.
 //! - [`decision_table`] prints what every command leads to in every state, and [`check_page`] keeps a page that shows it
 //!   current.
@@ -31,7 +32,9 @@ mod together;
 pub use event_contract::check_event_contract;
 pub use model::{MachineReport, check_machine, check_machine_after};
 pub use page::check_page;
-pub use projection::{ProjectAll, ProjectedAll, ProjectedDocuments, project_all};
+pub use projection::{
+    ProjectAll, ProjectedAll, ProjectedDocuments, project_all, project_generated,
+};
 pub use scenario::{Given, Scenario, When, given, given_nothing};
 pub use schema_lock::SchemaLock;
 pub use specification::Specification;

@@ -25,7 +25,7 @@ const COMMANDS_A_STEP: usize = 24;
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// What passes before a command, beside a second: the terms that contracts have, each with a little more.
-const TERMS: [Duration; 6] = [
+pub(super) const TERMS: [Duration; 6] = [
     Duration::from_secs(61),
     Duration::from_secs(61 * 60),
     Duration::from_secs(25 * 60 * 60),
@@ -142,7 +142,7 @@ where
     walk.report()
 }
 
-struct Walk<A: Aggregate> {
+pub(super) struct Walk<A: Aggregate> {
     runner: TestRunner,
     aggregate: A,
     /// The same as a snapshot gives it back.
@@ -163,7 +163,8 @@ where
     A::Event: fmt::Debug,
     A::Command: fmt::Debug,
 {
-    fn new(times: Vec<Duration>) -> Self {
+    /// One that is the same each time; see [`check_machine_after`] for the times.
+    pub(super) fn new(times: Vec<Duration>) -> Self {
         let runner = TestRunner::new_with_rng(
             Config::default(),
             proptest::test_runner::TestRng::deterministic_rng(
@@ -181,6 +182,31 @@ where
             taken: BTreeSet::new(),
             commands: 0,
         }
+    }
+
+    /// What becomes of an aggregate: the events of each of its commits, of which there are so many at most.
+    #[track_caller]
+    pub(super) fn history<S>(
+        &mut self,
+        most: usize,
+        commands: &impl Fn(&A) -> S,
+    ) -> Vec<Vec<A::Event>>
+    where
+        S: Strategy<Value = A::Command>,
+    {
+        self.start();
+        let mut commits = Vec::new();
+        while commits.len() < most && self.step(commands) {
+            let stored = commits.iter().map(Vec::len).sum();
+            commits.push(self.events[stored..].iter().map(read_back).collect());
+        }
+        commits
+    }
+
+    /// A number below another one.
+    pub(super) fn draw(&mut self, below: usize) -> usize {
+        let drawn = (0..below.max(1)).new_tree(&mut self.runner);
+        drawn.map_or(0, |drawn| drawn.current())
     }
 
     #[track_caller]

@@ -1,8 +1,10 @@
 //! What a projection makes of events: stated on the pure value, and the same on any store.
 
 mod documents;
+mod generated;
 
 pub use documents::ProjectedDocuments;
+pub use generated::project_generated;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -94,6 +96,20 @@ pub struct ProjectedAll<V> {
 }
 
 impl ProjectAll {
+    /// What happened to other aggregates at the same time: the commits of both take turns.
+    pub fn and(self, other: Self) -> Self {
+        let (mut one, mut other) = (self.commits.into_iter(), other.commits.into_iter());
+        let mut commits = Vec::new();
+        loop {
+            let turn = (one.next(), other.next());
+            if let (None, None) = turn {
+                return Self { commits };
+            }
+            commits.extend(turn.0);
+            commits.extend(turn.1);
+        }
+    }
+
     /// Looks at what the projection makes of all events; the look says by a panic, such as that of `assert_eq!`, what is
     /// not as it should be.
     ///

@@ -12,6 +12,8 @@ mod given;
 mod inline;
 #[cfg(all(feature = "sqlite", unix))]
 mod killed;
+#[cfg(feature = "testing")]
+mod kit;
 mod many_events;
 mod meddled;
 mod saved;
