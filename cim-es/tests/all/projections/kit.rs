@@ -15,7 +15,7 @@ use crate::account::{Account, AccountCommand, AccountEvent};
 static ELSEWHERE: AtomicU64 = AtomicU64::new(0);
 
 macro_rules! counts_by {
-    ($view:ident, $name:literal, [$($serde:meta)?], $project:expr) => {
+    ($view:ident, $name:literal, [$($serde:meta)?], $next:path) => {
         #[derive(Projection, Debug, Default, PartialEq, Serialize, Deserialize)]
         #[projection(name = $name, version = 1, events = [AccountEvent])]
         struct $view {
@@ -25,18 +25,27 @@ macro_rules! counts_by {
 
         impl Project<AccountEvent> for $view {
             fn project(&mut self, _: AccountEvent, at: &Source<Account>) {
-                let project: fn(u64, &Source<Account>) -> u64 = $project;
-                self.counted = project(self.counted, at);
+                self.counted = $next(self.counted, at.is_new());
             }
         }
     };
 }
 
-counts_by!(OfElsewhere, "elsewhere", [], |_, _| ELSEWHERE
-    .fetch_add(1, Ordering::Relaxed));
-counts_by!(OfWhatIsNew, "new", [], |counted, at| counted
-    + u64::from(at.is_new()));
-counts_by!(Skipped, "skipped", [serde(skip)], |counted, _| counted + 1);
+fn elsewhere(_: u64, _: bool) -> u64 {
+    ELSEWHERE.fetch_add(1, Ordering::Relaxed)
+}
+
+fn what_is_new(counted: u64, is_new: bool) -> u64 {
+    counted + u64::from(is_new)
+}
+
+fn each(counted: u64, _: bool) -> u64 {
+    counted + 1
+}
+
+counts_by!(OfElsewhere, "elsewhere", [], elsewhere);
+counts_by!(OfWhatIsNew, "new", [], what_is_new);
+counts_by!(Skipped, "skipped", [serde(skip)], each);
 
 /// How many events were counted together with the first one of an account.
 #[derive(Document, Debug, Default, PartialEq, Serialize, Deserialize)]
