@@ -1,13 +1,14 @@
 //! Where hashes and the last checkpoint are kept: a directory, or the memory.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::CheckpointError;
 use crate::store::Location;
+use crate::store::lock_file::lock;
 use crate::store::new_file::NewFile;
 
 /// Files by name; a name has `/` between its parts.
@@ -99,18 +100,11 @@ impl Files {
         };
         fs::create_dir_all(path).map_err(failed(path, "written"))?;
         let name = path.join("lock");
-        let options = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&name);
-        let file = options.map_err(failed(&name, "locked"))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => Err(CheckpointError::InUse {
+        match lock(&name).map_err(failed(&name, "locked"))? {
+            Some(file) => Ok(Some(file)),
+            None => Err(CheckpointError::InUse {
                 location: self.location(),
             }),
-            Err(TryLockError::Error(error)) => Err(failed(&name, "locked")(error)),
         }
     }
 }

@@ -16,6 +16,8 @@ mod event_store_ext;
 mod forward;
 mod listing;
 mod location;
+#[cfg(any(feature = "proof", feature = "sqlite"))]
+pub(crate) mod lock_file;
 mod messages;
 #[cfg(any(feature = "car", feature = "proof"))]
 pub(crate) mod new_file;

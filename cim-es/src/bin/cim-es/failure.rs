@@ -151,6 +151,9 @@ impl From<StoreError> for Failure {
             StoreError::Engine { .. } => {
                 failure.help("`cim-es doctor` looks at the store as a whole")
             }
+            StoreError::KeptLevel { .. } => failure.help(
+                "end that program, or have it do so itself (`HybridEventStore::resend`, `discard` and `keep_theirs`)",
+            ),
             _ => failure,
         }
     }

@@ -1,7 +1,5 @@
 //! What the file knows of the stream that it is kept level with: values by name, each with a digest.
 
-use std::fs::{File, TryLockError};
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::database::Database;
 use super::{SqliteEventStore, files, format, schema};
+use crate::store::lock_file::lock;
 use crate::store::{Location, StateChange, StateClaim, StoreError, SyncState};
 
 /// What is appended to the name of the file of events: an empty file that is locked by whoever keeps the events level with
@@ -71,21 +70,15 @@ impl SyncState for SqliteEventStore {
     }
 }
 
-/// Locks a file, which is made where there is none.
 fn claim(path: &Path, location: Location) -> Result<StateClaim, StoreError> {
-    let failed = |error: io::Error| StoreError::Engine {
+    let locked = lock(path).map_err(|error| StoreError::Engine {
         location: path.into(),
         operation: "claiming what is known of the stream",
         source: Arc::new(error),
-    };
-    let mut options = File::options();
-    let file = options.create(true).truncate(false).write(true).open(path);
-    let file = file.map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(StateClaim::new(file)),
-        Err(TryLockError::WouldBlock) => Err(StoreError::KeptLevel { location }),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
-    }
+    })?;
+    locked
+        .map(StateClaim::new)
+        .ok_or(StoreError::KeptLevel { location })
 }
 
 /// Changes values in the open transaction.

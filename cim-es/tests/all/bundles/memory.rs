@@ -29,12 +29,7 @@ async fn peak(events: usize) -> u64 {
     drop(store);
     tokio::task::block_in_place(|| {
         let test = "a_child_imports_and_tells_its_memory";
-        let mut child = child::start(module_path!(), test, &file, events as u64);
-        let mut lines = child::Told::by(&mut child);
-        let told = lines.next().expect("it tells");
-        assert_eq!(lines.count(), 0, "it tells one thing");
-        assert!(child.wait().expect("it ends").success());
-        told.parse().expect("a number")
+        child::told_memory(module_path!(), test, &file, events as u64)
     })
 }
 

@@ -46,6 +46,17 @@ pub fn most_memory() -> u64 {
     size.expect("a size")
 }
 
+/// The memory that a child tells as the only thing, in KiB: it runs one test, see [`start`].
+#[cfg(target_os = "linux")]
+pub fn told_memory(module: &str, test: &str, file: &Path, number: u64) -> u64 {
+    let mut child = start(module, test, file, number);
+    let mut lines = Told::by(&mut child);
+    let told = lines.next().expect("it tells");
+    assert_eq!(lines.count(), 0, "it tells one thing");
+    assert!(child.wait().expect("it ends").success());
+    told.parse().expect("a number")
+}
+
 /// Starts a child that runs one test of a module of this program; `module_path!()` names the module.
 pub fn start(module: &str, test: &str, file: &Path, number: u64) -> Child {
     let (_, module) = module.split_once("::").expect("a module of this program");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cim_es::ErrorChain;
 use cim_es::aggregate::IdText;
 use cim_es::hybrid::{BranchEvent, Divergence, HybridOptions, Protocol, RemoteStore, Way};
-use cim_es::store::{AggregateKey, Bookmark, Position, StoreError};
+use cim_es::store::{AggregateKey, Bookmark, Position};
 use clap::Args;
 use serde::Serialize;
 
@@ -124,7 +124,7 @@ impl Queue {
         };
         let protocol = Protocol::open(Arc::new(file.clone()), HybridOptions::new()).await?;
         if self.access() == Access::Write {
-            protocol.claim().await.map_err(taken)?;
+            protocol.claim().await?;
         }
         let remote = match &self.from {
             Some(from) => Some(stream(from).await?),
@@ -255,17 +255,6 @@ impl Queue {
             table.print(output)?;
         }
         Ok(())
-    }
-}
-
-/// Why nothing is decided about a file past the program that keeps it level.
-fn taken(error: StoreError) -> Failure {
-    let said = Failure::from(error.clone());
-    match error {
-        StoreError::KeptLevel { .. } => said.help(
-            "end that program, or have it do so itself (`HybridEventStore::resend`, `discard` and `keep_theirs`)",
-        ),
-        _ => said,
     }
 }
 

@@ -105,7 +105,9 @@ impl Api {
 
     /// The longest subject of a stored message, in bytes: that can be sent to a server, and asked for.
     pub(crate) fn longest_stored(&self) -> usize {
-        LONGEST_SUBJECT.saturating_sub(self.subject("DIRECT.GET").len() + 1)
+        // What `subject` would make of it, counted alone: it is asked for each event.
+        let in_front = self.prefix.len() + ".DIRECT.GET.".len() + self.stream.len() + ".".len();
+        LONGEST_SUBJECT.saturating_sub(in_front)
     }
 
     /// Asks for something about the stream.

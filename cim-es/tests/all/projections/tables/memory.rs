@@ -69,12 +69,7 @@ async fn fill(store: &SqliteEventStore, events: u64, bytes: usize) {
 /// The most memory, in KiB, that a child took to count so many events of a file.
 fn peak(file: &std::path::Path, events: u64) -> u64 {
     let test = "a_child_counts_and_tells_its_memory";
-    let mut child = child::start(module_path!(), test, file, events);
-    let mut lines = child::Told::by(&mut child);
-    let told = lines.next().expect("it tells");
-    assert_eq!(lines.count(), 0, "it tells one thing");
-    assert!(child.wait().expect("it ends").success());
-    told.parse().expect("a number")
+    child::told_memory(module_path!(), test, file, events)
 }
 
 #[test]
