@@ -52,7 +52,7 @@ mod signature;
 pub use error::{At, BundleError, BundleFault};
 pub use export::{Export, Exported, Since};
 pub use import::{
-    Divergence, Import, ImportEnd, Imported, LeftOut, OnDivergence, Verified, WhyLeftOut,
+    Divergence, Import, ImportEnd, Imported, LeftOut, OnDivergence, Proved, Verified, WhyLeftOut,
 };
 pub use manifest::{AggregateRange, Manifest, Prerequisite};
 pub use progress::{Canceller, Progress, Step};

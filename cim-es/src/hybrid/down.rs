@@ -390,7 +390,7 @@ pub(super) async fn whole(
 
 /// The commits that gave an aggregate its events between two versions.
 pub(super) async fn missing(
-    remote: &dyn RemoteStore,
+    remote: &dyn EventStore,
     aggregate: &AggregateKey,
     version: u64,
     needed: u64,

@@ -82,7 +82,7 @@ impl Protocol {
     /// either side; nothing was changed then.
     pub async fn keep_theirs(
         &self,
-        remote: &Arc<dyn RemoteStore>,
+        remote: &dyn EventStore,
         aggregate: &AggregateKey,
         how: &str,
     ) -> Result<Divergence, HybridError> {
@@ -97,7 +97,7 @@ impl Protocol {
     /// [`keep_theirs`](Self::keep_theirs).
     pub async fn reapply(
         &self,
-        remote: &Arc<dyn RemoteStore>,
+        remote: &dyn EventStore,
         aggregate: &AggregateKey,
     ) -> Result<Divergence, HybridError> {
         let policies = &self.options.policies;
@@ -107,7 +107,7 @@ impl Protocol {
 
     async fn replace(
         &self,
-        remote: &Arc<dyn RemoteStore>,
+        remote: &dyn EventStore,
         root: &AggregateKey,
         how: &str,
         policies: Option<&Policies>,
@@ -169,7 +169,7 @@ impl Protocol {
                     needed,
                 })) => {
                     let known = sides.theirs.len();
-                    let further = missing(&**remote, &aggregate, version, needed).await?;
+                    let further = missing(remote, &aggregate, version, needed).await?;
                     merge(&mut sides.theirs, further, |commit| place(commit));
                     if sides.theirs.len() == known {
                         return Err(StoreError::MissingPredecessor {
@@ -192,7 +192,7 @@ impl Protocol {
     /// What both sides have of some aggregates that diverged, and of those that hang together with them.
     async fn sides(
         &self,
-        remote: &Arc<dyn RemoteStore>,
+        remote: &dyn EventStore,
         roots: &[AggregateKey],
     ) -> Result<Sides, StoreError> {
         let mut sides = Sides {
@@ -207,7 +207,7 @@ impl Protocol {
             if known.is_some_and(|known| known <= at_most) {
                 continue;
             }
-            let common = common(&*self.local, &**remote, &aggregate).await?;
+            let common = common(&*self.local, remote, &aggregate).await?;
             let from = at_most.min(common.map_or(0, |common| common.version) + 1);
             if known.is_some_and(|known| known <= from) {
                 continue;
@@ -229,7 +229,7 @@ impl Protocol {
             }
         }
         for (aggregate, from) in &sides.froms {
-            let further = missing(&**remote, aggregate, from - 1, u64::MAX).await?;
+            let further = missing(remote, aggregate, from - 1, u64::MAX).await?;
             merge(&mut sides.theirs, further, |commit| place(commit));
         }
         Ok(sides)

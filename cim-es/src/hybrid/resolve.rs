@@ -73,7 +73,7 @@ impl Protocol {
     /// The failures of either side.
     pub async fn divergences(
         &self,
-        remote: Option<&Arc<dyn RemoteStore>>,
+        remote: Option<&dyn EventStore>,
     ) -> Result<Vec<Divergence>, StoreError> {
         let all = self.recorded_divergences().into_iter();
         let mut open: Vec<_> = all.filter(Divergence::is_open).collect();
@@ -81,7 +81,7 @@ impl Protocol {
             let (aggregate, behind) = (&divergence.aggregate, divergence.common_version());
             divergence.ours = branch(&*self.local, aggregate, behind).await?;
             if let Some(remote) = remote {
-                divergence.theirs = branch(&**remote, aggregate, behind).await?;
+                divergence.theirs = branch(remote, aggregate, behind).await?;
                 let mut kept = self.kept();
                 if let Some((number, known)) = kept.open_divergence(aggregate)
                     && known.theirs != divergence.theirs
@@ -105,7 +105,7 @@ impl Protocol {
     /// the failures of either side.
     pub async fn resolve(
         &self,
-        remote: &Arc<dyn RemoteStore>,
+        remote: &dyn EventStore,
         aggregate: &AggregateKey,
         how: &str,
     ) -> Result<(), HybridError> {
@@ -114,10 +114,10 @@ impl Protocol {
                 aggregate: Box::new(aggregate.clone()),
             });
         }
-        let common = common(&*self.local, &**remote, aggregate).await?;
+        let common = common(&*self.local, remote, aggregate).await?;
         let version = common.map_or(0, |common| common.version);
         let ours = branch(&*self.local, aggregate, version).await?;
-        let theirs = branch(&**remote, aggregate, version).await?;
+        let theirs = branch(remote, aggregate, version).await?;
         if !ours.events.is_empty() && !theirs.events.is_empty() {
             return Err(HybridError::StillDiverged {
                 aggregate: Box::new(aggregate.clone()),

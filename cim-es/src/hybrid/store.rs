@@ -187,7 +187,8 @@ impl HybridEventStore {
     /// The failures of either side.
     pub async fn divergences(&self) -> Result<Vec<Divergence>, HybridError> {
         let remote = self.task.line.remote();
-        Ok(self.protocol.divergences(remote.as_ref()).await?)
+        let remote = remote.as_ref().map(|it| it as &dyn EventStore);
+        Ok(self.protocol.divergences(remote).await?)
     }
 
     /// Ends the divergence of an aggregate whose history was brought to one of the two; see [`Protocol::resolve`].

@@ -92,6 +92,15 @@ impl ParkedEvents {
         Ok(Self { kept, name })
     }
 
+    /// Whether a subscription of this name has kept anything: where it has not, the name is probably misspelled. A live one
+    /// keeps nothing before it parks an event.
+    ///
+    /// # Errors
+    /// The failures of what keeps it.
+    pub async fn is_known(&self) -> Result<bool, SubscriptionError> {
+        self.kept.is_known().await
+    }
+
     /// All of them, in the order of the store.
     ///
     /// # Errors

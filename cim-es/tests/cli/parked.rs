@@ -56,9 +56,15 @@ fn what_is_parked_is_listed_and_a_request_is_kept_for_the_subscription() {
     );
     let resend = about(&file, &["parked", "reminders", "--resend", "3"]);
     assert_eq!(resend.code, 0, "{resend:?}");
+    assert!(resend.out.contains("resend"), "{resend:?}");
     let listed = lines(&about(&file, &["--json", "parked", "reminders"]));
     assert_eq!(listed[0]["request"], json!("resend"));
     let other = about(&file, &["parked", "reminders", "--discard", "4"]);
     assert_eq!(other.code, 2, "{other:?}");
-    assert_eq!(about(&file, &["parked", "remainders"]).out, "");
+    let misspelled = about(&file, &["parked", "remainders"]);
+    assert_eq!(misspelled.code, 2, "{misspelled:?}");
+    assert!(
+        misspelled.err.contains("no subscription `remainders`"),
+        "{misspelled:?}"
+    );
 }

@@ -276,6 +276,103 @@ fn a_witness_cosigns_what_goes_on_from_what_it_saw() {
 }
 
 #[test]
+fn a_witness_begins_with_a_proof_that_begins_with_nothing() {
+    let signed = Signed::new();
+    let (first, last) = (
+        signed.keep("first.checkpoint"),
+        signed.directory.file("witness.checkpoint"),
+    );
+    let witness = signed.write("witness.pem", &KEY.replace("AAECAwQF", "AQECAwQF"));
+    let cosign = |growth: &Path| {
+        ask([
+            "checkpoint",
+            "cosign",
+            text(growth),
+            "--name",
+            "example.net/witness",
+            "--key",
+            text(&witness),
+            "--trust",
+            text(&signed.trust),
+            "--last",
+            text(&last),
+        ])
+    };
+    let since = about(&signed.file, &["prove", "growth", text(&first)]);
+    let since = signed.write("since.proof", &since.out);
+    let refused = cosign(&since);
+    assert_eq!(refused.code, 4, "{refused:?}");
+    assert!(
+        refused
+            .err
+            .contains("this witness has cosigned nothing yet"),
+        "{refused:?}"
+    );
+    let begun = about(&signed.file, &["prove", "growth"]);
+    let begun = signed.write("begun.proof", &begun.out);
+    let cosigned = cosign(&begun);
+    assert_eq!(cosigned.code, 0, "{cosigned:?}");
+    let again = cosign(&begun);
+    assert!(
+        again
+            .err
+            .contains(&format!("`cim-es prove growth {}`", text(&last))),
+        "{again:?}"
+    );
+    assert_eq!(cosign(&since).code, 0);
+}
+
+#[test]
+fn what_cannot_be_read_as_what_it_should_be_is_named_with_its_file() {
+    let signed = Signed::new();
+    let wrong = signed.write("wrong.txt", "nothing\n");
+    let trust = text(&signed.trust);
+    let made = signed.keep("made.checkpoint");
+    for arguments in [
+        &["checkpoint", "check", text(&wrong), "--trust", trust][..],
+        &["checkpoint", "check", text(&made), "--trust", text(&wrong)],
+        &[
+            "checkpoint",
+            "key",
+            "--origin",
+            ORIGIN,
+            "--key",
+            text(&wrong),
+        ],
+        &[
+            "prove",
+            "check",
+            text(&wrong),
+            "--old",
+            text(&wrong),
+            "--trust",
+            trust,
+        ],
+    ] {
+        let answer = ask(arguments);
+        assert!(
+            answer.err.contains("wrong.txt"),
+            "{arguments:?}: {answer:?}"
+        );
+    }
+    let other = about(
+        &signed.file,
+        &[
+            "checkpoint",
+            "make",
+            "--origin",
+            ORIGIN,
+            "--key",
+            text(&signed.key),
+            "--tiles",
+            trust,
+        ],
+    );
+    assert_eq!(other.code, 2, "{other:?}");
+    assert!(other.err.contains("is not a directory"), "{other:?}");
+}
+
+#[test]
 fn a_key_that_is_none_is_refused_and_nothing_of_it_is_shown() {
     let signed = Signed::new();
     std::fs::write(&signed.key, "SUAHUNTER2").expect("a file");

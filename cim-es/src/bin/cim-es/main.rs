@@ -1,11 +1,14 @@
 //! `cim-es`: looking into a store of any engine, and taking events out of it and into it, without knowing their types.
 #![forbid(unsafe_code)]
 
+mod causes;
 mod commands;
+mod contents;
 mod event;
 mod failure;
 mod interrupt;
 mod kept;
+mod made;
 mod meant;
 mod moment;
 #[path = "../../store/new_file.rs"]
@@ -13,6 +16,7 @@ mod moment;
 mod new_file;
 mod output;
 mod progress;
+mod spool;
 mod store;
 
 use std::process::ExitCode;
@@ -67,10 +71,13 @@ Exit status:
   1    something was found that should not be: damage, a changed history
   2    the command line is not understood, or names what the store does not have
   3    the store cannot be opened, reached or used
-  4    what was to be brought in does not hold, or does not fit the store
-  5    anything else, such as a file that cannot be written
+  4    what was to be brought in or checked does not hold, or does not fit the store
+  5    anything else, such as a file that cannot be read or written
   6    `doctor` found nothing damaged, but a danger or a warning
   130  interrupted
+
+With --json, each line of stderr is an object too, {\"note\"} or, where it fails:
+  {\"error\":{\"status\",\"kind\",\"message\",\"help\"}}; `help` may be null
 
 Logins and keys are never given on the command line: they stand in files, or in the variables CIM_ES_NATS_….";
 
@@ -82,17 +89,13 @@ fn main() -> ExitCode {
     let (cli, source) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => {
-            // Nobody may be there to read it.
-            let _ = error.print();
-            return match error.use_stderr() {
-                true => ExitCode::from(Kind::Usage.code()),
-                false => ExitCode::SUCCESS,
-            };
+            return not_understood(&error);
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
+    let json = cli.json;
     let done = match runtime {
         Ok(runtime) => runtime.block_on(run(cli, source)),
         Err(error) => Err(Failure::new(
@@ -103,26 +106,46 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            failure.print();
+            failure.print(json);
             ExitCode::from(failure.kind.code())
         }
     }
 }
 
-async fn run(cli: Cli, source: Option<ValueSource>) -> Result<(), Failure> {
-    let mut output = Output::new();
+/// Prints the help that was asked for, or what is wrong with the command line.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // Nobody may be there to read it.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let is_json = std::env::args_os().any(|argument| argument == "--json");
+    match is_json {
+        true => {
+            let text = error.render().to_string();
+            let text = text.trim().trim_start_matches("error: ");
+            Failure::usage(text).print(true);
+        }
+        false => drop(error.print()),
+    }
+    ExitCode::from(Kind::Usage.code())
+}
+
+async fn run(mut cli: Cli, source: Option<ValueSource>) -> Result<(), Failure> {
+    cli.place.is_of_two = cli.command.names_another();
+    let mut output = Output::new(cli.json);
     let interrupt = Interrupt::listen();
     let done = match cli.command.access() {
         None => {
             cli.command
-                .run_alone::<Cli>(&mut output, cli.json, &interrupt)
+                .run_alone::<Cli>(&cli.place, source, &mut output, cli.json, &interrupt)
                 .await
         }
         Some(access) => {
             let store = interrupt.or(cli.place.open(source, access)).await?;
             let done = cli
                 .command
-                .run(&store, &mut output, cli.json, &interrupt)
+                .run(&store, &cli.place, &mut output, cli.json, &interrupt)
                 .await;
             store.close().await;
             done

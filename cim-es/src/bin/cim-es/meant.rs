@@ -1,10 +1,11 @@
 //! What was probably meant by a name that the store does not have.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use cim_es::__private::nearest_name;
 use cim_es::aggregate::IdText;
-use cim_es::store::{AggregateKey, AggregateQuery, StoredType};
+use cim_es::store::{AggregateKey, AggregateQuery, Position, Selection, StoredType, StreamExt};
 
 use crate::failure::Failure;
 use crate::store::Store;
@@ -23,6 +24,49 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     match (ending.next(), ending.next()) {
         (Some(one), None) => Some(one),
         _ => nearest_name(name, &known),
+    }
+}
+
+/// The file that was probably meant, beside one that is not there.
+pub fn near_file(path: &Path) -> Option<PathBuf> {
+    let parent = path.parent();
+    let parent = parent.filter(|parent| !parent.as_os_str().is_empty());
+    let directory = parent.unwrap_or(Path::new("."));
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let files = entries.filter(|entry| entry.file_type().is_ok_and(|it| !it.is_dir()));
+    let names = files.filter_map(|entry| entry.file_name().into_string().ok());
+    // What SQLite keeps beside a file is never meant.
+    let names: Vec<_> = names
+        .filter(|name| !name.ends_with("-wal") && !name.ends_with("-shm"))
+        .collect();
+    let wanted = path.file_name()?.to_string_lossy();
+    let near = nearest(&wanted, names.iter().map(String::as_str))?;
+    Some(
+        parent
+            .map_or_else(|| PathBuf::from("."), Path::to_owned)
+            .join(near),
+    )
+}
+
+/// A position behind which something begins, which the store must have come to.
+pub async fn position(store: &Store, position: u64) -> Result<Position, Failure> {
+    let last = store.events().last_position().await?;
+    match position > last.0 {
+        false => Ok(Position(position)),
+        true => Err(
+            Failure::usage(format!("the store has not come to position {position}"))
+                .help(format!("its last event is at position {last}")),
+        ),
+    }
+}
+
+/// Says that no event matches a filter of subjects, if none does.
+pub async fn check_subject(store: &Store, filter: &str) -> Result<(), Failure> {
+    let selection = Selection::subjects(filter.to_owned());
+    let mut events = store.events().read(selection, Position::START.into());
+    match events.next().await.transpose()? {
+        None if filter != ">" => Err(no_subject(filter, &store.event_types().await?)),
+        _ => Ok(()),
     }
 }
 

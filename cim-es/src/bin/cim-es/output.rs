@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, BufWriter, Stdout, Write};
 
-use anstream::AutoStream;
+use anstream::{AutoStream, eprintln};
 use clap::builder::styling::Style;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
@@ -18,12 +18,15 @@ const GAP: &str = "  ";
 /// The standard output: with colour on a terminal, and without where it is none.
 pub struct Output {
     out: BufWriter<AutoStream<Stdout>>,
+    /// Whether a program reads it: then each line of stderr is an object as well.
+    is_json: bool,
 }
 
 impl Output {
-    pub fn new() -> Self {
+    pub fn new(is_json: bool) -> Self {
         Self {
             out: BufWriter::with_capacity(64 * 1024, AutoStream::auto(io::stdout())),
+            is_json,
         }
     }
 
@@ -45,6 +48,16 @@ impl Output {
         let mut stdout = io::stdout().lock();
         stdout.write_all(bytes)?;
         Ok(stdout.flush()?)
+    }
+
+    /// A remark on stderr, behind what was printed so far.
+    pub fn note(&mut self, text: &str) -> Result<(), Failure> {
+        self.flush()?;
+        match self.is_json {
+            true => eprintln!("{}", serde_json::json!({ "note": text })),
+            false => eprintln!("{}", shown(text)),
+        }
+        Ok(())
     }
 
     /// Lets a reader have what was printed.
@@ -71,6 +84,14 @@ pub fn shown(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(safe)
+}
+
+/// A number of things, in words: `1 event`, `2 events`.
+pub fn counted(number: u64, thing: &str) -> String {
+    match number {
+        1 => format!("1 {thing}"),
+        _ => format!("{number} {thing}s"),
+    }
 }
 
 /// A table without borders, printed as its rows come: its first rows say how wide the columns are.

@@ -6,15 +6,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::GetStreamErrorKind;
 use cim_es::SqliteEventStore;
-use cim_es::jetstream::{Connection, JetStreamEventStore, NatsAuth, NatsConfig};
+use cim_es::jetstream::{ConfigError, Connection, JetStreamEventStore, NatsAuth, NatsConfig};
 use cim_es::store::{AggregatePage, AggregateQuery, EventStore, StoreError, StoredType};
 use clap::Args;
 use clap::parser::ValueSource;
 use futures_util::TryStreamExt;
 
+use crate::contents::Contents;
 use crate::failure::{Failure, Kind};
-use crate::meant::nearest;
+use crate::made::{Found, Free};
+use crate::meant::{self, nearest};
 
 /// How long the account may take to name its streams.
 const NAMING: Duration = Duration::from_secs(5);
@@ -54,6 +58,9 @@ pub struct Place {
     /// The file is on a medium that nobody writes to
     #[arg(long, global = true)]
     pub immutable: bool,
+    /// Whether the command names a second store, which the options for servers are of.
+    #[arg(skip)]
+    pub is_of_two: bool,
 }
 
 /// What a command does with the store.
@@ -63,8 +70,6 @@ pub enum Access {
     Read,
     /// Writes to one that is there.
     Write,
-    /// Writes to one, and makes it if it is not there.
-    Create,
 }
 
 /// A store that is open.
@@ -146,13 +151,51 @@ impl Place {
         access: Access,
     ) -> Result<Store, Failure> {
         match self.named(source)? {
-            Named::File(path) => self.open_file(&path, access),
-            Named::Servers { url, stream } => self.open_stream(url, stream, access).await,
+            Named::File(path) => {
+                if is_missing(&path) {
+                    return Err(no_file(&path));
+                }
+                self.open_file(&path, access)
+            }
+            Named::Servers { url, stream } => {
+                self.is_for_servers()?;
+                let (connection, config) = self.connect(url).await?;
+                let name = self.stream_name(&connection, stream, &config).await?;
+                open_stream(connection, config, name).await
+            }
+        }
+    }
+
+    /// Looks what is there: what is there is opened to be written to, and what is not can be made.
+    pub async fn look(&self, source: Option<ValueSource>) -> Result<Found, Failure> {
+        match self.named(source)? {
+            Named::File(path) if is_missing(&path) => {
+                self.is_for_a_file(Access::Write)?;
+                Ok(Found::Free(Free::File(path)))
+            }
+            Named::File(path) => Ok(Found::There(self.open_file(&path, Access::Write)?)),
+            Named::Servers { url, stream } => {
+                self.is_for_servers()?;
+                let (connection, mut config) = self.connect(url).await?;
+                let name = match self.one_name(stream)? {
+                    Some(name) => name,
+                    None => {
+                        let names = streams(&connection).await;
+                        let configured = &config.event_store.stream_name;
+                        chosen(&names, configured)?.unwrap_or_else(|| configured.clone())
+                    }
+                };
+                if is_there(&connection, &name).await {
+                    return Ok(Found::There(open_stream(connection, config, name).await?));
+                }
+                config.event_store.stream_name = name;
+                Ok(Found::Free(Free::Stream(Box::new((connection, config)))))
+            }
         }
     }
 
     fn named(&self, source: Option<ValueSource>) -> Result<Named, Failure> {
-        let Some(store) = &self.store else {
+        let Some(store) = self.store.as_ref().filter(|it| !it.is_empty()) else {
             let has_servers =
                 self.config.is_some() || std::env::var_os("CIM_ES_NATS_SERVERS").is_some();
             return match has_servers {
@@ -192,27 +235,57 @@ impl Place {
     }
 
     fn open_file(&self, path: &Path, access: Access) -> Result<Store, Failure> {
-        let is_missing =
-            std::fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound);
-        if is_missing && access != Access::Create {
-            return Err(no_file(path));
-        }
+        self.is_for_a_file(access)?;
         let options = SqliteEventStore::options();
         let options = match (self.immutable, access) {
             (true, _) => options.immutable(),
             (false, Access::Read) => options.read_only(),
-            (false, Access::Write | Access::Create) => options,
+            (false, Access::Write) => options,
         };
-        Ok(Store::File(options.open(path)?))
+        match options.open(path) {
+            Ok(store) => Ok(Store::File(store)),
+            Err(error) => Err(not_opened(error, path)),
+        }
     }
 
-    async fn open_stream(
-        &self,
-        url: Option<String>,
-        stream: Option<String>,
-        access: Access,
-    ) -> Result<Store, Failure> {
-        let mut config = NatsConfig::load(self.config.as_deref())?;
+    /// Refuses what says something of servers.
+    fn is_for_a_file(&self, access: Access) -> Result<(), Failure> {
+        let named = [
+            ("--stream", self.stream.is_some()),
+            ("--creds", self.creds.is_some()),
+        ];
+        if let Some((option, _)) = named
+            .iter()
+            .find(|(_, is_given)| *is_given && !self.is_of_two)
+        {
+            let message = format!("`{option}` is of servers, and the store is a file");
+            return Err(Failure::usage(message).help(format!(
+                "leave `{option}` out, or give an address such as nats://127.0.0.1:4222"
+            )));
+        }
+        match self.immutable && access == Access::Write {
+            true => Err(Failure::usage(
+                "the command writes to the store, which `--immutable` rules out",
+            )
+            .help("leave `--immutable` out")),
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses what says something of a file.
+    fn is_for_servers(&self) -> Result<(), Failure> {
+        match self.immutable {
+            true => Err(
+                Failure::usage("`--immutable` is of a file, and the store is on servers")
+                    .help("leave `--immutable` out"),
+            ),
+            false => Ok(()),
+        }
+    }
+
+    async fn connect(&self, url: Option<String>) -> Result<(Connection, NatsConfig), Failure> {
+        let file = self.config.as_deref();
+        let mut config = NatsConfig::load(file).map_err(|error| config_failure(error, file))?;
         if let Some(url) = url {
             config.servers = vec![url];
         }
@@ -222,44 +295,66 @@ impl Place {
         config.check()?;
         let connection = config.connect().await?;
         connection.check_jetstream().await?;
-        let named = match (&self.stream, stream) {
-            (Some(named), Some(other)) if *named != other => {
-                return Err(Failure::usage(format!(
-                    "the address names stream `{other}`, and `--stream` names `{named}`"
-                ))
-                .help("name one"));
-            }
-            (Some(named), _) => Some(named.clone()),
-            (None, other) => other,
+        Ok((connection, config))
+    }
+
+    /// The stream that is named: by the address, or by the option.
+    fn one_name(&self, stream: Option<String>) -> Result<Option<String>, Failure> {
+        match (&self.stream, stream) {
+            (Some(named), Some(other)) if *named != other => Err(Failure::usage(format!(
+                "the address names stream `{other}`, and `--stream` names `{named}`"
+            ))
+            .help("name one")),
+            (Some(named), _) => Ok(Some(named.clone())),
+            (None, other) => Ok(other),
+        }
+    }
+
+    /// Which stream is meant: the one that is named, or that the configuration names, or the only one that keeps events.
+    async fn stream_name(
+        &self,
+        connection: &Connection,
+        stream: Option<String>,
+        config: &NatsConfig,
+    ) -> Result<String, Failure> {
+        let named = self.one_name(stream)?;
+        let names = streams(connection).await;
+        let Some(named) = named else {
+            let chosen = chosen(&names, &config.event_store.stream_name)?;
+            return chosen.ok_or_else(|| {
+                Failure::new(Kind::Store, "no stream of events was found in this account").help(
+                    "name it with `--stream NAME` if this user may not list streams; look whether the account and the JetStream domain are right",
+                )
+            });
         };
-        let events = match access {
-            Access::Create => {
-                if let Some(named) = named {
-                    config.event_store.stream_name = named;
-                }
-                let options = config.event_store.clone();
-                JetStreamEventStore::open(connection.clone(), options).await?
-            }
-            Access::Read | Access::Write => {
-                let configured = &config.event_store.stream_name;
-                let name = stream_name(&connection, named, configured).await?;
-                JetStreamEventStore::open_existing(connection.clone(), &name).await?
-            }
+        if names.is_empty() || names.contains(&named) {
+            return Ok(named);
+        }
+        let known = names.iter().map(String::as_str);
+        let help = match nearest(&named, known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("streams of events are: {}", names.join(", ")),
         };
-        Ok(Store::Stream(Box::new(Stream {
-            events,
-            connection,
-            config,
-        })))
+        let message = format!("there is no stream of events `{named}`");
+        Err(Failure::new(Kind::Store, message).help(help))
     }
 }
 
-/// Which stream is meant: the one that is named, or that the configuration names, or the only one that keeps events.
-async fn stream_name(
-    connection: &Connection,
-    named: Option<String>,
-    configured: &str,
-) -> Result<String, Failure> {
+async fn open_stream(
+    connection: Connection,
+    config: NatsConfig,
+    name: String,
+) -> Result<Store, Failure> {
+    let events = JetStreamEventStore::open_existing(connection.clone(), &name).await?;
+    Ok(Store::Stream(Box::new(Stream {
+        events,
+        connection,
+        config,
+    })))
+}
+
+/// The streams of events of the account, in the order of their names; none where this user may not list them.
+async fn streams(connection: &Connection) -> Vec<String> {
     let listing = async {
         let mut streams = connection.jetstream().streams();
         let mut names = Vec::new();
@@ -275,25 +370,16 @@ async fn stream_name(
     let listed = tokio::time::timeout(NAMING, listing).await;
     let mut names = listed.unwrap_or_default();
     names.sort();
-    let has = |name: &str| names.iter().any(|it| it == name);
-    match (named, names.as_slice()) {
-        (Some(named), _) if has(&named) || names.is_empty() => Ok(named),
-        (Some(named), _) => {
-            let known = names.iter().map(String::as_str);
-            let help = match nearest(&named, known) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("streams of events are: {}", names.join(", ")),
-            };
-            Err(Failure::new(Kind::Store, format!("there is no stream of events `{named}`")).help(help))
-        }
-        (None, _) if has(configured) => Ok(configured.to_owned()),
-        (None, [one]) => Ok(one.clone()),
-        (None, []) => Err(Failure::new(
-            Kind::Store,
-            "no stream of events was found in this account",
-        )
-        .help("name it with `--stream NAME` if this user may not list streams; look whether the account and the JetStream domain are right")),
-        (None, names) => Err(Failure::usage(format!(
+    names
+}
+
+/// The stream that is meant where none is named; none where there is none.
+fn chosen(names: &[String], configured: &str) -> Result<Option<String>, Failure> {
+    match names {
+        [] => Ok(None),
+        names if names.iter().any(|it| it == configured) => Ok(Some(configured.to_owned())),
+        [one] => Ok(Some(one.clone())),
+        names => Err(Failure::usage(format!(
             "the account has several streams of events: {}",
             names.join(", ")
         ))
@@ -301,35 +387,81 @@ async fn stream_name(
     }
 }
 
+/// Whether there is a stream of a name. What cannot be asked is found out when it is opened.
+async fn is_there(connection: &Connection, name: &str) -> bool {
+    match connection.jetstream().get_stream(name).await {
+        Ok(_) => true,
+        Err(error) => match error.kind() {
+            GetStreamErrorKind::JetStream(error) => {
+                error.error_code() != ErrorCode::STREAM_NOT_FOUND
+            }
+            _ => true,
+        },
+    }
+}
+
+fn is_missing(path: &Path) -> bool {
+    std::fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+}
+
+/// Why a file is not opened, and what it is if it is no store.
+fn not_opened(error: StoreError, path: &Path) -> Failure {
+    if let Err(denied) = std::fs::File::open(path)
+        && denied.kind() == ErrorKind::PermissionDenied
+    {
+        let message = format!("the file {} cannot be read: {denied}", path.display());
+        return Failure::new(Kind::Store, message)
+            .help("give this user the right to read it, and its directory");
+    }
+    // Nothing more can be told of one that cannot be opened.
+    let failure = Failure::from(error).without_help();
+    let shown = path.display();
+    match Contents::of(path) {
+        Contents::Bundle | Contents::JsonLines => failure.help(format!(
+            "it holds events for another store: `cim-es -s STORE import {shown}` takes them in"
+        )),
+        Contents::Encrypted => failure.help(format!(
+            "it is encrypted: `cim-es -s STORE import {shown} --identity FILE` takes in what is in it"
+        )),
+        Contents::Store if failure.says("immutable") => {
+            failure.help("`--immutable` opens it so, where nobody writes to it")
+        }
+        Contents::Store | Contents::Other => failure,
+    }
+}
+
+/// What is wrong with the configuration, and in which file.
+fn config_failure(error: ConfigError, file: Option<&Path>) -> Failure {
+    let failure = Failure::from(error.clone());
+    match (error, file) {
+        (ConfigError::File { .. }, _) | (_, None) => failure,
+        (_, Some(file)) => failure.help(format!(
+            "it stands in {}, or in a variable CIM_ES_NATS_…",
+            file.display()
+        )),
+    }
+}
+
 /// Says that a file is missing, and which was probably meant.
 fn no_file(path: &Path) -> Failure {
     let missing = |what: &str, path: &Path| {
-        Failure::new(
-            Kind::Store,
-            format!("{what} {} does not exist", path.display()),
-        )
+        let message = format!("{what} {} does not exist", path.display());
+        Failure::new(Kind::Store, message)
     };
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let directory = parent.unwrap_or(Path::new("."));
-    if !directory.is_dir() {
-        return missing("the directory", directory).help("look whether the path is right");
+    let parent = path.parent();
+    if let Some(parent) = parent.filter(|it| !it.as_os_str().is_empty() && !it.is_dir()) {
+        return missing("the directory", parent).help("look whether the path is right");
     }
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let files = entries.filter(|entry| entry.file_type().is_ok_and(|it| !it.is_dir()));
-    let names: Vec<_> = files
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect();
-    let wanted = path
-        .file_name()
-        .map(|name| name.to_string_lossy())
-        .unwrap_or_default();
-    let is_store = |name: &&str| !name.ends_with("-wal") && !name.ends_with("-shm");
-    let known = names.iter().map(String::as_str).filter(is_store);
-    match nearest(&wanted, known) {
-        Some(near) => missing("the file", path).help(format!("did you mean `{}`?", directory.join(near).display())),
-        None => missing("the file", path)
-            .help("look whether the path is right; a program makes a store when it opens it, and `cim-es import --create` makes one of a bundle"),
+    let failure = missing("the file", path);
+    if let Some(near) = meant::near_file(path) {
+        return failure.help(format!("did you mean `{}`?", near.display()));
+    }
+    let text = path.to_string_lossy();
+    match text.strip_prefix("nats:").or_else(|| text.strip_prefix("tls:")) {
+        Some(rest) => failure.help(format!(
+            "an address is written `nats://{}`",
+            rest.trim_start_matches('/')
+        )),
+        None => failure.help("look whether the path is right; a program makes a store when it opens it, and `cim-es import --create` makes one of a bundle"),
     }
 }

@@ -6,6 +6,7 @@ mod compare;
 mod input;
 mod lines;
 mod packs;
+mod proved;
 mod read;
 mod store;
 mod verify;
@@ -15,11 +16,12 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use self::compare::Comparison;
+pub use self::proved::Proved;
+
 use self::input::{Input, Source};
 use self::verify::Contents;
 use super::encryption::Identity;
-use super::progress::{Canceller, Progress, Reporter, Step};
+use super::progress::{Canceller, Progress, Reporter};
 use super::signature::Trust;
 use super::{AggregateRange, BundleError, Manifest};
 use crate::block::ChainHead;
@@ -208,6 +210,17 @@ impl Import {
         Self::of(file.as_ref(), Form::JsonLines)
     }
 
+    /// Of JSON Lines that a function opens from their start, as [`bundle_from`](Self::bundle_from) does of a bundle.
+    pub fn json_lines_from<R: Read + Send + 'static>(
+        name: impl AsRef<Path>,
+        open: impl Fn() -> io::Result<R> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            form: Form::JsonLines,
+            ..Self::bundle_from(name, open)
+        }
+    }
+
     fn of(file: &Path, form: Form) -> Self {
         Self {
             file: file.to_owned(),
@@ -302,27 +315,27 @@ impl Import {
         self,
         store: &(impl EventStore + ?Sized),
     ) -> Result<Imported, BundleError> {
+        self.prove().await?.into_store(store).await
+    }
+
+    /// Proves all of the file, for a program that makes the store only once it knows that the file holds.
+    ///
+    /// ```
+    /// # use cim_es::bundle::*;
+    /// # use cim_es::SqliteEventStore;
+    /// async fn copy() -> Result<Imported, Box<dyn std::error::Error>> {
+    ///     let proved = Import::bundle("library.car").prove().await?;
+    ///     let store = SqliteEventStore::open("copy.db")?;
+    ///     Ok(proved.into_store(&store).await?)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`verify`](Self::verify).
+    pub async fn prove(self) -> Result<Proved, BundleError> {
         let input = self.input().await?;
         let contents = self.contents(&input).await?;
-        let comparison = Comparison::of(store, &input, &contents, &self.canceller).await?;
-        self.reporter.done(Progress {
-            step: Step::Comparing,
-            events: contents.events,
-            of_events: Some(contents.events),
-            bytes: 0,
-        });
-        if self.on_divergence == OnDivergence::Refuse && !comparison.diverged.is_empty() {
-            return Err(BundleError::Diverged(comparison.into_divergences()));
-        }
-        store::store(
-            store,
-            &input,
-            contents,
-            comparison,
-            &self.reporter,
-            &self.canceller,
-        )
-        .await
+        Ok(Proved::new(self, input, contents))
     }
 
     async fn input(&self) -> Result<Input, BundleError> {

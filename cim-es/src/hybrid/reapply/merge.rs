@@ -1,7 +1,6 @@
 //! The new commits: the events of this side that are taken again, in their order, behind the stream's.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use super::done::{Done, There};
 use super::names::{NameChanges, Names};
@@ -10,7 +9,6 @@ use super::{Merged, Policies};
 use crate::block::{Cid, EventBlock, StoredEvent};
 use crate::domain::message::{MessageIdentity, Timestamp};
 use crate::hybrid::HybridError;
-use crate::hybrid::connector::RemoteStore;
 use crate::hybrid::divergence::LeftOut;
 use crate::hybrid::parked::aggregates;
 use crate::hybrid::replace::Sides;
@@ -27,7 +25,7 @@ impl Policies {
     /// Takes again what was done here, on what the stream has.
     pub(in crate::hybrid) async fn merge(
         &self,
-        remote: &Arc<dyn RemoteStore>,
+        remote: &dyn EventStore,
         sides: &Sides,
         now: Timestamp,
     ) -> Result<Merged, HybridError> {

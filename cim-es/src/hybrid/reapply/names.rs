@@ -1,19 +1,17 @@
 //! Unique names on the stream's history: an event that claims one which another holds there is not taken again.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use super::typed::HeldNames;
 use crate::domain::ErrorChain;
 use crate::domain::aggregate::UniqueName;
 use crate::hybrid::HybridError;
-use crate::hybrid::connector::RemoteStore;
 use crate::repository::{Holder, NameEvent, held_by, name_event};
 use crate::store::{AggregateKey, EventStore, Head, NewEvent, StoreError};
 
 /// What is known of names in the stream, with what was taken again so far.
 pub(super) struct Names<'a> {
-    remote: &'a Arc<dyn RemoteStore>,
+    remote: &'a dyn EventStore,
     known: HashMap<AggregateKey, Known>,
 }
 
@@ -31,7 +29,7 @@ pub(super) struct NameChanges {
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn new(remote: &'a Arc<dyn RemoteStore>) -> Self {
+    pub(super) fn new(remote: &'a dyn EventStore) -> Self {
         Self {
             remote,
             known: HashMap::new(),

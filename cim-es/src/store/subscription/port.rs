@@ -34,6 +34,9 @@ pub(crate) trait SubscriptionEngine: Any + Send + Sync {
 /// The parked events of one subscription.
 #[async_trait]
 pub(crate) trait KeepsParked: Send + Sync {
+    /// Whether a subscription of the name has kept anything.
+    async fn is_known(&self) -> Result<bool, SubscriptionError>;
+
     /// All of them, in the order of the store.
     async fn list(&self) -> Result<Vec<ParkedEvent>, SubscriptionError>;
 

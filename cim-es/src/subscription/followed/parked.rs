@@ -44,6 +44,15 @@ impl ParkedHere {
 
 #[async_trait]
 impl KeepsParked for ParkedHere {
+    async fn is_known(&self) -> Result<bool, SubscriptionError> {
+        for view in [&self.durable, &self.live] {
+            if !self.storage.views(view.name()).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     async fn list(&self) -> Result<Vec<ParkedEvent>, SubscriptionError> {
         let durable = record::all_parked(&*self.storage, &self.durable).await?;
         let asked = asked::all(&*self.storage, &self.requests).await?;

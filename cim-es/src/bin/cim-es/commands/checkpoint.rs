@@ -1,17 +1,19 @@
 //! `checkpoint`: what a store has, fixed by a signature.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use cim_es::message::{Clock as _, SystemClock};
 use cim_es::proof::{
-    CheckpointLog, ConsistencyProof, Reading, SignedCheckpoint, SigningKey, Tiles, Trust, Witness,
+    CheckpointLog, ConsistencyProof, KeyError, ProofError, Reading, SignedCheckpoint, SigningKey,
+    Tiles, Trust, Witness,
 };
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::kept::replace;
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::progress::spinner;
 use crate::store::{Access, Store};
 
@@ -41,15 +43,19 @@ pub struct TilesPlace {
 }
 
 impl TilesPlace {
-    pub fn of(&self, store: &Store) -> Tiles {
-        Tiles::in_directory(match &self.tiles {
-            Some(directory) => directory.clone(),
-            None => {
-                let mut name = store.name().into_os_string();
-                name.push(".tiles");
-                PathBuf::from(name)
-            }
-        })
+    pub fn of(&self, store: &Store) -> Result<Tiles, Failure> {
+        let directory = self.tiles.clone().unwrap_or_else(|| {
+            let mut name = store.name().into_os_string();
+            name.push(".tiles");
+            PathBuf::from(name)
+        });
+        match directory.is_dir() || !directory.exists() {
+            true => Ok(Tiles::in_directory(directory)),
+            false => Err(
+                Failure::usage(format!("{} is not a directory", directory.display()))
+                    .help("the hashes are kept in one: name another with `--tiles DIRECTORY`"),
+            ),
+        }
     }
 }
 
@@ -122,7 +128,7 @@ pub struct Trusted {
 
 impl Trusted {
     pub fn read(&self) -> Result<Trust, Failure> {
-        Ok(Trust::read(&self.trust)?.quorum(self.quorum))
+        Ok(trust(&self.trust)?.quorum(self.quorum))
     }
 }
 
@@ -234,8 +240,8 @@ impl Checkpoint {
 
 impl Make {
     async fn run(&self, store: &Store, output: &mut Output, json: bool) -> Result<(), Failure> {
-        let key = SigningKey::read(&self.origin, &self.key)?;
-        let mut log = CheckpointLog::new(store.shared(), &self.origin, self.tiles.of(store));
+        let key = signing_key(&self.origin, &self.key)?;
+        let mut log = CheckpointLog::new(store.shared(), &self.origin, self.tiles.of(store)?);
         for copy in &self.copy {
             log = log.with_copy(copy);
         }
@@ -254,7 +260,7 @@ impl Audit {
     async fn run(&self, store: &Store, output: &mut Output, json: bool) -> Result<(), Failure> {
         let signed = self.checked.verified()?;
         let checkpoint = signed.unverified();
-        let log = CheckpointLog::new(store.shared(), checkpoint.origin(), self.tiles.of(store));
+        let log = CheckpointLog::new(store.shared(), checkpoint.origin(), self.tiles.of(store)?);
         let bar = spinner("comparing the events");
         let audited = log.audit(checkpoint).await;
         bar.finish_and_clear();
@@ -263,8 +269,8 @@ impl Audit {
             return print(output, &signed, json);
         }
         output.line(&format!(
-            "the first {} events of {} are those that were signed",
-            checkpoint.size(),
+            "the first {} of {} are those that were signed",
+            counted(checkpoint.size(), "event"),
             checkpoint.origin()
         ))
     }
@@ -280,15 +286,27 @@ impl Check {
 
 impl Cosign {
     fn run(&self, output: &mut Output, json: bool) -> Result<(), Failure> {
-        let key = SigningKey::read(&self.name, &self.key)?.for_witness();
+        let key = signing_key(&self.name, &self.key)?.for_witness();
         let trust = self.trust.read()?;
-        let proof: ConsistencyProof = read_text(&self.proof)?.parse()?;
+        let proof: ConsistencyProof = parsed(&self.proof)?;
         let last = match self.last.exists() {
             true => Some(read(&self.last)?.verify(&trust)?),
             false => None,
         };
         let witness = Witness::new(key, trust)?;
-        let signed = witness.cosign(last.as_ref(), &proof, SystemClock.now())?;
+        let seen = last.as_ref().map_or(0, |last| last.size());
+        let signed = witness.cosign(last.as_ref(), &proof, SystemClock.now());
+        let signed = signed.map_err(|error| {
+            let failure = Failure::from(error);
+            match (proof.old_size() == seen, &last) {
+                (true, _) => failure,
+                (false, None) => failure.help("this witness has cosigned nothing yet, and needs a proof that begins with nothing: `cim-es prove growth` without a checkpoint makes one"),
+                (false, Some(_)) => failure.help(format!(
+                    "this witness has cosigned {seen} events, and needs a proof that begins there: `cim-es prove growth {}` makes one",
+                    self.last.display()
+                )),
+            }
+        })?;
         replace(&self.last, signed.to_string().as_bytes())
             .map_err(|error| Failure::file("cannot write", &self.last, &error))?;
         print(output, &signed, json)
@@ -304,7 +322,7 @@ impl NewKey {
 
 impl Key {
     fn run(&self, output: &mut Output, json: bool) -> Result<(), Failure> {
-        let key = SigningKey::read(&self.origin, &self.key)?;
+        let key = signing_key(&self.origin, &self.key)?;
         print_key(output, key, self.witness, json)
     }
 }
@@ -342,12 +360,41 @@ fn print(output: &mut Output, signed: &SignedCheckpoint, json: bool) -> Result<(
 
 /// The checkpoint in a file.
 pub fn read(path: &Path) -> Result<SignedCheckpoint, Failure> {
-    Ok(read_text(path)?.parse()?)
+    parsed(path)
+}
+
+/// What a file says.
+pub fn parsed<T: FromStr<Err = ProofError>>(path: &Path) -> Result<T, Failure> {
+    let parsed = read_text(path)?.parse();
+    parsed.map_err(|error| Failure::from(error).about(path.display()))
 }
 
 /// The text in a file.
 pub fn read_text(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| {
-        Failure::file("cannot read", path, &error).help("look whether the path is right")
+    std::fs::read_to_string(path).map_err(|error| Failure::file("cannot read", path, &error))
+}
+
+/// The key in a file, with the name that it must have.
+pub fn signing_key(name: &str, path: &Path) -> Result<SigningKey, Failure> {
+    SigningKey::read(name, path).map_err(|error| of_file(error, path))
+}
+
+/// The keys that are trusted.
+pub fn trust(path: &Path) -> Result<Trust, Failure> {
+    Trust::read(path).map_err(|error| match error {
+        KeyError::Malformed { .. } => of_file(error, path).help(
+            "a file of trusted keys has one on each line, as `cim-es checkpoint key` prints them",
+        ),
+        error => of_file(error, path),
     })
+}
+
+/// Names the file where the error does not.
+fn of_file(error: KeyError, path: &Path) -> Failure {
+    match error {
+        KeyError::Malformed { .. } | KeyError::OtherName { .. } => {
+            Failure::from(error).about(path.display())
+        }
+        error => error.into(),
+    }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::failure::{Failure, Kind};
-use crate::output::{Output, Table};
+use crate::output::{Output, Table, counted};
 use crate::progress::spinner;
 use crate::store::Store;
 
@@ -90,8 +90,11 @@ async fn file(store: &SqliteEventStore) -> Result<Vec<Found>, Failure> {
             severity: "notice",
             about: "file".to_owned(),
             found: format!(
-                "{} events of {} aggregates, {} objects, {} views",
-                report.events, report.aggregates, report.objects, report.views
+                "{} of {}, {}, {}",
+                counted(report.events, "event"),
+                counted(report.aggregates, "aggregate"),
+                counted(report.objects, "object"),
+                counted(report.views, "view"),
             ),
             expected: "whole".to_owned(),
             advice: "everything was checked and is as it was written".to_owned(),

@@ -1,13 +1,12 @@
 //! `export`: what a store has, or a part of it, as one file.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use anstream::eprintln;
 use cim_es::age::Identity as AgeIdentity;
 use cim_es::bundle::{self, BundleError, BundleFault, Exported, Manifest, Since};
 use cim_es::message::Timestamp;
-use cim_es::proof::{SignedCheckpoint, SigningKey};
-use cim_es::store::{Bookmark, Position, Selection, StoreError};
+use cim_es::store::{Bookmark, Selection, StoreError};
 use clap::Args;
 use serde::Serialize;
 
@@ -15,7 +14,8 @@ use super::identity::{identities, recipients};
 use super::streams::cursor;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::output::Output;
+use crate::meant;
+use crate::output::{Output, counted};
 use crate::progress::Bar;
 use crate::store::Store;
 
@@ -106,6 +106,10 @@ impl Export {
             return Err(Failure::usage(message)
                 .help("give another name, or `--force` to write in its place"));
         }
+        if to_output && !self.json_lines && std::io::stdout().is_terminal() {
+            return Err(Failure::usage("a bundle is nothing for a terminal")
+                .help("name a file, or give the output to a program, as `… export - | …` does"));
+        }
         let bar = Bar::new("exporting");
         let export = self.choice(store).await?.on_progress(bar.teller());
         let canceller = export.canceller();
@@ -131,7 +135,7 @@ impl Export {
             for text in &self.aggregate {
                 let key = cursor(text)?;
                 if store.events().last(&key).await?.is_none() {
-                    return Err(crate::meant::no_aggregate(store, &key).await?);
+                    return Err(meant::no_aggregate(store, &key).await?);
                 }
                 keys.push(key);
             }
@@ -140,6 +144,7 @@ impl Export {
         if let Some(filter) = &self.filter {
             let selection = Selection::subjects(filter.clone());
             selection.check().map_err(StoreError::from)?;
+            meant::check_subject(store, filter).await?;
             export = export.selection(selection);
         }
         if !self.since.is_empty() {
@@ -151,20 +156,19 @@ impl Export {
             export = export.since(Since::bundles(&manifests));
         }
         if let Some(after) = self.after {
-            export = export.since(Bookmark::from(Position(after)));
+            export = export.since(Bookmark::from(meant::position(store, after).await?));
         }
         if let Some(path) = &self.checkpoint {
-            let text = super::checkpoint::read_text(path)?;
             // What is no checkpoint is of no use to who gets it.
-            text.parse::<SignedCheckpoint>()?;
-            export = export.checkpoint(text);
+            super::checkpoint::read(path)?;
+            export = export.checkpoint(super::checkpoint::read_text(path)?);
         }
         if let Some(name) = &self.sign_as {
             let Some(key) = &self.key else {
                 return Err(Failure::usage("with which key?")
                     .help("give `--key FILE`, or set `CIM_ES_KEY_FILE` to the file"));
             };
-            export = export.signed_by(SigningKey::read(name, key)?);
+            export = export.signed_by(super::checkpoint::signing_key(name, key)?);
         }
         if let Some(recipients) = recipients(&self.recipient, self.recipients_file.as_deref())? {
             export = export.encrypted_to(recipients);
@@ -194,17 +198,19 @@ impl Export {
             return output.json(&report);
         }
         output.line(&format!(
-            "{}: {} events of {} aggregates, {} bytes",
-            report.file, report.events, report.aggregates, report.bytes
+            "{}: {} of {}, {} bytes",
+            report.file,
+            counted(report.events, "event"),
+            counted(report.aggregates as u64, "aggregate"),
+            report.bytes
         ))?;
-        output.flush()?;
-        if !report.drawn_in.is_empty() {
-            eprintln!(
+        match report.drawn_in.is_empty() {
+            true => Ok(()),
+            false => output.note(&format!(
                 "these came along, since they have a commit in common with what was asked for: {}",
-                crate::output::shown(&report.drawn_in.join(", "))
-            );
+                report.drawn_in.join(", ")
+            )),
         }
-        Ok(())
     }
 }
 

@@ -18,12 +18,13 @@ mod streams;
 mod tail;
 mod verify;
 
+use clap::parser::ValueSource;
 use clap::{CommandFactory, Subcommand};
 
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
-use crate::store::{Access, Store};
+use crate::store::{Access, Place, Store};
 
 /// What to do.
 #[derive(Subcommand)]
@@ -51,7 +52,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// How the store is opened; none where no store is needed.
+    /// How the store is opened; none where no store is needed, or where the command opens it by itself.
     pub fn access(&self) -> Option<Access> {
         match self {
             Self::Completions(_) | Self::Man(_) | Self::Identity(_) => None,
@@ -64,9 +65,11 @@ impl Command {
         }
     }
 
-    /// Does what needs no store.
+    /// Does what needs no store that is there.
     pub async fn run_alone<P: CommandFactory>(
         &self,
+        place: &Place,
+        source: Option<ValueSource>,
         output: &mut Output,
         json: bool,
         interrupt: &Interrupt,
@@ -74,7 +77,11 @@ impl Command {
         match self {
             Self::Completions(command) => command.run(output, P::command()),
             Self::Man(command) => command.run(output, P::command()),
-            Self::Import(command) => command.check(output, json, interrupt).await,
+            Self::Import(command) => {
+                command
+                    .run_alone(place, source, output, json, interrupt)
+                    .await
+            }
             Self::Checkpoint(command) => command.run_alone(output, json),
             Self::Prove(command) => command.run_alone(output, json),
             Self::Identity(command) => command.run(output, json),
@@ -82,10 +89,16 @@ impl Command {
         }
     }
 
+    /// Whether it is about a second store, which the options for servers are of.
+    pub fn names_another(&self) -> bool {
+        matches!(self, Self::Queue(command) if command.names_another())
+    }
+
     /// Does the rest.
     pub async fn run(
         &self,
         store: &Store,
+        place: &Place,
         output: &mut Output,
         json: bool,
         interrupt: &Interrupt,
@@ -106,7 +119,7 @@ impl Command {
                 Self::Dag(command) => command.run(store, output, json).await,
                 Self::Objects(command) => command.run(store, output, json).await,
                 Self::Parked(command) => command.run(store, output, json).await,
-                Self::Queue(command) => command.run(store, output, json).await,
+                Self::Queue(command) => command.run(store, place, output, json).await,
                 Self::Doctor(command) => command.run(store, output, json).await,
                 Self::Checkpoint(command) => command.run(store, output, json).await,
                 Self::Prove(command) => command.run(store, output, json).await,

@@ -1,6 +1,5 @@
 //! `objects`: blocks by their CID, and what there is.
 
-use anstream::eprintln;
 use bytes::Bytes;
 use cim_es::SqliteEventStore;
 use cim_es::block::{Cid, parse_cid_text};
@@ -11,7 +10,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::event;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::output::{Output, Table};
 use crate::store::Store;
 
@@ -150,14 +149,15 @@ impl Objects {
             }
         };
         table.print(output)?;
-        output.flush()?;
-        if is_more && !json {
-            eprintln!("there are more: go on with --after {after}, or ask for all with --limit 0");
+        if is_more {
+            output.note(&format!(
+                "there are more: go on with --after {after}, or ask for all with --limit 0"
+            ))?;
         }
-        if listed == 0 && !json && self.after == 0 {
-            eprintln!("the store has no objects");
+        match listed == 0 && self.after == 0 {
+            true => output.note("the store has no objects"),
+            false => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -190,7 +190,7 @@ impl<'a> Kept<'a> {
                 let bucket = &reached.config.object_store_bucket;
                 let connection = reached.connection.clone();
                 let objects = JetStreamObjectStore::open_existing(connection, bucket).await;
-                Self::Bucket(Box::new(objects.map_err(no_bucket)?))
+                Self::Bucket(Box::new(objects.map_err(|error| no_bucket(error, bucket))?))
             }
         })
     }
@@ -218,12 +218,15 @@ impl<'a> Kept<'a> {
 }
 
 /// What to do about a bucket that cannot be opened.
-fn no_bucket(error: StoreError) -> Failure {
-    let is_missing = matches!(error, StoreError::Incompatible { .. });
+fn no_bucket(error: StoreError, bucket: &str) -> Failure {
     let failure = Failure::from(error);
-    match is_missing {
-        true => failure.help(
-            "the program that keeps objects makes it; a bucket of another name is `object_store_bucket` in the file of --config",
+    match failure.says("it does not exist") {
+        true => Failure::new(
+            Kind::Store,
+            format!("there is no bucket `{bucket}`, in which objects would be"),
+        )
+        .help(
+            "a program makes it when it opens all its stores; one of another name is `object_store_bucket` in the file of --config",
         ),
         false => failure,
     }

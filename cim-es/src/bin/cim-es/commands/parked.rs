@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use cim_es::store::Position;
-use cim_es::subscription::{ParkedEvents, ParkedRequest};
+use cim_es::store::{Position, StoreError};
+use cim_es::subscription::{ParkedEvents, ParkedRequest, SubscriptionError};
 use clap::Args;
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::output::{Output, Table};
 use crate::store::{Access, Store};
 
@@ -19,7 +19,7 @@ Examples:
   cim-es -s library.db parked reminders --resend 4711
   cim-es -s nats://127.0.0.1:4222/LIBRARY parked reminders --discard 4711
 
-JSON, a line for each event:
+JSON, a line for each event that is parked, after a request too:
   {\"position\",\"type\",\"id\",\"version\",\"cid\",\"attempts\",\"parked_at\",\"request\",\"reason\"}; `request` is null, \"resend\",
   \"discard\" or \"taken\"")]
 pub struct Parked {
@@ -63,17 +63,42 @@ impl Parked {
                     return Err(Failure::usage(
                         "no durable subscription was ever started on the store",
                     )
-                    .help("look whether it is the store of the program that has the subscription, and keeps it beside the events"));
+                    .help(WHERE));
                 }
                 ParkedEvents::of(store, &self.name).await?
             }
-            Store::Stream(reached) => ParkedEvents::of(&reached.events, &self.name).await?,
+            Store::Stream(reached) => {
+                let found = ParkedEvents::of(&reached.events, &self.name).await;
+                found.map_err(|error| match error {
+                    SubscriptionError::Store(StoreError::Incompatible { .. }) => {
+                        let message = "no subscription was ever started in the account";
+                        Failure::usage(message).help(WHERE)
+                    }
+                    error => error.into(),
+                })?
+            }
         };
-        if let Some(position) = self.resend {
-            return Ok(parked.resend(Position(position)).await?);
+        if !parked.is_known().await? {
+            let message = format!("no subscription `{}` has kept anything here", self.name);
+            return Err(Failure::usage(message).help(WHERE));
         }
-        if let Some(position) = self.discard {
-            return Ok(parked.discard(Position(position)).await?);
+        let asked = match (self.resend, self.discard) {
+            (Some(position), _) => Some((position, parked.resend(Position(position)).await)),
+            (None, Some(position)) => Some((position, parked.discard(Position(position)).await)),
+            (None, None) => None,
+        };
+        if let Some((position, done)) = asked {
+            done.map_err(|error| {
+                let failure = Failure::from(error);
+                let name = &self.name;
+                match failure.kind {
+                    Kind::Usage => failure.help(format!("`cim-es parked {name}` lists what is")),
+                    _ => failure,
+                }
+            })?;
+            output.note(&format!(
+                "the subscription does so with the event at position {position} when it runs"
+            ))?;
         }
         let mut table = Table::new(&[
             "#POSITION",
@@ -119,6 +144,9 @@ impl Parked {
         table.print(output)
     }
 }
+
+/// What to look at where nothing is kept of a subscription.
+const WHERE: &str = "look whether this is the store of the program that has the subscription, which keeps it beside the events, and whether its name is right";
 
 /// Where a file keeps how far its subscriptions came.
 fn subscriptions(store: &Path) -> PathBuf {

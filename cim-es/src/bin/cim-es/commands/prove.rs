@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use cim_es::block::{Cid, parse_cid_text};
-use cim_es::proof::{CheckpointLog, ConsistencyProof, InclusionProof, SignedCheckpoint};
+use cim_es::proof::{
+    Checkpoint, CheckpointLog, ConsistencyProof, InclusionProof, SignedCheckpoint,
+};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::checkpoint::{TilesPlace, Trusted, read, read_text};
+use super::checkpoint::{TilesPlace, Trusted, parsed, read};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::store::{Access, Store};
@@ -54,11 +56,12 @@ pub struct Event {
 #[command(after_help = "\
 Examples:
   cim-es -s library.db prove growth january.checkpoint > growth.proof
+  cim-es -s library.db prove growth > first.proof    # for a witness that has cosigned nothing yet
 
 JSON, one object: {\"old_size\",\"size\",\"proof\"}; `proof` is the text of the file")]
 pub struct Growth {
-    /// The older checkpoint
-    old: PathBuf,
+    /// The older checkpoint; without one, the proof begins with nothing
+    old: Option<PathBuf>,
     #[command(flatten)]
     to: To,
 }
@@ -131,9 +134,13 @@ impl Prove {
                 }
             }
             Self::Growth(command) => {
-                let old = read(&command.old)?;
+                let old = command.old.as_deref().map(read).transpose()?;
                 let (log, signed) = command.to.log(store).await?;
-                let proof = log.prove_consistency(old.unverified(), &signed).await?;
+                let old = match &old {
+                    Some(old) => old.unverified().clone(),
+                    None => Checkpoint::empty(log.origin()),
+                };
+                let proof = log.prove_consistency(&old, &signed).await?;
                 let text = proof.to_string();
                 match json {
                     false => output.line(text.trim_end_matches('\n')),
@@ -153,17 +160,16 @@ impl Prove {
             return Ok(());
         };
         let trust = command.trust.read()?;
-        let text = read_text(&command.proof)?;
         let (checkpoint, shown) = match (&command.event, &command.old) {
             (Some(event), _) => {
                 let event = cid(event)?;
-                let proof: InclusionProof = text.parse()?;
+                let proof: InclusionProof = parsed(&command.proof)?;
                 let shown = format!("event {event} is at index {}", proof.index());
                 (proof.verify(&event, &trust)?, shown)
             }
             (None, Some(old)) => {
                 let old = read(old)?.verify(&trust)?;
-                let proof: ConsistencyProof = text.parse()?;
+                let proof: ConsistencyProof = parsed(&command.proof)?;
                 let shown = format!(
                     "the {} events of the older checkpoint are the first",
                     old.size()
@@ -194,7 +200,7 @@ impl Prove {
 impl To {
     /// The log of the store, and the checkpoint that is led to.
     async fn log(&self, store: &Store) -> Result<(CheckpointLog, SignedCheckpoint), Failure> {
-        let tiles = self.tiles.of(store);
+        let tiles = self.tiles.of(store)?;
         let signed = match &self.checkpoint {
             Some(path) => read(path)?,
             // Whatever the log is called, its last checkpoint says so.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use cim_es::ErrorChain;
 use cim_es::aggregate::IdText;
-use cim_es::hybrid::{BranchEvent, Divergence, HybridOptions, Protocol, RemoteStore, Way};
-use cim_es::store::{AggregateKey, Bookmark, Position};
+use cim_es::hybrid::{BranchEvent, Divergence, HybridOptions, Protocol, Way};
+use cim_es::store::{AggregateKey, Bookmark, EventStore, Position};
 use clap::Args;
+use clap::parser::ValueSource;
 use serde::Serialize;
 
-use crate::failure::{Failure, Kind};
-use crate::output::{Output, Table};
+use crate::failure::Failure;
+use crate::output::{Output, Table, counted};
 use crate::store::{Access, Place, Store};
 
 /// Shows what a file has that its stream has not, what was set aside, and what diverged; and ends it
@@ -39,7 +40,7 @@ pub struct Queue {
     /// Ends the divergence of an aggregate by the history that the stream has of it
     #[arg(long, value_names = ["KIND", "ID"], num_args = 2, requires = "from")]
     keep_theirs: Option<Vec<String>>,
-    /// The stream, as nats://HOST:4222/STREAM, or a file that stands for it
+    /// The stream, as nats://HOST:4222/STREAM, or a file that stands for it; --stream, --creds and --config are of it
     #[arg(long, value_name = "FILE|URL")]
     from: Option<OsString>,
     /// Has a commit sent again that was parked, by its position
@@ -117,7 +118,18 @@ impl Queue {
         }
     }
 
-    pub async fn run(&self, store: &Store, output: &mut Output, json: bool) -> Result<(), Failure> {
+    /// Whether a second store is named.
+    pub fn names_another(&self) -> bool {
+        self.from.is_some()
+    }
+
+    pub async fn run(
+        &self,
+        store: &Store,
+        place: &Place,
+        output: &mut Output,
+        json: bool,
+    ) -> Result<(), Failure> {
         let Store::File(file) = store else {
             return Err(Failure::usage("a stream has no queue")
                 .help("name the file that is kept level with it"));
@@ -127,7 +139,7 @@ impl Queue {
             protocol.claim().await?;
         }
         let remote = match &self.from {
-            Some(from) => Some(stream(from).await?),
+            Some(from) => Some(stream(from, place).await?),
             None => None,
         };
         if let (Some(named), Some(remote)) = (&self.keep_theirs, &remote) {
@@ -137,7 +149,7 @@ impl Queue {
             let id = IdText::new(id).map_err(|error| Failure::usage(error.to_string()))?;
             let key = AggregateKey::new(kind.clone(), id);
             let reason = self.reason.as_deref().unwrap_or(KEPT);
-            let ended = protocol.keep_theirs(remote, &key, reason).await;
+            let ended = protocol.keep_theirs(&**remote, &key, reason).await;
             let ended = ended.map_err(|error| {
                 Failure::usage(error.to_string()).help("`cim-es queue` lists what diverged")
             })?;
@@ -145,12 +157,13 @@ impl Queue {
             return match json {
                 true => output.json(&shown(&ended)),
                 false => output.line(&format!(
-                    "{key} has the history of the stream now; {count} events were taken out and stay readable by their CIDs"
+                    "{key} has the history of the stream now; what was taken out, {}, stays readable by its CID",
+                    counted(count as u64, "event")
                 )),
             };
         }
         self.decide(&protocol).await?;
-        let divergences = protocol.divergences(remote.as_ref()).await?;
+        let divergences = protocol.divergences(remote.as_deref()).await?;
         match json {
             true => self.print_json(&protocol, &divergences, output).await,
             false => self.print(&protocol, &divergences, output).await,
@@ -208,7 +221,12 @@ impl Queue {
         let size = protocol.queue_size().await?;
         let acknowledged = protocol.acknowledged();
         output.line(&format!(
-            "{size} events are queued; the stream has all up to position {acknowledged}"
+            "{} {} queued; the stream has all up to position {acknowledged}",
+            counted(size, "event"),
+            match size {
+                1 => "is",
+                _ => "are",
+            }
         ))?;
         if protocol.acknowledged() == Position::START && protocol.read_up_to() == Bookmark::START {
             output.line("no program has kept this file level with a stream: the first one that does sends all of them")?;
@@ -258,27 +276,15 @@ impl Queue {
     }
 }
 
-/// The store that a file is kept level with.
-async fn stream(from: &OsString) -> Result<Arc<dyn RemoteStore>, Failure> {
+/// The store that a file is kept level with, as it is.
+async fn stream(from: &OsString, place: &Place) -> Result<Arc<dyn EventStore>, Failure> {
     let place = Place {
         store: Some(from.clone()),
-        stream: None,
-        creds: None,
-        config: None,
-        immutable: false,
+        is_of_two: false,
+        ..place.clone()
     };
-    Ok(match place.open(None, Access::Write).await? {
-        Store::File(file) => Arc::new(file),
-        Store::Stream(stream) => {
-            let mut config = stream.config;
-            config.event_store.stream_name = stream.events.stream_name().to_owned();
-            let stores = config.open().await;
-            Arc::new(
-                stores
-                    .map_err(|error| Failure::new(Kind::Store, ErrorChain(&error).to_string()))?,
-            )
-        }
-    })
+    let is_typed = Some(ValueSource::CommandLine);
+    Ok(place.open(is_typed, Access::Read).await?.shared())
 }
 
 fn way(way: Way) -> &'static str {

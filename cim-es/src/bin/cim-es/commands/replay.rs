@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anstream::eprintln;
 use cim_es::block::StoredEvent;
 use cim_es::message::Timestamp;
 use cim_es::replay::{EventReplayService, ReplayEnd, ReplayFrom, ReplayStats};
@@ -16,7 +15,7 @@ use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
 use crate::meant;
 use crate::moment::time;
-use crate::output::{Output, Table};
+use crate::output::{Output, Table, counted};
 use crate::progress::Bar;
 use crate::store::Store;
 
@@ -111,7 +110,7 @@ impl Replay {
         let selection = Selection::subjects(self.filter.clone());
         selection.check().map_err(StoreError::from)?;
         let from = match (self.after, self.since) {
-            (Some(after), _) => ReplayFrom::from(Position(after)),
+            (Some(after), _) => ReplayFrom::from(meant::position(store, after).await?),
             (None, Some(time)) => ReplayFrom::from(time),
             (None, None) => ReplayFrom::Start,
         };
@@ -143,27 +142,13 @@ impl Replay {
             interrupt.ending(work, || canceller.cancel()).await.0?
         };
         if stats.events_processed == 0 && stats.end == ReplayEnd::Complete {
-            self.check_filter(store).await?;
+            meant::check_subject(store, &self.filter).await?;
         }
         print(output, &stats, counts.types(), json)?;
         match stats.end {
             ReplayEnd::Cancelled => {
-                output.flush()?;
-                eprintln!("interrupted");
+                output.note("interrupted")?;
                 Err(Failure::new(Kind::Interrupted, ""))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// A filter that no type of the store matches is misspelled.
-    async fn check_filter(&self, store: &Store) -> Result<(), Failure> {
-        let selection = Selection::subjects(self.filter.clone());
-        let events = store.events();
-        let first = events.read(selection, Position::START.into()).next().await;
-        match first.transpose()? {
-            None if self.filter != ">" => {
-                Err(meant::no_subject(&self.filter, &store.event_types().await?))
             }
             _ => Ok(()),
         }
@@ -198,7 +183,10 @@ fn print(
     }
     table.print(output)?;
     output.line(&format!(
-        "{} events of {} aggregates in {:.1} s, {:.0} a second",
-        report.events, report.aggregates, report.seconds, report.per_second
+        "{} of {} in {:.1} s, {:.0} a second",
+        counted(report.events, "event"),
+        counted(report.aggregates, "aggregate"),
+        report.seconds,
+        report.per_second
     ))
 }

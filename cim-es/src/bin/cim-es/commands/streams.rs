@@ -1,6 +1,5 @@
 //! `streams`: which aggregates there are.
 
-use anstream::eprintln;
 use cim_es::aggregate::IdText;
 use cim_es::store::{AggregateEntry, AggregateKey, AggregateQuery, StoredType};
 use clap::Args;
@@ -8,7 +7,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::meant;
-use crate::output::{Output, Table, shown};
+use crate::output::{Output, Table};
 use crate::store::Store;
 
 /// Lists the aggregates: kind, id, version, and when the last event happened
@@ -102,18 +101,16 @@ impl Streams {
             }
         }
         table.print(output)?;
-        output.flush()?;
-        if let (Some(next), false) = (after, json) {
-            let next = format!("{}/{}", next.kind(), next.id());
-            eprintln!(
-                "there are more: go on with --after '{}', or ask for all with --limit 0",
-                shown(&next)
-            );
+        if let Some(next) = after {
+            let (kind, id) = (next.kind(), next.id());
+            output.note(&format!(
+                "there are more: go on with --after '{kind}/{id}', or ask for all with --limit 0"
+            ))?;
         }
-        if listed == 0 && !json && self.after.is_none() && self.kind.is_none() {
-            eprintln!("the store has no events yet");
+        match listed == 0 && self.after.is_none() && self.kind.is_none() {
+            true => output.note("the store has no events yet"),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// A kind of which there is nothing is misspelled, unless its aggregates stand before what was asked for.
@@ -148,7 +145,11 @@ impl Streams {
             ];
             table.row(output, cells, None)?;
         }
-        table.print(output)
+        table.print(output)?;
+        match types.is_empty() {
+            true => output.note("the store has no events yet"),
+            false => Ok(()),
+        }
     }
 }
 

@@ -2,13 +2,12 @@
 
 use std::collections::VecDeque;
 
-use anstream::eprintln;
 use cim_es::block::StoredEvent;
 use cim_es::store::{Bookmark, EventStream, Position, Selection, StreamExt};
 use clap::Args;
 
 use crate::event::{EventJson, payload_line};
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::meant;
 use crate::output::{Output, Table};
 use crate::store::Store;
@@ -94,11 +93,13 @@ impl Tail {
         };
         let end = match self.after {
             Some(after) => {
-                let events = store
-                    .events()
-                    .read(selection.clone(), Position(after).into());
-                self.first(events, Position(after).into(), &mut printer)
-                    .await?
+                let after = meant::position(store, after).await?;
+                let events = store.events().read(selection.clone(), after.into());
+                let end = self.first(events, after.into(), &mut printer).await?;
+                if end.position == after {
+                    self.nothing_behind(store, printer.output).await?;
+                }
+                end
             }
             None => self.last(store, &selection, &mut printer).await?,
         };
@@ -148,7 +149,7 @@ impl Tail {
             return Ok(end.into());
         }
         let Some(first) = self.position_of_first(store, selection, end).await? else {
-            self.nothing(store).await?;
+            self.nothing(store, printer.output).await?;
             return Ok(end.into());
         };
         let before = Position(first.0.saturating_sub(1));
@@ -205,19 +206,25 @@ impl Tail {
     }
 
     /// Says that nothing matches: an error, unless something may come that does.
-    async fn nothing(&self, store: &Store) -> Result<(), Failure> {
+    async fn nothing(&self, store: &Store, output: &mut Output) -> Result<(), Failure> {
         let types = store.event_types().await?;
         if types.is_empty() && self.filter == ">" {
-            eprintln!("the store has no events yet");
-            return Ok(());
+            return output.note("the store has no events yet");
         }
         let failure = meant::no_subject(&self.filter, &types);
         match self.follow {
-            true => {
-                failure.print_as_note();
-                Ok(())
-            }
+            true => output.note(&failure.as_note()),
             false => Err(failure),
+        }
+    }
+
+    /// The same of what begins behind a position: before it, there may be what matches.
+    async fn nothing_behind(&self, store: &Store, output: &mut Output) -> Result<(), Failure> {
+        match meant::check_subject(store, &self.filter).await {
+            Err(failure) if self.follow && failure.kind == Kind::Usage => {
+                output.note(&failure.as_note())
+            }
+            checked => checked,
         }
     }
 }

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anstream::eprintln;
 use cim_es::ErrorChain;
 use cim_es::store::{Damage, EventStore};
 use cim_es::verify::{Step, Verification, VerificationReport, VerificationState};
@@ -14,7 +13,7 @@ use serde::Serialize;
 use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
 use crate::kept::replace;
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::progress::Bar;
 use crate::store::Store;
 
@@ -31,7 +30,8 @@ Examples:
 
 JSON, a line for each damage, and the report last:
   {\"damage\":{\"position\",\"cid\",\"version\",\"kind\",\"id\",\"message\"}}; what is not known is null
-  {\"report\":{\"events\",\"bytes\",\"aggregates\",\"damages\",\"complete\",\"seconds\"}}
+  {\"report\":{\"events\",\"bytes\",\"aggregates\",\"damages\",\"complete\",\"seconds\",\"unchecked\"}};
+  `unchecked` says why objects and snapshots beside a stream were not looked at, and is null where they were
 
 A store that is whole in itself can still have lost its end, or have been written anew: `cim-es checkpoint audit` finds that.")]
 pub struct Verify {
@@ -61,25 +61,22 @@ enum VerifyJson<'a> {
         damages: u64,
         complete: bool,
         seconds: f64,
+        unchecked: Option<&'a str>,
     },
 }
 
 /// How often it keeps where it stands.
 const KEEP_EVERY: Duration = Duration::from_secs(30);
 
-/// The store, with what stands beside its stream as far as it may be read.
-async fn with_buckets(store: &Store) -> Arc<dyn EventStore> {
+/// The store, with what stands beside its stream as far as it may be read; and why it may not.
+async fn with_buckets(store: &Store) -> (Arc<dyn EventStore>, Option<String>) {
     let Store::Stream(reached) = store else {
-        return store.shared();
+        return (store.shared(), None);
     };
     let bucket = &reached.config.object_store_bucket;
     match reached.events.clone().with_buckets(bucket).await {
-        Ok(events) => Arc::new(events),
-        Err(error) => {
-            let error = ErrorChain(&error);
-            eprintln!("objects and snapshots are not checked: {error}");
-            store.shared()
-        }
+        Ok(events) => (Arc::new(events), None),
+        Err(error) => (store.shared(), Some(ErrorChain(&error).to_string())),
     }
 }
 
@@ -91,7 +88,12 @@ impl Verify {
         json: bool,
         interrupt: &Interrupt,
     ) -> Result<(), Failure> {
-        let mut verification = Verification::of(with_buckets(store).await);
+        let (checked, unchecked) = with_buckets(store).await;
+        let unchecked = unchecked.as_deref();
+        if let Some(why) = unchecked {
+            output.note(&format!("objects and snapshots are not checked: {why}"))?;
+        }
+        let mut verification = Verification::of(checked);
         if let Some(threads) = self.threads {
             verification = verification.threads(threads);
         }
@@ -105,7 +107,8 @@ impl Verify {
                 biased;
                 () = interrupt.asked() => {
                     drop(bar);
-                    return Err(self.interrupted(&verification)?);
+                    self.keep(&verification)?;
+                    return self.interrupted(&verification, unchecked, output, json);
                 }
                 step = verification.next() => step?,
             };
@@ -128,7 +131,7 @@ impl Verify {
         drop(bar);
         self.keep(&verification)?;
         let report = verification.report();
-        print_report(output, &report, json)?;
+        print_report(output, &report, unchecked, json)?;
         match report.is_sound() {
             true => Ok(()),
             false => Err(Failure::findings()),
@@ -164,18 +167,24 @@ impl Verify {
         replace(path, &bytes).map_err(|error| Failure::file("cannot write", path, &error))
     }
 
-    fn interrupted(&self, verification: &Verification) -> Result<Failure, Failure> {
-        self.keep(verification)?;
-        let progress = verification.progress();
-        eprintln!(
-            "interrupted at position {} of {}",
-            progress.position, progress.end
-        );
-        match &self.state {
-            Some(_) => eprintln!("the same command goes on from there"),
-            None => eprintln!("with `--state FILE` it can go on where it was interrupted"),
+    fn interrupted(
+        &self,
+        verification: &Verification,
+        unchecked: Option<&str>,
+        output: &mut Output,
+        json: bool,
+    ) -> Result<(), Failure> {
+        if json {
+            print_report(output, &verification.report(), unchecked, json)?;
         }
-        Ok(Failure::new(Kind::Interrupted, ""))
+        let progress = verification.progress();
+        let (position, end) = (progress.position, progress.end);
+        output.note(&format!("interrupted at position {position} of {end}"))?;
+        output.note(match &self.state {
+            Some(_) => "the same command goes on from there",
+            None => "with `--state FILE` it can go on where it was interrupted",
+        })?;
+        Err(Failure::new(Kind::Interrupted, ""))
     }
 }
 
@@ -200,6 +209,7 @@ fn print(output: &mut Output, damage: &Damage, json: bool) -> Result<(), Failure
 fn print_report(
     output: &mut Output,
     report: &VerificationReport,
+    unchecked: Option<&str>,
     json: bool,
 ) -> Result<(), Failure> {
     let seconds = report.elapsed.as_secs_f64();
@@ -211,12 +221,13 @@ fn print_report(
             damages: report.damages,
             complete: report.is_complete,
             seconds,
+            unchecked,
         });
     }
     output.line(&format!(
-        "{} events of {} aggregates, {} bytes, in {seconds:.1} s: {}",
-        report.events,
-        report.aggregates,
+        "{} of {}, {} bytes, in {seconds:.1} s: {}",
+        counted(report.events, "event"),
+        counted(report.aggregates, "aggregate"),
         report.bytes,
         match report.damages {
             0 if report.is_sound() => "as they were written".to_owned(),

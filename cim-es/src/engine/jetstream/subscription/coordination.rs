@@ -130,6 +130,12 @@ impl Coordination {
         }
     }
 
+    /// Whether anything was ever written.
+    pub(super) async fn has_any(&self) -> Result<bool, StoreError> {
+        let next = self.bucket.next(&self.subject(">"), 1).await?;
+        Ok(next.is_some())
+    }
+
     /// All entries whose keys match a pattern, each read from the leader.
     pub(super) async fn read_all<T: DeserializeOwned>(
         &self,

@@ -98,6 +98,11 @@ pub(super) struct Parked {
 
 #[async_trait]
 impl KeepsParked for Parked {
+    async fn is_known(&self) -> Result<bool, SubscriptionError> {
+        let any = self.coordination.has_any().await;
+        any.map_err(|error| named(error.into()))
+    }
+
     async fn list(&self) -> Result<Vec<ParkedEvent>, SubscriptionError> {
         let entries = self.coordination.read_all::<ParkedEvent>(ALL).await;
         let entries = entries.map_err(|error| named(error.into()))?;
