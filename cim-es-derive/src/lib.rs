@@ -46,8 +46,9 @@ pub fn aggregate_id(input: TokenStream) -> TokenStream {
 
 /// The states of an aggregate and the edges between them, from an enum of states without data.
 ///
-/// The enum derives `Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize` beside it. `Default` is written by this
-/// derive: it is the initial state.
+/// This derive asks for no other one: it writes `Default`, the initial state, and compares states by itself. What the
+/// aggregate derives, its field `state` needs too, so the enum has `Clone, Serialize, Deserialize` beside it, and `Debug`
+/// where the aggregate has it. `Copy` and `PartialEq` are there for your own code.
 ///
 /// | attribute | on | meaning |
 /// |---|---|---|
@@ -155,7 +156,7 @@ pub fn command(input: TokenStream) -> TokenStream {
 /// | `name = "…"` | the tokens behind the domain |
 /// | `id = Type` | the type of its id; without it `Id<Self>` |
 /// | `state = Type` | the type of its machine; without it the type of the field `state` |
-/// | `error = Type` | why a decision refuses a command; without it `NoErrorDeclared`, which has no value |
+/// | `error = Type` | why a decision refuses a command; without it `NoErrorInAggregateAttribute`, which has no value |
 /// | `unique = path` | a function `fn(&Self) -> Vec<UniqueName>`, or of another iterator: the names that this aggregate holds in its present state, and no other at the same time |
 /// | `scope = "word"` | a scope of these names: `domain!` refuses one that is the name of another aggregate, and a repository any other; may be repeated |
 /// | `was = "domain.name"` | a former domain and name, whose histories are still loaded; may be repeated |

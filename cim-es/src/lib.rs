@@ -7,7 +7,7 @@
 //! ```
 //! use cim_es::prelude::*;
 //!
-//! #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+//! #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 //! enum LampState {
 //!     #[state(initial)]
 //!     #[on(Switch / SwitchedOn => On)]

@@ -7,7 +7,7 @@
 //! use cim_es::prelude::*;
 //!
 //! /// An account is opened once, then money comes and goes.
-//! #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+//! #[derive(StateMachine, Clone, Debug, PartialEq, Serialize, Deserialize)]
 //! enum AccountState {
 //!     #[state(initial)]
 //!     #[on(Open / Opened => Open)]

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use self::{AccountCommand::*, AccountEvent::*};
 
-#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 pub enum AccountState {
     #[state(initial)]
     #[on(Open / Opened => Active)]

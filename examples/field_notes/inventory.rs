@@ -20,7 +20,7 @@ impl Label {
     }
 }
 
-#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 pub enum ItemState {
     #[state(initial)]
     #[on(Record / Recorded => Known)]

@@ -6,7 +6,7 @@ use cim_es::prelude::*;
 
 use self::{BookCommand::*, BookEvent::*};
 
-#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 pub enum BookState {
     #[state(initial)]
     #[on(Acquire / Acquired => Available)]

@@ -13,7 +13,7 @@ pub enum Availability {
 }
 
 /// The lifecycle: on each edge, a command and the event that it leads to.
-#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 #[machine(output = Availability)]
 pub enum ComputeState {
     #[state(initial, output = Availability::None)]

@@ -135,7 +135,7 @@ impl Session {
         Ok(Report {
             store: self.store.clone(),
             machine: self.id.as_uuid(),
-            outcome: Outcome::of(&events, state),
+            outcome: Outcome::of(&events, &state),
             recorded: events.iter().filter(|event| event.is_new).count(),
             state: state.name(),
             availability: state.output(),

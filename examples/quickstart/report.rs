@@ -115,7 +115,7 @@ impl EventRow {
 
 impl Outcome {
     /// What a run came to whose history has these rows and ends in `state`.
-    pub fn of(rows: &[EventRow], state: ComputeState) -> Self {
+    pub fn of(rows: &[EventRow], state: &ComputeState) -> Self {
         let is_first_new = rows.first().is_some_and(|row| row.is_new);
         let is_last_new = rows.last().is_some_and(|row| row.is_new);
         match state {

@@ -21,7 +21,7 @@ pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> 
         .as_ref()
         .map_or_else(|| quote!(::cim_es::aggregate::Id<#ident>), |id| quote!(#id));
     let error = aggregate.error.as_ref().map_or_else(
-        || quote!(::cim_es::aggregate::NoErrorDeclared),
+        || quote!(::cim_es::aggregate::NoErrorInAggregateAttribute),
         |error| quote!(#error),
     );
     let kind = format!("{domain}.{name}");
@@ -39,7 +39,7 @@ pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> 
     let access = match &aggregate.field {
         Some(field) => quote! {
             fn state(&self) -> #state {
-                ::core::clone::Clone::clone(&self.#field)
+                ::cim_es::__private::copied_state::<Self>(&self.#field)
             }
             fn set_state(&mut self, state: #state) {
                 self.#field = state;

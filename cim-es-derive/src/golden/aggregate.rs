@@ -12,7 +12,7 @@ impl ::cim_es::aggregate::Aggregate for Compute {
     const KIND: &'static str = "infrastructure.compute";
     const FINGERPRINT: u64 = 3148445382626701430u64;
     fn state(&self) -> ComputeState {
-        ::core::clone::Clone::clone(&self.state)
+        ::cim_es::__private::copied_state::<Self>(&self.state)
     }
     fn set_state(&mut self, state: ComputeState) {
         self.state = state;

@@ -25,16 +25,19 @@ impl ::cim_es::machine::StateMachine for ComputeState {
     const TRANSITIONS: &'static [::cim_es::machine::Transition] = &[];
     const NEXT: &'static [u16] = &[];
     const BROKEN: bool = true;
-    fn index(self) -> usize {
+    fn index(&self) -> usize {
         0
     }
     fn from_index(_: usize) -> ::core::option::Option<Self> {
         ::core::option::Option::None
     }
-    fn output(self) -> () {
+    fn copied(&self) -> Self {
         ::core::unreachable!()
     }
-    fn is_terminal(self) -> bool {
+    fn output(&self) -> () {
+        ::core::unreachable!()
+    }
+    fn is_terminal(&self) -> bool {
         false
     }
 }

@@ -38,8 +38,8 @@ impl ::cim_es::machine::StateMachine for ComputeState {
         ComputeState,
         { 3usize * ::cim_es::__private::event_count::<ComputeState>() },
     >();
-    fn index(self) -> usize {
-        match self {
+    fn index(&self) -> usize {
+        match *self {
             ComputeState::Unregistered => 0usize,
             ComputeState::Active => 1usize,
             ComputeState::Decommissioned => 2usize,
@@ -53,15 +53,22 @@ impl ::cim_es::machine::StateMachine for ComputeState {
             _ => ::core::option::Option::None,
         }
     }
-    fn output(self) -> Availability {
-        match self {
+    fn copied(&self) -> Self {
+        match *self {
+            ComputeState::Unregistered => ComputeState::Unregistered,
+            ComputeState::Active => ComputeState::Active,
+            ComputeState::Decommissioned => ComputeState::Decommissioned,
+        }
+    }
+    fn output(&self) -> Availability {
+        match *self {
             ComputeState::Unregistered => Availability::None,
             ComputeState::Active => Availability::Schedulable,
             ComputeState::Decommissioned => Availability::None,
         }
     }
-    fn is_terminal(self) -> bool {
-        match self {
+    fn is_terminal(&self) -> bool {
+        match *self {
             ComputeState::Unregistered => false,
             ComputeState::Active => false,
             ComputeState::Decommissioned => true,

@@ -55,8 +55,8 @@ pub(crate) fn whole(machine: &Machine, fingerprint: u64) -> TokenStream {
                 #ident,
                 { #state_count * ::cim_es::__private::event_count::<#ident>() },
             >();
-            fn index(self) -> usize {
-                match self {
+            fn index(&self) -> usize {
+                match *self {
                     #(#named::#variants => #places,)*
                 }
             }
@@ -66,9 +66,14 @@ pub(crate) fn whole(machine: &Machine, fingerprint: u64) -> TokenStream {
                     _ => ::core::option::Option::None,
                 }
             }
+            fn copied(&self) -> Self {
+                match *self {
+                    #(#named::#variants => #named::#variants,)*
+                }
+            }
             #output
-            fn is_terminal(self) -> bool {
-                match self {
+            fn is_terminal(&self) -> bool {
+                match *self {
                     #(#named::#variants => #terminal,)*
                 }
             }
@@ -95,16 +100,19 @@ pub(crate) fn fallback(machine: &Machine) -> TokenStream {
             const TRANSITIONS: &'static [::cim_es::machine::Transition] = &[];
             const NEXT: &'static [u16] = &[];
             const BROKEN: bool = true;
-            fn index(self) -> usize {
+            fn index(&self) -> usize {
                 0
             }
             fn from_index(_: usize) -> ::core::option::Option<Self> {
                 ::core::option::Option::None
             }
-            fn output(self) -> #output {
+            fn copied(&self) -> Self {
                 ::core::unreachable!()
             }
-            fn is_terminal(self) -> bool {
+            fn output(&self) -> #output {
+                ::core::unreachable!()
+            }
+            fn is_terminal(&self) -> bool {
                 false
             }
         },
@@ -152,7 +160,7 @@ fn output(machine: &Machine) -> TokenStream {
     let ident = names::generated(&machine.ident);
     let Some(output) = &machine.output else {
         return quote!(
-            fn output(self) {}
+            fn output(&self) {}
         );
     };
     let arms = machine.states.iter().filter_map(|state| {
@@ -161,8 +169,8 @@ fn output(machine: &Machine) -> TokenStream {
         Some(quote!(#ident::#state => #value,))
     });
     quote! {
-        fn output(self) -> #output {
-            match self {
+        fn output(&self) -> #output {
+            match *self {
                 #(#arms)*
             }
         }

@@ -22,12 +22,14 @@ pub struct Edge {
 ///
 /// One table of transitions feeds [`can_accept`](Self::can_accept), [`next`](Self::next), the fold of the aggregate,
 /// the test kit and the diagram.
+///
+/// It asks for no other derive on the enum, which needs only what the aggregate's own derives ask of the field `state`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a state machine",
     label = "this type has no declared states and edges",
     note = "add `#[derive(StateMachine)]` to the enum of states"
 )]
-pub trait StateMachine: Copy + Eq + Default + Send + Sync + 'static {
+pub trait StateMachine: Default + Send + Sync + 'static {
     /// The events that move the machine.
     type Event: DomainEvent;
     /// The commands that the machine accepts or refuses.
@@ -56,21 +58,24 @@ pub trait StateMachine: Copy + Eq + Default + Send + Sync + 'static {
     const BROKEN: bool = false;
 
     /// The place of this state in [`STATES`](Self::STATES).
-    fn index(self) -> usize;
+    fn index(&self) -> usize;
     /// The state at a place in [`STATES`](Self::STATES).
     fn from_index(index: usize) -> Option<Self>;
+    /// This state once more.
+    #[doc(hidden)]
+    fn copied(&self) -> Self;
     /// What this state tells the outside.
-    fn output(self) -> Self::Output;
+    fn output(&self) -> Self::Output;
     /// Whether nothing leaves this state.
-    fn is_terminal(self) -> bool;
+    fn is_terminal(&self) -> bool;
 
     /// The name of this state.
-    fn name(self) -> &'static str {
+    fn name(&self) -> &'static str {
         Self::STATES[self.index()]
     }
 
     /// Whether this state has an edge for the command.
-    fn can_accept(self, command: &Self::Command) -> bool {
+    fn can_accept(&self, command: &Self::Command) -> bool {
         let (state, command) = (self.index() as u16, command.index() as u16);
         Self::TRANSITIONS
             .iter()
@@ -78,7 +83,7 @@ pub trait StateMachine: Copy + Eq + Default + Send + Sync + 'static {
     }
 
     /// The commands for which this state has an edge, in order of declaration, each once.
-    fn accepted_commands(self) -> Vec<&'static str> {
+    fn accepted_commands(&self) -> Vec<&'static str> {
         let mut commands = Vec::new();
         for edge in Self::EDGES.iter().filter(|edge| edge.from == self.name()) {
             if let Some(command) = edge.command
@@ -94,7 +99,7 @@ pub trait StateMachine: Copy + Eq + Default + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`UnexpectedEvent`] when this state has no edge for the event.
-    fn next(self, event: &Self::Event) -> Result<Self, UnexpectedEvent> {
+    fn next(&self, event: &Self::Event) -> Result<Self, UnexpectedEvent> {
         let event = event.index();
         let events = <Self::Event as DomainEvent>::VARIANTS;
         let next = Self::NEXT[self.index() * events.len() + event];
@@ -106,7 +111,7 @@ pub trait StateMachine: Copy + Eq + Default + Send + Sync + 'static {
 
     /// Whether the event may follow in this state from the command, or, for a further event of the same commit
     /// (`further`), from no command at all.
-    fn allows(self, command: &Self::Command, event: &Self::Event, further: bool) -> bool {
+    fn allows(&self, command: &Self::Command, event: &Self::Event, further: bool) -> bool {
         let (state, command, event) = (
             self.index() as u16,
             command.index() as u16,

@@ -3,7 +3,7 @@ use cim_es::prelude::*;
 use self::{BookCommand::*, BookError::*, BookEvent::*};
 
 /// Where a book is in its life. On each edge: command / event => next state.
-#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(StateMachine, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum BookState {
     #[state(initial)]
     #[on(Acquire / Acquired => Available)]

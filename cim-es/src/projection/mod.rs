@@ -10,7 +10,7 @@
 //!
 //! use cim_es::prelude::*;
 //! use cim_es::projection::ProjectionManager;
-//! # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+//! # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 //! # enum BookState { #[state(initial)] #[on(Lend / Lent => _)] Any }
 //! # #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
 //! # enum BookEvent { Lent { reader: String } }

@@ -11,7 +11,7 @@
 //! use cim_es::prelude::*;
 //! use cim_es::replay::{EventReplayService, ReplayFrom};
 //! use cim_es::store::Selection;
-//! # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+//! # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 //! # enum LampState { #[state(initial)] #[on(Switch / Switched => _)] Any }
 //! # #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
 //! # enum LampEvent { Switched { on: bool } }

@@ -48,7 +48,7 @@ impl<A: Aggregate> Repository<A> {
     ///
     /// ```
     /// use cim_es::prelude::*;
-    /// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    /// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
     /// # enum LampState { #[state(initial)] #[on(Mount / Mounted => Ready)] Boxed, #[on(Switch / Switched => _)] Ready }
     /// # #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
     /// # enum LampEvent { Mounted, Switched { on: bool } }

@@ -17,7 +17,7 @@ use crate::store::NewEvent;
 /// use cim_es::message::{Clock, SystemClock};
 /// use cim_es::prelude::*;
 /// use cim_es::repository::rehearse;
-/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 /// # enum LampState { #[state(initial)] #[on(Mount / Mounted => Ready)] Boxed, #[on(Switch / Switched => _)] Ready }
 /// # #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
 /// # enum LampEvent { Mounted, Switched { on: bool } }
@@ -43,7 +43,7 @@ use crate::store::NewEvent;
 ///     [LampEvent::Switched { on: true }]
 /// );
 /// assert!(lamp.on);
-/// # Ok::<(), cim_es::repository::ExecuteError<cim_es::aggregate::NoErrorDeclared>>(())
+/// # Ok::<(), cim_es::repository::ExecuteError<cim_es::aggregate::NoErrorInAggregateAttribute>>(())
 /// ```
 ///
 /// # Errors

@@ -152,7 +152,7 @@ mod tests {
     use super::*;
     use crate::prelude::*;
 
-    #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
     enum LampState {
         #[state(initial)]
         #[on(Switch / Switched => _)]

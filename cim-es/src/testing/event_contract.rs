@@ -28,7 +28,7 @@ use crate::domain::event::{DomainEvent, EventInfo};
 ///         Switched { on: bool },
 ///     }
 /// }
-/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 /// # enum LampState { #[state(initial)] #[on(Switch / Switched => _)] Any }
 /// # #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
 /// # enum LampEvent { Switched { on: bool } }

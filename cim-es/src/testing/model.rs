@@ -62,7 +62,7 @@ pub struct MachineReport {
 ///
 /// ```
 /// # use cim_es::prelude::*;
-/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 /// # enum TapState { #[state(initial)] #[on(Fill / Filled => _)] #[on(Drain / Drained => _)] Any }
 /// # #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
 /// # enum TapEvent {

@@ -23,7 +23,7 @@ use crate::domain::machine::StateMachine;
 /// ```no_run
 /// use cim_es::testing::{Specification, given, given_nothing};
 /// # use cim_es::prelude::*;
-/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 /// # enum TicketState {
 /// #     #[state(initial)]
 /// #     #[on(Open / Opened => Open)]

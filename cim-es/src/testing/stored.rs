@@ -9,7 +9,7 @@ use crate::domain::event::{DomainEvent, EnvelopeView, OneToOne};
 ///
 /// ```
 /// # use cim_es::prelude::*;
-/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 /// # enum LampState { #[state(initial)] #[on(Switch / Switched => _)] Any }
 /// # #[derive(Command, Clone, Debug)]
 /// # enum LampCommand { Switch }
@@ -54,7 +54,7 @@ pub fn read_stored<E: OneToOne>(
 ///
 /// ```
 /// # use cim_es::prelude::*;
-/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 /// # enum LampState { #[state(initial)] #[on(Switch / Switched => _)] Any }
 /// # #[derive(Command, Clone, Debug)]
 /// # enum LampCommand { Switch }
@@ -102,7 +102,7 @@ pub fn read_stored_with<E: OneToOne>(
 ///
 /// ```
 /// # use cim_es::prelude::*;
-/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 /// # enum LampState { #[state(initial)] #[on(Mount / Mounted => _, Mount / Dimmed => _)] Any }
 /// # #[derive(Command, Clone, Debug)]
 /// # enum LampCommand { Mount }

@@ -17,7 +17,7 @@ use crate::domain::machine::StateMachine;
 /// ```
 /// use cim_es::testing::{decision_table, given, given_nothing};
 /// # use cim_es::prelude::*;
-/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 /// # enum TicketState {
 /// #     #[state(initial)]
 /// #     #[on(Open / Opened => Open)]

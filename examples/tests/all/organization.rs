@@ -248,7 +248,7 @@ fn moves<S: StateMachine>() -> String {
         seen.push(format!("    {} --> {}: {label}\n", edge.from, edge.to));
     }
     let ends = S::STATES.iter().enumerate();
-    let ends = ends.filter(|(index, _)| S::from_index(*index).is_some_and(S::is_terminal));
+    let ends = ends.filter(|(index, _)| S::from_index(*index).as_ref().is_some_and(S::is_terminal));
     let ends: String = ends
         .map(|(_, state)| format!("    {state} --> [*]\n"))
         .collect();

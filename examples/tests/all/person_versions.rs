@@ -22,7 +22,7 @@ use cim_es_examples::person::{Person, PersonCommand, PersonEvent, PersonState};
 mod old {
     use cim_es::prelude::*;
 
-    #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
     pub enum PersonState {
         #[state(initial)]
         #[on(Create / Created => Active)]

@@ -2,6 +2,7 @@
 
 use cim_es::machine::Edge;
 use cim_es::prelude::*;
+use cim_es::testing::{given, given_nothing};
 
 use self::OrderEvent::*;
 
@@ -159,8 +160,79 @@ fn a_command_knows_its_name_and_its_place() {
 
 #[test]
 fn the_default_error_cannot_happen() {
-    fn error_of<A: Aggregate<Error = cim_es::aggregate::NoErrorDeclared>>() {}
+    fn error_of<A: Aggregate<Error = cim_es::aggregate::NoErrorInAggregateAttribute>>() {}
     error_of::<Order>();
+}
+
+/// A machine that derives nothing beside what the field of its aggregate needs.
+mod fewest_derives {
+    use super::*;
+
+    #[derive(StateMachine, Clone, Serialize, Deserialize)]
+    #[machine(output = bool)]
+    enum GateState {
+        #[state(initial, output = false)]
+        #[on(Lift / Lifted => Up)]
+        Down,
+        #[state(output = true)]
+        #[on(Lower / Lowered => Down, Lower / Jammed => _)]
+        Up,
+    }
+
+    #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
+    enum GateEvent {
+        Lifted,
+        Lowered,
+        #[apply(reason = Some(why))]
+        Jammed {
+            why: String,
+        },
+    }
+
+    #[derive(Command, Clone, Debug)]
+    enum GateCommand {
+        Lift,
+        Lower,
+    }
+
+    #[derive(Aggregate, Clone, Default, Serialize, Deserialize)]
+    #[aggregate(domain = "yard", name = "gate")]
+    struct Gate {
+        state: GateState,
+        #[in_state(Up)]
+        reason: Option<String>,
+    }
+
+    impl Decide for Gate {
+        fn decide(&self, command: GateCommand, _: &Context) -> Decision<Self> {
+            match command {
+                GateCommand::Lift => emit(GateEvent::Lifted),
+                GateCommand::Lower if self.reason.is_none() => {
+                    let why = "rust".to_owned();
+                    emit(GateEvent::Jammed { why })
+                }
+                GateCommand::Lower => emit(GateEvent::Lowered),
+            }
+        }
+    }
+
+    #[test]
+    fn a_machine_needs_no_derive_that_its_aggregate_does_not_ask_for() {
+        let mut gate = Gate::default();
+        gate.apply(GateEvent::Lifted).expect("a closed gate opens");
+        assert_eq!(gate.state().name(), "Up");
+        assert!(gate.state().output());
+        given_nothing::<Gate>()
+            .when(GateCommand::Lift)
+            .then([GateEvent::Lifted]);
+        let why = "rust".to_owned();
+        given([GateEvent::Lifted])
+            .when(GateCommand::Lower)
+            .then([GateEvent::Jammed { why: why.clone() }]);
+        given([GateEvent::Lifted, GateEvent::Jammed { why }])
+            .when(GateCommand::Lower)
+            .then([GateEvent::Lowered]);
+    }
 }
 
 /// A machine whose states share edges, declared once for all of them.

@@ -15,7 +15,7 @@ pub use id_field::IdField;
 pub use id_text::{IdText, IdTextError};
 #[doc(hidden)]
 pub use no_error::DeclaredError;
-pub use no_error::NoErrorDeclared;
+pub use no_error::NoErrorInAggregateAttribute;
 pub use unique::UniqueName;
 
 use crate::domain::event::AggregateEvent;
@@ -94,7 +94,7 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
     /// [`UnexpectedEvent`] when the present state has no edge for the event; the aggregate is then unchanged.
     fn apply(&mut self, event: Self::Event) -> Result<(), UnexpectedEvent> {
         let next = self.state().next(&event)?;
-        self.set_state(next);
+        self.set_state(next.copied());
         event.fold_into(self);
         // What takes the fields sees the new state, and cannot move the aggregate elsewhere.
         self.set_state(next);

@@ -10,15 +10,15 @@ use std::fmt;
 /// When the compiler expects it and finds an error of yours, a decision refuses a command and the declaration does not
 /// say with what: add `error = YourError` to `#[aggregate(…)]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoErrorDeclared {}
+pub enum NoErrorInAggregateAttribute {}
 
-impl fmt::Display for NoErrorDeclared {
+impl fmt::Display for NoErrorInAggregateAttribute {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {}
     }
 }
 
-impl Error for NoErrorDeclared {}
+impl Error for NoErrorInAggregateAttribute {}
 
 /// What an aggregate without a declared error takes by `?`: an error that cannot happen. Of others its message says that
 /// they must be declared.
@@ -28,16 +28,16 @@ impl Error for NoErrorDeclared {}
     label = "the aggregate declares no error: add `error = {Self}` to `#[aggregate(…)]`"
 )]
 pub trait DeclaredError {
-    fn never(self) -> NoErrorDeclared;
+    fn never(self) -> NoErrorInAggregateAttribute;
 }
 
 impl DeclaredError for Infallible {
-    fn never(self) -> NoErrorDeclared {
+    fn never(self) -> NoErrorInAggregateAttribute {
         match self {}
     }
 }
 
-impl<E: DeclaredError> From<E> for NoErrorDeclared {
+impl<E: DeclaredError> From<E> for NoErrorInAggregateAttribute {
     fn from(error: E) -> Self {
         error.never()
     }

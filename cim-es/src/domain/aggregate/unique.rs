@@ -14,7 +14,7 @@ use std::fmt;
 /// ```
 /// use cim_es::prelude::*;
 ///
-/// #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// #[derive(StateMachine, Clone, Debug, PartialEq, Serialize, Deserialize)]
 /// enum MemberState {
 ///     #[state(initial)]
 ///     #[on(Join / Joined => Active)]

@@ -1,7 +1,7 @@
 //! The tables of a machine, resolved from names at compile time.
 
 use super::text::equal;
-use crate::domain::aggregate::Command;
+use crate::domain::aggregate::{Aggregate, Command};
 use crate::domain::event::DomainEvent;
 use crate::domain::machine::{Edge, NO_EDGE, StateMachine, Transition};
 
@@ -94,4 +94,10 @@ pub const fn next_table<M: StateMachine, const CELLS: usize>() -> [u16; CELLS] {
         at += 1;
     }
     next
+}
+
+/// The state of an aggregate once more. By way of the aggregate, so that a field that holds no machine is reported where
+/// its type stands alone.
+pub fn copied_state<A: Aggregate>(state: &A::State) -> A::State {
+    state.copied()
 }

@@ -25,7 +25,7 @@ pub use declaration::{
     types_length, types_text,
 };
 pub use domain::{Clash, Member, check_domain_member, clashes, member, table_size};
-pub use machine::{edge, event_count, next_table, transitions};
+pub use machine::{copied_state, edge, event_count, next_table, transitions};
 #[cfg(feature = "jetstream")]
 pub(crate) use nearest::nearest;
 pub use payload::{AnyPayload, Payload, check_payload_is_a_map};

@@ -62,7 +62,7 @@ impl Upcaster {
 ///
 /// ```
 /// # use cim_es::prelude::*;
-/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 /// # enum LampState { #[state(initial)] #[on(Mount / Mounted => _, Mount / Dimmed => _)] Any }
 /// # #[derive(Command, Clone, Debug)]
 /// # enum LampCommand { Mount }

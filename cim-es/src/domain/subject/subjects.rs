@@ -13,7 +13,7 @@ use crate::domain::info::Domain;
 /// ```
 /// # use cim_es::prelude::*;
 /// # use cim_es::subject::Subjects;
-/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 /// # enum LampState { #[state(initial)] #[on(Switch / Switched => _)] On }
 /// # #[derive(DomainEvent, Debug, Serialize, Deserialize)]
 /// # enum LampEvent { #[apply(times += 1)] Switched }

@@ -18,7 +18,7 @@ use crate::store::SealedCommit;
 ///
 /// ```
 /// # use cim_es::prelude::*;
-/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 /// # enum ShelfState { #[state(initial)] #[on(Count / Counted => _)] Any }
 /// # #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
 /// # enum ShelfEvent { Counted { copies: u32 } }

@@ -26,7 +26,7 @@ use parts::Parts;
 ///
 /// ```
 /// # use cim_es::prelude::*;
-/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 /// # enum LampState { #[state(initial)] #[on(Switch / Switched => _)] Any }
 /// # #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
 /// # enum LampEvent { Switched { on: bool } }
@@ -115,7 +115,7 @@ impl Together {
     ///
     /// ```
     /// # use cim_es::prelude::*;
-    /// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    /// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
     /// # enum LampState { #[state(initial)] #[on(Switch / Switched => _)] Any }
     /// # #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
     /// # enum LampEvent { Switched { on: bool } }

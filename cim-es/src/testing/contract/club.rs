@@ -12,7 +12,7 @@ use crate::domain::message::{Context, MessageIdentity};
 use crate::repository::{Repository, Together};
 use crate::store::{EventStore, EventStoreExt, Position};
 
-#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 pub(super) enum CopyState {
     #[state(initial)]
     #[on(Lend / Lent => OnLoan)]
@@ -67,7 +67,7 @@ impl Decide for Copy {
     }
 }
 
-#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 pub(super) enum MemberState {
     #[state(initial)]
     #[on(Borrow / Borrowed => _)]

@@ -9,7 +9,7 @@ use crate::domain::message::{Context, MessageIdentity};
 use crate::repository::{Commit, ExecuteError, Repository, RepositoryBuilder};
 use crate::store::EventStore;
 
-#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(StateMachine, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[machine(event = CounterEvent, command = CounterCommand)]
 pub(super) enum CounterState {
     #[state(initial)]

@@ -22,7 +22,7 @@ use crate::store::{AggregateKey, EventStore, ExpectedVersion, NewEvent};
 
 use BadgeCommand::{Annotate, Issue, Renumber, Replace, Return};
 
-#[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 enum BadgeState {
     #[state(initial)]
     #[on(Issue / Issued => Issued)]
@@ -97,7 +97,7 @@ impl Decide for Badge {
     }
 }
 
-type Outcome = Result<Commit, ExecuteError<crate::domain::aggregate::NoErrorDeclared>>;
+type Outcome = Result<Commit, ExecuteError<crate::domain::aggregate::NoErrorInAggregateAttribute>>;
 
 fn name(number: u64) -> UniqueName {
     UniqueName::new("badge_number", format!("No. {number} *"))

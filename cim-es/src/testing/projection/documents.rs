@@ -37,7 +37,7 @@ impl ProjectAll {
     /// ```
     /// # use cim_es::prelude::*;
     /// # use cim_es::projection::{ProjectDocuments, ProjectionError};
-    /// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    /// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
     /// # enum LampState { #[state(initial)] #[on(Switch / Switched => _)] Any }
     /// # #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
     /// # enum LampEvent { Switched { on: bool } }

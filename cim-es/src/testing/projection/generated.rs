@@ -30,7 +30,7 @@ const COMMITS: usize = 12;
 /// ```
 /// # use std::collections::BTreeMap;
 /// # use cim_es::prelude::*;
-/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 /// # enum TapState { #[state(initial)] #[on(Fill / Filled => _)] #[on(Drain / Drained => _)] Any }
 /// # #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
 /// # enum TapEvent {

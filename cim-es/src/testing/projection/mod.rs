@@ -35,7 +35,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// ```
 /// # use std::collections::BTreeMap;
 /// # use cim_es::prelude::*;
-/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 /// # enum BookState { #[state(initial)] #[on(Lend / Lent => _, / Returned => _)] Any }
 /// # #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
 /// # enum BookEvent { Lent { reader: String }, #[apply(reader = None)] Returned }

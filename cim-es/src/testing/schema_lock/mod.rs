@@ -59,7 +59,7 @@ use crate::store::NewEvent;
 ///
 /// ```no_run
 /// # use cim_es::prelude::*;
-/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 /// # enum LampState { #[state(initial)] #[on(Switch / Switched => _)] Any }
 /// # #[derive(DomainEvent, Clone, Debug, PartialEq, Serialize, Deserialize)]
 /// # enum LampEvent { Switched { on: bool } }
@@ -163,7 +163,7 @@ impl SchemaLock {
     ///
     /// ```
     /// # use cim_es::prelude::*;
-    /// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    /// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
     /// # enum LampState { #[state(initial)] #[on(Switch / Switched => _)] Any }
     /// # #[derive(Command, Clone, Debug)]
     /// # enum LampCommand { Switch }
@@ -298,7 +298,7 @@ mod tests {
     use super::SchemaLock;
     use crate::prelude::*;
 
-    #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
     enum LampState {
         #[state(initial)]
         #[on(/ Switched => _)]

@@ -29,7 +29,7 @@ use step::{CommandOn, Setting, Step, UnchangedOf};
 ///
 /// ```
 /// # use cim_es::prelude::*;
-/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 /// # enum CopyState {
 /// #     #[state(initial)]
 /// #     #[on(Lend / Lent => OnLoan)]
@@ -49,7 +49,7 @@ use step::{CommandOn, Setting, Step, UnchangedOf};
 /// #         match command { CopyCommand::Lend { member } => emit(CopyEvent::Lent { member }) }
 /// #     }
 /// # }
-/// # #[derive(StateMachine, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// # #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
 /// # enum MemberState { #[state(initial)] #[on(Borrow / Borrowed => _)] Any }
 /// # #[derive(DomainEvent, Clone, Debug, Serialize, Deserialize)]
 /// # enum MemberEvent { #[apply(_ = copy, held += 1)] Borrowed { copy: Id<Copy> } }
