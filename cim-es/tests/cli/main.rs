@@ -12,6 +12,7 @@ mod proving;
 mod queue;
 mod server;
 mod servers;
+mod shapes;
 mod support;
 mod unattended;
 mod whole;

@@ -1,44 +1,39 @@
 //! What a subscription gave up on.
 
-use std::path::Path;
 use std::time::Duration;
 
-use cim_es::SqliteEventStore;
 use cim_es::block::StoredEvent;
+use cim_es::store::EventStore;
 use cim_es::subscription::{EventSubscriberBuilder, FnEventHandler, HandlerError};
 use serde_json::json;
 
-use super::support::{Directory, about, file, lines, run};
+use super::support::{Directory, about, file, fill, lines};
 
 /// Parks the reader of the library for a subscription that cannot handle it.
-fn park(path: &Path) {
-    run(async {
-        let store = SqliteEventStore::open(path).expect("the file");
-        let handler = FnEventHandler::new(async |_: StoredEvent| {
-            Err::<(), _>(HandlerError::permanent("no printer"))
-        });
-        let subscriber = EventSubscriberBuilder::new()
-            .store(&store)
-            .subject("library.reader.>")
-            .handler(handler)
-            .durable("reminders")
-            .build()
-            .expect("a subscriber");
-        let running = subscriber.subscribe().await.expect("it starts");
-        let parked = subscriber.parked().await.expect("a place");
-        while parked.list().await.expect("a list").is_empty() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        running.stop().await.expect("it ends");
-        store.close().await;
+pub async fn park(store: &(impl EventStore + Clone)) {
+    let handler = FnEventHandler::new(async |_: StoredEvent| {
+        Err::<(), _>(HandlerError::permanent("no printer"))
     });
+    let subscriber = EventSubscriberBuilder::new()
+        .store(store)
+        .subject("library.reader.>")
+        .handler(handler)
+        .durable("reminders")
+        .build()
+        .expect("a subscriber");
+    let running = subscriber.subscribe().await.expect("it starts");
+    let parked = subscriber.parked().await.expect("a place");
+    while parked.list().await.expect("a list").is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    running.stop().await.expect("it ends");
 }
 
 #[test]
 fn what_is_parked_is_listed_and_a_request_is_kept_for_the_subscription() {
     let directory = Directory::new();
     let file = file(&directory);
-    park(&file);
+    fill(&file, async |store| park(store).await);
     let listed = lines(&about(&file, &["--json", "parked", "reminders"]));
     assert_eq!(listed.len(), 1);
     assert_eq!(

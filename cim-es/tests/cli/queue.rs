@@ -11,32 +11,33 @@ use serde_json::json;
 use super::support::{Directory, about, append, event, lines, run};
 
 /// A file and a stream that went on from one event of a book, and a reader that the stream does not have.
-fn apart(field: &Path, stream: &Path) {
-    run(async {
-        let book = ("library.book", "7");
-        let [file, there] = [field, stream].map(|path| SqliteEventStore::open(path).unwrap());
-        let remote: Arc<dyn RemoteStore> = Arc::new(there.clone());
-        append(&there, 1, book, vec![event("book.acquired", "Emma")]).await;
-        let options = HybridOptions::new();
-        let protocol = Protocol::open(Arc::new(file.clone()), options)
-            .await
-            .unwrap();
-        protocol.level(&remote).await.unwrap();
-        append(&there, 2, book, vec![event("book.lent", "Ann")]).await;
-        append(&file, 3, book, vec![event("book.lent", "Ben")]).await;
-        protocol.level(&remote).await.unwrap();
-        let reader = ("library.reader", "1");
-        append(&file, 4, reader, vec![event("reader.registered", "Ben")]).await;
-        file.close().await;
-        there.close().await;
-    });
+pub async fn apart(field: &Path, there: impl RemoteStore + Clone) {
+    let book = ("library.book", "7");
+    let file = SqliteEventStore::open(field).unwrap();
+    let remote: Arc<dyn RemoteStore> = Arc::new(there.clone());
+    append(&there, 1, book, vec![event("book.acquired", "Emma")]).await;
+    let options = HybridOptions::new();
+    let protocol = Protocol::open(Arc::new(file.clone()), options)
+        .await
+        .unwrap();
+    protocol.level(&remote).await.unwrap();
+    append(&there, 2, book, vec![event("book.lent", "Ann")]).await;
+    append(&file, 3, book, vec![event("book.lent", "Ben")]).await;
+    protocol.level(&remote).await.unwrap();
+    let reader = ("library.reader", "1");
+    append(&file, 4, reader, vec![event("reader.registered", "Ben")]).await;
+    file.close().await;
 }
 
 #[test]
 fn the_queue_of_a_file_is_told_and_a_divergence_ends_with_the_streams_history() {
     let directory = Directory::new();
     let (field, stream) = (directory.file("field.db"), directory.file("stream.db"));
-    apart(&field, &stream);
+    run(async {
+        let there = SqliteEventStore::open(&stream).unwrap();
+        apart(&field, there.clone()).await;
+        there.close().await;
+    });
     let told = lines(&about(&field, &["--json", "queue"]));
     assert_eq!(told[0]["queue_size"], json!(2));
     let diverged = &told[0]["divergences"][0];
@@ -102,8 +103,19 @@ fn a_file_without_a_stream_has_all_its_events_queued_and_is_left_as_it_is() {
     assert_eq!(needs.code, 2, "the stream is to be named: {needs:?}");
 }
 
+/// A file with a commit that is too large for some streams.
+pub fn too_large(field: &Path) {
+    run(async {
+        let file = SqliteEventStore::open(field).unwrap();
+        let book = ("library.book", "7");
+        append(&file, 1, book, vec![event("book.acquired", "Emma")]).await;
+        append(&file, 2, book, vec![event("book.lent", &"Ann".repeat(50))]).await;
+        file.close().await;
+    });
+}
+
 /// Brings the file to a stream that takes nothing large.
-fn brought(field: &Path) {
+pub fn brought(field: &Path) {
     run(async {
         let file = SqliteEventStore::open(field).unwrap();
         let narrow = MemoryEventStore::with_options(SealOptions {
@@ -121,13 +133,7 @@ fn brought(field: &Path) {
 fn what_was_parked_is_sent_again_or_given_up() {
     let directory = Directory::new();
     let field = directory.file("field.db");
-    run(async {
-        let file = SqliteEventStore::open(&field).unwrap();
-        let book = ("library.book", "7");
-        append(&file, 1, book, vec![event("book.acquired", "Emma")]).await;
-        append(&file, 2, book, vec![event("book.lent", &"Ann".repeat(50))]).await;
-        file.close().await;
-    });
+    too_large(&field);
     brought(&field);
     let parked = || lines(&about(&field, &["--json", "queue"])).remove(0);
     assert_eq!(parked()["parked"][0]["position"], json!(2));
