@@ -381,6 +381,28 @@ async fn a_long_history_is_read_whole_and_leaves_no_consumer() {
 }
 
 #[tokio::test]
+async fn an_event_is_found_by_its_cid_wherever_it_stands() {
+    let (client, store) = (client().await, store().await);
+    let mut stored = Vec::new();
+    // More than are looked at first.
+    for _ in 0..9 {
+        let request = commit().aggregate(key(), ExpectedVersion::Any, notes(0..500));
+        stored.extend(store.append(request).await.unwrap());
+    }
+    for position in [0, 403, 404, 405, 2_000, 4_499] {
+        let cold = JetStreamEventStore::open(client.clone(), options_of(&store));
+        let found = cold.await.unwrap().find(&stored[position].cid).await;
+        assert_eq!(
+            found.unwrap().as_ref(),
+            Some(&stored[position]),
+            "{position}"
+        );
+    }
+    let payload = &stored[0].envelope.payload;
+    assert_eq!(store.find(payload).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn reading_leaves_no_consumer_behind() {
     let (client, store) = (client().await, store().await);
     let key = key();

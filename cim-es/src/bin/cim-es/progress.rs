@@ -1,10 +1,11 @@
 //! A bar for long work, on stderr, where a person sees it, and how such work ends when it is interrupted.
 
+use std::fmt;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use cim_es::bundle::{Canceller, Progress};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::interrupt::Interrupt;
 
@@ -60,9 +61,13 @@ fn show(bar: &ProgressBar, done: u64, of: Option<u64>) {
 /// With rate and time to go; none where nobody sees it.
 fn bar(what: &'static str) -> ProgressBar {
     let bar = hidden_unless_seen(ProgressBar::new(0));
-    let form = "{msg} [{bar:30}] {human_pos}/{human_len} events, {per_sec}, {eta} to go";
+    let form = "{msg} [{bar:30}] {human_pos}/{human_len} events, {rate} a second, {eta} to go";
     if let Ok(style) = ProgressStyle::with_template(form) {
-        bar.set_style(style.progress_chars("=> "));
+        let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
+            // What nobody sees is no failure.
+            let _ = write!(text, "{}", HumanCount(state.per_sec() as u64));
+        };
+        bar.set_style(style.progress_chars("=> ").with_key("rate", rate));
     }
     bar.set_message(what);
     bar

@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use cim_es::block::Cid;
-use cim_es::dag::{DagNode, EdgeKind, EventDag};
+use cim_es::dag::{DagError, DagNode, EdgeKind, EventDag};
 use cim_es::store::{Bookmark, EventStore, Selection, StreamExt};
 use clap::{Args, ValueEnum};
 
@@ -16,7 +16,7 @@ use crate::store::Store;
 /// Draws what an event depends on, or what depends on it
 ///
 /// An event follows the one before it in its history, and those that caused it. In a file these are read alone, however many
-/// events there are. Nothing leads from an event to those that follow it: for --effects and --both all events are read once,
+/// events there are; in a stream, the event is looked for from the newest on. Nothing leads from an event to those that follow it: for --effects and --both all events are read once,
 /// and held in memory without their payloads.
 #[derive(Args)]
 #[command(after_help = "\
@@ -73,13 +73,6 @@ struct Near<'a> {
 impl Dag {
     pub async fn run(&self, store: &Store, output: &mut Output, json: bool) -> Result<(), Failure> {
         let wanted = cid(&self.cid)?;
-        if store.events().find(&wanted).await?.is_none() {
-            return Err(
-                Failure::usage(format!("the store has no event {wanted}")).help(
-                    "`cim-es show` prints the CIDs of events; look whether it is of this store",
-                ),
-            );
-        }
         let dag = match self.effects || self.both {
             true => whole(store.events()).await?,
             false => {
@@ -87,10 +80,13 @@ impl Dag {
                 let near = EventDag::leading_to(store.events(), &wanted, self.within, self.limit);
                 let near = near.await;
                 bar.finish_and_clear();
-                near?
+                near.map_err(|error| missing(error, &wanted))?
             }
         };
-        let start = dag.get(&wanted)?;
+        let start = dag.get(&wanted).map_err(|error| missing(error, &wanted))?;
+        if start.event().is_none() {
+            return Err(no_event(&wanted));
+        }
         let causes = match self.effects {
             true => Vec::new(),
             false => self.walk(start, |node| node.causes().collect()),
@@ -154,6 +150,19 @@ impl Dag {
             }
         }
         found
+    }
+}
+
+fn no_event(cid: &Cid) -> Failure {
+    Failure::usage(format!("the store has no event {cid}"))
+        .help("`cim-es show` prints the CIDs of events; look whether it is of this store")
+}
+
+/// Says of an event that is not there where its CID would be found.
+fn missing(error: DagError, cid: &Cid) -> Failure {
+    match error {
+        DagError::NotThere { .. } => no_event(cid),
+        error => error.into(),
     }
 }
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::identity::{identities, recipients};
 use super::streams::cursor;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
 use crate::meant;
 use crate::output::{Output, counted};
@@ -121,7 +121,15 @@ impl Export {
                 (false, false) => export.bundle_to(&self.file).await,
             }
         };
-        let exported = bar.ending(interrupt, &canceller, work).await?;
+        let exported = bar.ending(interrupt, &canceller, work).await;
+        let exported = exported.map_err(Failure::from);
+        if matches!(&exported, Err(failure) if failure.kind == Kind::Interrupted) {
+            output.note(match to_output {
+                true => "interrupted",
+                false => "interrupted; no file was written",
+            })?;
+        }
+        let exported = exported?;
         match to_output {
             true => Ok(()),
             false => self.report(output, &exported, json),

@@ -21,7 +21,7 @@ mod verify;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, Subcommand};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::store::{Access, Place, Store};
@@ -126,6 +126,12 @@ impl Command {
                 _ => Ok(()),
             }
         };
-        interrupt.or(work).await
+        let done = interrupt.or(work).await;
+        let is_interrupted = matches!(&done, Err(failure) if failure.kind == Kind::Interrupted);
+        // Who follows ends it so.
+        if is_interrupted && !matches!(self, Self::Tail(_)) {
+            output.note("interrupted")?;
+        }
+        done
     }
 }

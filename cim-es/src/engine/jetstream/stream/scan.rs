@@ -274,10 +274,13 @@ impl Following {
     }
 }
 
+/// Of how many messages the headers are read first, from the end on; then of eight times as many each time.
+const FIRST_HEADERS: u64 = 4_096;
+
 /// The event with a CID.
 ///
 /// The server finds messages by subject and by sequence alone, so a CID that was not met lately is
-/// looked for among the headers of all messages, oldest first.
+/// looked for among the headers of all messages, the newest first: what is asked for is mostly of late.
 pub(super) async fn by_cid(store: &Stream, cid: &Cid) -> Result<Option<StoredEvent>, StoreError> {
     let leader = Leader::new(&store.api);
     if let Some(position) = store.place_of(cid)
@@ -286,20 +289,44 @@ pub(super) async fn by_cid(store: &Stream, cid: &Cid) -> Result<Option<StoredEve
     {
         return store.verify(raw).map(Some);
     }
-    let state = leader.state().await?;
-    let Some(mut until) = rest(&state, 0, state.last_seq) else {
+    let mut until = leader.state().await?.last_seq;
+    let mut headers = FIRST_HEADERS;
+    while until > 0 {
+        let after = until.saturating_sub(headers);
+        if let Some(sequence) = place_behind(store, &leader, cid, after, until).await? {
+            return match leader.at(sequence).await? {
+                Some(raw) => store.verify(raw).map(Some),
+                None => Ok(None),
+            };
+        }
+        until = after;
+        headers = headers.saturating_mul(8);
+    }
+    Ok(None)
+}
+
+/// Where the event with a CID stands behind one sequence, and up to another.
+async fn place_behind(
+    store: &Stream,
+    leader: &Leader<'_>,
+    cid: &Cid,
+    after: u64,
+    until: u64,
+) -> Result<Option<u64>, StoreError> {
+    let Some(mut until) = rest(&leader.state().await?, after, until) else {
         return Ok(None);
     };
-    let mut seen = 0;
+    let mut seen = after;
     let filters = Filters {
         subjects: Vec::new(),
         headers_only: true,
     };
-    let mut reader = store.reader(filters, 0).pushed();
+    let mut reader = store.reader(filters, after).pushed();
     let found = loop {
         match reader.step().await? {
+            Step::Message(raw) if raw.sequence > until => break None,
             Step::Message(raw) if raw.cid.as_ref() == Some(cid) => break Some(raw.sequence),
-            Step::Message(raw) if raw.sequence >= until => break None,
+            Step::Message(raw) if raw.sequence == until => break None,
             Step::Message(raw) => seen = raw.sequence,
             Step::Idle => match rest(&leader.state().await?, seen, until) {
                 Some(last) => until = last,
@@ -308,11 +335,5 @@ pub(super) async fn by_cid(store: &Stream, cid: &Cid) -> Result<Option<StoredEve
         }
     };
     reader.close().await;
-    match found {
-        Some(sequence) => match leader.at(sequence).await? {
-            Some(raw) => store.verify(raw).map(Some),
-            None => Ok(None),
-        },
-        None => Ok(None),
-    }
+    Ok(found)
 }
