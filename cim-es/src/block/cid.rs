@@ -34,8 +34,39 @@ impl ShortCid {
         Some(Self { hash, digest })
     }
 
+    /// The CID that bytes from outside hold, under the rules of [`parse_cid`].
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, CidError> {
+        if let [1, 0x71, code, 32, digest @ ..] = bytes
+            && let Some(hash) = HashCode::from_code(u64::from(*code))
+            && let Ok(digest) = digest.try_into()
+        {
+            return Ok(Self { hash, digest });
+        }
+        if bytes.len() != CID_BYTES {
+            return Err(CidError::Length { found: bytes.len() });
+        }
+        let malformed = |reason: String| CidError::Malformed { reason };
+        let cid = Cid::try_from(bytes).map_err(|error| malformed(error.to_string()))?;
+        let accepted = Self::of(&accept_cid(cid)?);
+        accepted.ok_or_else(|| malformed("no digest of 32 bytes".into()))
+    }
+
     pub(crate) fn cid(&self) -> Cid {
         self.hash.cid_of(&self.digest)
+    }
+
+    /// The bytes of the CID.
+    #[cfg(feature = "car")]
+    pub(crate) fn to_bytes(self) -> [u8; CID_BYTES] {
+        let mut bytes = [0; CID_BYTES];
+        bytes[..4].copy_from_slice(&[1, DAG_CBOR as u8, self.hash.code() as u8, 32]);
+        bytes[4..].copy_from_slice(&self.digest);
+        bytes
+    }
+
+    /// Whether bytes hash to it.
+    pub(crate) fn is_of(&self, bytes: &[u8]) -> bool {
+        self.hash.digest(bytes) == self.digest
     }
 
     /// The digest, which nobody can choose.
@@ -119,19 +150,7 @@ impl HashCode {
 /// # Errors
 /// [`CidError`] for anything else, trailing bytes included.
 pub fn parse_cid(bytes: &[u8]) -> Result<Cid, CidError> {
-    if let [1, 0x71, code, 32, digest @ ..] = bytes
-        && let Some(hash) = HashCode::from_code(u64::from(*code))
-        && let Ok(digest) = digest.try_into()
-    {
-        return Ok(hash.cid_of(digest));
-    }
-    if bytes.len() != CID_BYTES {
-        return Err(CidError::Length { found: bytes.len() });
-    }
-    let cid = Cid::try_from(bytes).map_err(|error| CidError::Malformed {
-        reason: error.to_string(),
-    })?;
-    accept_cid(cid)
+    ShortCid::parse(bytes).map(|short| short.cid())
 }
 
 /// The CID that a text from outside holds, under the rules of [`parse_cid`].

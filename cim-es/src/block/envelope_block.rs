@@ -10,7 +10,7 @@ use ipld_core::ipld::Ipld;
 use uuid::Uuid;
 
 use super::canonical;
-use super::cid::parse_cid;
+use super::cid::ShortCid;
 use super::reader::{FALSE, NULL, Reader, Refusal, TRUE, major, refuse};
 use super::writer::{bytes, head, integer, key, link, text};
 use super::{AggregateKey, CommitPart, Envelope, FORMAT};
@@ -127,9 +127,9 @@ pub(crate) struct EnvelopeRef<'a> {
     pub(crate) aggregate_id: &'a str,
     pub(crate) sequence: u64,
     pub(crate) commit: CommitPart,
-    pub(crate) previous: Option<Cid>,
-    pub(crate) parents: Vec<Cid>,
-    pub(crate) payload: Cid,
+    pub(crate) previous: Option<ShortCid>,
+    pub(crate) parents: Vec<ShortCid>,
+    pub(crate) payload: ShortCid,
     pub(crate) correlation_id: Uuid,
     pub(crate) causation_id: Uuid,
     pub(crate) timestamp: Timestamp,
@@ -168,15 +168,19 @@ impl EnvelopeRef<'_> {
             && self.aggregate_id == aggregate_id
             && self.sequence == *sequence
             && self.commit == *commit
-            && self.previous == *previous
-            && self.parents == *parents
-            && self.payload == *payload
+            && self.previous.map(|previous| previous.cid()) == *previous
+            && self.parents().eq(parents.iter().copied())
+            && self.payload.cid() == *payload
             && self.correlation_id == *correlation_id
             && self.causation_id == *causation_id
             && self.timestamp == *timestamp
             && self.source == source.as_deref()
             && self.meta == *meta
             && self.encryption == *encryption
+    }
+
+    fn parents(&self) -> impl Iterator<Item = Cid> {
+        self.parents.iter().map(ShortCid::cid)
     }
 
     /// The same with texts of its own.
@@ -190,9 +194,9 @@ impl EnvelopeRef<'_> {
             aggregate_id: self.aggregate_id.to_owned(),
             sequence: self.sequence,
             commit: self.commit,
-            previous: self.previous,
-            parents: self.parents,
-            payload: self.payload,
+            previous: self.previous.map(|previous| previous.cid()),
+            parents: self.parents().collect(),
+            payload: self.payload.cid(),
             correlation_id: self.correlation_id,
             causation_id: self.causation_id,
             timestamp: self.timestamp,
@@ -469,13 +473,13 @@ fn timestamp(reader: &mut Reader<'_>) -> Result<Timestamp, Refusal> {
     }
 }
 
-fn strict_link(reader: &mut Reader<'_>) -> Result<Cid, Refusal> {
+fn strict_link(reader: &mut Reader<'_>) -> Result<ShortCid, Refusal> {
     let start = reader.at();
     let bytes = reader.link()?;
-    parse_cid(bytes).map_err(|error| refuse(start, error.to_string()))
+    ShortCid::parse(bytes).map_err(|error| refuse(start, error.to_string()))
 }
 
-fn parents(reader: &mut Reader<'_>) -> Result<Vec<Cid>, Refusal> {
+fn parents(reader: &mut Reader<'_>) -> Result<Vec<ShortCid>, Refusal> {
     let count = reader.expect(major::ARRAY, "not a list where one is needed")?;
     let mut parents = Vec::new();
     let mut last: Option<&[u8]> = None;

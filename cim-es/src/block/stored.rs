@@ -6,7 +6,9 @@ use uuid::Uuid;
 
 use super::envelope_block::EnvelopeRef;
 use super::reader::{NULL, NotCanonical, Reader};
-use super::{Envelope, Fault, Place, Verdict, accept_cid, canonical, envelope_block, verify_cid};
+use super::{
+    Envelope, Fault, Place, ShortCid, Verdict, accept_cid, canonical, envelope_block, verify_cid,
+};
 use super::{Head, Position};
 use crate::block::payload::{Decoded, PayloadError, decode_enveloped};
 use crate::domain::event::{DomainEvent, OneToOne};
@@ -55,7 +57,8 @@ impl StoredEvent {
     /// # Errors
     /// [`Fault::Tampered`], [`Fault::NotCanonical`] or [`Fault::PayloadMissing`].
     pub fn verify(position: Position, cid: Cid, body: Bytes) -> Result<Self, Verdict> {
-        let proved = prove(&cid, &body);
+        let short = accept_cid(cid).ok().and_then(|cid| ShortCid::of(&cid));
+        let proved = short.and_then(|short| prove(&short, &body));
         match proved.map(|(envelope, payload_at)| (envelope.into_envelope(), payload_at)) {
             Some((envelope, payload_at)) => Ok(Self {
                 position,
@@ -243,16 +246,15 @@ impl StoredEvent {
 
 /// The quick way for what is in order, which is nearly everything: the envelope, and where the payload starts. Of what it
 /// refuses, [`StoredEvent::verify`] says what is wrong.
-pub(crate) fn prove<'a>(cid: &Cid, body: &'a [u8]) -> Option<(EnvelopeRef<'a>, usize)> {
+pub(crate) fn prove<'a>(cid: &ShortCid, body: &'a [u8]) -> Option<(EnvelopeRef<'a>, usize)> {
     let (&BODY_HEAD, blocks) = body.split_first()? else {
         return None;
     };
     let mut reader = Reader::new(blocks);
     let envelope = envelope_block::read(&mut reader).ok()?;
     let (envelope_bytes, payload) = blocks.split_at(reader.at());
-    let is_proved = accept_cid(*cid).is_ok()
-        && verify_cid(cid, envelope_bytes)
-        && verify_cid(&envelope.payload, payload)
+    let is_proved = cid.is_of(envelope_bytes)
+        && envelope.payload.is_of(payload)
         && check_payload(envelope.encryption.is_some(), payload).is_ok();
     is_proved.then_some((envelope, 1 + envelope_bytes.len()))
 }

@@ -16,17 +16,26 @@ pub(super) struct Numbering {
 impl Numbering {
     /// The number of an event's aggregate, if it was met.
     pub(super) fn find(&self, envelope: &Envelope) -> Option<usize> {
-        let ids = self.numbers.get(&*envelope.aggregate)?;
-        ids.get(&*envelope.aggregate_id).copied()
+        self.find_named(&envelope.aggregate, &envelope.aggregate_id)
+    }
+
+    /// The same by kind and id.
+    pub(super) fn find_named(&self, kind: &str, id: &str) -> Option<usize> {
+        self.numbers.get(kind)?.get(id).copied()
     }
 
     /// The number of an event's aggregate; the number of aggregates that were met before where it is new.
     pub(super) fn number(&mut self, envelope: &Envelope) -> Result<usize, IdTextError> {
-        if let Some(number) = self.find(envelope) {
+        self.number_named(&envelope.aggregate, &envelope.aggregate_id)
+    }
+
+    /// The same by kind and id.
+    pub(super) fn number_named(&mut self, kind: &str, id: &str) -> Result<usize, IdTextError> {
+        if let Some(number) = self.find_named(kind, id) {
             return Ok(number);
         }
-        let id = IdText::new(&envelope.aggregate_id)?;
-        Ok(self.add(AggregateKey::new(envelope.aggregate.clone(), id)))
+        let id = IdText::new(id)?;
+        Ok(self.add(AggregateKey::new(kind.to_owned(), id)))
     }
 
     /// Adds an aggregate, or finds it.

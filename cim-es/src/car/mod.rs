@@ -40,3 +40,4 @@ mod writer;
 pub use error::{CarError, CarFault};
 pub use reader::{CarBlock, CarLimits, CarReader};
 pub use writer::CarWriter;
+pub(crate) use writer::push_proved;

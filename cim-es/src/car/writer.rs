@@ -3,7 +3,15 @@
 use std::io::Write;
 
 use super::{CarError, header, varint};
-use crate::block::{Cid, accept_cid, verify_cid};
+use crate::block::{Cid, ShortCid, accept_cid, verify_cid};
+
+/// Puts a block that was proved to hash to its CID behind others, as a file has it.
+pub(crate) fn push_proved(out: &mut Vec<u8>, cid: &ShortCid, bytes: &[u8]) {
+    let cid = cid.to_bytes();
+    varint::push((cid.len() + bytes.len()) as u64, out);
+    out.extend_from_slice(&cid);
+    out.extend_from_slice(bytes);
+}
 
 /// Writes a CAR file.
 ///
@@ -24,19 +32,14 @@ impl<W: Write> CarWriter<W> {
     /// [`CarError::Roots`] where there is no root, or one of another kind; [`CarError::Io`].
     pub fn new(out: W, roots: &[Cid]) -> Result<Self, CarError> {
         let header = header::write(roots)?;
-        let mut writer = Self::behind_header(out);
-        writer.begin(header.len() as u64);
-        writer.put(&[&header])?;
-        Ok(writer)
-    }
-
-    /// Goes on behind a header, which is written elsewhere.
-    pub(crate) fn behind_header(out: W) -> Self {
-        Self {
+        let mut writer = Self {
             out,
             written: 0,
             head: Vec::with_capacity(64),
-        }
+        };
+        writer.begin(header.len() as u64);
+        writer.put(&[&header])?;
+        Ok(writer)
     }
 
     /// Writes a block.

@@ -40,18 +40,6 @@ impl NewFile {
         })
     }
 
-    /// Takes its name away: it is gone when it is closed, however the program ends.
-    ///
-    /// # Errors
-    /// What keeps its name from being taken away.
-    #[cfg(feature = "car")]
-    pub fn without_name(mut self) -> io::Result<File> {
-        fs::remove_file(&self.draft)?;
-        // There is nothing left to be removed.
-        self.is_named = true;
-        self.file.try_clone()
-    }
-
     /// What is written to.
     pub fn file(&self) -> &File {
         &self.file

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Damage, Location, Position, StoreError};
-use crate::block::EnvelopeRef;
+use crate::block::{EnvelopeRef, ShortCid};
 
 /// Pages of what is stored, in order; only a failure of the engine ends them early.
 pub(crate) type RawPages = Pin<Box<dyn Stream<Item = Result<RawPage, StoreError>> + Send>>;
@@ -68,6 +68,12 @@ pub(crate) trait RawEvents: Send + Sync + 'static {
 
     /// The same by ranges, where the engine reads from any position on as cheaply as from the first.
     fn ranges(&self) -> Option<Arc<dyn RawRanges>> {
+        None
+    }
+
+    /// The same, where what stands beside the events need not be compared with them by who reads.
+    #[cfg_attr(not(feature = "car"), allow(dead_code, reason = "exports alone ask"))]
+    fn ranges_of_events(&self) -> Option<Arc<dyn RawRanges>> {
         None
     }
 
@@ -172,7 +178,7 @@ pub(crate) enum RawItem {
 pub(crate) struct RawBlock {
     pub(crate) position: Position,
     /// The CID that stands beside it, or why that is none.
-    pub(crate) cid: Result<Cid, String>,
+    pub(crate) cid: Result<ShortCid, String>,
     pub(crate) body: Bytes,
     /// At how many positions directly before it something was taken away.
     pub(crate) removed: u64,

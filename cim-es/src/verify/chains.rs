@@ -32,7 +32,7 @@ impl Chains {
         event: &Shown,
         noted: &Noted,
         may_be_cut: bool,
-    ) -> (Option<Position>, Option<Verdict>) {
+    ) -> (Option<Position>, Option<Box<Verdict>>) {
         let known = self.heads.get_mut(&event.name);
         let before = known.as_ref().map(|known| known.position);
         match known {
@@ -42,7 +42,8 @@ impl Chains {
             }
             known => {
                 let head = known.map(|known| known.chain_head());
-                (before, self.look_at(head, event, noted, may_be_cut))
+                let verdict = self.look_at(head, event, noted, may_be_cut);
+                (before, verdict.map(Box::new))
             }
         }
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::shown::Shown;
-use crate::block::{CommitVerifier, Position, Verdict};
+use crate::block::{CommitPart, CommitVerifier, Position, Verdict};
 
 /// Checks commits in the store's order. After a fault it waits for the first event of a commit.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -38,7 +38,15 @@ impl Commits {
     }
 
     /// Takes the next event.
-    pub(super) fn accept(&mut self, event: &Shown) -> Option<Verdict> {
+    pub(super) fn accept(&mut self, event: &Shown) -> Option<Box<Verdict>> {
+        if event.commit == CommitPart::ALONE && !self.verifier.is_open() {
+            (self.is_lost, self.begun) = (false, None);
+            return None;
+        }
+        self.accept_one_of_several(event).map(Box::new)
+    }
+
+    fn accept_one_of_several(&mut self, event: &Shown) -> Option<Verdict> {
         if self.is_lost && !event.commit.is_first_of_whole() {
             return None;
         }

@@ -75,6 +75,13 @@ impl Heads {
         self.0.len() as u64
     }
 
+    /// Looks some up that are asked for next. They are all over the memory: looked up one after the other, and nothing
+    /// else done between them, the processor waits for many at a time.
+    pub(super) fn fetch<'a>(&self, names: impl Iterator<Item = &'a Name>) {
+        let found = names.filter_map(|name| self.0.get(name));
+        std::hint::black_box(found.fold(0, |sum: u64, known| sum.wrapping_add(known.version)));
+    }
+
     pub(super) fn get_mut(&mut self, name: &Name) -> Option<&mut Known> {
         self.0.get_mut(name)
     }

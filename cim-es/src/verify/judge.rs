@@ -5,7 +5,7 @@ use cid::Cid;
 
 use super::shown::Shown;
 use crate::block::{
-    HashCode, Position, StoredEvent, delimited_envelope, prove, read_envelope_ref, verify_cid,
+    HashCode, Position, ShortCid, StoredEvent, delimited_envelope, prove, read_envelope_ref,
 };
 use crate::store::raw::{Beside, Name, RawBlock, RawItem, RawLinks, RawPage, SoundPart};
 use crate::store::{Damage, Location};
@@ -30,6 +30,19 @@ pub(super) enum Judged {
         damage: Box<Damage>,
         until: Position,
     },
+}
+
+impl Judged {
+    /// The aggregate that it names.
+    pub(super) fn name(&self) -> Option<&Name> {
+        match self {
+            Self::Block(block) => match &block.proof {
+                Proof::Envelope(event) => Some(&event.name),
+                Proof::Nothing(_) => None,
+            },
+            Self::Unreadable { .. } => None,
+        }
+    }
 }
 
 pub(super) struct JudgedBlock {
@@ -92,21 +105,21 @@ fn judge_block(block: RawBlock, index: usize, location: &Location, beside: &Besi
                 Some(damage),
             )
         }
-        Ok(cid) => match prove(&cid, &body) {
+        Ok(short) => match prove(&short, &body) {
             Some((envelope, _)) => {
                 let name = Name::of(envelope.aggregate, envelope.aggregate_id);
                 let wrong = beside(index, &envelope, &name);
                 let damage = wrong.map(|reason| {
-                    let damage = Damage::new(location.clone(), position, cid, reason);
+                    let damage = Damage::new(location.clone(), position, short.cid(), reason);
                     damage.in_history_of(&envelope.aggregate_key())
                 });
-                let shown = Shown::of(position, cid, name, &envelope, &body);
+                let shown = Shown::of(position, short, name, &envelope, &body);
                 (
-                    shown.map_or_else(|| nothing(cid, &body), Proof::Envelope),
+                    shown.map_or_else(|| nothing(short.cid(), &body), Proof::Envelope),
                     damage,
                 )
             }
-            None => refused(position, cid, &body, location),
+            None => refused(position, short, &body, location),
         },
     };
     JudgedBlock {
@@ -122,11 +135,12 @@ fn judge_block(block: RawBlock, index: usize, location: &Location, beside: &Besi
 /// What is left of a block that was not proved, and what is wrong with it.
 fn refused(
     position: Position,
-    cid: Cid,
+    short: ShortCid,
     body: &Bytes,
     location: &Location,
 ) -> (Proof, Option<Damage>) {
-    let proof = half_proved(position, cid, body);
+    let cid = short.cid();
+    let proof = half_proved(position, short, body);
     let verdict = StoredEvent::verify(position, cid, body.clone()).err();
     let damage = verdict.map(|verdict| {
         let damage = Damage::of(verdict, location.clone());
@@ -140,15 +154,15 @@ fn refused(
 
 /// What is left to be known of a block that was refused: its envelope, where that is what the CID
 /// says.
-fn half_proved(position: Position, cid: Cid, body: &Bytes) -> Proof {
+fn half_proved(position: Position, cid: ShortCid, body: &Bytes) -> Proof {
     let shown = delimited_envelope(body)
-        .filter(|block| verify_cid(&cid, block))
+        .filter(|block| cid.is_of(block))
         .and_then(|block| {
             let envelope = read_envelope_ref(block).ok()?;
             let name = Name::of(envelope.aggregate, envelope.aggregate_id);
             Shown::of(position, cid, name, &envelope, body)
         });
-    shown.map_or_else(|| nothing(cid, body), Proof::Envelope)
+    shown.map_or_else(|| nothing(cid.cid(), body), Proof::Envelope)
 }
 
 fn nothing(cid: Cid, body: &[u8]) -> Proof {

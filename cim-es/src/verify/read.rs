@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 
-use crate::block::Position;
+use crate::block::{Position, ShortCid};
 use crate::store::raw::{RawBlock, RawEvents, RawItem, RawPage, RawPages};
 use crate::store::{Bookmark, Damage, EventStore, EventStream, Location, Selection, StoreError};
 
@@ -13,6 +13,9 @@ use crate::store::{Bookmark, Damage, EventStore, EventStream, Location, Selectio
 const PAGE: usize = 256;
 /// The bytes of events past which a page has no further one.
 const PAGE_BYTES: usize = 1024 * 1024;
+
+/// What is said of a CID that this library does not make.
+const NO_CID: &str = "the CID of the event is none that this library makes";
 
 /// What the reader of a store gives.
 pub(super) struct ReadEvents {
@@ -71,7 +74,7 @@ impl Reading {
                     bytes += event.body().len();
                     items.push(RawItem::Block(RawBlock {
                         position: event.position,
-                        cid: Ok(event.cid),
+                        cid: ShortCid::of(&event.cid).ok_or_else(|| NO_CID.to_owned()),
                         body: event.body().clone(),
                         removed: 0,
                         links: None,

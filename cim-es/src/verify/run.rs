@@ -39,18 +39,18 @@ impl Run {
     }
 
     /// Takes what stands next; gives all that is wrong with it.
-    pub(super) fn take(&mut self, judged: Judged, lists_have_kinds: bool) -> Vec<Damage> {
+    pub(super) fn take(&mut self, judged: &Judged, lists_have_kinds: bool) -> Vec<Damage> {
         match judged {
             Judged::Unreadable { damage, until } => {
-                if until <= self.state.at {
+                if *until <= self.state.at {
                     return Vec::new();
                 }
-                let first = damage.position().unwrap_or(until);
+                let first = damage.position().unwrap_or(*until);
                 self.state.commits.interrupt();
-                self.state.noted.note_positions(first, until);
+                self.state.noted.note_positions(first, *until);
                 self.state.noted.note_cid(damage.cid());
-                self.state.at = until;
-                vec![*damage]
+                self.state.at = *until;
+                vec![damage.as_ref().clone()]
             }
             Judged::Block(block) if block.position <= self.state.at => {
                 // It was looked at before; only its commit goes on.
@@ -64,7 +64,7 @@ impl Run {
         }
     }
 
-    fn take_block(&mut self, block: JudgedBlock, lists_have_kinds: bool) -> Vec<Damage> {
+    fn take_block(&mut self, block: &JudgedBlock, lists_have_kinds: bool) -> Vec<Damage> {
         let JudgedBlock {
             position,
             bytes,
@@ -73,35 +73,38 @@ impl Run {
             proof,
             damage,
         } = block;
+        let position = *position;
         let state = &mut self.state;
         state.at = position;
         state.counts.events += 1;
         state.counts.bytes += bytes;
         state.counts.removed += removed;
-        let mut damages = Vec::from_iter(damage.map(|damage| *damage));
+        let mut damages = Vec::from_iter(damage.as_deref().cloned());
         let event = match proof {
             Proof::Envelope(event) => event,
             Proof::Nothing(cids) => {
                 state.commits.interrupt();
                 state.noted.note_positions(position, position);
-                for cid in *cids {
-                    state.noted.note_cid(cid);
+                for cid in cids.iter() {
+                    state.noted.note_cid(*cid);
                 }
-                if let Some(links) = links {
+                if let Some(links) = *links {
                     self.follow_list(position, links, None);
                 }
                 return damages;
             }
         };
         state.last = Some((position, event.cid.cid()));
-        let (before, chain) = state.chains.accept(&event, &state.noted, self.may_be_cut);
-        let commit = state.commits.accept(&event);
-        for verdict in chain.into_iter().chain(commit) {
-            let damage = Damage::of(verdict, self.location.clone());
-            damages.push(damage.in_history_of(&event.aggregate_key()));
+        let (before, chain) = state.chains.accept(event, &state.noted, self.may_be_cut);
+        let commit = state.commits.accept(event);
+        if chain.is_some() || commit.is_some() {
+            for verdict in [chain, commit].into_iter().flatten() {
+                let damage = Damage::of(*verdict, self.location.clone());
+                damages.push(damage.in_history_of(&event.aggregate_key()));
+            }
         }
-        if let Some(links) = links {
-            let of_list = self.follow_list(position, links, Some((&event, lists_have_kinds)));
+        if let Some(links) = *links {
+            let of_list = self.follow_list(position, links, Some((event, lists_have_kinds)));
             let previous = links.previous_of_aggregate;
             let before = before.map_or(0, |before| before.0);
             // Where the history itself is broken, its list is as well.

@@ -4,7 +4,6 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use cid::Cid;
 
 use crate::block::{
     CommitPart, Envelope, EnvelopeRef, Fault, Place, Position, ShortCid, Verdict,
@@ -23,9 +22,9 @@ pub(super) struct Shown {
     pub(super) sequence: u64,
     pub(super) commit: CommitPart,
     pub(super) timestamp: Timestamp,
-    kind: Range<usize>,
-    id: Range<usize>,
-    event_type: Range<usize>,
+    kind: Range<u32>,
+    id: Range<u32>,
+    event_type: Range<u32>,
     body: Bytes,
 }
 
@@ -33,25 +32,22 @@ impl Shown {
     /// Of an envelope that was read from the body. None where its CIDs are not such as this library makes.
     pub(super) fn of(
         position: Position,
-        cid: Cid,
+        cid: ShortCid,
         name: Name,
         envelope: &EnvelopeRef<'_>,
         body: &Bytes,
     ) -> Option<Self> {
-        let previous = match &envelope.previous {
-            Some(previous) => Some(ShortCid::of(previous)?),
-            None => None,
-        };
         let place_of = |text: &str| {
             let start = text.as_ptr().addr().checked_sub(body.as_ptr().addr())?;
-            let place = start..start + text.len();
-            (place.end <= body.len()).then_some(place)
+            let end = start + text.len();
+            let place = u32::try_from(start).ok()?..u32::try_from(end).ok()?;
+            (end <= body.len()).then_some(place)
         };
         Some(Self {
             name,
             position,
-            cid: ShortCid::of(&cid)?,
-            previous,
+            cid,
+            previous: envelope.previous,
             sequence: envelope.sequence,
             commit: envelope.commit,
             timestamp: envelope.timestamp,
@@ -72,8 +68,8 @@ impl Shown {
 
     /// Whether the event is of a type, and of a kind where one is given.
     pub(super) fn is_of(&self, kind: Option<&str>, event_type: &str) -> bool {
-        self.body[self.event_type.clone()] == *event_type.as_bytes()
-            && kind.is_none_or(|kind| self.body[self.kind.clone()] == *kind.as_bytes())
+        self.bytes(&self.event_type) == event_type.as_bytes()
+            && kind.is_none_or(|kind| self.bytes(&self.kind) == kind.as_bytes())
     }
 
     pub(super) fn kind(&self) -> String {
@@ -101,7 +97,11 @@ impl Shown {
         })
     }
 
-    fn text(&self, place: &Range<usize>) -> String {
-        String::from_utf8_lossy(&self.body[place.clone()]).into_owned()
+    fn text(&self, place: &Range<u32>) -> String {
+        String::from_utf8_lossy(self.bytes(place)).into_owned()
+    }
+
+    fn bytes(&self, place: &Range<u32>) -> &[u8] {
+        &self.body[place.start as usize..place.end as usize]
     }
 }

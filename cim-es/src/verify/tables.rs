@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use super::judge::{Judged, Proof, judge};
 use super::progress::Stage;
 use super::run::Run;
-use crate::block::Position;
+use crate::block::{Position, ShortCid};
 use crate::domain::aggregate::IdText;
 use crate::store::raw::{HeadRow, ListRow, Name, RawEvents, RawItem, RawPage, SoundPart};
 use crate::store::{AggregateKey, Damage, StoreError};
@@ -16,7 +16,9 @@ use crate::store::{AggregateKey, Damage, StoreError};
 /// The CID beside the block at a position.
 pub(super) fn cid_at(page: &RawPage, wanted: Position) -> Option<Cid> {
     page.items.iter().find_map(|item| match item {
-        RawItem::Block(block) if block.position == wanted => block.cid.as_ref().ok().copied(),
+        RawItem::Block(block) if block.position == wanted => {
+            block.cid.as_ref().ok().map(ShortCid::cid)
+        }
         _ => None,
     })
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 
-use super::judge::JudgedPage;
+use super::judge::{Judged, JudgedPage};
 use super::progress::{Stage, VerificationProgress, VerificationReport};
 use super::ranges::Ranges;
 use super::read::ReadEvents;
@@ -62,7 +62,9 @@ enum Source {
 
 /// A page of which some blocks were looked at.
 struct Judging {
-    items: std::vec::IntoIter<super::judge::Judged>,
+    items: Vec<Judged>,
+    /// How many of them were looked at.
+    done: usize,
     reached: Position,
     removed: u64,
     lists_have_kinds: bool,
@@ -72,7 +74,8 @@ struct Judging {
 impl From<JudgedPage> for Judging {
     fn from(page: JudgedPage) -> Self {
         Self {
-            items: page.items.into_iter(),
+            items: page.items,
+            done: 0,
             reached: page.reached,
             removed: page.removed,
             lists_have_kinds: page.lists_have_kinds,
@@ -253,9 +256,16 @@ impl Verification {
         };
         if begun.page.is_none() {
             begun.page = begun.next_page().await?.map(Judging::from);
+            let items = begun.page.iter().flat_map(|page| &page.items);
+            self.run
+                .state
+                .chains
+                .heads
+                .fetch(items.filter_map(Judged::name));
         }
         if let Some(page) = &mut begun.page {
-            for judged in page.items.by_ref() {
+            for judged in page.items.get(page.done..).unwrap_or_default() {
+                page.done += 1;
                 let damages = self.run.take(judged, page.lists_have_kinds);
                 if !damages.is_empty() {
                     return Ok(damages);

@@ -1,12 +1,15 @@
 //! Exporting: what belongs to it is found in a first pass, and written in a second one; a bundle that comes to a file is written
 //! in the last pass that finds out what belongs to it.
 
+mod expected;
 mod groups;
+mod looked;
 mod packing;
 mod read;
 mod since;
 mod spool;
 mod survey;
+mod syncing;
 mod write;
 
 use std::io::{BufWriter, Write};
@@ -15,7 +18,7 @@ use std::sync::Arc;
 
 pub use since::Since;
 
-use self::packing::Packing;
+use self::packing::{Blocks, Handing};
 use self::spool::Spool;
 use self::survey::{Scope, Survey};
 use self::write::{Form, Writing};
@@ -209,7 +212,8 @@ impl Export {
     /// survives a power cut.
     ///
     /// The store is read once, and once more where [some aggregates](Self::aggregates) or a [selection](Self::selection) are
-    /// wanted. Unless it is encrypted, the disk needs room for the blocks twice until it is done.
+    /// wanted. Where it is not encrypted, and a part of the store is wanted, or somebody writes meanwhile, the disk needs room
+    /// for the blocks twice until it is done.
     ///
     /// # Errors
     /// [`BundleError`]: there is nothing to export, the store or the medium fails.
@@ -254,11 +258,11 @@ impl Export {
 
     async fn write_file(self, path: &Path, form: Form) -> Result<Exported, BundleError> {
         let failed = |doing| move |error| BundleError::file(doing, path, error);
-        let new = NewFile::beside(path).map_err(failed("made"))?;
         // What is encrypted must not come to the disk as it is.
         if let (Form::Bundle, None) = (form, &self.recipients) {
-            return self.write_by_spool(new, path).await;
+            return self.write_by_spool(path).await;
         }
+        let new = NewFile::beside(path).map_err(failed("made"))?;
         let output = new.file().try_clone().map_err(failed("made"))?;
         let output = BufWriter::with_capacity(BUFFER, output);
         let (exported, _) = self.write(output, path, form).await?;
@@ -269,19 +273,19 @@ impl Export {
     }
 
     /// Writes a bundle to a file, the blocks while it is found out what belongs to it.
-    async fn write_by_spool(self, new: NewFile, path: &Path) -> Result<Exported, BundleError> {
+    async fn write_by_spool(self, path: &Path) -> Result<Exported, BundleError> {
         self.check()?;
-        let failed = |doing| move |error| BundleError::file(doing, path, error);
-        let spool = Spool::beside(path).map_err(failed("made"))?;
-        let (packing, writing) = spool.begin().map_err(failed("made"))?;
-        let survey = self.survey(Some(packing)).await;
+        let failed = |error| BundleError::file("made", path, error);
+        let spool = Spool::beside(path, self.room(path).await?).map_err(failed)?;
+        let (packs, writing) = spool.begin().map_err(failed)?;
+        let survey = self.survey(Some(packs)).await;
         // The thread ends with the last pack, or has failed.
-        writing.await.map_err(|_| BundleError::Ended)??;
+        let length = writing.await.map_err(|_| BundleError::Ended)??;
         let survey = survey?;
         let manifest = self.manifest(&survey);
-        let roots = self.roots(&manifest);
+        let front = self.front(&manifest, path)?;
         let (events, bytes) = (survey.events, survey.bytes);
-        let (name, reporter, canceller) = (path.to_owned(), self.reporter, self.canceller);
+        let (reporter, canceller) = (self.reporter, self.canceller);
         let finish = move || {
             let mut progress = Progress {
                 step: Step::Writing,
@@ -296,9 +300,7 @@ impl Export {
                 (progress.events, progress.bytes) = (part(events, done, of), part(bytes, done, of));
                 reporter.tell(progress);
             };
-            let written = spool.copy_behind(&roots, new.file(), &canceller, tell)?;
-            new.keep()
-                .map_err(|error| BundleError::file("written", &name, error))?;
+            let written = spool.finish(&front, length, &canceller, tell)?;
             (progress.events, progress.bytes) = (events, bytes);
             reporter.done(progress);
             Ok::<_, BundleError>(written)
@@ -309,6 +311,34 @@ impl Export {
             manifest,
             bytes: finished.map_err(|_| BundleError::Ended)??,
         })
+    }
+
+    /// The room that what stands in front of the blocks will need; none where that cannot be told before.
+    async fn room(&self, path: &Path) -> Result<Option<u64>, BundleError> {
+        if !matches!(self.scope, Scope::Everything) || !self.since.is_start() {
+            return Ok(None);
+        }
+        let Some(expected) = expected::of(&*self.store.0).await? else {
+            return Ok(None);
+        };
+        let manifest = Manifest {
+            aggregates: expected.aggregates,
+            blocks: 2 * expected.events,
+            bytes: expected.bytes,
+            order: [0; 32],
+            whole: true,
+            checkpoint: self.checkpoint.clone(),
+            source: self.source.clone(),
+            created: self.created.unwrap_or_else(|| SystemClock.now()),
+        };
+        Ok(Some(self.front(&manifest, path)?.len() as u64))
+    }
+
+    /// What a bundle has in front of its blocks of events: the header, the manifest, and the signature where there is one.
+    fn front(&self, manifest: &Manifest, path: &Path) -> Result<Vec<u8>, BundleError> {
+        let mut front = Vec::new();
+        write::begin(&mut front, &self.roots(manifest), path).map(drop)?;
+        Ok(front)
     }
 
     /// The name is that of errors.
@@ -354,7 +384,7 @@ impl Export {
         Ok(())
     }
 
-    async fn survey(&self, packs: Option<Packing>) -> Result<Survey, BundleError> {
+    async fn survey(&self, packs: Option<Handing<Blocks>>) -> Result<Survey, BundleError> {
         let survey = Survey::of(
             &*self.store.0,
             &self.scope,

@@ -22,6 +22,10 @@ impl Since {
     /// Since the beginning: everything.
     pub const START: Self = Self(Known::Up(Bookmark::START));
 
+    pub(super) fn is_start(&self) -> bool {
+        matches!(&self.0, Known::Up(bookmark) if *bookmark == Bookmark::START)
+    }
+
     /// Since the last event that the receiver has of each aggregate; those of others are new from the first on.
     pub fn heads(heads: impl IntoIterator<Item = (AggregateKey, ChainHead)>) -> Self {
         let mut known: HashMap<AggregateKey, ChainHead> = HashMap::new();

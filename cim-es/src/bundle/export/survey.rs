@@ -4,10 +4,11 @@
 use std::collections::HashSet;
 
 use super::groups::Groups;
-use super::packing::Packing;
+use super::looked::Looked;
+use super::packing::{Blocks, Cut, Handing};
 use super::read;
 use super::since::{Known, Since};
-use crate::block::{ChainHead, Cid, CommitVerifier, StoredEvent, Verdict};
+use crate::block::{ChainHead, CommitVerifier, ShortCid, StoredEvent, Verdict};
 use crate::bundle::covered::Covered;
 use crate::bundle::numbering::Numbering;
 use crate::bundle::order::Order;
@@ -57,9 +58,9 @@ struct Track {
 #[derive(Clone, Copy)]
 struct Range {
     from: u64,
-    previous: Option<Cid>,
+    previous: Option<ShortCid>,
     to: u64,
-    head: Cid,
+    head: ShortCid,
 }
 
 /// An event of the commit that is being read.
@@ -67,8 +68,8 @@ struct Seen {
     number: usize,
     position: Position,
     version: u64,
-    previous: Option<Cid>,
-    cid: Cid,
+    previous: Option<ShortCid>,
+    cid: ShortCid,
     bytes: u64,
 }
 
@@ -79,7 +80,7 @@ impl Survey {
         scope: &Scope,
         since: &Since,
         checkpoint: Option<&str>,
-        packs: Option<Packing>,
+        packs: Option<Handing<Blocks>>,
         told: (&Reporter, &Canceller),
     ) -> Result<Self, BundleError> {
         if let Scope::Selection(selection) = scope {
@@ -102,10 +103,7 @@ impl Survey {
             events: 0,
             bytes: 0,
             order: [0; 32],
-            whole: match (scope, &since.0) {
-                (Scope::Everything, Known::Up(bookmark)) => *bookmark == Bookmark::START,
-                _ => false,
-            },
+            whole: matches!(scope, Scope::Everything) && since.is_start(),
             after,
             end: after.position,
             known: known.position,
@@ -140,13 +138,13 @@ impl Survey {
         store: &dyn EventStore,
         scope: &Scope,
         mut covered: Covered,
-        mut packs: Option<Packing>,
+        packs: Option<Handing<Blocks>>,
         (reporter, canceller): (&Reporter, &Canceller),
     ) -> Result<Order, BundleError> {
         let mut order = Order::default();
         let mut groups = Groups::default();
         let mut commits = CommitVerifier::new();
-        let (mut open, mut kept) = (Vec::new(), Vec::new());
+        let mut open = Vec::new();
         // As many, where the positions of the store have no gaps.
         let expected = store.last_position().await?.0;
         let mut progress = Progress {
@@ -155,48 +153,52 @@ impl Survey {
             of_events: Some(expected.saturating_sub(self.after.position.0)),
             bytes: 0,
         };
-        let mut events = read::events(store, self.after).await?;
-        while let Some(event) = events.next().await {
-            let event = event?;
-            let is_first = self.end == self.after.position && self.after != Bookmark::START;
-            if is_first && !event.envelope.commit.is_first_of_whole() {
-                return Err(BundleError::InsideACommit {
-                    position: self.known,
-                });
-            }
-            let is_end = commits.accept(&event).map_err(in_part)?;
-            self.see(&event, scope, &mut open)?;
-            self.end = event.position;
-            progress.events += 1;
-            progress.bytes += event.body().len() as u64 - 1;
-            if packs.is_some() {
-                kept.push(event);
-            }
-            if !is_end {
-                continue;
-            }
-            if self.is_new(&open)? {
-                self.take(&open, &mut groups);
-                for event in &open {
-                    order.add(&event.cid);
-                    covered.add(&event.cid);
+        let selection = match scope {
+            Scope::Selection(selection) => Some(selection),
+            Scope::Everything | Scope::Aggregates(_) => None,
+        };
+        let mut cut = packs.map(Cut::new);
+        let mut pages = read::pages(store, self.after, cut.is_some(), selection).await?;
+        while let Some(page) = pages.next().await {
+            let page = page?;
+            for event in &page.events {
+                let is_first = self.end == self.after.position && self.after != Bookmark::START;
+                if is_first && !event.commit.is_first_of_whole() {
+                    return Err(BundleError::InsideACommit {
+                        position: self.known,
+                    });
                 }
-                if let Some(packs) = &mut packs {
-                    kept.drain(..).for_each(|event| packs.add(event));
-                    packs.hand_over().await?;
+                let aggregate = page.aggregate(event);
+                let is_end = commits
+                    .accept_part(event.place(), event.commit, event.timestamp, || aggregate)
+                    .map_err(in_part)?;
+                self.see(event, aggregate, scope, &mut open)?;
+                self.end = event.position;
+                progress.events += 1;
+                progress.bytes += event.bytes;
+                if !is_end {
+                    continue;
                 }
+                let is_new = self.is_new(&open)?;
+                if is_new {
+                    self.take(&open, &mut groups);
+                    for event in &open {
+                        order.add_short(event.cid);
+                        covered.add(&event.cid.cid());
+                    }
+                }
+                if let Some(cut) = &mut cut {
+                    cut.commit(event.end, is_new).await?;
+                }
+                open.clear();
             }
-            open.clear();
-            kept.clear();
-            if progress.events.is_multiple_of(256) {
-                canceller.check()?;
-                reporter.tell(progress);
+            if let (Some(cut), Some(blocks)) = (&mut cut, page.blocks) {
+                cut.page(blocks).await?;
             }
+            canceller.check()?;
+            reporter.tell(progress);
         }
         commits.finish().map_err(in_part)?;
-        if let Some(packs) = packs {
-            packs.finish().await?;
-        }
         self.choose(scope, &mut groups);
         progress.of_events = Some(progress.events);
         reporter.done(progress);
@@ -216,7 +218,7 @@ impl Survey {
     async fn order(
         &self,
         store: &dyn EventStore,
-        mut packs: Option<Packing>,
+        packs: Option<Handing<Blocks>>,
         (reporter, canceller): (&Reporter, &Canceller),
     ) -> Result<Order, BundleError> {
         let mut order = Order::default();
@@ -226,30 +228,36 @@ impl Survey {
             of_events: Some(self.events),
             bytes: 0,
         };
-        let mut events = read::events(store, self.after).await?;
-        while let Some(event) = events.next().await {
-            let event = event?;
-            let is_last = event.position >= self.end;
-            canceller.check()?;
-            if self.includes(&event) {
-                progress.events += 1;
-                progress.bytes += event.body().len() as u64 - 1;
-                order.add(&event.cid);
-                if let Some(packs) = &mut packs {
-                    packs.add(event);
-                    if packs.hand_over().await? {
-                        reporter.tell(progress);
-                    }
+        let mut cut = packs.map(Cut::new);
+        let mut pages = read::pages(store, self.after, cut.is_some(), None).await?;
+        let mut is_done = false;
+        while let Some(page) = pages.next().await {
+            let page = page?;
+            for event in &page.events {
+                if is_done {
+                    break;
+                }
+                is_done = event.position >= self.end;
+                let is_wanted = self.has(page.aggregate(event), event.sequence);
+                if is_wanted {
+                    progress.events += 1;
+                    progress.bytes += event.bytes;
+                    order.add_short(event.cid);
+                }
+                if let Some(cut) = &mut cut {
+                    cut.commit(event.end, is_wanted).await?;
                 }
             }
-            if is_last {
+            if let (Some(cut), Some(blocks)) = (&mut cut, page.blocks) {
+                cut.page(blocks).await?;
+            }
+            canceller.check()?;
+            reporter.tell(progress);
+            if is_done {
                 break;
             }
         }
         self.compare(progress.events, progress.bytes)?;
-        if let Some(packs) = packs {
-            packs.finish().await?;
-        }
         Ok(order)
     }
 
@@ -267,32 +275,27 @@ impl Survey {
 
     fn see(
         &mut self,
-        event: &StoredEvent,
+        event: &Looked,
+        (kind, id): (&str, &str),
         scope: &Scope,
         open: &mut Vec<Seen>,
     ) -> Result<(), BundleError> {
-        let envelope = &event.envelope;
-        let number = self.numbering.number(envelope).map_err(StoreError::from)?;
+        let number = self.numbering.number_named(kind, id);
+        let number = number.map_err(StoreError::from)?;
         if number == self.tracks.len() {
             self.tracks.push(Track::default());
             if let Scope::Aggregates(wanted) = scope {
                 self.tracks[number].is_wanted = wanted.contains(self.numbering.key(number));
             }
         }
-        let track = &mut self.tracks[number];
-        match scope {
-            Scope::Selection(selection) if !track.is_wanted => {
-                track.is_wanted = selection.includes(event);
-            }
-            _ => {}
-        }
+        self.tracks[number].is_wanted |= event.is_wanted;
         open.push(Seen {
             number,
             position: event.position,
-            version: envelope.sequence,
-            previous: envelope.previous,
+            version: event.sequence,
+            previous: event.previous,
             cid: event.cid,
-            bytes: event.body().len() as u64 - 1,
+            bytes: event.bytes,
         });
         Ok(())
     }
@@ -315,10 +318,10 @@ impl Survey {
             let known = self.tracks[event.number].known;
             match known {
                 Some(known) if event.version <= known.sequence => {
-                    if event.version == known.sequence && event.cid != known.cid {
+                    if event.version == known.sequence && event.cid.cid() != known.cid {
                         return Err(BundleError::OtherHeads {
                             aggregate: Box::new(self.numbering.key(event.number).clone()),
-                            ours: Box::new(event.cid),
+                            ours: Box::new(event.cid.cid()),
                             theirs: Box::new(known),
                         });
                     }
@@ -335,7 +338,7 @@ impl Survey {
             Some(event) => Err(BundleError::HeadsCutACommit {
                 aggregate: Box::new(self.numbering.key(event.number).clone()),
                 version: event.version,
-                cid: Box::new(event.cid),
+                cid: Box::new(event.cid.cid()),
             }),
         }
     }
@@ -387,9 +390,9 @@ impl Survey {
                 Some(AggregateRange {
                     aggregate: aggregate.clone(),
                     from: range.from,
-                    previous: range.previous,
+                    previous: range.previous.map(|previous| previous.cid()),
                     to: range.to,
-                    head: range.head,
+                    head: range.head.cid(),
                 })
             })
             .collect();
@@ -406,11 +409,19 @@ impl Survey {
 
     /// Whether an event belongs to it.
     pub(super) fn includes(&self, event: &StoredEvent) -> bool {
-        let Some(number) = self.numbering.find(&event.envelope) else {
+        let envelope = &event.envelope;
+        self.has(
+            (&envelope.aggregate, &envelope.aggregate_id),
+            envelope.sequence,
+        )
+    }
+
+    fn has(&self, (kind, id): (&str, &str), version: u64) -> bool {
+        let Some(number) = self.numbering.find_named(kind, id) else {
             return false;
         };
         let track = &self.tracks[number];
-        let is_in = |range: Range| (range.from..=range.to).contains(&event.envelope.sequence);
+        let is_in = |range: Range| (range.from..=range.to).contains(&version);
         track.belongs && track.range.is_some_and(is_in)
     }
 }

@@ -106,8 +106,8 @@ impl Writing<'_> {
 
 fn thread<T: Send + 'static>(
     name: &Path,
-    packs: Packs,
-    write: impl FnOnce(PathBuf, Packs) -> Result<T, BundleError> + Send + 'static,
+    packs: Packs<Vec<StoredEvent>>,
+    write: impl FnOnce(PathBuf, Packs<Vec<StoredEvent>>) -> Result<T, BundleError> + Send + 'static,
 ) -> JoinHandle<Result<T, BundleError>> {
     let name = name.to_owned();
     tokio::task::spawn_blocking(move || write(name, packs))
@@ -117,7 +117,7 @@ fn bundle<W: Write>(
     output: Output<W>,
     roots: &[Vec<u8>],
     name: &Path,
-    mut packs: Packs,
+    mut packs: Packs<Vec<StoredEvent>>,
 ) -> Written<W> {
     let mut car = begin(output, roots, name)?;
     while let Some(pack) = packs.blocking_recv() {
@@ -173,7 +173,11 @@ pub(super) fn failed(name: &Path, error: CarError) -> BundleError {
     }
 }
 
-fn json_lines<W: Write>(mut output: Output<W>, name: PathBuf, mut packs: Packs) -> Written<W> {
+fn json_lines<W: Write>(
+    mut output: Output<W>,
+    name: PathBuf,
+    mut packs: Packs<Vec<StoredEvent>>,
+) -> Written<W> {
     let failed = |error| BundleError::file("written", &name, error);
     let mut bytes = 0;
     while let Some(pack) = packs.blocking_recv() {

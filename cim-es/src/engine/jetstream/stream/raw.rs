@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use super::scan::rest;
 use super::{JetStreamEventStore, Stream};
+use crate::block::ShortCid;
 use crate::domain::aggregate::IdText;
 use crate::engine::jetstream::api::{Filters, Leader, Raw, Reader, Step};
 use crate::store::raw::{PartPage, RawBlock, RawEvents, RawItem, RawPage, RawPages};
@@ -160,6 +161,7 @@ fn block(raw: Raw, removed: u64) -> RawBlock {
     RawBlock {
         position: Position(sequence),
         cid: cid
+            .and_then(|cid| ShortCid::of(&cid))
             .ok_or_else(|| format!("the message on `{subject}` has no event CID in its header")),
         body,
         removed,

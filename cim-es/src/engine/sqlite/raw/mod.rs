@@ -64,6 +64,11 @@ impl RawEvents for SqliteEventStore {
         Some(Arc::new(ranges::Ranges::of(Arc::clone(&self.shared))))
     }
 
+    fn ranges_of_events(&self) -> Option<Arc<dyn RawRanges>> {
+        let shared = Arc::clone(&self.shared);
+        Some(Arc::new(ranges::EventRanges(shared)))
+    }
+
     async fn heads(&self, after: Option<i64>) -> Result<HeadPage, StoreError> {
         let digest = self.shared.digest;
         let readers = &self.shared.readers;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use rusqlite::Row;
 
-use crate::block::{Cid, EnvelopeRef, Position, parse_cid};
+use crate::block::{EnvelopeRef, Position, ShortCid};
 use crate::engine::sqlite::aggregates::{self, NameDigest};
 use crate::engine::sqlite::database::{Database, count, stored};
 use crate::engine::sqlite::raw::indexes::Chunk;
@@ -16,6 +16,8 @@ use crate::store::{Damage, StoreError};
 const PAGE: u64 = 1_024;
 /// The bytes of events past which a page has no further one.
 const PAGE_BYTES: usize = 1024 * 1024;
+/// The room that is made for the body of an event at first.
+const ROOM: usize = 768;
 /// How many positions are looked at one by one where SQLite cannot go from one to the next.
 const SINGLY: u64 = 256;
 
@@ -80,7 +82,7 @@ struct Gathered {
 enum Found {
     Row {
         position: u64,
-        cid: Result<Cid, String>,
+        cid: Result<ShortCid, String>,
         /// What of the CID the index of CIDs has.
         entry: u64,
         links: RawLinks,
@@ -103,10 +105,11 @@ pub(super) fn page(
     digest: NameDigest,
     chunk: Option<&mut Chunk>,
 ) -> Result<RawPage, StoreError> {
+    let most = until.saturating_sub(after).min(PAGE) as usize;
     let mut gathered = Gathered {
-        found: Vec::new(),
-        columns: Vec::new(),
-        room: Vec::new(),
+        found: Vec::with_capacity(most),
+        columns: Vec::with_capacity(most),
+        room: Vec::with_capacity(most * ROOM),
         at: after,
     };
     match gathered.scan(database, after, until) {
@@ -207,7 +210,7 @@ impl Gathered {
 
     fn read(&mut self, position: u64, row: &Row<'_>) -> rusqlite::Result<(Found, Columns)> {
         let cid = row.get_ref(7)?.as_blob()?;
-        let (entry, cid) = (cids::prefix(cid), parse_cid(cid));
+        let (entry, cid) = (cids::prefix(cid), ShortCid::parse(cid));
         let body = row.get_ref(8)?.as_blob()?;
         let links = RawLinks {
             previous_of_aggregate: row.get::<_, i64>(2)?.cast_unsigned(),

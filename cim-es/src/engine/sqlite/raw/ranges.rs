@@ -61,6 +61,28 @@ impl RawRanges for Ranges {
     }
 }
 
+/// The events alone.
+pub(super) struct EventRanges(pub(super) Arc<Shared>);
+
+#[async_trait]
+impl RawRanges for EventRanges {
+    async fn read(
+        &self,
+        after: Position,
+        until: Position,
+        take: Take,
+    ) -> Result<Position, StoreError> {
+        let digest = self.0.digest;
+        let read = self.0.readers.read(move |database| {
+            let page = pages::page(database, after.0, until.0, digest, None)?;
+            let reached = page.reached;
+            take(page);
+            Ok(reached)
+        });
+        read.await
+    }
+}
+
 impl Gathered {
     /// Adds what was read behind a position and up to another. Where a chunk is whole by that, the indexes are compared with
     /// it; gives it if they are sound. Where they are not, it is read once more to say what is wrong.
