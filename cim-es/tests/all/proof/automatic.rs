@@ -46,9 +46,12 @@ fn a_checkpoint_is_made_at_the_start_and_after_so_many_events() {
             .await
             .expect("the history is whole");
         assert_eq!(running.status().last.unverified().size(), 10);
+        let mut stored = 10;
         for size in [15, 21, 60] {
             let before = running.status().last.unverified().size();
-            fill(&store, before, size).await;
+            // A checkpoint may be of fewer than are stored.
+            fill(&store, stored, size).await;
+            stored = size;
             let status = running.wait_for(covers(size - 4)).await;
             let checkpoint = status.last.verify(&trust()).expect("it is ours");
             assert!(checkpoint.size() > before && checkpoint.size() <= size);
