@@ -91,11 +91,12 @@ impl Growth {
         self.edge.root()
     }
 
-    /// Takes the events of a store behind a place, which is where the edge is.
+    /// Takes the events of a store behind a place, which is where the edge is, and tells after each batch how many there are.
     pub(super) async fn read(
         mut self,
         store: &dyn EventStore,
         after: Bookmark,
+        tell: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<Self, Halt> {
         let mut events = store.read(Selection::everything(), after);
         loop {
@@ -108,6 +109,7 @@ impl Growth {
             }
             let is_last = batch.len() < BATCH;
             self = blocking(move || self.take(batch)).await?;
+            tell(self.size());
             if is_last {
                 break;
             }

@@ -110,6 +110,7 @@ pub struct CheckpointLog {
     former: Vec<VerifyingKey>,
     copies: Vec<PathBuf>,
     objects: Option<Arc<dyn ObjectStore>>,
+    tell: Arc<dyn Fn(u64) + Send + Sync>,
 }
 
 /// How a growing tree ended.
@@ -129,7 +130,16 @@ impl CheckpointLog {
             former: Vec::new(),
             copies: Vec::new(),
             objects: None,
+            tell: Arc::new(|_| ()),
         }
+    }
+
+    /// Calls a function while events are read, with the number of events that the tree covers by then. It counts anew where
+    /// it is read again from the start.
+    #[must_use]
+    pub fn on_progress(mut self, tell: impl Fn(u64) + Send + Sync + 'static) -> Self {
+        self.tell = Arc::new(tell);
+        self
     }
 
     /// Takes checkpoints that a former key of the log signed for earlier ones of it.
@@ -255,7 +265,10 @@ impl CheckpointLog {
         let known = self.known(checkpoint).await?;
         let with_leaves = known.is_some();
         let growth = Growth::reading(known, checkpoint.size());
-        match growth.read(&*self.store, Bookmark::START).await {
+        match growth
+            .read(&*self.store, Bookmark::START, &*self.tell)
+            .await
+        {
             Ok(growth) if growth.root() == checkpoint.root() => Ok(()),
             Ok(growth) if growth.size() < checkpoint.size() => {
                 Err(self.change(checkpoint, Some(growth.size()), None).into())
@@ -419,7 +432,7 @@ impl CheckpointLog {
             Some((_, until)) => growth.counting(until),
             None => growth,
         };
-        match growth.read(&*self.store, after).await {
+        match growth.read(&*self.store, after, &*self.tell).await {
             // Fewer or more events than hashes: something was taken out where nothing was read.
             Ok(growth) if growth.counted() != count.map(|(events, _)| events) => {
                 Ok(Grown::Doubtful)
@@ -456,7 +469,10 @@ impl CheckpointLog {
             let edge = super::edge::Edge::default();
             Growth::writing(edge, known, self.tiles.files.clone())
         };
-        match grow(known).read(&*self.store, Bookmark::START).await {
+        match grow(known)
+            .read(&*self.store, Bookmark::START, &*self.tell)
+            .await
+        {
             Ok(growth) => return Ok(growth),
             Err(Halt::Failed(CheckpointError::Tiles { .. })) => {}
             Err(Halt::Failed(error)) => return Err(error),
@@ -475,7 +491,10 @@ impl CheckpointLog {
         if let Some(last) = last {
             self.audit_root(last).await?;
         }
-        match grow(None).read(&*self.store, Bookmark::START).await {
+        match grow(None)
+            .read(&*self.store, Bookmark::START, &*self.tell)
+            .await
+        {
             Ok(growth) => Ok(growth),
             Err(Halt::Failed(error)) => Err(error),
             Err(Halt::Differs { index, found }) => {
@@ -511,7 +530,10 @@ impl CheckpointLog {
     /// Reads the events that a checkpoint covers, and compares the root.
     async fn audit_root(&self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
         let growth = Growth::reading(None, checkpoint.size());
-        let index = match growth.read(&*self.store, Bookmark::START).await {
+        let index = match growth
+            .read(&*self.store, Bookmark::START, &*self.tell)
+            .await
+        {
             Ok(growth) if growth.root() == checkpoint.root() => return Ok(()),
             Ok(growth) => (growth.size() < checkpoint.size()).then_some(growth.size()),
             Err(Halt::Differs { index, .. }) => Some(index),

@@ -9,7 +9,8 @@ use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, Prog
 
 use crate::interrupt::Interrupt;
 
-/// A bar of events, which is gone with the value.
+/// A bar of events, which is gone with any of its handles.
+#[derive(Clone)]
 pub struct Bar(ProgressBar);
 
 impl Bar {

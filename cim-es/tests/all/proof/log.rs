@@ -1,5 +1,7 @@
 //! Making checkpoints and proofs: step by step, with damaged hashes, and in several places.
 
+use std::sync::{Arc, Mutex};
+
 use cim_es::MemoryEventStore;
 use cim_es::block::HashCode;
 use cim_es::message::Timestamp;
@@ -15,6 +17,26 @@ use crate::sqlite_support::{Directory, run};
 const OTHER: &str = "-----BEGIN PRIVATE KEY-----\n\
     MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n\
     -----END PRIVATE KEY-----\n";
+
+#[test]
+fn whoever_makes_a_checkpoint_or_audits_one_is_told_how_far_it_has_come() {
+    run(async {
+        let store = MemoryEventStore::new();
+        fill(&store, 0, 40).await;
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let teller = Arc::clone(&told);
+        let tell = move |events| teller.lock().expect("no test panics").push(events);
+        let log = log(&store, Tiles::in_memory()).on_progress(tell);
+        let last = || told.lock().expect("no test panics").pop();
+        let first = checkpoint(&log, Reading::New).await;
+        assert_eq!(last(), Some(40));
+        fill(&store, 40, 50).await;
+        checkpoint(&log, Reading::New).await;
+        assert_eq!(last(), Some(50));
+        log.audit(first.unverified()).await.expect("it is there");
+        assert_eq!(last(), Some(40));
+    });
+}
 
 #[test]
 fn checkpoints_made_step_by_step_are_those_made_at_once_and_every_event_is_proved() {

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::kept::replace;
 use crate::output::{Output, counted};
-use crate::progress::spinner;
+use crate::progress::Bar;
 use crate::store::{Access, Store};
 
 /// Signs what the store has, and compares the store with what was signed
@@ -249,9 +249,12 @@ impl Make {
             true => Reading::All,
             false => Reading::New,
         };
-        let bar = spinner("reading the events");
+        let last = store.events().last_position().await?;
+        let bar = Bar::new("reading the events");
+        let shown = bar.clone();
+        let log = log.on_progress(move |events| shown.show(events, Some(last.0)));
         let signed = log.checkpoint(&key, reading).await;
-        bar.finish_and_clear();
+        drop(bar);
         print(output, &signed?, json)
     }
 }
@@ -261,9 +264,11 @@ impl Audit {
         let signed = self.checked.verified()?;
         let checkpoint = signed.unverified();
         let log = CheckpointLog::new(store.shared(), checkpoint.origin(), self.tiles.of(store)?);
-        let bar = spinner("comparing the events");
+        let bar = Bar::new("comparing the events");
+        let (shown, size) = (bar.clone(), checkpoint.size());
+        let log = log.on_progress(move |events| shown.show(events, Some(size)));
         let audited = log.audit(checkpoint).await;
-        bar.finish_and_clear();
+        drop(bar);
         audited?;
         if json {
             return print(output, &signed, json);
