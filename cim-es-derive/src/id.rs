@@ -62,20 +62,22 @@ impl Declaration for AggregateId {
 fn code(ident: &Ident, inner: &Type) -> TokenStream {
     let name = names::text(ident);
     let text = quote_spanned!(inner.span()=> <#inner as ::cim_es::aggregate::IdField>);
+    let [formatter, from] =
+        ["the_formatter", "the_text"].map(|name| names::variable(name, ident.span()));
     quote! {
         #[automatically_derived]
         #[allow(deprecated)]
         impl ::core::fmt::Display for #ident {
-            fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                #text::show(&self.0, formatter)
+            fn fmt(&self, #formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                #text::show(&self.0, #formatter)
             }
         }
         #[automatically_derived]
         #[allow(deprecated)]
         impl ::core::str::FromStr for #ident {
             type Err = ::cim_es::aggregate::IdError;
-            fn from_str(text: &str) -> ::core::result::Result<Self, ::cim_es::aggregate::IdError> {
-                ::core::result::Result::map(#text::read(text, #name), #ident)
+            fn from_str(#from: &str) -> ::core::result::Result<Self, ::cim_es::aggregate::IdError> {
+                ::core::result::Result::map(#text::read(#from, #name), #ident)
             }
         }
         #[automatically_derived]
@@ -88,9 +90,9 @@ fn code(ident: &Ident, inner: &Type) -> TokenStream {
                 ::cim_es::aggregate::IdText::new(&::std::string::ToString::to_string(self))
             }
             fn from_text(
-                text: &::cim_es::aggregate::IdText,
+                #from: &::cim_es::aggregate::IdText,
             ) -> ::core::result::Result<Self, ::cim_es::aggregate::IdError> {
-                <#ident as ::core::str::FromStr>::from_str(text.as_str())
+                <#ident as ::core::str::FromStr>::from_str(#from.as_str())
             }
         }
     }

@@ -25,6 +25,7 @@ mod names;
 mod nearest;
 mod projection;
 mod reexport;
+mod serde_keys;
 mod shape;
 
 use proc_macro::TokenStream;
@@ -75,7 +76,8 @@ pub fn state_machine(input: TokenStream) -> TokenStream {
 /// The events of an aggregate: their subjects, their versions, and how they fold.
 ///
 /// A variant is a unit, has named fields, or holds one struct. The enum derives serde's `Serialize` and `Deserialize`
-/// beside it; attributes of serde that change how the enum is encoded, or by which a field is not stored, are refused.
+/// beside it; attributes of serde that change how the enum is encoded, or by which a field is not stored or not read again, are
+/// refused.
 ///
 /// | attribute | on | meaning |
 /// |---|---|---|

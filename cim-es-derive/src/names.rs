@@ -22,6 +22,12 @@ pub(crate) fn generated(ident: &Ident) -> Ident {
     ident
 }
 
+/// A variable of the generated code: no variable of the author's can meet it, whichever macro it came from. A constant or
+/// a `static` can: where the code has the author's items around it, the name is one that nobody gives to those.
+pub(crate) fn variable(name: &str, at: Span) -> Ident {
+    Ident::new(name, Span::mixed_site().located_at(at))
+}
+
 /// The default operation of a variant: `NKeyGenerated` is `n_key_generated`, `HTTPSet` is `http_set`.
 pub(crate) fn snake_case(name: &str) -> String {
     let letters: Vec<char> = name.chars().collect();

@@ -3,12 +3,12 @@
 use proc_macro2::Ident;
 use quote::{ToTokens, format_ident};
 use syn::parse::ParseStream;
-use syn::{Data, DeriveInput, Fields, Lit, LitStr, Path, Token, Type, parse_quote};
+use syn::{Data, DeriveInput, Field, Fields, Lit, LitStr, Path, Token, Type, parse_quote};
 
 use super::model::{Aggregate, InStates};
 use crate::attr::{self, Keys, keys};
 use crate::ctxt::Ctxt;
-use crate::{kind, names, reexport, shape};
+use crate::{kind, names, reexport, serde_keys, shape};
 
 keys! {
     /// The keys of `#[aggregate(…)]`.
@@ -47,6 +47,7 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Aggregate> {
         attr::misplaced(ctxt, &field.attrs, &["aggregate"], "on the struct");
     }
     attr::misplaced(ctxt, &input.attrs, &["in_state"], "on a field");
+    refuse_absent_state(ctxt, &data.fields);
     let in_states = in_states(ctxt, &data.fields);
 
     let mut keys = Keys::new();
@@ -240,6 +241,19 @@ fn refuse_idle_scopes(ctxt: &Ctxt, scopes: &[LitStr], has_names: bool) {
     }
 }
 
+/// A snapshot keeps the state with the other fields.
+fn refuse_absent_state(ctxt: &Ctxt, fields: &Fields) {
+    let state = fields.iter().filter(|field| is_state(field));
+    let absent = ["skip", "skip_serializing", "skip_deserializing"];
+    for key in state.flat_map(|field| serde_keys::among(&field.attrs, &absent)) {
+        let name = names::text(&key);
+        ctxt.error(
+            key,
+            format!("by `#[serde({name})]` an aggregate that is read from a snapshot is in its first state: remove it"),
+        );
+    }
+}
+
 /// The name of a type, without the path in front of it.
 fn last_segment(ty: &Type) -> Option<&Ident> {
     let Type::Path(path) = ty else {
@@ -249,8 +263,11 @@ fn last_segment(ty: &Type) -> Option<&Ident> {
 }
 
 fn state_field(fields: &Fields) -> Option<(Ident, Type)> {
-    fields.iter().find_map(|field| {
-        let ident = field.ident.as_ref()?;
-        (names::text(ident) == "state").then(|| (ident.clone(), field.ty.clone()))
-    })
+    let field = fields.iter().find(|field| is_state(field))?;
+    Some((field.ident.clone()?, field.ty.clone()))
+}
+
+fn is_state(field: &Field) -> bool {
+    let name = field.ident.as_ref();
+    name.is_some_and(|name| names::text(name) == "state")
 }

@@ -36,13 +36,14 @@ pub(crate) fn code(aggregate: &Aggregate, fingerprint: u64, is_broken: bool) -> 
         },
         quote_spanned!(error.span()=> type Error = #error;),
     ];
+    let next_state = names::variable("the_state", state.span());
     let access = match &aggregate.field {
         Some(field) => quote! {
             fn state(&self) -> #state {
                 ::cim_es::__private::copied_state::<Self>(&self.#field)
             }
-            fn set_state(&mut self, state: #state) {
-                self.#field = state;
+            fn set_state(&mut self, #next_state: #state) {
+                self.#field = #next_state;
             }
         },
         None => quote! {

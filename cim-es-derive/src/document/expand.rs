@@ -11,18 +11,19 @@ pub(super) fn code(document: &Document, fingerprint: u64) -> TokenStream {
     let Document { ident, indexes, .. } = document;
     let name = names::text(ident);
     let fields = indexes.iter().map(|index| names::text(&index.field));
+    let variable = names::variable("the_index", ident.span());
     let adds = indexes.iter().map(|Index { field, ty }| {
         let name = names::text(field);
         let field = names::generated(field);
         // A type that is no index is reported where it stands.
         quote_spanned! {ty.span()=>
-            ::cim_es::document::Index::add::<#ty>(index, #name, &self.#field);
+            ::cim_es::document::Index::add::<#ty>(#variable, #name, &self.#field);
         }
     });
     // A document without indexes takes none.
     let index = match indexes.is_empty() {
         true => quote!(_),
-        false => quote!(index),
+        false => quote!(#variable),
     };
     quote! {
         #[automatically_derived]

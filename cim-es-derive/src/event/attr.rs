@@ -294,7 +294,7 @@ fn kept(ctxt: &Ctxt, variant: &syn::Variant, owner: &Owner) -> Vec<(Ident, Ident
 fn shape(ctxt: &Ctxt, variant: &syn::Variant) -> Shape {
     for field in &variant.fields {
         attr::misplaced(ctxt, &field.attrs, &["apply", "upcast"], ON_VARIANT);
-        serde::refuse_on_field(ctxt, &field.attrs);
+        serde::refuse_on_field(ctxt, field);
     }
     match &variant.fields {
         Fields::Unit => Shape::Unit,

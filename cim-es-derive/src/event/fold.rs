@@ -123,9 +123,10 @@ fn by_name(
 fn assignment(field: &Ident, is_kept: bool) -> TokenStream {
     let (aggregate, holder) = (scope::aggregate(field.span()), scope::holder(field));
     if is_kept {
+        let value = names::variable("the_value", field.span());
         return quote_spanned! {field.span()=>
-            if let ::core::option::Option::Some(value) = ::cim_es::event::Given::given(#holder) {
-                ::cim_es::event::Assign::assign(&mut (*#aggregate).#field, value);
+            if let ::core::option::Option::Some(#value) = ::cim_es::event::Given::given(#holder) {
+                ::cim_es::event::Assign::assign(&mut (*#aggregate).#field, #value);
             }
         };
     }
@@ -140,7 +141,7 @@ fn with(variant: &Variant, path: &Path) -> (TokenStream, TokenStream) {
     let holders: Vec<Ident> = fields.iter().map(scope::holder).collect();
     match &variant.shape {
         Shape::Payload => {
-            let payload = scope::variable(PAYLOAD, Span::mixed_site());
+            let payload = names::variable(PAYLOAD, Span::mixed_site());
             (quote!((#payload)), quote!(#path(#aggregate, #payload);))
         }
         Shape::Named(_) => (

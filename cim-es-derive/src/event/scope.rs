@@ -32,25 +32,19 @@ pub(super) struct Scope<'a> {
     refused: Vec<Refusal>,
 }
 
-/// A variable of the generated code: no name of the author's can meet it, whichever macro it came
-/// from.
-pub(super) fn variable(name: &str, at: Span) -> Ident {
-    Ident::new(name, Span::mixed_site().located_at(at))
-}
-
 /// The variable that holds a field of the event. Its name differs from the field's: a pattern with
 /// the name of a constant would be compared with that.
 pub(super) fn holder(field: &Ident) -> Ident {
     let name = names::text(field);
     match name.as_str() {
-        PAYLOAD => variable("the_event", field.span()),
-        name => variable(&format!("event_{name}"), field.span()),
+        PAYLOAD => names::variable("the_event", field.span()),
+        name => names::variable(&format!("event_{name}"), field.span()),
     }
 }
 
 /// The variable that holds the aggregate.
 pub(super) fn aggregate(at: Span) -> Ident {
-    variable("the_aggregate", at)
+    names::variable("the_aggregate", at)
 }
 
 impl<'a> Scope<'a> {

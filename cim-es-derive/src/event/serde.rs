@@ -1,11 +1,11 @@
 //! Refuses the attributes of serde that change how an enum is encoded: a payload is the plain map of one variant's
 //! fields, and the type that says which variant it is stands in the envelope.
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
-use syn::{Attribute, Meta};
+use syn::{Attribute, Field, Type};
 
 use crate::ctxt::Ctxt;
 use crate::names;
+use crate::serde_keys::{all, among};
 
 const ON_ENUM: &[&str] = &[
     "tag",
@@ -32,7 +32,7 @@ const ON_VARIANT: &[&str] = &[
 const ON_FIELD: &[&str] = &["skip", "skip_serializing", "skip_deserializing"];
 
 pub(crate) fn refuse_on_enum(ctxt: &Ctxt, attrs: &[Attribute]) {
-    for key in keys(attrs, ON_ENUM) {
+    for key in among(attrs, ON_ENUM) {
         let name = names::text(&key);
         ctxt.error(
             key,
@@ -45,7 +45,7 @@ pub(crate) fn refuse_on_enum(ctxt: &Ctxt, attrs: &[Attribute]) {
 }
 
 pub(crate) fn refuse_on_variant(ctxt: &Ctxt, attrs: &[Attribute]) {
-    for key in keys(attrs, ON_VARIANT) {
+    for key in among(attrs, ON_VARIANT) {
         let name = names::text(&key);
         ctxt.error(
             key,
@@ -55,8 +55,8 @@ pub(crate) fn refuse_on_variant(ctxt: &Ctxt, attrs: &[Attribute]) {
 }
 
 /// What happened is a fact: each field of it is stored, and read again.
-pub(crate) fn refuse_on_field(ctxt: &Ctxt, attrs: &[Attribute]) {
-    for key in keys(attrs, ON_FIELD) {
+pub(crate) fn refuse_on_field(ctxt: &Ctxt, field: &Field) {
+    for key in among(&field.attrs, ON_FIELD) {
         let name = names::text(&key);
         let fate = if key == "skip_deserializing" {
             "ignored when the event is read"
@@ -71,34 +71,29 @@ pub(crate) fn refuse_on_field(ctxt: &Ctxt, attrs: &[Attribute]) {
             ),
         );
     }
-}
-
-/// The keys of `#[serde(…)]` that are among those refused.
-fn keys(attrs: &[Attribute], refused: &[&str]) -> Vec<Ident> {
-    attrs
-        .iter()
-        .filter(|attr| attr.path().is_ident("serde"))
-        .filter_map(|attr| match &attr.meta {
-            Meta::List(list) => Some(list.tokens.clone()),
-            _ => None,
-        })
-        .flat_map(first_of_each)
-        .filter(|key| refused.iter().any(|name| key == name))
-        .collect()
-}
-
-/// The identifier with which each part of a list begins.
-fn first_of_each(list: TokenStream) -> Vec<Ident> {
-    let mut begins = true;
-    let mut keys = Vec::new();
-    for token in list {
-        match token {
-            TokenTree::Ident(key) if begins => {
-                keys.push(key);
-                begins = false;
-            }
-            token => begins = matches!(token, TokenTree::Punct(punct) if punct.as_char() == ','),
-        }
+    let keys = all(&field.attrs);
+    let find = |name: &str| keys.iter().find(|key| *key == name);
+    // Serde reads an absent `Option` as none, unless a function reads it.
+    let is_read_when_absent = find("default").is_some()
+        || (is_option(&field.ty) && find("with").or(find("deserialize_with")).is_none());
+    if let Some(key) = find("skip_serializing_if")
+        && !is_read_when_absent
+    {
+        ctxt.error(
+            key,
+            "an event without this field could not be read again: add `default`, which says what it is then",
+        );
     }
-    keys
+}
+
+fn is_option(ty: &Type) -> bool {
+    match ty {
+        Type::Path(path) => {
+            let last = path.path.segments.last();
+            last.is_some_and(|last| last.ident == "Option")
+        }
+        Type::Group(group) => is_option(&group.elem),
+        Type::Paren(paren) => is_option(&paren.elem),
+        _ => false,
+    }
 }

@@ -14,8 +14,8 @@ impl ::cim_es::aggregate::Aggregate for Compute {
     fn state(&self) -> ComputeState {
         ::cim_es::__private::copied_state::<Self>(&self.state)
     }
-    fn set_state(&mut self, state: ComputeState) {
-        self.state = state;
+    fn set_state(&mut self, the_state: ComputeState) {
+        self.state = the_state;
     }
     const UNIQUE_NAMES: ::core::option::Option<
         fn(&Self) -> ::std::vec::Vec<::cim_es::aggregate::UniqueName>,

@@ -1,8 +1,11 @@
 #[automatically_derived]
 #[allow(deprecated)]
 impl ::core::fmt::Display for MachineId {
-    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-        <String as ::cim_es::aggregate::IdField>::show(&self.0, formatter)
+    fn fmt(
+        &self,
+        the_formatter: &mut ::core::fmt::Formatter<'_>,
+    ) -> ::core::fmt::Result {
+        <String as ::cim_es::aggregate::IdField>::show(&self.0, the_formatter)
     }
 }
 #[automatically_derived]
@@ -10,10 +13,10 @@ impl ::core::fmt::Display for MachineId {
 impl ::core::str::FromStr for MachineId {
     type Err = ::cim_es::aggregate::IdError;
     fn from_str(
-        text: &str,
+        the_text: &str,
     ) -> ::core::result::Result<Self, ::cim_es::aggregate::IdError> {
         ::core::result::Result::map(
-            <String as ::cim_es::aggregate::IdField>::read(text, "MachineId"),
+            <String as ::cim_es::aggregate::IdField>::read(the_text, "MachineId"),
             MachineId,
         )
     }
@@ -30,8 +33,8 @@ impl ::cim_es::aggregate::AggregateId for MachineId {
         ::cim_es::aggregate::IdText::new(&::std::string::ToString::to_string(self))
     }
     fn from_text(
-        text: &::cim_es::aggregate::IdText,
+        the_text: &::cim_es::aggregate::IdText,
     ) -> ::core::result::Result<Self, ::cim_es::aggregate::IdError> {
-        <MachineId as ::core::str::FromStr>::from_str(text.as_str())
+        <MachineId as ::core::str::FromStr>::from_str(the_text.as_str())
     }
 }

@@ -26,9 +26,9 @@ impl<E> ::cim_es::projection::Lists<E> for Cards {
 impl ::cim_es::projection::InMemory for Cards {
     fn take(
         &mut self,
-        event: &::cim_es::block::StoredEvent,
-        is_new: bool,
+        the_event: &::cim_es::block::StoredEvent,
+        is_event_new: bool,
     ) -> ::core::result::Result<(), ::cim_es::projection::ProjectionError> {
-        ::cim_es::projection::declared::not_listed::<Self>(event)
+        ::cim_es::projection::declared::not_listed::<Self>(the_event)
     }
 }

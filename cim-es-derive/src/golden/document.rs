@@ -4,10 +4,10 @@ impl ::cim_es::document::Document for Card {
     const NAME: &'static str = "Card";
     const INDEXES: &'static [&'static str] = &["reader", "type"];
     const FINGERPRINT: u64 = 17031144526138061433u64;
-    fn index(&self, index: &mut ::cim_es::document::Index) {
+    fn index(&self, the_index: &mut ::cim_es::document::Index) {
         ::cim_es::document::Index::add::<
             Option<Id<Reader>>,
-        >(index, "reader", &self.reader);
-        ::cim_es::document::Index::add::<Kind>(index, "type", &self.r#type);
+        >(the_index, "reader", &self.reader);
+        ::cim_es::document::Index::add::<Kind>(the_index, "type", &self.r#type);
     }
 }

@@ -32,22 +32,22 @@ impl ::cim_es::projection::Lists<lending::ReaderEvent> for Loans {
 impl ::cim_es::projection::InMemory for Loans {
     fn take(
         &mut self,
-        event: &::cim_es::block::StoredEvent,
-        is_new: bool,
+        the_event: &::cim_es::block::StoredEvent,
+        is_event_new: bool,
     ) -> ::core::result::Result<(), ::cim_es::projection::ProjectionError> {
-        if ::cim_es::projection::declared::is_one_of::<BookEvent>(event) {
+        if ::cim_es::projection::declared::is_one_of::<BookEvent>(the_event) {
             return ::cim_es::projection::declared::project::<
                 Self,
                 BookEvent,
-            >(self, event, is_new);
+            >(self, the_event, is_event_new);
         }
-        if ::cim_es::projection::declared::is_one_of::<lending::ReaderEvent>(event) {
+        if ::cim_es::projection::declared::is_one_of::<lending::ReaderEvent>(the_event) {
             return ::cim_es::projection::declared::project::<
                 Self,
                 lending::ReaderEvent,
-            >(self, event, is_new);
+            >(self, the_event, is_event_new);
         }
-        ::cim_es::projection::declared::not_listed::<Self>(event)
+        ::cim_es::projection::declared::not_listed::<Self>(the_event)
     }
 }
 #[allow(deprecated)]

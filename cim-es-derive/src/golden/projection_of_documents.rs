@@ -27,18 +27,18 @@ impl ::cim_es::projection::InDocuments for Cards {
     type Document = Card;
     async fn take(
         &self,
-        event: &::cim_es::block::StoredEvent,
-        is_new: bool,
-        documents: &mut ::cim_es::projection::Documents<'_, Card>,
+        the_event: &::cim_es::block::StoredEvent,
+        is_event_new: bool,
+        the_documents: &mut ::cim_es::projection::Documents<'_, Card>,
     ) -> ::core::result::Result<(), ::cim_es::projection::ProjectionError> {
-        if ::cim_es::projection::declared::is_one_of::<BookEvent>(event) {
+        if ::cim_es::projection::declared::is_one_of::<BookEvent>(the_event) {
             return ::cim_es::projection::declared::project_documents::<
                 Self,
                 BookEvent,
-            >(self, event, is_new, documents)
+            >(self, the_event, is_event_new, the_documents)
                 .await;
         }
-        ::cim_es::projection::declared::not_listed::<Self>(event)
+        ::cim_es::projection::declared::not_listed::<Self>(the_event)
     }
 }
 #[automatically_derived]

@@ -39,23 +39,23 @@ impl ::cim_es::projection::InTables for Heads {
     const TABLES: &'static str = include_str!("heads.sql");
     fn take(
         &self,
-        event: &::cim_es::block::StoredEvent,
-        is_new: bool,
-        tables: &::cim_es::projection::Tables<'_>,
+        the_event: &::cim_es::block::StoredEvent,
+        is_event_new: bool,
+        the_tables: &::cim_es::projection::Tables<'_>,
     ) -> ::core::result::Result<(), ::cim_es::projection::ProjectionError> {
-        if ::cim_es::projection::declared::is_one_of::<UnitEvent>(event) {
+        if ::cim_es::projection::declared::is_one_of::<UnitEvent>(the_event) {
             return ::cim_es::projection::declared::project_tables::<
                 Self,
                 UnitEvent,
-            >(self, event, is_new, tables);
+            >(self, the_event, is_event_new, the_tables);
         }
-        if ::cim_es::projection::declared::is_one_of::<PersonEvent>(event) {
+        if ::cim_es::projection::declared::is_one_of::<PersonEvent>(the_event) {
             return ::cim_es::projection::declared::project_tables::<
                 Self,
                 PersonEvent,
-            >(self, event, is_new, tables);
+            >(self, the_event, is_event_new, the_tables);
         }
-        ::cim_es::projection::declared::not_listed::<Self>(event)
+        ::cim_es::projection::declared::not_listed::<Self>(the_event)
     }
 }
 #[automatically_derived]
@@ -64,25 +64,25 @@ impl ::cim_es::projection::InPostgresTables for Heads {
     const TABLES: &'static str = "CREATE TABLE {heads} (id text)";
     async fn take(
         &self,
-        event: &::cim_es::block::StoredEvent,
-        is_new: bool,
-        tables: &::cim_es::projection::PostgresTables<'_>,
+        the_event: &::cim_es::block::StoredEvent,
+        is_event_new: bool,
+        the_tables: &::cim_es::projection::PostgresTables<'_>,
     ) -> ::core::result::Result<(), ::cim_es::projection::ProjectionError> {
-        if ::cim_es::projection::declared::is_one_of::<UnitEvent>(event) {
+        if ::cim_es::projection::declared::is_one_of::<UnitEvent>(the_event) {
             return ::cim_es::projection::declared::project_postgres_tables::<
                 Self,
                 UnitEvent,
-            >(self, event, is_new, tables)
+            >(self, the_event, is_event_new, the_tables)
                 .await;
         }
-        if ::cim_es::projection::declared::is_one_of::<PersonEvent>(event) {
+        if ::cim_es::projection::declared::is_one_of::<PersonEvent>(the_event) {
             return ::cim_es::projection::declared::project_postgres_tables::<
                 Self,
                 PersonEvent,
-            >(self, event, is_new, tables)
+            >(self, the_event, is_event_new, the_tables)
                 .await;
         }
-        ::cim_es::projection::declared::not_listed::<Self>(event)
+        ::cim_es::projection::declared::not_listed::<Self>(the_event)
     }
 }
 #[automatically_derived]

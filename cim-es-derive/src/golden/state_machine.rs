@@ -45,8 +45,8 @@ impl ::cim_es::machine::StateMachine for ComputeState {
             ComputeState::Decommissioned => 2usize,
         }
     }
-    fn from_index(index: usize) -> ::core::option::Option<Self> {
-        match index {
+    fn from_index(the_index: usize) -> ::core::option::Option<Self> {
+        match the_index {
             0usize => ::core::option::Option::Some(ComputeState::Unregistered),
             1usize => ::core::option::Option::Some(ComputeState::Active),
             2usize => ::core::option::Option::Some(ComputeState::Decommissioned),

@@ -8,8 +8,8 @@ use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Data, DeriveInput, Expr, Fields, Path, Token, Variant};
 
-use super::check;
 use super::model::{Edge, Machine, State, Target};
+use super::{check, serde};
 use crate::attr::{self, Keys, keys};
 use crate::ctxt::Ctxt;
 use crate::{group, names, reexport, shape};
@@ -56,6 +56,7 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Machine> {
         );
         return None;
     };
+    serde::refuse_on_enum(ctxt, &input.attrs);
 
     let (mut event, mut command, mut output) = (None, None, None);
     Keys::new().read_all(ctxt, &input.attrs, |key, name, value| {
@@ -102,6 +103,7 @@ pub(crate) fn read(ctxt: &Ctxt, input: &DeriveInput) -> Option<Machine> {
 }
 
 fn state(ctxt: &Ctxt, variant: &Variant) -> State {
+    serde::refuse_on_state(ctxt, &variant.attrs);
     let name = names::text(&variant.ident);
     if !matches!(variant.fields, Fields::Unit) {
         ctxt.error(

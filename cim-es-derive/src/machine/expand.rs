@@ -1,6 +1,6 @@
 //! Writes the machine's implementation.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Path;
 use syn::spanned::Spanned;
@@ -40,6 +40,7 @@ pub(crate) fn whole(machine: &Machine, fingerprint: u64) -> TokenStream {
         .map(|state| names::generated(&state.ident))
         .collect();
     let places: Vec<usize> = (0..state_count).collect();
+    let index = names::variable("the_index", Span::call_site());
     let terminal = states.iter().map(|state| state.terminal.is_some());
     let implementation = implementation(
         machine,
@@ -60,8 +61,8 @@ pub(crate) fn whole(machine: &Machine, fingerprint: u64) -> TokenStream {
                     #(#named::#variants => #places,)*
                 }
             }
-            fn from_index(index: usize) -> ::core::option::Option<Self> {
-                match index {
+            fn from_index(#index: usize) -> ::core::option::Option<Self> {
+                match #index {
                     #(#places => ::core::option::Option::Some(#named::#variants),)*
                     _ => ::core::option::Option::None,
                 }

@@ -5,6 +5,7 @@ mod check;
 mod expand;
 mod meaning;
 mod model;
+mod serde;
 
 use proc_macro2::TokenStream;
 use syn::DeriveInput;

@@ -1,6 +1,6 @@
 //! Writes the projection's implementation.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::LitStr;
 use syn::spanned::Spanned;
@@ -167,11 +167,12 @@ fn without_fields(ident: &Ident) -> TokenStream {
 }
 
 fn in_memory(ident: &Ident, events: &[Listed]) -> TokenStream {
+    let [event, is_new] = variables(["the_event", "is_event_new"]);
     // A missing `impl Project` is reported where the events are listed.
     let steps = events.iter().map(|Listed { events, .. }| {
         quote_spanned! {events.span()=>
-            if ::cim_es::projection::declared::is_one_of::<#events>(event) {
-                return ::cim_es::projection::declared::project::<Self, #events>(self, event, is_new);
+            if ::cim_es::projection::declared::is_one_of::<#events>(#event) {
+                return ::cim_es::projection::declared::project::<Self, #events>(self, #event, #is_new);
             }
         }
     });
@@ -181,22 +182,23 @@ fn in_memory(ident: &Ident, events: &[Listed]) -> TokenStream {
         impl ::cim_es::projection::InMemory for #ident {
             fn take(
                 &mut self,
-                event: &::cim_es::block::StoredEvent,
-                is_new: bool,
+                #event: &::cim_es::block::StoredEvent,
+                #is_new: bool,
             ) -> ::core::result::Result<(), ::cim_es::projection::ProjectionError> {
                 #(#steps)*
-                ::cim_es::projection::declared::not_listed::<Self>(event)
+                ::cim_es::projection::declared::not_listed::<Self>(#event)
             }
         }
     }
 }
 
 fn in_documents(ident: &Ident, document: &syn::Type, events: &[Listed]) -> TokenStream {
+    let [event, is_new, documents] = variables(["the_event", "is_event_new", "the_documents"]);
     let steps = events.iter().map(|Listed { events, .. }| {
         quote_spanned! {events.span()=>
-            if ::cim_es::projection::declared::is_one_of::<#events>(event) {
+            if ::cim_es::projection::declared::is_one_of::<#events>(#event) {
                 return ::cim_es::projection::declared::project_documents::<Self, #events>(
-                    self, event, is_new, documents,
+                    self, #event, #is_new, #documents,
                 )
                 .await;
             }
@@ -210,23 +212,24 @@ fn in_documents(ident: &Ident, document: &syn::Type, events: &[Listed]) -> Token
             #owner
             async fn take(
                 &self,
-                event: &::cim_es::block::StoredEvent,
-                is_new: bool,
-                documents: &mut ::cim_es::projection::Documents<'_, #document>,
+                #event: &::cim_es::block::StoredEvent,
+                #is_new: bool,
+                #documents: &mut ::cim_es::projection::Documents<'_, #document>,
             ) -> ::core::result::Result<(), ::cim_es::projection::ProjectionError> {
                 #(#steps)*
-                ::cim_es::projection::declared::not_listed::<Self>(event)
+                ::cim_es::projection::declared::not_listed::<Self>(#event)
             }
         }
     }
 }
 
 fn in_tables(ident: &Ident, text: &impl ToTokens, events: &[Listed]) -> TokenStream {
+    let [event, is_new, tables] = variables(["the_event", "is_event_new", "the_tables"]);
     let steps = events.iter().map(|Listed { events, .. }| {
         quote_spanned! {events.span()=>
-            if ::cim_es::projection::declared::is_one_of::<#events>(event) {
+            if ::cim_es::projection::declared::is_one_of::<#events>(#event) {
                 return ::cim_es::projection::declared::project_tables::<Self, #events>(
-                    self, event, is_new, tables,
+                    self, #event, #is_new, #tables,
                 );
             }
         }
@@ -238,23 +241,24 @@ fn in_tables(ident: &Ident, text: &impl ToTokens, events: &[Listed]) -> TokenStr
             const TABLES: &'static str = #text;
             fn take(
                 &self,
-                event: &::cim_es::block::StoredEvent,
-                is_new: bool,
-                tables: &::cim_es::projection::Tables<'_>,
+                #event: &::cim_es::block::StoredEvent,
+                #is_new: bool,
+                #tables: &::cim_es::projection::Tables<'_>,
             ) -> ::core::result::Result<(), ::cim_es::projection::ProjectionError> {
                 #(#steps)*
-                ::cim_es::projection::declared::not_listed::<Self>(event)
+                ::cim_es::projection::declared::not_listed::<Self>(#event)
             }
         }
     }
 }
 
 fn in_postgres_tables(ident: &Ident, text: &impl ToTokens, events: &[Listed]) -> TokenStream {
+    let [event, is_new, tables] = variables(["the_event", "is_event_new", "the_tables"]);
     let steps = events.iter().map(|Listed { events, .. }| {
         quote_spanned! {events.span()=>
-            if ::cim_es::projection::declared::is_one_of::<#events>(event) {
+            if ::cim_es::projection::declared::is_one_of::<#events>(#event) {
                 return ::cim_es::projection::declared::project_postgres_tables::<Self, #events>(
-                    self, event, is_new, tables,
+                    self, #event, #is_new, #tables,
                 )
                 .await;
             }
@@ -267,15 +271,20 @@ fn in_postgres_tables(ident: &Ident, text: &impl ToTokens, events: &[Listed]) ->
             const TABLES: &'static str = #text;
             async fn take(
                 &self,
-                event: &::cim_es::block::StoredEvent,
-                is_new: bool,
-                tables: &::cim_es::projection::PostgresTables<'_>,
+                #event: &::cim_es::block::StoredEvent,
+                #is_new: bool,
+                #tables: &::cim_es::projection::PostgresTables<'_>,
             ) -> ::core::result::Result<(), ::cim_es::projection::ProjectionError> {
                 #(#steps)*
-                ::cim_es::projection::declared::not_listed::<Self>(event)
+                ::cim_es::projection::declared::not_listed::<Self>(#event)
             }
         }
     }
+}
+
+/// Variables of the generated code.
+fn variables<const COUNT: usize>(names: [&str; COUNT]) -> [Ident; COUNT] {
+    names.map(|name| names::variable(name, Span::call_site()))
 }
 
 /// What only the compiler can see: the variants exist, no two enums are of one aggregate, and no other

@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Repository;
 use super::loaded::{Known, Loaded};
-#[cfg(feature = "testing")]
-use crate::block::payload::NotReadBack;
-use crate::block::payload::{encoded, outline, written};
+use crate::block::payload::{NotReadBack, encoded, outline, written_and_read};
 use crate::domain::ErrorChain;
 use crate::domain::aggregate::Aggregate;
 use crate::domain::event::DomainEvent;
@@ -95,8 +93,10 @@ fn close<A: Aggregate>(known: &Known<A>, head: Head) -> Result<Snapshot, StoreEr
         recent: &known.recent,
         timestamp: head.timestamp,
     };
-    let state =
-        written::<_, Opened<A::Value>>(&kept).map_err(|error| engine("encoding it", error))?;
+    let (state, read) = written_and_read::<_, Opened<A::Value>>(&kept)
+        .map_err(|error| engine("encoding it", error))?;
+    check_state(&known.loaded.aggregate, &read.aggregate.0.into_it())
+        .map_err(|error| engine("encoding it", error))?;
     Ok(Snapshot {
         tag: tag::<A>(),
         version: head.version,
@@ -116,7 +116,26 @@ struct OtherTypes;
 /// The bytes of an aggregate as a snapshot keeps it.
 #[cfg(feature = "testing")]
 pub(crate) fn encode<A: Aggregate>(aggregate: &A) -> Result<Vec<u8>, NotReadBack> {
-    written::<_, Plain<A::Value>>(&Written(A::Value::of_ref(aggregate)))
+    let kept = Written(A::Value::of_ref(aggregate));
+    let (bytes, read) = written_and_read::<_, Plain<A::Value>>(&kept)?;
+    check_state(aggregate, &read.0.into_it())?;
+    Ok(bytes)
+}
+
+/// A state that serde writes like another one, or not at all, is read back as that one, and written again to the same
+/// bytes: so the states themselves are compared.
+fn check_state<A: Aggregate>(aggregate: &A, read: &A) -> Result<(), NotReadBack> {
+    let (state, read) = (aggregate.state(), read.state());
+    if state.index() == read.index() {
+        return Ok(());
+    }
+    let (state, read) = (state.name(), read.name());
+    Err(NotReadBack::at(
+        "state",
+        format!(
+            "`{state}` is read back as `{read}`: let serde write each state under a name of its own"
+        ),
+    ))
 }
 
 fn engine(

@@ -232,3 +232,61 @@ async fn an_aggregate_that_would_read_back_as_another_is_not_kept() {
     let rows: Vec<_> = (1..=5).map(|row| Seat::Fixed { row }).collect();
     assert_eq!(loaded.seats, rows);
 }
+
+mod alike {
+    #![allow(unreachable_patterns)]
+    use cim_es::prelude::*;
+
+    /// Two states that serde writes alike.
+    #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
+    pub enum GateState {
+        #[state(initial)]
+        #[on(Lift / Lifted => Up)]
+        Down,
+        #[on(Lower / Lowered => Down)]
+        #[serde(rename = "Down")]
+        Up,
+    }
+
+    #[derive(DomainEvent, Clone, Debug, Serialize, Deserialize)]
+    pub enum GateEvent {
+        Lifted,
+        Lowered,
+    }
+
+    #[derive(Command, Clone, Debug)]
+    pub enum GateCommand {
+        Lift,
+        Lower,
+    }
+
+    #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+    #[aggregate(domain = "snapshots", name = "gate")]
+    pub struct Gate {
+        state: GateState,
+    }
+
+    impl Decide for Gate {
+        fn decide(&self, command: GateCommand, _: &Context) -> Decision<Self> {
+            match command {
+                GateCommand::Lift => emit(GateEvent::Lifted),
+                GateCommand::Lower => emit(GateEvent::Lowered),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_never_moves_an_aggregate_to_another_state() {
+    let store = MemoryEventStore::new();
+    let gates = || Repository::<alike::Gate>::builder(store.clone()).snapshot_threshold(1);
+    let gate = Id::new();
+    let lift = alike::GateCommand::Lift;
+    let lifted = gates().build().execute(&gate, lift, &someone()).await;
+    lifted.expect("a gate that is down is lifted");
+    let loaded = gates().build().load(&gate).await.expect("it loads");
+    assert_eq!(loaded.state().name(), "Up");
+    let lower = alike::GateCommand::Lower;
+    let lowered = gates().build().execute(&gate, lower, &someone()).await;
+    lowered.expect("a gate that is up is lowered");
+}

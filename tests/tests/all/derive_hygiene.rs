@@ -308,3 +308,90 @@ fn only_the_machine_moves_the_aggregate() {
         assert_eq!(gate.state, GateState::Ajar, "{event:?}");
     }
 }
+
+/// Statics with the names that variables have in the code that derives write: no variable may be called like a static.
+mod statics {
+    #![allow(non_upper_case_globals, dead_code)]
+    use cim_es::prelude::*;
+    use cim_es::projection::{Documents, ProjectDocuments, ProjectionError};
+
+    macro_rules! statics {
+        ($($name:ident)*) => {
+            $(pub static $name: u32 = 7;)*
+        };
+    }
+    statics!(documents event formatter from index is_new next state tables text value);
+
+    #[derive(StateMachine, Clone, Debug, Serialize, Deserialize)]
+    pub enum BellState {
+        #[state(initial)]
+        #[on(Ring / Rung => _)]
+        Hung,
+    }
+
+    #[derive(DomainEvent, Clone, Debug, Serialize, Deserialize)]
+    pub enum BellEvent {
+        #[apply(times += times)]
+        Rung {
+            times: u32,
+            #[event(keep)]
+            by: Option<String>,
+        },
+    }
+
+    #[derive(Command, Clone, Debug)]
+    pub enum BellCommand {
+        Ring,
+    }
+
+    #[derive(Aggregate, Clone, Debug, Default, Serialize, Deserialize)]
+    #[aggregate(domain = "tools", name = "bell", id = BellId)]
+    pub struct Bell {
+        state: BellState,
+        pub times: u32,
+        pub by: Option<String>,
+    }
+
+    #[derive(AggregateId, Clone, Debug, PartialEq, Eq, Hash)]
+    pub struct BellId(String);
+
+    #[derive(Projection, Debug, Default)]
+    #[projection(name = "bells", version = 1, events = [BellEvent])]
+    pub struct Bells(u32);
+
+    impl Project<BellEvent> for Bells {
+        fn project(&mut self, _: BellEvent, _: &Source<Bell>) {
+            self.0 += 1;
+        }
+    }
+
+    #[derive(Document, Serialize, Deserialize)]
+    pub struct Card {
+        #[index]
+        by: String,
+    }
+
+    #[derive(Projection, Debug)]
+    #[projection(name = "cards", version = 1, events = [BellEvent], documents = Card)]
+    pub struct Cards;
+
+    impl ProjectDocuments<BellEvent> for Cards {
+        async fn project(
+            &self,
+            _: BellEvent,
+            _: &Source<'_, Bell>,
+            _: &mut Documents<'_, Card>,
+        ) -> Result<(), ProjectionError> {
+            Ok(())
+        }
+    }
+}
+
+#[test]
+fn a_static_may_be_called_like_a_variable_of_the_generated_code() {
+    let mut bell = statics::Bell::default();
+    let by = Some("Ann".to_owned());
+    let rung = statics::BellEvent::Rung { times: 2, by };
+    bell.apply(rung).expect("a bell is rung");
+    assert_eq!((bell.times, bell.by.as_deref()), (2, Some("Ann")));
+}

@@ -18,9 +18,7 @@ pub(crate) use decode::{decode as decode_current, decode_content};
 pub use encode::encode_payload;
 pub(crate) use encode::{check_block, encode_readable};
 pub(crate) use probe::outline;
-#[cfg(feature = "testing")]
-pub(crate) use written::NotReadBack;
-pub(crate) use written::{encoded, written};
+pub(crate) use written::{NotReadBack, encoded, written, written_and_read};
 
 /// A payload that cannot be stored, or one that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -12,6 +12,16 @@ use super::inspect::{Inspection, Refused, inspect};
 #[error("{}{}", at(.0), .0.reason)]
 pub(crate) struct NotReadBack(Refused);
 
+impl NotReadBack {
+    /// The field at a path reads back as another value, although both are written alike.
+    pub(crate) fn at(path: &str, reason: String) -> Self {
+        Self(Refused {
+            path: path.to_owned(),
+            reason,
+        })
+    }
+}
+
 fn at(refused: &Refused) -> String {
     match refused.path.as_str() {
         "" => String::new(),
@@ -24,6 +34,18 @@ fn at(refused: &Refused) -> String {
 /// # Errors
 /// [`NotReadBack`] with the path of the field that does not.
 pub(crate) fn written<T, U>(value: &T) -> Result<Vec<u8>, NotReadBack>
+where
+    T: Serialize,
+    U: Serialize + DeserializeOwned,
+{
+    written_and_read::<T, U>(value).map(|(bytes, _)| bytes)
+}
+
+/// The bytes of a value, as [`written`] gives them, and the value that they read back as.
+///
+/// # Errors
+/// [`NotReadBack`] with the path of the field that does not.
+pub(crate) fn written_and_read<T, U>(value: &T) -> Result<(Vec<u8>, U), NotReadBack>
 where
     T: Serialize,
     U: Serialize + DeserializeOwned,
@@ -50,7 +72,7 @@ fn write<T: Serialize>(value: &T) -> Result<Vec<u8>, Refused> {
     }
 }
 
-fn checked<T, U>(value: &T) -> Result<Vec<u8>, Refused>
+fn checked<T, U>(value: &T) -> Result<(Vec<u8>, U), Refused>
 where
     T: Serialize,
     U: Serialize + DeserializeOwned,
@@ -64,5 +86,5 @@ where
     })?;
     let again = None::<fn() -> Result<U, String>>;
     compare(value, &read_back, &bytes, &met, write::<U>, again)?;
-    Ok(bytes)
+    Ok((bytes, read_back))
 }
