@@ -31,6 +31,8 @@ pub(crate) struct RecentCommits {
     open: Option<Uuid>,
     /// All forgotten ids, once the history was read for them; no part of a snapshot.
     forgotten: Option<HashSet<Uuid>>,
+    /// All forgotten ids that do not sort by time, where they are kept from the first commit on; no part of a snapshot.
+    forgotten_untimed: Option<HashSet<Uuid>>,
 }
 
 /// The versions that a commit gave.
@@ -70,6 +72,20 @@ impl RecentCommits {
         }
     }
 
+    /// The same, which also keeps the forgotten ids that do not sort by time: it is told of all commits from the first on, and
+    /// then always knows whether such an id is new.
+    pub(crate) fn keeping_untimed(limit: usize) -> Self {
+        Self {
+            forgotten_untimed: Some(HashSet::new()),
+            ..Self::new(limit)
+        }
+    }
+
+    /// How many forgotten ids are kept from the first commit on.
+    pub(crate) fn kept_untimed(&self) -> usize {
+        self.forgotten_untimed.as_ref().map_or(0, HashSet::len)
+    }
+
     /// The same commits under another limit.
     pub(crate) fn with_limit(mut self, limit: usize) -> Self {
         self.limit = limit;
@@ -82,13 +98,16 @@ impl RecentCommits {
         if let Some(versions) = self.remembered(message_id) {
             return Seen::At(versions);
         }
+        let is_not_forgotten = |ids: &HashSet<Uuid>| !ids.contains(&message_id);
         let is_new = match is_timed(message_id) {
             true => self
                 .newest_forgotten
                 .is_none_or(|newest| newest < message_id),
-            false => !self.has_forgotten_untimed,
+            false => {
+                let kept = self.forgotten_untimed.as_ref();
+                !self.has_forgotten_untimed || kept.is_some_and(is_not_forgotten)
+            }
         };
-        let is_not_forgotten = |ids: &HashSet<Uuid>| !ids.contains(&message_id);
         match is_new || self.forgotten.as_ref().is_some_and(is_not_forgotten) {
             true => Seen::Never,
             false => Seen::Unknown,
@@ -146,22 +165,14 @@ impl RecentCommits {
             && let Some((id, _)) = self.timed.pop_first()
         {
             self.newest_forgotten = self.newest_forgotten.max(Some(id));
-            self.keep_forgotten(id);
+            keep(&mut self.forgotten, id);
         }
         while self.untimed.len() > self.limit
             && let Some(commit) = self.untimed.pop_front()
         {
             self.has_forgotten_untimed = true;
-            self.keep_forgotten(commit.message_id);
-        }
-    }
-
-    fn keep_forgotten(&mut self, id: Uuid) {
-        if let Some(forgotten) = &mut self.forgotten {
-            forgotten.insert(id);
-            if forgotten.len() > MAX_FORGOTTEN {
-                self.forgotten = None;
-            }
+            keep(&mut self.forgotten_untimed, commit.message_id);
+            keep(&mut self.forgotten, commit.message_id);
         }
     }
 
@@ -169,6 +180,16 @@ impl RecentCommits {
     pub(crate) fn know_all(&mut self, mut ids: HashSet<Uuid>) {
         ids.retain(|id| self.remembered(*id).is_none());
         self.forgotten = (ids.len() <= MAX_FORGOTTEN).then_some(ids);
+    }
+}
+
+/// Keeps a forgotten id, where all of them are kept and there are not too many.
+fn keep(forgotten: &mut Option<HashSet<Uuid>>, id: Uuid) {
+    if let Some(ids) = forgotten {
+        ids.insert(id);
+        if ids.len() > MAX_FORGOTTEN {
+            *forgotten = None;
+        }
     }
 }
 
@@ -213,6 +234,7 @@ impl<'de> Deserialize<'de> for RecentCommits {
             has_forgotten_untimed: stored.has_forgotten_untimed,
             open: None,
             forgotten: None,
+            forgotten_untimed: None,
         })
     }
 }
@@ -253,6 +275,28 @@ mod tests {
             recent.find(timed(9)),
             Seen::At(CommitVersions { first: 9, count: 1 })
         );
+    }
+
+    #[test]
+    fn ids_without_a_time_are_known_for_ever_where_they_are_kept_from_the_first_on() {
+        let mut recent = RecentCommits::keeping_untimed(3);
+        let id = Uuid::from_u128;
+        for place in 1..=10 {
+            recent.untimed.push_back(RecentCommit {
+                message_id: id(place),
+                versions: CommitVersions {
+                    first: place as u64,
+                    count: 1,
+                },
+            });
+            recent.forget();
+        }
+        assert_eq!(recent.kept_untimed(), 7);
+        assert_eq!(recent.find(id(11)), Seen::Never);
+        for place in 1..=7 {
+            assert_eq!(recent.find(id(place)), Seen::Unknown);
+        }
+        assert!(matches!(recent.find(id(8)), Seen::At(_)));
     }
 
     #[test]
