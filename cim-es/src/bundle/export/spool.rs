@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     /// Blocks, and the parts of them that belong to the file.
-    const PAGES: [(&str, &[Range<usize>]); 2] = [("abcdef", &[0..2, 4..6]), ("ghi", &[1..3])];
+    const PAGES: [(&str, &[Range<usize>]); 2] = [("abcdef", &[0..2, 4..6]), ("ghi", &[1..2, 2..3])];
 
     /// A file of some blocks behind `front`, made with room for another front, or without.
     async fn made(room: Option<u64>, front: &[u8]) -> Vec<u8> {
