@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_millis(50);
 pub enum Step {
     /// An export finds out what belongs to it. Where it makes a bundle that comes to a file, the blocks are written meanwhile.
     Looking,
-    /// An export writes; where the blocks are written already, it puts them behind their manifest.
+    /// An export writes; where the blocks are written already, their manifest comes in front of them.
     Writing,
     /// An import proves the file.
     Verifying,
