@@ -150,7 +150,7 @@ impl Database {
         &self,
         work: impl FnOnce(&Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.statement("BEGIN")?;
+        self.begin("BEGIN")?;
         let answer = match self.check_files() {
             Ok(()) => work(self),
             Err(error) => Err(error.into()),
@@ -169,10 +169,20 @@ impl Database {
         &self,
         work: impl FnOnce(&Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.statement("BEGIN")?;
+        self.begin("BEGIN")?;
         let answer = self.check_files().and_then(|()| work(self));
         self.rollback();
         answer
+    }
+
+    /// Begins a transaction, or leaves none open: SQLite may look whether somebody still waits when it has begun it, and then
+    /// says that it was interrupted.
+    pub(super) fn begin(&self, sql: &'static str) -> Result<(), StoreError> {
+        let begun = self.statement(sql);
+        if begun.is_err() {
+            self.rollback();
+        }
+        begun
     }
 
     /// Runs a statement that takes no parameters and gives no rows.
@@ -260,7 +270,7 @@ impl Database {
         }
         let started = Instant::now();
         loop {
-            match self.statement("BEGIN IMMEDIATE") {
+            match self.begin("BEGIN IMMEDIATE") {
                 Err(StoreError::Busy { .. }) if started.elapsed() < patience && is_wanted() => {}
                 begun => return begun,
             }

@@ -174,10 +174,10 @@ fn serve<C: Connected>(mut connected: C, jobs: &Mutex<Receiver<Job<C>>>) {
         }
         connected.database().current.set(Some(job.wanted));
         // A defect in one job must not take the thread from all others; the caller notices that nobody answers.
-        if catch_unwind(AssertUnwindSafe(|| (job.work)(&mut connected))).is_err() {
-            connected.database().rollback();
-        }
+        let _ = catch_unwind(AssertUnwindSafe(|| (job.work)(&mut connected)));
         connected.database().current.set(None);
+        // Whatever it has left open is not the next one's.
+        connected.database().rollback();
         connected.tidy();
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn upgrade(database: &Database, digest: NameDigest) -> Result<(), Sto
         location = %database.location(),
         "bringing the file from version {WITHOUT_KINDS} to {USER_VERSION}; this reads all of it once"
     );
-    database.statement("BEGIN IMMEDIATE")?;
+    database.begin("BEGIN IMMEDIATE")?;
     let upgraded = add_kinds(database, digest).and_then(|()| database.statement("COMMIT"));
     if upgraded.is_err() {
         database.rollback();

@@ -35,6 +35,26 @@ fn poll_once<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>) {
 }
 
 #[test]
+fn a_transaction_that_nobody_waits_for_is_not_left_open() {
+    let directory = Directory::new();
+    let store = SqliteEventStore::open(directory.0.join("left.db")).expect("it opens");
+    let used = store.shared.readers.run(|database: &mut Database| {
+        let (waits, wanted) = wanted::waiting();
+        drop(waits);
+        // SQLite looks whether somebody waits once in many statements.
+        for _ in 0..1_000 {
+            database.current.set(Some(wanted.clone()));
+            let _ = database.look(|_| Ok(()));
+            let _ = database.read(|_| Ok::<_, StoreError>(()));
+            assert!(database.connection.is_autocommit());
+        }
+        database.current.set(None);
+        database.read(|_| Ok::<_, StoreError>(()))
+    });
+    wait(used).expect("it reads");
+}
+
+#[test]
 fn a_read_that_nobody_waits_for_is_not_done() {
     let directory = Directory::new();
     let (store, let_go) = held(&directory.0.join("abandoned.db"));
