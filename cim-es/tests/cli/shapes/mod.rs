@@ -45,7 +45,7 @@ fn commands(above: &[&str]) -> Vec<String> {
 
 #[test]
 fn every_command_prints_on_a_file_and_on_a_stream_what_the_guide_says() {
-    let document = Document::of(include_str!("../../src/guide/command_line.md"));
+    let document = Document::of(include_str!("../../../src/guide/command_line.md"));
     let server = start();
     let mut seen = BTreeSet::new();
     for server in [None, Some(&server)] {
@@ -74,7 +74,7 @@ fn every_command_prints_on_a_file_and_on_a_stream_what_the_guide_says() {
 
 #[test]
 fn what_a_help_says_of_json_is_what_the_guide_says() {
-    let document = Document::of(include_str!("../../src/guide/command_line.md"));
+    let document = Document::of(include_str!("../../../src/guide/command_line.md"));
     for command in commands(&[]) {
         let words: Vec<_> = command.split(' ').collect();
         let help = ask([&words[..], &["--help"]].concat()).out;
