@@ -7,10 +7,14 @@ use crate::block::{Cid, ShortCid, accept_cid, verify_cid};
 
 /// Puts a block that was proved to hash to its CID behind others, as a file has it.
 pub(crate) fn push_proved(out: &mut Vec<u8>, cid: &ShortCid, bytes: &[u8]) {
-    let cid = cid.to_bytes();
-    varint::push((cid.len() + bytes.len()) as u64, out);
-    out.extend_from_slice(&cid);
+    push_head(out, &cid.to_bytes(), bytes);
     out.extend_from_slice(bytes);
+}
+
+/// Puts what stands in front of the bytes of a block: the length of CID and bytes, and the CID.
+fn push_head(out: &mut Vec<u8>, cid: &[u8], bytes: &[u8]) {
+    varint::push((cid.len() + bytes.len()) as u64, out);
+    out.extend_from_slice(cid);
 }
 
 /// Writes a CAR file.
@@ -37,8 +41,8 @@ impl<W: Write> CarWriter<W> {
             written: 0,
             head: Vec::with_capacity(64),
         };
-        writer.begin(header.len() as u64);
-        writer.put(&[&header])?;
+        varint::push(header.len() as u64, &mut writer.head);
+        writer.put(&header)?;
         Ok(writer)
     }
 
@@ -56,9 +60,9 @@ impl<W: Write> CarWriter<W> {
 
     /// Writes a block that was proved to hash to its CID, which is of this library.
     pub(crate) fn write_proved(&mut self, cid: &Cid, bytes: &[u8]) -> Result<(), CarError> {
-        let cid = cid.to_bytes();
-        self.begin((cid.len() + bytes.len()) as u64);
-        self.put(&[&cid, bytes])
+        self.head.clear();
+        push_head(&mut self.head, &cid.to_bytes(), bytes);
+        self.put(bytes)
     }
 
     /// How many bytes are written.
@@ -78,14 +82,9 @@ impl<W: Write> CarWriter<W> {
         Ok(self.out)
     }
 
-    fn begin(&mut self, length: u64) {
-        self.head.clear();
-        varint::push(length, &mut self.head);
-    }
-
-    /// Writes what was begun.
-    fn put(&mut self, parts: &[&[u8]]) -> Result<(), CarError> {
-        for part in [&self.head[..]].iter().chain(parts) {
+    /// Writes bytes behind their head.
+    fn put(&mut self, bytes: &[u8]) -> Result<(), CarError> {
+        for part in [&self.head[..], bytes] {
             self.out
                 .write_all(part)
                 .map_err(|error| CarError::io("written", self.written, error))?;

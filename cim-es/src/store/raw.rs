@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -162,6 +162,25 @@ pub(crate) trait RawRanges: Send + Sync + 'static {
         until: Position,
         take: Take,
     ) -> Result<Position, StoreError>;
+}
+
+/// Reads what stands behind a position and up to another, as far as a page reaches, and has the thread that has read it make
+/// something of it. Gives that, and how far the page reaches.
+pub(crate) async fn read_page<T: Send + 'static>(
+    ranges: &dyn RawRanges,
+    after: Position,
+    until: Position,
+    make: impl FnOnce(RawPage) -> T + Send + 'static,
+) -> Result<(Option<T>, Position), StoreError> {
+    let made = Arc::new(Mutex::new(None));
+    let into = Arc::clone(&made);
+    let take = Box::new(move |page| {
+        let made = make(page);
+        *into.lock().unwrap_or_else(PoisonError::into_inner) = Some(made);
+    });
+    let reached = ranges.read(after, until, take).await?;
+    let made = made.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Ok((made, reached))
 }
 
 /// What stands at a position, or at several.

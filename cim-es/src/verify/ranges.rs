@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::Poll;
 
 use futures_util::future::{MaybeDone, maybe_done};
 
 use super::judge::{JudgedPage, judge};
 use crate::block::Position;
-use crate::store::raw::{RANGE, RawRanges};
+use crate::store::raw::{RANGE, RawRanges, read_page};
 use crate::store::{Location, StoreError};
 
 type Judging = Pin<Box<dyn Future<Output = Result<Judged, StoreError>> + Send>>;
@@ -113,13 +113,8 @@ async fn judged(
     after: Position,
     until: Position,
 ) -> Result<Judged, StoreError> {
-    let judged = Arc::new(Mutex::new(None));
-    let into = Arc::clone(&judged);
-    let take = Box::new(move |page| {
-        *into.lock().unwrap_or_else(PoisonError::into_inner) = Some(judge(page, &location));
-    });
-    let reached = raw.read(after, until, take).await?;
-    let page = judged.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let (page, reached) =
+        read_page(&*raw, after, until, move |page| judge(page, &location)).await?;
     Ok(Judged {
         page,
         reached,

@@ -3,14 +3,14 @@
 
 use std::ops::Range;
 
-use crate::block::{CommitPart, Place, Position, ShortCid, StoredEvent, prove};
+use crate::block::{CID_BYTES, CommitPart, Place, Position, ShortCid, StoredEvent, prove};
 use crate::car::push_proved;
 use crate::domain::message::Timestamp;
 use crate::store::raw::{Name, RawBlock, RawItem, RawPage};
 use crate::store::{Damage, Location, StoreError};
 
 /// The bytes that a bundle has beside the two blocks of an event, at most.
-const BESIDE: usize = 2 * (36 + 5);
+const BESIDE: usize = 2 * (CID_BYTES + 5);
 
 /// Some events in the store's order.
 #[derive(Default)]

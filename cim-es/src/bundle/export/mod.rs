@@ -325,11 +325,8 @@ impl Export {
             aggregates: expected.aggregates,
             blocks: 2 * expected.events,
             bytes: expected.bytes,
-            order: [0; 32],
             whole: true,
-            checkpoint: self.checkpoint.clone(),
-            source: self.source.clone(),
-            created: self.created.unwrap_or_else(|| SystemClock.now()),
+            ..self.empty_manifest()
         };
         Ok(Some(self.front(&manifest, path)?.len() as u64))
     }
@@ -403,6 +400,18 @@ impl Export {
             bytes: survey.bytes,
             order: survey.order,
             whole: survey.whole,
+            ..self.empty_manifest()
+        }
+    }
+
+    /// What a manifest says whatever it holds.
+    fn empty_manifest(&self) -> Manifest {
+        Manifest {
+            aggregates: Vec::new(),
+            blocks: 0,
+            bytes: 0,
+            order: [0; 32],
+            whole: false,
             checkpoint: self.checkpoint.clone(),
             source: self.source.clone(),
             created: self.created.unwrap_or_else(|| SystemClock.now()),

@@ -1,17 +1,16 @@
 //! All events of a store, in order, read and proved by several readers where the engine has them.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures_core::Stream;
-use futures_util::stream;
+use futures_util::{TryFutureExt, stream};
 
 use super::looked::Page;
 use crate::block::StoredEvent;
-use crate::store::raw::RawRanges;
+use crate::store::raw::read_page;
 use crate::store::{
-    Bookmark, EventPage, EventPages, EventStore, EventStream, Location, Position, Selection,
-    StoreError, StreamExt, TryStreamExt,
+    Bookmark, EventStore, EventStream, Position, Selection, StoreError, StreamExt, TryStreamExt,
 };
 
 /// How many positions a reader is asked for at once.
@@ -35,16 +34,17 @@ pub(super) async fn pages<'a>(
     if let (None, Some(raw)) = (selection, store.settings().raw)
         && let Some(ranges) = raw.ranges_of_events()
     {
-        let end = store.last_position().await?;
-        if after != Bookmark::START {
-            check(store, after).await?;
-        }
-        let reader = RawReader {
-            ranges,
-            location: raw.location(),
-            with_blocks,
+        let end = end(store, after).await?;
+        let location = raw.location();
+        let read = move |from, until| {
+            let (ranges, location) = (Arc::clone(&ranges), location.clone());
+            async move {
+                let make = move |page| Page::of_raw(page, &location, with_blocks);
+                let (page, reached) = read_page(&*ranges, from, until, make).await?;
+                Ok((page.transpose()?.unwrap_or_default(), reached))
+            }
         };
-        return Ok(reader.pages(after.position, end));
+        return Ok(Box::pin(in_ranges(after.position, end, read)));
     }
     let is_wanted =
         move |event: &StoredEvent| selection.is_some_and(|selection| selection.includes(event));
@@ -55,62 +55,15 @@ pub(super) async fn pages<'a>(
     })))
 }
 
-/// Whether a bookmark is of this store is seen by its first event.
-async fn check(store: &dyn EventStore, after: Bookmark) -> Result<(), StoreError> {
-    let mut events = store.read(Selection::everything(), after);
-    events.next().await.transpose().map(drop)
-}
-
-/// What several threads of an engine read, prove, and make blocks of.
-#[derive(Clone)]
-struct RawReader {
-    ranges: Arc<dyn RawRanges>,
-    location: Location,
-    with_blocks: bool,
-}
-
-impl RawReader {
-    fn pages(self, after: Position, end: Position) -> Pages<'static> {
-        let starts = (after.0..end.0).step_by(RANGE as usize);
-        let reader = self.clone();
-        let first = move |from: u64| {
-            let until = Position(end.0.min(from.saturating_add(RANGE)));
-            reader.clone().read(Position(from), until)
-        };
-        let pages = stream::iter(starts).map(first).buffered(AHEAD);
-        let pages = pages.map_ok(move |(page, reached, until)| {
-            // Where events are large, a range has several pages.
-            let reader = self.clone();
-            let rest = stream::try_unfold(reached, move |after| {
-                let reader = reader.clone();
-                async move {
-                    if after >= until {
-                        return Ok::<_, StoreError>(None);
-                    }
-                    let (page, reached, _) = reader.read(after, until).await?;
-                    Ok(Some((page, reached)))
-                }
-            });
-            stream::iter([Ok(page)]).chain(rest)
-        });
-        Box::pin(pages.try_flatten())
+/// Up to where is read.
+async fn end(store: &dyn EventStore, after: Bookmark) -> Result<Position, StoreError> {
+    let end = store.last_position().await?;
+    if after != Bookmark::START {
+        // Whether the bookmark is of this store is seen by its first event.
+        let mut events = store.read(Selection::everything(), after);
+        events.next().await.transpose()?;
     }
-
-    async fn read(
-        self,
-        after: Position,
-        until: Position,
-    ) -> Result<(Page, Position, Position), StoreError> {
-        let made = Arc::new(Mutex::new(None));
-        let (into, location, with_blocks) = (Arc::clone(&made), self.location, self.with_blocks);
-        let take = Box::new(move |page| {
-            let page = Page::of_raw(page, &location, with_blocks);
-            *into.lock().unwrap_or_else(PoisonError::into_inner) = Some(page);
-        });
-        let reached = self.ranges.read(after, until, take).await?;
-        let made = made.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok((made.transpose()?.unwrap_or_default(), reached, until))
-    }
+    Ok(end)
 }
 
 /// What stands behind a bookmark when it is first asked for.
@@ -121,66 +74,52 @@ pub(super) async fn events(
     let Some(pages) = store.settings().pages else {
         return Ok(store.read(Selection::everything(), after));
     };
-    let end = store.last_position().await?;
-    if after != Bookmark::START {
-        check(store, after).await?;
-    }
-    let reader = Reader {
-        pages,
-        selection: Arc::new(Selection::everything()),
-    };
-    let ranges = (after.position.0..end.0).step_by(RANGE as usize);
-    let first = {
-        let reader = reader.clone();
-        move |from: u64| {
-            let until = Position(end.0.min(from.saturating_add(RANGE)));
-            reader.clone().page(Position(from), until)
+    let end = end(store, after).await?;
+    let selection = Arc::new(Selection::everything());
+    let read = move |from, until| {
+        let (pages, selection) = (Arc::clone(&pages), Arc::clone(&selection));
+        async move {
+            let page = pages.page(selection, from, until).await?;
+            Ok((page.events, page.reached))
         }
     };
-    let events = stream::iter(ranges).map(first).buffered(AHEAD);
-    let events = events.map_ok(move |(page, until)| {
-        let rest = reader.clone().rest(page.reached, until);
-        ready(page.events).chain(rest)
-    });
+    let pages = in_ranges(after.position, end, read);
+    let events = pages.map_ok(|events| stream::iter(events.into_iter().map(Ok)));
     Ok(Box::pin(events.try_flatten()))
 }
 
-#[derive(Clone)]
-struct Reader {
-    pages: Arc<dyn EventPages>,
-    selection: Arc<Selection>,
-}
-
-impl Reader {
-    async fn page(
-        self,
-        after: Position,
-        until: Position,
-    ) -> Result<(EventPage, Position), StoreError> {
-        let page = self.pages.page(self.selection, after, until).await?;
-        Ok((page, until))
-    }
-
-    /// What is left of a range behind its first page: where events are large, a page after the other.
-    fn rest(
-        self,
-        after: Position,
-        until: Position,
-    ) -> impl Stream<Item = Result<StoredEvent, StoreError>> + Send {
-        let pages = stream::try_unfold(after, move |after| {
-            let reader = self.clone();
+/// What a function reads behind a position and up to another, in order, several ranges ahead. It gives how far it has come:
+/// where events are large, a range has several pages.
+fn in_ranges<T, F>(
+    after: Position,
+    end: Position,
+    read: impl Fn(Position, Position) -> F + Clone + Send + 'static,
+) -> impl Stream<Item = Result<T, StoreError>> + Send
+where
+    T: Send,
+    F: Future<Output = Result<(T, Position), StoreError>> + Send,
+{
+    let starts = (after.0..end.0).step_by(RANGE as usize);
+    let first = {
+        let read = read.clone();
+        move |from: u64| {
+            let until = Position(end.0.min(from.saturating_add(RANGE)));
+            read(Position(from), until).map_ok(move |(page, reached)| (page, reached, until))
+        }
+    };
+    let pages = stream::iter(starts).map(first).buffered(AHEAD);
+    let pages = pages.map_ok(move |(page, reached, until)| {
+        let read = read.clone();
+        let rest = stream::try_unfold(reached, move |after| {
+            let left = (after < until).then(|| read(after, until));
             async move {
-                if after >= until {
-                    return Ok::<_, StoreError>(None);
+                match left {
+                    Some(page) => page.await.map(Some),
+                    None => Ok(None),
                 }
-                let (page, _) = reader.page(after, until).await?;
-                Ok(Some((ready(page.events), page.reached)))
             }
         });
-        pages.try_flatten()
-    }
-}
-
-fn ready(events: Vec<StoredEvent>) -> impl Stream<Item = Result<StoredEvent, StoreError>> + Send {
-    stream::iter(events.into_iter().map(Ok))
+        stream::iter([Ok(page)]).chain(rest)
+    });
+    pages.try_flatten()
 }

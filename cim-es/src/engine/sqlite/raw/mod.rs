@@ -66,7 +66,7 @@ impl RawEvents for SqliteEventStore {
 
     fn ranges_of_events(&self) -> Option<Arc<dyn RawRanges>> {
         let shared = Arc::clone(&self.shared);
-        Some(Arc::new(ranges::EventRanges(shared)))
+        Some(Arc::new(ranges::Ranges::of_events(shared)))
     }
 
     async fn heads(&self, after: Option<i64>) -> Result<HeadPage, StoreError> {

@@ -27,14 +27,24 @@ struct Part {
 
 pub(super) struct Ranges {
     shared: Arc<Shared>,
-    gathered: Arc<Gathered>,
+    /// What the indexes are compared with; none where they are not.
+    gathered: Option<Arc<Gathered>>,
 }
 
 impl Ranges {
+    /// Of the events and the indexes over them.
     pub(super) fn of(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            gathered: Arc::default(),
+            gathered: Some(Arc::default()),
+        }
+    }
+
+    /// Of the events alone.
+    pub(super) fn of_events(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            gathered: None,
         }
     }
 }
@@ -47,34 +57,14 @@ impl RawRanges for Ranges {
         until: Position,
         take: Take,
     ) -> Result<Position, StoreError> {
-        let (gathered, digest) = (Arc::clone(&self.gathered), self.shared.digest);
+        let (gathered, digest) = (self.gathered.clone(), self.shared.digest);
         let (after, until) = (after.0, until.0);
         let read = self.shared.readers.look(move |database| {
-            let mut chunk = Chunk::between(after, until);
-            let mut page = pages::page(database, after, until, digest, Some(&mut chunk))?;
-            page.sound = gathered.add(database, after, page.reached.0, &chunk)?;
-            let reached = page.reached;
-            take(page);
-            Ok(reached)
-        });
-        read.await
-    }
-}
-
-/// The events alone.
-pub(super) struct EventRanges(pub(super) Arc<Shared>);
-
-#[async_trait]
-impl RawRanges for EventRanges {
-    async fn read(
-        &self,
-        after: Position,
-        until: Position,
-        take: Take,
-    ) -> Result<Position, StoreError> {
-        let digest = self.0.digest;
-        let read = self.0.readers.read(move |database| {
-            let page = pages::page(database, after.0, until.0, digest, None)?;
+            let mut chunk = gathered.is_some().then(|| Chunk::between(after, until));
+            let mut page = pages::page(database, after, until, digest, chunk.as_mut())?;
+            if let (Some(gathered), Some(chunk)) = (gathered, chunk) {
+                page.sound = gathered.add(database, after, page.reached.0, &chunk)?;
+            }
             let reached = page.reached;
             take(page);
             Ok(reached)
